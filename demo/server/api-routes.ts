@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { downloadBytes } from './download-bytes.ts'
+import { answerJson } from './json.ts'
+import { answerRedirect } from './redirect.ts'
+import { readBody } from './request-body.ts'
+
+export interface ApiExchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly url: URL
+  /** The path's second part, for a route that takes one. */
+  readonly argument: string
+  /** Whose token it was; present on every route that is not public. */
+  readonly subject: string | undefined
+  /** The token header as it came. */
+  readonly credentials: string | undefined
+}
+
+export interface ApiRoute {
+  /** Answers without a token. */
+  readonly public?: true
+  /** Otherwise GET and HEAD. */
+  readonly anyMethod?: true
+  readonly takesArgument?: true
+  answer(exchange: ApiExchange): void | Promise<void>
+}
+
+const nullBodyStatuses: ReadonlySet<number> = new Set([204, 205, 304])
+const downloadChunkSize = 64 * 1024
+
+export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
+  '/orders': {
+    answer({ response, subject }) {
+      const orders = [
+        { id: 1, item: 'tea', quantity: 2 },
+        { id: 2, item: 'ink', quantity: 1 },
+      ]
+      answerJson(response, 200, { subject, orders })
+    },
+  },
+  '/echo': {
+    anyMethod: true,
+    async answer({ request, response, url, subject }) {
+      const body = await readBody(request)
+      answerJson(response, 200, {
+        method: request.method,
+        path: url.pathname,
+        query: Object.fromEntries(url.searchParams),
+        headers: request.headers,
+        subject,
+        bodyText: body.toString(),
+        bodyBase64Length: body.toString('base64').length,
+        bodySha256: createHash('sha256').update(body).digest('hex'),
+        contentType: request.headers['content-type'] ?? null,
+      })
+    },
+  },
+  '/bytes': {
+    anyMethod: true,
+    async answer({ request, response }) {
+      const body = await readBody(request)
+      response.writeHead(200, {
+        'Content-Type': request.headers['content-type'] ?? 'application/octet-stream',
+        'Content-Length': body.length,
+      })
+      response.end(body)
+    },
+  },
+  '/download': {
+    async answer({ request, response, url }) {
+      const size = Number(url.searchParams.get('size'))
+      if (!Number.isSafeInteger(size) || size < 0) {
+        answerJson(response, 400, { error: 'size must be an integer that is not negative' })
+        return
+      }
+      response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': size })
+      if (request.method === 'HEAD') {
+        response.end()
+        return
+      }
+      // A client that stops reading is no problem of the server's.
+      await pipeline(Readable.from(downloadChunks(size)), response).catch(() => {})
+    },
+  },
+  '/status': {
+    takesArgument: true,
+    answer({ response, argument }) {
+      const status = Number(argument)
+      if (!Number.isInteger(status) || status < 200 || status > 599) {
+        answerJson(response, 400, { error: 'the status must be an integer from 200 to 599' })
+        return
+      }
+      if (nullBodyStatuses.has(status)) response.writeHead(status).end()
+      else answerJson(response, status, { status })
+    },
+  },
+  '/delay': {
+    takesArgument: true,
+    async answer({ response, argument }) {
+      const milliseconds = Number(argument)
+      if (!Number.isInteger(milliseconds) || milliseconds < 0) {
+        answerJson(response, 400, { error: 'the delay must be an integer that is not negative' })
+        return
+      }
+      await delay(milliseconds, undefined, { ref: false })
+      answerJson(response, 200, { milliseconds })
+    },
+  },
+  '/always-401': {
+    public: true,
+    anyMethod: true,
+    answer({ response }) {
+      answerJson(response, 401, { error: 'invalid_token' }, { 'WWW-Authenticate': 'Bearer error="invalid_token"' })
+    },
+  },
+  '/always-403': {
+    public: true,
+    anyMethod: true,
+    answer({ response }) {
+      answerJson(response, 403, { error: 'forbidden' })
+    },
+  },
+  '/redirect': { anyMethod: true, answer: redirect },
+  '/redirect-public': { public: true, anyMethod: true, answer: redirect },
+  '/html': {
+    answer({ response }) {
+      response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' })
+      response.end('<!doctype html><title>Not JSON</title><h1>This is a page, not JSON</h1>\n')
+    },
+  },
+  '/truncated': {
+    answer({ response }) {
+      response.writeHead(200, { 'Content-Type': 'application/json' })
+      response.end('{"orders":[{"id":1,"item":"te')
+    },
+  },
+  '/empty': {
+    answer({ response }) {
+      response.writeHead(204).end()
+    },
+  },
+  '/headers': {
+    answer({ response }) {
+      response.setHeader('X-Exposed', 'every origin may read this')
+      response.setHeader('X-Hidden', 'no other origin may read this')
+      response.setHeader('Retry-After', '7')
+      answerJson(response, 200, { exposed: ['X-Exposed', 'X-Request-Id', 'Retry-After'], hidden: ['X-Hidden'] })
+    },
+  },
+  '/public': {
+    public: true,
+    answer({ response, credentials }) {
+      answerJson(response, 200, { public: true, authorization: credentials ?? null })
+    },
+  },
+  '/drop': {
+    anyMethod: true,
+    answer({ request }) {
+      request.socket.destroy()
+    },
+  },
+}
+
+export function findApiRoute(path: string): { readonly route: ApiRoute; readonly argument: string } | undefined {
+  const [, name = '', argument, ...rest] = path.split('/')
+  const key = `/${name}`
+  const route = Object.hasOwn(apiRoutes, key) ? apiRoutes[key] : undefined
+  const complete = rest.length === 0 && (argument !== undefined) === (route?.takesArgument ?? false)
+  return route && complete ? { route, argument: argument ?? '' } : undefined
+}
+
+function redirect({ response, url }: ApiExchange): void {
+  answerRedirect(response, url.searchParams.get('to'), url.searchParams.get('status') ?? '302')
+}
+
+function* downloadChunks(size: number): Generator<Buffer> {
+  for (let start = 0; start < size; start += downloadChunkSize) {
+    yield downloadBytes(start, Math.min(downloadChunkSize, size - start))
+  }
+}

@@ -1,0 +1,122 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { apiRoutes, findApiRoute } from './api-routes.ts'
+import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
+import { createHoldPoint, type Hold, type HoldPoint } from './hold.ts'
+import { startHttpServer } from './http-server.ts'
+import { answerJson } from './json.ts'
+import { createRequestLog, type LoggedRequest } from './request-log.ts'
+
+export interface ApiServerOptions {
+  verify(token: string): Promise<{ subject: string } | undefined>
+  readonly port?: number
+  /** Default `localhost`. */
+  readonly hostname?: string
+  /** The header whose whole value is the token; default is `Authorization: Bearer`. */
+  readonly tokenHeader?: string
+  /** Asked first; answers false for a request that is not its own. */
+  control?(request: IncomingMessage, response: ServerResponse): Promise<boolean>
+}
+
+export interface HoldRequestsOptions {
+  /** When a held request's token is judged; default `arrival`, which makes a late 401 for an old token. */
+  readonly judgeAt?: 'arrival' | 'release'
+}
+
+export interface ApiServer {
+  readonly origin: string
+  /** Without those to `control`. */
+  readonly requests: readonly LoggedRequest[]
+  /** Without preflights. `unauthorized` are the 401s among those answered. */
+  readonly counters: { readonly answered: number; readonly unauthorized: number }
+  /** Holds requests to one path; preflights pass. */
+  holdRequests(path: string, options?: HoldRequestsOptions): Hold
+  close(): Promise<void>
+}
+
+interface HoldPoints {
+  readonly beforeVerdict: HoldPoint
+  readonly afterVerdict: HoldPoint
+}
+
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { verify, tokenHeader, control } = options
+  const log = createRequestLog()
+  const counters = { answered: 0, unauthorized: 0 }
+  const holdPointsByPath = new Map<string, HoldPoints>()
+  let requestCount = 0
+
+  const holdPointsOf = (path: string): HoldPoints => {
+    const known = holdPointsByPath.get(path)
+    if (known) return known
+    const points = { beforeVerdict: createHoldPoint(), afterVerdict: createHoldPoint() }
+    holdPointsByPath.set(path, points)
+    return points
+  }
+
+  const credentialsOf = (request: IncomingMessage): string | undefined => {
+    const value = request.headers[(tokenHeader ?? 'Authorization').toLowerCase()]
+    return Array.isArray(value) ? value[0] : value
+  }
+
+  const judge = async (request: IncomingMessage): Promise<string | undefined> => {
+    const credentials = credentialsOf(request)
+    if (credentials === undefined) return undefined
+    const token = tokenHeader === undefined ? /^Bearer +(\S+)$/i.exec(credentials)?.[1] : credentials
+    return token === undefined ? undefined : (await verify(token))?.subject
+  }
+
+  const server = await startHttpServer(options, async () => async (request, response) => {
+    allowOrigin(request, response)
+    if (await control?.(request, response)) return
+    if (isPreflight(request)) {
+      log.record(request, response)
+      answerPreflight(request, response)
+      return
+    }
+    log.record(request, response, (status) => {
+      counters.answered += 1
+      if (status === 401) counters.unauthorized += 1
+    })
+    requestCount += 1
+    response.setHeader('X-Request-Id', String(requestCount))
+
+    const url = new URL(request.url ?? '/', 'http://localhost')
+    const holdPoints = holdPointsByPath.get(url.pathname)
+    await holdPoints?.beforeVerdict.pass()
+    const subject = await judge(request)
+    await holdPoints?.afterVerdict.pass()
+
+    const found = findApiRoute(url.pathname)
+    if (!found) {
+      answerJson(response, 404, { error: 'not_found', paths: Object.keys(apiRoutes) })
+      return
+    }
+    const { route, argument } = found
+    if (!route.public && subject === undefined) {
+      answerJson(response, 401, { error: 'invalid_token' }, { 'WWW-Authenticate': 'Bearer error="invalid_token"' })
+      return
+    }
+    if (!route.anyMethod && request.method !== 'GET' && request.method !== 'HEAD') {
+      answerJson(response, 405, { error: 'method_not_allowed' }, { Allow: 'GET, HEAD' })
+      return
+    }
+    await route.answer({ request, response, url, argument, subject, credentials: credentialsOf(request) })
+  })
+
+  return {
+    origin: server.origin,
+    requests: log.requests,
+    counters,
+    holdRequests(path, { judgeAt = 'arrival' } = {}) {
+      const { beforeVerdict, afterVerdict } = holdPointsOf(path)
+      return judgeAt === 'arrival' ? afterVerdict.hold() : beforeVerdict.hold()
+    },
+    async close() {
+      await server.close()
+      for (const { beforeVerdict, afterVerdict } of holdPointsByPath.values()) {
+        beforeVerdict.releaseAll()
+        afterVerdict.releaseAll()
+      }
+    },
+  }
+}

@@ -1,0 +1,224 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Context, Provider } from 'oidc-provider'
+import { createFaultGate, type Fault } from './faults.ts'
+import type { Hold } from './hold.ts'
+import { startHttpServer } from './http-server.ts'
+import { createInteractionHandler } from './interactions.ts'
+import { isJsonObject } from './json.ts'
+import { loadOidcProvider } from './load-oidc-provider.ts'
+import { createMemoryStorage } from './memory-adapter.ts'
+import { interactionPath, providerConfiguration, revocationPath, tokenPath } from './provider-configuration.ts'
+import { replayRequest } from './replay-request.ts'
+import { readBody } from './request-body.ts'
+import { createRequestLog, type LoggedRequest } from './request-log.ts'
+
+export interface AuthorizationServerOptions {
+  readonly port?: number
+  /** Default `localhost`. */
+  readonly hostname?: string
+  /** Default `web`. */
+  readonly clientId?: string
+  readonly redirectUris: readonly string[]
+  readonly postLogoutRedirectUris?: readonly string[]
+  /** Default 10. */
+  readonly accessTokenSeconds?: number
+  /** Every refresh gives a new refresh token and spends the old one; default true. */
+  readonly rotation?: boolean
+  /** For how long after its first use a spent refresh token is rotated once more instead of punished; default 0. */
+  readonly reuseGraceSeconds?: number
+  /** Shows a consent page; default false, every request is granted. */
+  readonly confirmConsent?: boolean
+}
+
+export interface AuthorizationServerCounters {
+  /** Requests as they arrived, whatever became of them. */
+  readonly tokenRequests: { readonly authorization_code: number; readonly refresh_token: number }
+  /** Spent refresh tokens that were presented again. */
+  readonly reuseDetections: number
+  readonly revocations: number
+  /** Correct passwords; a sign-in by a session that the provider still had is none. */
+  readonly signIns: number
+  /** The provider's own sessions that ended, also by another person signing in over one. */
+  readonly endSessions: number
+}
+
+/** Answers the body to send in place of the one that the provider made. */
+export type TokenResponseChange = (body: Record<string, unknown>) => Record<string, unknown>
+
+export interface AuthorizationServer {
+  readonly issuer: string
+  readonly counters: AuthorizationServerCounters
+  /** Every access, refresh and ID token there ever was. */
+  readonly issuedTokens: readonly string[]
+  readonly requests: readonly LoggedRequest[]
+  /** For access tokens from now on; also what `expires_in` says. */
+  setAccessTokenSeconds(seconds: number): void
+  /** Rewrites successful token answers, until it is called with undefined. */
+  setTokenResponse(change: TokenResponseChange | undefined): void
+  /** Each of the next refresh requests takes one. */
+  failRefreshes(...faults: readonly Fault[]): void
+  /** Holds refresh requests before they are processed. One whose client has gone by the release is not processed. */
+  holdRefreshes(): Hold
+  /** Drops what was queued, and lets go of what is held, delayed or hanging. */
+  clearFaults(): void
+  /** Every access token so far is refused from now on; refresh tokens stay good. */
+  expireAccessTokens(): void
+  /** Every token so far is refused from now on; refreshes get `invalid_grant`. */
+  revokeEverything(): Promise<void>
+  verifyAccessToken(token: string): Promise<{ subject: string } | undefined>
+  close(): Promise<void>
+}
+
+export async function startAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
+  const {
+    clientId = 'web',
+    redirectUris,
+    postLogoutRedirectUris = [],
+    rotation = true,
+    confirmConsent = false,
+  } = options
+  const { Provider: OidcProvider, errors } = await loadOidcProvider()
+  const storage = createMemoryStorage(options.reuseGraceSeconds ?? 0)
+  const log = createRequestLog()
+  const faults = createFaultGate()
+  const answersToLose = new WeakSet<ServerResponse>()
+  const issuedTokens: string[] = []
+  const counters = {
+    tokenRequests: { authorization_code: 0, refresh_token: 0 },
+    reuseDetections: 0,
+    revocations: 0,
+    signIns: 0,
+    endSessions: 0,
+  }
+  let accessTokenSeconds = checkSeconds(options.accessTokenSeconds ?? 10)
+  let changeTokenResponse: TokenResponseChange | undefined
+  let lastRefresh: Promise<void> = Promise.resolve()
+
+  const finishTokenAnswer = (context: Context): void => {
+    if (context.status === 200 && isJsonObject(context.body)) {
+      const { access_token, refresh_token, id_token } = context.body
+      for (const token of [access_token, refresh_token, id_token]) {
+        if (typeof token === 'string' && !issuedTokens.includes(token)) issuedTokens.push(token)
+      }
+      if (changeTokenResponse) context.body = changeTokenResponse({ ...context.body })
+    }
+    if (answersToLose.has(context.res)) {
+      context.respond = false
+      context.res.destroy()
+    }
+  }
+
+  const createProvider = (issuer: string): Provider => {
+    const provider = new OidcProvider(
+      issuer,
+      providerConfiguration({
+        issuer,
+        storage,
+        clientId,
+        redirectUris,
+        postLogoutRedirectUris,
+        rotation,
+        confirmConsent,
+        accessTokenSeconds: () => accessTokenSeconds,
+      }),
+    )
+    provider.on('server_error', (_context, error) => console.error(error))
+    provider.on('end_session.success', () => {
+      counters.endSessions += 1
+    })
+    return provider.use(async (context, next) => {
+      await next()
+      if (context.method !== 'POST') return
+      if (context.path === tokenPath) finishTokenAnswer(context)
+      if (context.path === revocationPath && context.status === 200) counters.revocations += 1
+    })
+  }
+
+  let provider: Provider | undefined
+
+  const server = await startHttpServer(options, async (issuer) => {
+    const created = createProvider(issuer)
+    provider = created
+    const process = created.callback()
+    const interact = createInteractionHandler({
+      provider: created,
+      SessionNotFound: errors.SessionNotFound,
+      confirmConsent,
+      onSignIn: () => {
+        counters.signIns += 1
+      },
+    })
+
+    const processRefresh = (request: IncomingMessage, response: ServerResponse, token: string): Promise<void> => {
+      // One after the other: the provider looks at a token and spends it in two steps, so that of two requests at the
+      // same moment both could pass, and a client that races itself would look well-behaved.
+      const turn = lastRefresh.then(() => {
+        if (storage.isSpent(token)) counters.reuseDetections += 1
+        return process(request, response)
+      })
+      lastRefresh = turn.catch(() => {})
+      return turn
+    }
+
+    const handleToken = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      const body = await readBody(request)
+      const parameters = new URLSearchParams(body.toString())
+      const grantType = parameters.get('grant_type')
+      const replay = replayRequest(request, body)
+      if (grantType === 'authorization_code') counters.tokenRequests.authorization_code += 1
+      if (grantType !== 'refresh_token') return process(replay, response)
+
+      counters.tokenRequests.refresh_token += 1
+      const admission = await faults.admit(request, response)
+      if (admission === 'handled') return
+      if (admission === 'process-and-lose') answersToLose.add(response)
+      await processRefresh(replay, response, parameters.get('refresh_token') ?? '')
+    }
+
+    return async (request, response) => {
+      log.record(request, response)
+      const { pathname } = new URL(request.url ?? '/', issuer)
+      if (pathname.startsWith(`${interactionPath}/`)) await interact(request, response)
+      else if (pathname === tokenPath && request.method === 'POST') await handleToken(request, response)
+      else await process(request, response)
+    }
+  })
+
+  return {
+    issuer: server.origin,
+    counters,
+    issuedTokens,
+    requests: log.requests,
+    setAccessTokenSeconds(seconds) {
+      accessTokenSeconds = checkSeconds(seconds)
+    },
+    setTokenResponse(change) {
+      changeTokenResponse = change
+    },
+    failRefreshes: faults.fail,
+    holdRefreshes: faults.hold,
+    clearFaults: faults.clear,
+    expireAccessTokens() {
+      storage.forget('AccessToken')
+    },
+    async revokeEverything() {
+      // A refresh that is being processed would otherwise hand out tokens afterwards.
+      await lastRefresh
+      storage.forget('AccessToken', 'RefreshToken', 'AuthorizationCode', 'Grant')
+    },
+    async verifyAccessToken(token) {
+      // The provider counts whole seconds and may end a token up to one early; the storage ends it on time.
+      const found = await provider?.AccessToken.find(token, { ignoreExpiration: true })
+      return found && { subject: found.accountId }
+    },
+    async close() {
+      await server.close()
+      faults.clear()
+    },
+  }
+}
+
+function checkSeconds(seconds: number): number {
+  if (Number.isSafeInteger(seconds) && seconds > 0) return seconds
+  throw new RangeError(`An access token lives a whole number of seconds from 1, not ${seconds}.`)
+}

@@ -1,0 +1,162 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { checkPassword } from './accounts.ts'
+import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
+import { createFaultGate, type Fault } from './faults.ts'
+import type { Hold } from './hold.ts'
+import { startHttpServer } from './http-server.ts'
+import { answerJson, isJsonObject, type JsonObject, parseJson } from './json.ts'
+import { createLegacyTokens } from './legacy-tokens.ts'
+import { answerRedirect } from './redirect.ts'
+import { readBody } from './request-body.ts'
+import { createRequestLog, type LoggedRequest } from './request-log.ts'
+
+export interface LegacyApiOptions {
+  readonly port?: number
+  /** Default `localhost`. */
+  readonly hostname?: string
+  /** Default 10. */
+  readonly accessTokenSeconds?: number
+  /** Judges every body, its signature included; a refusal is HTTP 400 with code 4000. Default: not looked at. */
+  verifySignature?(parameters: JsonObject, path: string): boolean
+}
+
+export interface LegacyApi {
+  readonly origin: string
+  /** `refreshes` are requests as they arrived; `reuseDetections` are used refresh tokens presented again. */
+  readonly counters: { readonly logins: number; readonly refreshes: number; readonly reuseDetections: number }
+  readonly issuedTokens: readonly string[]
+  readonly requests: readonly LoggedRequest[]
+  failRefreshes(...faults: readonly Fault[]): void
+  holdRefreshes(): Hold
+  clearFaults(): void
+  expireAccessTokens(): void
+  /** Refreshes get code 900211 from now on. */
+  expireRefreshTokens(): void
+  close(): Promise<void>
+}
+
+interface Call {
+  readonly response: ServerResponse
+  readonly parameters: JsonObject
+  readonly subject: string | undefined
+}
+
+/** Codes and statuses of the calls. Codes above 100000 mean that the person must sign in. */
+const codes = {
+  success: 'SUCCESS',
+  businessFailure: 42,
+  badRequest: 4000,
+  tokenExpired: 40101,
+  forbidden: 40301,
+  notFound: 40401,
+  wrongPassword: 100401,
+  refreshExpired: 900211,
+  refreshInvalid: 900212,
+} as const
+
+const callsWithoutToken: ReadonlySet<string> = new Set(['/login', '/refresh'])
+
+/** An API with its own sign-in and envelope: POST and JSON for everything, `{code, message, data}` for every answer. */
+export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<LegacyApi> {
+  const tokens = createLegacyTokens(options.accessTokenSeconds ?? 10)
+  const log = createRequestLog()
+  const faults = createFaultGate()
+  const counters = { logins: 0, refreshes: 0, reuseDetections: 0 }
+
+  const calls: Readonly<Record<string, (call: Call) => void>> = {
+    '/login': ({ response, parameters }) => {
+      const profile = checkPassword(String(parameters.account), String(parameters.password))
+      if (!profile) {
+        refuse(response, codes.wrongPassword, 'account or password is wrong')
+        return
+      }
+      counters.logins += 1
+      const user = { id: profile.subject, name: profile.name }
+      succeed(response, { token: tokens.issue(profile.subject), user })
+    },
+    '/refresh': ({ response, parameters }) => {
+      const refreshToken = String(parameters.refreshToken)
+      const state = tokens.refreshState(refreshToken)
+      if (state === 'used') counters.reuseDetections += 1
+      if (state === 'good') succeed(response, { token: tokens.rotate(refreshToken) })
+      else if (state === 'expired') refuse(response, codes.refreshExpired, 'refresh token expired')
+      else refuse(response, codes.refreshInvalid, 'refresh token invalid')
+    },
+    '/list': ({ response, subject }) => succeed(response, { items: ['tea', 'ink'], subject }),
+    '/fail': ({ response }) => refuse(response, codes.businessFailure, 'out of stock'),
+    '/null': ({ response }) => succeed(response, null),
+    '/forbidden': ({ response }) => refuse(response, codes.forbidden, 'sign in', 403),
+    '/expired-code': ({ response, subject }) => {
+      if (subject === undefined) refuse(response, codes.tokenExpired, 'token expired')
+      else succeed(response, { subject })
+    },
+    '/redirect': ({ response, parameters }) => answerRedirect(response, parameters.to, parameters.status ?? 302),
+  }
+
+  const answer = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
+    const parameters = parseJson((await readBody(request)).toString())
+    if (!isJsonObject(parameters)) {
+      refuse(response, codes.badRequest, 'the body must be a JSON object', 400)
+      return
+    }
+    if (options.verifySignature?.(parameters, path) === false) {
+      refuse(response, codes.badRequest, 'the signature is wrong', 400)
+      return
+    }
+    const call = Object.hasOwn(calls, path) ? calls[path] : undefined
+    if (!call) {
+      refuse(response, codes.notFound, 'no such call', 404)
+      return
+    }
+    const token = request.headers['x-token']
+    const subject = typeof token === 'string' ? tokens.subjectOf(token) : undefined
+    if (subject === undefined && !callsWithoutToken.has(path) && path !== '/expired-code') {
+      refuse(response, codes.tokenExpired, 'token expired', 401)
+      return
+    }
+    if (path !== '/refresh') {
+      call({ response, parameters, subject })
+      return
+    }
+
+    counters.refreshes += 1
+    const admission = await faults.admit(request, response)
+    if (admission === 'handled') return
+    // Destroyed first: the call still does its work, and its answer has nowhere to go.
+    if (admission === 'process-and-lose') request.socket.destroy()
+    call({ response, parameters, subject })
+  }
+
+  const server = await startHttpServer(options, async () => async (request, response) => {
+    log.record(request, response)
+    allowOrigin(request, response)
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    if (isPreflight(request)) answerPreflight(request, response)
+    else if (request.method === 'POST') await answer(request, response, pathname)
+    else refuse(response, codes.badRequest, 'every call is a POST', 405)
+  })
+
+  return {
+    origin: server.origin,
+    counters,
+    issuedTokens: tokens.issued,
+    requests: log.requests,
+    failRefreshes: faults.fail,
+    holdRefreshes: faults.hold,
+    clearFaults: faults.clear,
+    expireAccessTokens: tokens.expireAccessTokens,
+    expireRefreshTokens: tokens.expireRefreshTokens,
+    async close() {
+      await server.close()
+      faults.clear()
+    },
+  }
+}
+
+function succeed(response: ServerResponse, data: unknown): void {
+  answerJson(response, 200, { code: codes.success, message: '', data })
+}
+
+function refuse(response: ServerResponse, code: number, message: string, status = 200): void {
+  answerJson(response, status, { code, message, data: null })
+}

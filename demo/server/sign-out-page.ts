@@ -1,0 +1,13 @@
+import { layOutPage } from './page-layout.ts'
+
+/** `form` is the provider's own, whose submission by this button ends its session; a script presses it at once. */
+export function signOutPage(form: string): string {
+  return layOutPage(
+    'Signing out',
+    `${form}
+<div class="buttons">
+<button id="sign-out" type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>
+</div>
+<script>document.getElementById('sign-out').click()</script>`,
+  )
+}

@@ -1,0 +1,180 @@
+import { wrap } from 'comlink'
+import {
+  type BrokerSnapshot,
+  type BrokerTable,
+  type Endpoint,
+  type Notice,
+  OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
+  type Welcome,
+} from '../protocol/contract.ts'
+import { LingpaiError } from '../protocol/errors.ts'
+import { installThrowHandler } from '../protocol/throw-handler.ts'
+
+/** While calls are pending, the worker is asked this often whether it lives. */
+const PING_INTERVAL = 1000
+/** A ping without an answer for so long means that the worker is gone. */
+const PING_TIMEOUT = 10_000
+
+export interface CallOptions {
+  /** Milliseconds after which the call rejects with `timeout`. Default none: a lost worker ends the wait. */
+  readonly deadline?: number
+  /** Its abort rejects the call with the signal's reason, unchanged, and tells the worker. */
+  readonly signal?: AbortSignal | undefined
+}
+
+type Method = keyof BrokerTable
+type Result<Name extends Method> = Awaited<ReturnType<BrokerTable[Name]>>
+/** What a caller passes: the call's id, where the method takes one, is added here. */
+type Arguments<Name extends Method> = Parameters<BrokerTable[Name]> extends [string, ...infer Rest] ? Rest : Parameters<BrokerTable[Name]>
+
+export interface Connection {
+  hello(): Promise<Welcome>
+  call<Name extends Method>(name: Name, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>>
+  /** Rejects all that is pending. With `goodbye`, the worker is told to forget this page. */
+  close(error: LingpaiError, goodbye: boolean): void
+}
+
+const TAKES_CALL_ID: ReadonlySet<Method> = new Set(['fetch', 'request', 'signIn', 'authorize', 'callback', 'getAccessToken'])
+
+let lastCall = 0
+
+/**
+ * Calls over one port: each settles by its answer, its deadline, its signal or the loss of the worker, once (I3).
+ *
+ * `onLost` tells that the worker is gone or is another one than before; what it had in memory is lost with it.
+ */
+export function openConnection(port: Endpoint, onSnapshot: (snapshot: BrokerSnapshot) => void, onLost: () => void): Connection {
+  installThrowHandler()
+  const pending = new Set<(error: unknown) => void>()
+  const stopWatching = new AbortController()
+  let instance: string | undefined
+  let isClosed = false
+  let pingTimer: ReturnType<typeof setInterval> | undefined
+  let pingSentAt: number | undefined
+
+  const endpoint = createCheckedEndpoint(port)
+  // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
+  const remote = wrap<BrokerTable>(endpoint as never)
+
+  function createCheckedEndpoint(inner: Endpoint): Endpoint {
+    const listeners = new Set<(event: { data: unknown }) => void>()
+    inner.addEventListener('message', ({ data }) => {
+      if (isClosed || typeof data !== 'object' || data === null) return
+      const message = data as Partial<Extract<Notice, { lingpai: 'snapshot' }>>
+      // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
+      if (instance !== undefined && message.instance !== instance) return lose()
+      if (message.lingpai === 'snapshot') return onSnapshot(message.snapshot as BrokerSnapshot)
+      for (const listener of listeners) listener({ data })
+    })
+    inner.start?.()
+    return {
+      postMessage(message, transfer) {
+        // Comlink would have the worker close the port when its proxies are collected; a port is closed by close() only.
+        if ((message as { type?: string }).type !== 'RELEASE') inner.postMessage(message, transfer)
+      },
+      addEventListener: (_type, listener) => void listeners.add(listener),
+      removeEventListener: (_type, listener) => void listeners.delete(listener),
+    }
+  }
+
+  function lose(): void {
+    if (!isClosed) onLost()
+  }
+
+  function notify(notice: Notice): void {
+    if (!isClosed) port.postMessage(notice)
+  }
+
+  async function ping(): Promise<void> {
+    if (pingSentAt !== undefined) {
+      if (Date.now() - pingSentAt > PING_TIMEOUT) lose()
+      return
+    }
+    pingSentAt = Date.now()
+    await remote.ping().catch(() => {})
+    pingSentAt = undefined
+  }
+
+  /** A lock that the worker holds for life falls to us when it dies, which no event tells. */
+  function watchLock(name: string | undefined): void {
+    if (name === undefined || !globalThis.navigator?.locks) return
+    navigator.locks.request(name, { mode: 'shared', signal: stopWatching.signal }, lose).catch(() => {})
+  }
+
+  function settleOnce<T>(answer: Promise<T>, id: string, { deadline, signal }: CallOptions): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const finish = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        pending.delete(fail)
+        if (pending.size === 0) {
+          clearInterval(pingTimer)
+          pingTimer = undefined
+        }
+      }
+      const fail = (error: unknown) => {
+        finish()
+        reject(error)
+      }
+      const onAbort = () => {
+        notify({ lingpai: 'abort', call: id })
+        fail(signal?.reason)
+      }
+      pending.add(fail)
+      pingTimer ??= setInterval(() => void ping(), PING_INTERVAL)
+      signal?.addEventListener('abort', onAbort)
+      if (deadline !== undefined) {
+        timer = setTimeout(() => {
+          notify({ lingpai: 'abort', call: id })
+          fail(new LingpaiError('timeout', `The call was not answered within ${deadline} ms.`))
+        }, deadline)
+      }
+      answer.then((value) => {
+        finish()
+        resolve(value)
+      }, fail)
+    })
+  }
+
+  function call<Name extends Method>(name: Name, given: Arguments<Name>, options: CallOptions = {}): Promise<Result<Name>> {
+    const id = (++lastCall).toString(36)
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason)
+    const method = remote[name] as unknown as (...all: unknown[]) => Promise<Result<Name>>
+    let answer: Promise<Result<Name>>
+    try {
+      answer = TAKES_CALL_ID.has(name) ? method(id, ...given) : method(...given)
+    } catch (error) {
+      answer = Promise.reject(error)
+    }
+    return settleOnce(answer.catch(toCallError), id, options)
+  }
+
+  return {
+    call,
+
+    async hello() {
+      const welcome = await call('hello', [{ oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION }])
+      instance = welcome.instance
+      watchLock(welcome.lock)
+      return welcome
+    },
+
+    close(error, goodbye) {
+      if (isClosed) return
+      if (goodbye) notify({ lingpai: 'goodbye' })
+      isClosed = true
+      stopWatching.abort()
+      for (const reject of [...pending]) reject(error)
+      port.close?.()
+    },
+  }
+}
+
+function toCallError(error: unknown): never {
+  if (error instanceof DOMException && error.name === 'DataCloneError') {
+    throw new LingpaiError('invalid_call', 'What was passed cannot be sent to a worker. Pass plain data: no functions, no class instances.', { cause: error })
+  }
+  throw error
+}

@@ -1,0 +1,196 @@
+import type { WireError } from './errors.ts'
+
+/** Version of the messages between page and worker. Raised when an old page could not understand a new worker. */
+export const PROTOCOL_VERSION = 1
+/** The oldest version that this build still understands. */
+export const OLDEST_PROTOCOL_VERSION = 1
+
+/** How long a wait for a token, a control call or `session.request` may take unless told otherwise, in milliseconds. */
+export const DEFAULT_TIMEOUT = 30_000
+
+/** Which global scope runs the broker. */
+export type Mode = 'shared' | 'dedicated' | 'inline'
+
+/** Who is signed in, as the grant said: for OAuth, from the validated ID token (OpenID Connect Core §2). */
+export interface User {
+  readonly subject?: string
+  readonly profile?: Readonly<Record<string, unknown>>
+}
+
+/** The part of the snapshot that the broker decides. */
+export interface BrokerSnapshot {
+  readonly status: 'signed-out' | 'signing-in' | 'signed-in'
+  /** A second axis, so that an outage never looks like a sign-out. */
+  readonly tokenServer: 'ok' | 'unreachable'
+  readonly user?: User
+  /** Why the status is what it is, where that needs saying: a short word such as `refresh_rejected`. */
+  readonly reason?: string
+}
+
+/** What a page shows of the session. Immutable; a new object only when something changed. Refreshes do not change it. */
+export interface Snapshot extends Omit<BrokerSnapshot, 'status'> {
+  readonly status: 'connecting' | BrokerSnapshot['status']
+  readonly mode: Mode
+}
+
+/** One thing that happened in the broker, and why. Holds no token. */
+export interface HistoryEntry {
+  /** Milliseconds since 1970, on the worker's clock. */
+  readonly at: number
+  /** What happened, in the past tense: `refresh-started`, `call-replayed`, `signed-out`, ... */
+  readonly event: string
+  readonly generation: number
+  readonly version: number
+  /** The call it belongs to, where it belongs to one. */
+  readonly call?: string
+  /** When the current access token expires, in milliseconds since 1970, where that is known. */
+  readonly expiresAt?: number
+  /** `rejected`, `refused`, `unknown` or `failed`, where a refresh ended without a token. */
+  readonly verdict?: string
+  readonly reason?: string
+  /** Milliseconds until the next attempt, where one is planned. */
+  readonly delay?: number
+}
+
+/**
+ * How an API wraps its answers, as data: a body like `{code, message, data}`. Made by `envelope()` of `lingpai/envelope`.
+ */
+export interface Envelope {
+  /** Name of the field that holds the API's code. */
+  readonly code: string
+  readonly message: string
+  /** Name of the field that holds the payload. */
+  readonly data: string
+  /** Values of the code field that mean success. */
+  readonly success: readonly (string | number)[]
+  /** Values of the code field that mean that the access token has expired, whatever the HTTP status. */
+  readonly expired: readonly (string | number)[]
+  /** Values of the code field that mean that the user must sign in. */
+  readonly signInRequired: readonly (string | number)[]
+}
+
+/** Where tokens may go, as far as the page needs to know it. */
+export interface ApiRules {
+  readonly origin: string
+  readonly pathPrefix: string
+  readonly envelope?: Envelope
+}
+
+/** Finds the API that a URL belongs to. Origins are compared whole, path prefixes at a segment's end (RFC 6454 §5). */
+export function findApi<Api extends ApiRules>(
+  apis: readonly Api[],
+  url: { readonly origin: string; readonly pathname: string },
+): Api | undefined {
+  return apis.find(
+    ({ origin, pathPrefix }) =>
+      url.origin === origin &&
+      (url.pathname === pathPrefix ||
+        url.pathname.startsWith(pathPrefix.endsWith('/') ? pathPrefix : `${pathPrefix}/`)),
+  )
+}
+
+/** The page's first call on a connection. */
+export interface Hello {
+  readonly oldest: number
+  readonly newest: number
+}
+
+/** The worker's answer to {@link Hello}. */
+export interface Welcome {
+  readonly protocol: number
+  readonly instance: string
+  /** Name of the Web Lock that the worker holds for as long as it lives, where it could get one. */
+  readonly lock?: string
+  readonly snapshot: BrokerSnapshot
+  readonly apis: readonly ApiRules[]
+}
+
+/** A request on its way to the worker: everything of a `Request` that can cross a port. */
+export interface WireRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [string, string])[]
+  /** A string, an ArrayBuffer or a Blob: bodies that can be sent twice, since a 401 is answered by a replay. */
+  readonly body?: unknown
+  readonly credentials?: string
+  readonly mode?: string
+  readonly cache?: string
+  readonly redirect?: string
+  readonly integrity?: string
+  readonly keepalive?: boolean
+  readonly priority?: string
+  readonly referrer?: string
+  readonly referrerPolicy?: string
+}
+
+/** A response on its way to the page. */
+export interface WireResponse {
+  readonly url: string
+  readonly status: number
+  readonly statusText: string
+  readonly type: string
+  readonly redirected: boolean
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body: ArrayBuffer | null
+}
+
+/** A call of `session.request`: JSON text in, the envelope's payload out. */
+export interface WireApiRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body?: string
+}
+
+/** What a page may ask to begin an interactive sign-in with. */
+export interface AuthorizeInput {
+  readonly via: 'redirect' | 'popup'
+  /** Where to go afterwards: a path on the page's own origin. */
+  readonly returnTo?: string
+}
+
+/**
+ * Every method that a page may call in the worker; the guard refuses all else. The first argument of the methods that
+ * can be aborted is the call's id, unique on its port.
+ */
+export interface BrokerTable {
+  hello(hello: Hello): Promise<Welcome>
+  ping(): Promise<void>
+  fetch(call: string, request: WireRequest): Promise<WireResponse>
+  request(call: string, request: WireApiRequest): Promise<unknown>
+  signIn(call: string, input: unknown): Promise<void>
+  authorize(call: string, input: AuthorizeInput): Promise<{ url: string }>
+  callback(call: string, url: string): Promise<{ returnTo?: string }>
+  signOut(everywhere: boolean): Promise<{ url?: string }>
+  adopt(tokens: unknown): Promise<void>
+  getAccessToken(call: string): Promise<string>
+  explain(): Promise<readonly HistoryEntry[]>
+}
+
+/** Messages besides the calls. Plain, so that they also cross a channel that carries JSON only. */
+export type Notice =
+  /** Worker to page: the session changed. */
+  | { readonly lingpai: 'snapshot'; readonly instance: string; readonly snapshot: BrokerSnapshot }
+  /** Page to worker: the caller has aborted this call. */
+  | { readonly lingpai: 'abort'; readonly call: string }
+  /** Page to worker: this page is leaving, nothing more will come over this port. */
+  | { readonly lingpai: 'goodbye' }
+
+/** A channel between two threads: a `MessagePort`, a `Worker`, or anything of that shape. Comlink calls it the same. */
+export interface Endpoint {
+  postMessage(message: unknown, transfer?: never[]): void
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void
+  removeEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void
+  start?(): void
+  close?(): void
+}
+
+/**
+ * What `serve` returns: nothing to call, only the type of the sign-in's input, for `connect<typeof broker>()`.
+ */
+export interface Broker<SignInInput = unknown> {
+  /** Never set; it only carries the type. */
+  readonly signInInput?: SignInInput
+}
+
+export type { WireError }

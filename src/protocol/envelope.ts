@@ -1,0 +1,67 @@
+import type { Envelope } from './contract.ts'
+import { LingpaiError } from './errors.ts'
+
+/** What an API's answer to `session.request` means. */
+export type AnswerMeaning =
+  | { readonly kind: 'payload'; readonly payload: unknown }
+  /** The access token has expired: refresh, send again. */
+  | { readonly kind: 'expired'; readonly error: LingpaiError }
+  | { readonly kind: 'signInRequired' }
+  | { readonly kind: 'error'; readonly error: LingpaiError }
+
+/**
+ * Reads an API's answer by its envelope. Without one, any 2xx with JSON (or without a body) is the payload itself.
+ */
+export function readAnswer(envelope: Envelope | undefined, status: number, text: string): AnswerMeaning {
+  const isSuccess = status >= 200 && status < 300
+  const body = parseJson(text)
+  const fields = envelope && isRecord(body) ? body : undefined
+  const apiCode = envelope && asCode(fields?.[envelope.code])
+  const apiMessage = envelope && asText(fields?.[envelope.message])
+  const error = () => {
+    const said = apiMessage || apiCode !== undefined ? ` and ${JSON.stringify(apiMessage || apiCode)}` : ''
+    return new LingpaiError('api_error', `The API answered with status ${status}${said}.`, {
+      status,
+      ...(apiCode !== undefined && { apiCode }),
+      ...(apiMessage !== undefined && { apiMessage }),
+    })
+  }
+  if (apiCode !== undefined && envelope?.signInRequired.includes(apiCode)) return { kind: 'signInRequired' }
+  if (status === 401 || (apiCode !== undefined && envelope?.expired.includes(apiCode))) return { kind: 'expired', error: error() }
+  if (!isSuccess) return { kind: 'error', error: error() }
+  if (body === NOT_JSON) return { kind: 'error', error: unreadable(status, 'is not JSON') }
+  if (envelope === undefined) return { kind: 'payload', payload: body }
+  if (apiCode === undefined) return { kind: 'error', error: unreadable(status, `has no field "${envelope.code}"`) }
+  return envelope.success.includes(apiCode) ? { kind: 'payload', payload: fields?.[envelope.data] } : { kind: 'error', error: error() }
+}
+
+const NOT_JSON = Symbol('not JSON')
+
+function parseJson(text: string): unknown {
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return NOT_JSON
+  }
+}
+
+function unreadable(status: number, why: string): LingpaiError {
+  return new LingpaiError(
+    'api_error',
+    `The API answered with status ${status} and a body that ${why}. Check the URL, or use session.fetch for answers that are not JSON.`,
+    { status },
+  )
+}
+
+function asCode(value: unknown): string | number | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? value : undefined
+}
+
+function asText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

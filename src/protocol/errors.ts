@@ -1,0 +1,115 @@
+/**
+ * What can go wrong, as a fixed list of codes. It may grow in a minor version, so keep a `default` branch.
+ *
+ * Each one is explained, with its causes and remedies, in `docs/errors.md`.
+ */
+export type LingpaiErrorCode =
+  | 'sign_in_required'
+  | 'sign_in_failed'
+  | 'sign_in_cancelled'
+  | 'popup_blocked'
+  | 'state_missing'
+  | 'state_mismatch'
+  | 'state_used'
+  | 'api_error'
+  | 'network_error'
+  | 'timeout'
+  | 'aborted'
+  | 'origin_not_allowed'
+  | 'redirect_refused'
+  | 'token_not_exposed'
+  | 'token_reflected'
+  | 'refresh_unavailable'
+  | 'worker_lost'
+  | 'protocol_mismatch'
+  | 'store_failed'
+  | 'busy'
+  | 'closed'
+  | 'invalid_config'
+  | 'invalid_call'
+
+/** What an error carries besides its code and text. None of these ever holds a token. */
+export interface LingpaiErrorFields {
+  /** HTTP status of the API's answer. */
+  readonly status?: number
+  /** The API's own code, from its envelope or its OAuth error response (RFC 6749 §5.2). */
+  readonly apiCode?: string | number
+  /** The API's own message. */
+  readonly apiMessage?: string
+  /** What the page's own code threw or aborted with; never crosses a thread. */
+  readonly cause?: unknown
+}
+
+// Registered with Symbol.for, so that an error is recognised across bundles and realms, where `instanceof` fails.
+const brand: unique symbol = Symbol.for('lingpai.error') as never
+
+const fieldNames = ['status', 'apiCode', 'apiMessage', 'cause'] as const
+
+/** The one error class of lingpai. Test for it with {@link isLingpaiError}, and `switch` on `code`. */
+export class LingpaiError extends Error {
+  override readonly name: string = 'LingpaiError'
+  readonly code: LingpaiErrorCode
+  declare readonly status?: number
+  declare readonly apiCode?: string | number
+  declare readonly apiMessage?: string
+
+  constructor(code: LingpaiErrorCode, message: string, fields: LingpaiErrorFields = {}) {
+    super(message)
+    this.code = code
+    markAsLingpaiError(this, code, fields)
+  }
+}
+
+/** An error made by lingpai: a {@link LingpaiError}, or from `session.fetch` a `TypeError` that carries the same fields. */
+export type LingpaiErrorLike = Error & { readonly code: LingpaiErrorCode } & LingpaiErrorFields
+
+/** Tells whether an error was made by lingpai, whatever realm or bundle it comes from. */
+export function isLingpaiError(value: unknown): value is LingpaiErrorLike {
+  return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true
+}
+
+/** Turns an error of ours into the `TypeError` that a caller of `fetch` expects, its code and fields kept (Fetch §5.6). */
+export function toFetchError(error: LingpaiErrorLike): LingpaiErrorLike {
+  return markAsLingpaiError(new TypeError(error.message), error.code, error)
+}
+
+function markAsLingpaiError<E extends Error>(error: E, code: LingpaiErrorCode, fields: LingpaiErrorFields): E & LingpaiErrorLike {
+  Object.defineProperty(error, brand, { value: true })
+  const target = error as E & Record<string, unknown>
+  if (target['code'] !== code) Object.defineProperty(error, 'code', { value: code, enumerable: true })
+  for (const name of fieldNames) {
+    const value = fields[name]
+    if (value !== undefined) Object.defineProperty(error, name, { value, enumerable: name !== 'cause', configurable: true })
+  }
+  return error as E & LingpaiErrorLike
+}
+
+/** An error as it crosses a port: JSON-safe, without the stack, which stays in the thread that made it. */
+export interface WireError {
+  readonly name: string
+  readonly message: string
+  readonly code?: LingpaiErrorCode
+  readonly status?: number
+  readonly apiCode?: string | number
+  readonly apiMessage?: string
+}
+
+/** Makes an error fit to cross a port. */
+export function encodeError(error: unknown): WireError {
+  if (!(error instanceof Error)) return { name: 'Error', message: 'The worker threw a value that is not an Error.' }
+  const wire: Record<string, unknown> = { name: error.name, message: error.message }
+  if (isLingpaiError(error)) {
+    wire['code'] = error.code
+    // JSON has no undefined, and a WeChat worker's channel is JSON: what is absent is left out.
+    for (const name of ['status', 'apiCode', 'apiMessage'] as const) if (error[name] !== undefined) wire[name] = error[name]
+  }
+  return wire as unknown as WireError
+}
+
+/** The inverse of {@link encodeError}. */
+export function decodeError(wire: WireError): Error {
+  if (wire.code !== undefined) return new LingpaiError(wire.code, wire.message, wire)
+  const error = wire.name === 'TypeError' ? new TypeError(wire.message) : new Error(wire.message)
+  error.name = wire.name
+  return error
+}

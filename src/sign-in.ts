@@ -1,0 +1,147 @@
+import type { Client } from './client.ts'
+import { type AuthorizeInput, DEFAULT_TIMEOUT } from './protocol/contract.ts'
+import { LingpaiError } from './protocol/errors.ts'
+
+/** How often the popup is looked at: nothing tells when the user closes it. */
+const POPUP_POLL = 300
+/** How long the callback page waits for the page that opened it before it completes the sign-in itself. */
+const HAND_OVER_TIMEOUT = 1000
+
+const POPUP_FEATURES = 'popup,width=480,height=640'
+
+/** Parameters of an authorization response, which the address bar must not keep (RFC 6749 §4.1.2, OpenID Connect). */
+const CALLBACK_PARAMETERS = ['code', 'state', 'iss', 'session_state', 'error', 'error_description', 'error_uri']
+
+type CallbackMessage = { readonly lingpai: 'callback'; readonly url: string } | { readonly lingpai: 'callback-taken' }
+
+export interface SignIn {
+  signIn(input: unknown): Promise<void>
+  completeSignIn(url: string): Promise<{ returnTo?: string }>
+}
+
+export function createSignIn(client: Client): SignIn {
+  async function call(input: unknown): Promise<void> {
+    const connection = await client.connected()
+    await connection.call('signIn', [input])
+  }
+
+  async function authorize(input: AuthorizeInput): Promise<string> {
+    const connection = await client.connected()
+    const { url } = await connection.call('authorize', [{ via: input.via, ...(input.returnTo !== undefined && { returnTo: toReturnTo(input.returnTo) }) }], {
+      deadline: DEFAULT_TIMEOUT,
+    })
+    return url
+  }
+
+  async function complete(url: string): Promise<{ returnTo?: string }> {
+    const connection = await client.connected()
+    return connection.call('callback', [url])
+  }
+
+  async function viaPopup(input: AuthorizeInput): Promise<void> {
+    // Opened before anything is awaited: later, the browser no longer sees the user's click behind it.
+    const popup = window.open('', '_blank', POPUP_FEATURES)
+    if (popup === null) {
+      throw new LingpaiError('popup_blocked', 'The browser blocked the sign-in popup. Call signIn from a click, or use {via: "redirect"}.')
+    }
+    try {
+      popup.location.href = await authorize(input)
+      await complete(await waitForCallback(popup))
+    } finally {
+      popup.close()
+    }
+  }
+
+  return {
+    async signIn(input) {
+      if (!isAuthorizeInput(input)) return call(input)
+      if (input.via === 'popup') return viaPopup(input)
+      window.location.assign(await authorize(input))
+    },
+
+    async completeSignIn(url) {
+      const href = toCallbackUrl(url)
+      cleanAddressBar()
+      const opener = getOpener()
+      if (opener && (await handOver(opener, href))) {
+        window.close()
+        return {}
+      }
+      return complete(href)
+    },
+  }
+}
+
+function isAuthorizeInput(input: unknown): input is AuthorizeInput {
+  const via = typeof input === 'object' && input !== null ? (input as { via?: unknown }).via : undefined
+  return via === 'redirect' || via === 'popup'
+}
+
+/** Only a place of the app itself: anything else would make the callback page an open redirector (RFC 9700 §4.11.1). */
+function toReturnTo(returnTo: unknown): string {
+  const url = typeof returnTo === 'string' ? new URL(returnTo, location.href) : undefined
+  if (url?.origin !== location.origin) throw new LingpaiError('invalid_call', 'returnTo must be a path of this app, such as "/orders".')
+  return url.pathname + url.search + url.hash
+}
+
+function toCallbackUrl(url: unknown): string {
+  try {
+    return new URL(url as string).href
+  } catch (cause) {
+    throw new LingpaiError('invalid_call', 'completeSignIn takes the whole URL of the callback page: pass location.href.', { cause })
+  }
+}
+
+function cleanAddressBar(): void {
+  const url = new URL(location.href)
+  for (const name of CALLBACK_PARAMETERS) url.searchParams.delete(name)
+  if (url.href !== location.href) history.replaceState(history.state, '', url)
+}
+
+function waitForCallback(popup: Window): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const finish = () => {
+      clearInterval(timer)
+      window.removeEventListener('message', onMessage)
+    }
+    const onMessage = ({ source, origin, data }: MessageEvent<CallbackMessage | undefined>) => {
+      if (source !== popup || origin !== location.origin || data?.lingpai !== 'callback') return
+      finish()
+      popup.postMessage({ lingpai: 'callback-taken' } satisfies CallbackMessage, location.origin)
+      resolve(data.url)
+    }
+    const timer = setInterval(() => {
+      if (!popup.closed) return
+      finish()
+      reject(new LingpaiError('sign_in_cancelled', 'The sign-in popup was closed before the sign-in was complete. Nothing has changed.'))
+    }, POPUP_POLL)
+    window.addEventListener('message', onMessage)
+  })
+}
+
+/** The page that opened this one, where it is of the same app. */
+function getOpener(): Window | undefined {
+  try {
+    const opener = window.opener as Window | null
+    return opener?.location.origin === location.origin ? opener : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Gives the callback to the page that waits for it. False where none does: the link was merely opened in a new tab. */
+function handOver(opener: Window, url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const finish = (isTaken: boolean) => {
+      clearTimeout(timer)
+      window.removeEventListener('message', onMessage)
+      resolve(isTaken)
+    }
+    const onMessage = ({ source, origin, data }: MessageEvent<CallbackMessage | undefined>) => {
+      if (source === opener && origin === location.origin && data?.lingpai === 'callback-taken') finish(true)
+    }
+    const timer = setTimeout(() => finish(false), HAND_OVER_TIMEOUT)
+    window.addEventListener('message', onMessage)
+    opener.postMessage({ lingpai: 'callback', url } satisfies CallbackMessage, location.origin)
+  })
+}

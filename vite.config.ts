@@ -1,0 +1,59 @@
+import { playwright } from '@vitest/browser-playwright'
+import { defineConfig } from 'vitest/config'
+
+/** One file per entry point of package.json; everything that is used is bundled, so the package has no dependencies. */
+const entries = {
+  index: 'src/index.ts',
+  worker: 'worker/index.ts',
+  oauth: 'worker/grant/oauth.ts',
+  envelope: 'worker/grant/envelope.ts',
+  inline: 'worker/host/inline.ts',
+}
+
+export default defineConfig({
+  build: {
+    target: 'es2022',
+    minify: false,
+    sourcemap: true,
+    license: { fileName: 'THIRD-PARTY-LICENSES.md' },
+    lib: { entry: entries, formats: ['es'] },
+    rolldownOptions: {
+      output: { chunkFileNames: 'chunks/[name].js' },
+    },
+  },
+  test: {
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      { test: { name: 'node', environment: 'node', include: ['test/*.test.ts'] } },
+      { test: { name: 'page', environment: 'happy-dom', include: ['test/page/*.test.ts'] } },
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/*.test.ts'],
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                ...(process.env['CHROME_PATH'] ? { executablePath: process.env['CHROME_PATH'] } : {}),
+                args: ['--no-sandbox', '--disable-background-networking'],
+              },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+      {
+        test: {
+          name: 'tabs',
+          environment: 'node',
+          include: ['test/tabs/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})

@@ -1,0 +1,154 @@
+import type { HistoryEntry } from '../../src/protocol/contract.ts'
+
+export type MaybePromise<T> = T | Promise<T>
+
+/**
+ * A token set as a server sends it and a grant returns it.
+ *
+ * `expiresIn` is in seconds (RFC 6749 §5.1). Where it is absent, unreadable or not positive, the token is used until
+ * an API refuses it.
+ */
+export interface ReceivedTokens {
+  readonly accessToken: string
+  readonly refreshToken?: string
+  /** Default `Bearer`. */
+  readonly tokenType?: string
+  readonly expiresIn?: number | string
+  readonly scope?: string
+  /** Who signed in. Two token sets of the same subject are the same user's. */
+  readonly subject?: string
+  /** What pages may show of the user. Never put a token in it. */
+  readonly profile?: Readonly<Record<string, unknown>>
+}
+
+/** A token set as the broker holds it. Times are milliseconds since 1970, on the local clock. */
+export interface TokenSet {
+  readonly accessToken: string
+  readonly tokenType: string
+  readonly receivedAt: number
+  readonly expiresAt?: number
+  readonly refreshToken?: string
+  readonly scope?: string
+  readonly subject?: string
+  readonly profile?: Readonly<Record<string, unknown>>
+}
+
+/** What a store keeps. */
+export interface StoredSession {
+  /** Version of this record's layout. */
+  readonly format: 1
+  readonly generation: number
+  readonly version: number
+  /** When the user signed in, in milliseconds since 1970. */
+  readonly signedInAt: number
+  readonly tokens: TokenSet
+}
+
+/** Keeps the session across restarts of the worker. Every method may be synchronous or return a promise. */
+export interface Store {
+  load(): MaybePromise<StoredSession | undefined>
+  save(session: StoredSession): MaybePromise<void>
+  clear(): MaybePromise<void>
+}
+
+/** What an OAuth sign-in must remember between the redirect and the callback. Holds no token. */
+export interface Transaction {
+  /** The `state` parameter, by which the callback is matched to its sign-in (RFC 6749 §10.12). */
+  readonly state: string
+  readonly [name: string]: unknown
+}
+
+/** Keeps sign-in transactions while the user is at the provider, at most ten minutes. Each is taken once. */
+export interface TransactionStore {
+  put(transaction: Transaction, now: number): Promise<void>
+  /** Takes a transaction out: it is gone afterwards, and its state is known as used until it would have expired. */
+  take(state: string, now: number): Promise<Transaction | 'used' | undefined>
+  clear(): Promise<void>
+}
+
+/** One HTTP request of a grant. */
+export interface GrantRequest {
+  readonly url: string
+  /** Default `GET`, or `POST` where there is a body. */
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+/** The answer to a {@link GrantRequest}, whatever its status. */
+export interface GrantResponse {
+  readonly status: number
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** The part of an `AbortSignal` that every host can offer. */
+export interface CancelSignal {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** What a grant may use of its host. */
+export interface GrantIO {
+  /**
+   * Sends a request by the host's transport, and resolves with every HTTP status. Redirects are not followed, since they
+   * would carry a refresh token elsewhere (RFC 9700 §4.11). Rejects where no answer came.
+   */
+  send(request: GrantRequest): Promise<GrantResponse>
+  /** Aborts when the result is no longer wanted: time is up, the user signed out, another sign-in took over. */
+  readonly signal: CancelSignal
+  /** The app's own origin, which redirect URIs are resolved against. */
+  readonly origin: string
+}
+
+/** How a session begins, is refreshed, and ends. Only `refresh` is required. */
+export interface Grant<SignInInput = unknown> {
+  /** Signs in with what a page passed to `session.signIn`: a password form's fields, a code from `wx.login`. */
+  signIn?(input: SignInInput, io: GrantIO): Promise<ReceivedTokens>
+  /** Begins a sign-in that the user completes elsewhere. */
+  authorize?(input: { readonly via: string; readonly returnTo?: string }, io: GrantIO): Promise<{ url: string; transaction: Transaction }>
+  /** Completes what `authorize` began. */
+  callback?(url: string, transaction: Transaction, io: GrantIO): Promise<ReceivedTokens>
+  /**
+   * Gets new tokens for old ones. A field that is absent from the result keeps its old value (RFC 6749 §6).
+   *
+   * Throw `rejected()` to end the session, `refused()` where the server did not process the request. Where it throws
+   * something else, the status of its last request decides: 400 and 401 are rejected, 429 and 503 refused, and after
+   * anything else nobody knows whether the server has rotated the refresh token.
+   */
+  refresh(tokens: TokenSet, io: GrantIO): Promise<ReceivedTokens>
+  /** Revokes the tokens; with `everywhere` it may return the URL that ends the provider's own session. */
+  signOut?(tokens: TokenSet, io: GrantIO & { readonly everywhere: boolean }): Promise<{ url?: string } | void>
+  /** Checks its configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */
+  validate?(): void
+}
+
+/** How refreshes are done. Times are milliseconds. */
+export interface RefreshOptions {
+  /** How long before its expiry a token is refreshed. Default: a fifth of its life, at most 60,000. */
+  readonly margin?: number
+  /** How long one refresh request may take before its outcome counts as unknown. Default 30,000. */
+  readonly timeout?: number
+  /** The longest pause between two attempts while the token server is failing. Default 60,000, at least 12,000. */
+  readonly retry?: number
+  /**
+   * What to do where nobody knows whether the server has processed a refresh. `resend` (the default) sends the same
+   * refresh token again; `sign-in` ends the session, for servers that punish re-use without a grace period.
+   */
+  readonly onUnknownOutcome?: 'resend' | 'sign-in'
+}
+
+/** The clock, timers and randomness of the host. */
+export interface Platform {
+  now(): number
+  setTimeout(callback: () => void, milliseconds: number): unknown
+  clearTimeout(timer: unknown): void
+  /** Uniform in [0, 1). */
+  random(): number
+  createAbort(): { readonly signal: CancelSignal; abort(reason?: unknown): void }
+}
+
+export type HistoryNote = Omit<HistoryEntry, 'at' | 'generation' | 'version'>

@@ -1,0 +1,36 @@
+import type { Call, SessionBroker } from './broker.ts'
+import type { Permit } from './session.ts'
+
+/** What one attempt brought, and whether it means that its token has expired. */
+export interface Attempt<Answer> {
+  readonly answer: Answer
+  readonly isTokenRefused: boolean
+  /** Gives up the answer's body where a replay takes its place. */
+  discard?(): void
+}
+
+/**
+ * One request: authorize, send, judge. The API's refusal of a token leads to at most one refresh and one replay; the
+ * answer to the replay goes to the caller, whatever it is (I10).
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2
+ */
+export async function runRequest<Answer>(
+  broker: SessionBroker,
+  call: Call,
+  send: (permit: Permit) => Promise<Attempt<Answer>>,
+): Promise<Answer> {
+  const permit = await broker.authorize(call)
+  const first = await send(permit)
+  if (!first.isTokenRefused) {
+    broker.accept(permit)
+    return first.answer
+  }
+  const next = await broker.reauthorize(call, permit)
+  if (next === undefined) return first.answer
+  first.discard?.()
+  broker.record({ event: 'call-replayed', call: call.id })
+  const second = await send(next)
+  if (!second.isTokenRefused) broker.accept(next)
+  return second.answer
+}

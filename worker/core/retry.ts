@@ -1,0 +1,25 @@
+/** Timers above this fire at once: browsers keep the delay in 32 bits (HTML, timer initialisation steps). */
+export const LONGEST_TIMER = 2 ** 31 - 1
+
+const FIRST_PAUSE = 1000
+const LONGEST_FLOOR = 12_000
+
+/**
+ * The shortest pause after so many failures in a row: 1, 2, 4, 8, 12, 12 ... seconds. It alone keeps refreshes below
+ * one a second and thirty in five minutes, whatever the jitter draws (I10).
+ */
+export function shortestPause(failures: number): number {
+  return Math.min(FIRST_PAUSE * 2 ** Math.min(failures - 1, 10), LONGEST_FLOOR)
+}
+
+/**
+ * The pause before the next attempt: drawn evenly between the floor and a ceiling that doubles, so that the tabs and
+ * users of a failing server do not come back together. `random` is in [0, 1).
+ *
+ * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export function retryDelay(failures: number, random: number, longest = 60_000): number {
+  const floor = shortestPause(failures)
+  const ceiling = Math.max(floor, Math.min(FIRST_PAUSE * 2 ** Math.min(failures, 20), longest))
+  return Math.round(floor + random * (ceiling - floor))
+}

@@ -1,0 +1,92 @@
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { StoredSession, TokenSet } from './adapter.ts'
+
+const LONGEST_LIFE = 30 * 24 * 3_600_000
+const LONGEST_MARGIN = 60_000
+
+/**
+ * Checks what a grant returned and works out the expiry: time of receipt plus `expiresIn`, on the local clock.
+ * What a refresh leaves out keeps its previous value (RFC 6749 §6).
+ */
+export function toTokenSet(received: unknown, now: number, previous?: TokenSet): TokenSet {
+  const { accessToken, refreshToken, tokenType, expiresIn, scope, subject, profile } = asRecord(received)
+  if (!isToken(accessToken)) throw unusable('it has no accessToken')
+  if (refreshToken !== undefined && !isToken(refreshToken)) throw unusable('its refreshToken is not a string')
+  if (tokenType !== undefined && !isToken(tokenType)) throw unusable('its tokenType is not a string')
+  if (subject !== undefined && typeof subject !== 'string') throw unusable('its subject is not a string')
+  const life = readLife(expiresIn)
+  return {
+    accessToken,
+    tokenType: tokenType ?? 'Bearer',
+    receivedAt: now,
+    ...optional('expiresAt', life === undefined ? undefined : now + life),
+    ...optional('refreshToken', refreshToken ?? previous?.refreshToken),
+    ...optional('scope', typeof scope === 'string' ? scope : previous?.scope),
+    ...optional('subject', subject ?? previous?.subject),
+    ...optional('profile', isRecord(profile) ? profile : previous?.profile),
+  }
+}
+
+/** Life of a token in milliseconds, or undefined where the server did not say anything usable. */
+function readLife(expiresIn: unknown): number | undefined {
+  // Servers send "900" too (RFC 6749 §5.1 wants a number); an empty string would become 0.
+  const seconds = typeof expiresIn === 'string' && expiresIn.trim() !== '' ? Number(expiresIn) : expiresIn
+  // A token that claims to be dead on arrival is used until an API refuses it: refreshing it at once would never end.
+  if (typeof seconds !== 'number' || !(seconds > 0)) return undefined
+  return Math.min(seconds * 1000, LONGEST_LIFE)
+}
+
+/** The time from which a token is refreshed before it is used. */
+export function refreshTime(tokens: TokenSet, margin?: number): number {
+  if (tokens.expiresAt === undefined) return Number.POSITIVE_INFINITY
+  const life = tokens.expiresAt - tokens.receivedAt
+  return tokens.expiresAt - Math.min(margin ?? LONGEST_MARGIN, life * 0.2)
+}
+
+/** Whether a token has expired by the local clock. One that was received in the future counts by its life alone. */
+export function isExpired(tokens: TokenSet, now: number): boolean {
+  return tokens.expiresAt !== undefined && now >= tokens.expiresAt
+}
+
+/** Whether both token sets are known to be the same user's. */
+export function isSameUser(one: { readonly subject?: string | undefined }, other: typeof one): boolean {
+  return one.subject !== undefined && one.subject === other.subject
+}
+
+/** Checks what came out of a store, which an older build or another hand may have written. */
+export function readStoredSession(value: unknown): StoredSession | undefined {
+  if (!isRecord(value) || value['format'] !== 1 || !isRecord(value['tokens'])) return undefined
+  const { generation, version, signedInAt } = value
+  const { accessToken, tokenType, receivedAt } = value['tokens']
+  if (!isCount(generation) || !isCount(version) || !isCount(signedInAt) || !isCount(receivedAt)) return undefined
+  return isToken(accessToken) && isToken(tokenType) ? (value as unknown as StoredSession) : undefined
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+// A line break or a control character in a token could not be sent in a header, and would fail at every call (RFC 6750 §2.1).
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x20-\x7e]+$/.test(value)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  if (!isRecord(value)) throw unusable('it is not an object')
+  return value
+}
+
+function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [K in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { [K in Name]: Value })
+}
+
+function unusable(why: string): LingpaiError {
+  return new LingpaiError(
+    'sign_in_failed',
+    `The grant returned something that is not a token set: ${why}. Return {accessToken, refreshToken?, expiresIn?, ...}.`,
+  )
+}

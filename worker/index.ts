@@ -1,0 +1,21 @@
+export type { AuthorizeInput, Broker, Endpoint, Envelope } from '../src/protocol/contract.ts'
+export { isLingpaiError, LingpaiError, type LingpaiErrorCode, type LingpaiErrorFields, type LingpaiErrorLike } from '../src/protocol/errors.ts'
+export type {
+  CancelSignal,
+  Grant,
+  GrantIO,
+  GrantRequest,
+  GrantResponse,
+  ReceivedTokens,
+  RefreshOptions,
+  Store,
+  StoredSession,
+  TokenSet,
+  Transaction,
+} from './core/adapter.ts'
+export { failed, outcomeUnknown, type RefreshVerdict, refused, rejected } from './core/verdict.ts'
+export type { ApiOptions, ServeOptions, SignableRequest } from './host/options.ts'
+export { serve } from './host/serve.ts'
+export { indexedDBStore } from './store/indexed-db.ts'
+export { memoryStore } from './store/memory.ts'
+export { type Attach, bearer, header } from './transport/fetch.ts'

@@ -1,0 +1,70 @@
+import { delMany, entries as readEntries, set, update } from 'idb-keyval'
+import type { Transaction, TransactionStore } from '../core/adapter.ts'
+import { TRANSACTION_LIFE } from './memory.ts'
+import { openVault, type SealedEntry } from './vault.ts'
+
+const PREFIX = 'transaction:'
+
+type Entry = SealedEntry | { readonly used: true; readonly expires: number }
+
+/**
+ * Sign-in transactions in IndexedDB, encrypted, ten minutes long: the user may be at the provider for minutes, and the
+ * worker may be gone when they come back. They hold `state`, `nonce` and the PKCE verifier, never a token (I4).
+ */
+export function indexedDBTransactions(database = 'lingpai-sign-in'): TransactionStore {
+  const vault = openVault(database)
+
+  /** The state is in the callback's URL and proves something; as a key it would rest in the clear. */
+  async function nameOf(state: string): Promise<string> {
+    const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(state))
+    return PREFIX + Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  }
+
+  async function remove(isUnwanted: (entry: Entry) => boolean): Promise<void> {
+    const all = await readEntries<string, Entry>(vault.entries)
+    await delMany(
+      all.filter(([name, entry]) => name.startsWith(PREFIX) && isUnwanted(entry)).map(([name]) => name),
+      vault.entries,
+    )
+  }
+
+  return {
+    async put(transaction, now) {
+      await remove(({ expires = 0 }) => expires <= now)
+      const name = await nameOf(transaction.state)
+      await set(name, await vault.seal(name, transaction, now + TRANSACTION_LIFE), vault.entries)
+    },
+
+    async take(state, now) {
+      const name = await nameOf(state)
+      let taken: Entry | undefined
+      // One database transaction reads and marks, so that of two tabs with the same callback one is told "used".
+      await update<Entry>(
+        name,
+        (entry) => {
+          taken = entry
+          return { used: true, expires: entry?.expires ?? 0 }
+        },
+        vault.entries,
+      )
+      if (taken === undefined || (taken.expires ?? 0) <= now) return undefined
+      if ('used' in taken) return 'used'
+      return (await vault.open(name, taken)) as Transaction | undefined
+    },
+
+    async clear() {
+      await remove((entry) => !('used' in entry))
+    },
+  }
+}
+
+/** Uses another store where the first one fails: a sign-in without a reload in between works without storage too. */
+export function withFallback(first: TransactionStore, second: TransactionStore): TransactionStore {
+  return {
+    put: (transaction, now) => first.put(transaction, now).catch(() => second.put(transaction, now)),
+    take: async (state, now) => (await first.take(state, now).catch(() => undefined)) ?? second.take(state, now),
+    clear: async () => {
+      await Promise.all([first.clear().catch(() => {}), second.clear()])
+    },
+  }
+}

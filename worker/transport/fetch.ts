@@ -1,0 +1,130 @@
+import type { WireRequest, WireResponse } from '../../src/protocol/contract.ts'
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
+import type { Permit } from '../core/session.ts'
+
+/** How a token is put on a request. Made by {@link bearer} or {@link header}. */
+export type Attach = { readonly kind: 'bearer' } | { readonly kind: 'header'; readonly name: string }
+
+/** `Authorization: Bearer <token>` (RFC 6750 §2.1): the default. Browsers drop it where a redirect leaves the origin. */
+export function bearer(): Attach {
+  return { kind: 'bearer' }
+}
+
+/**
+ * A header of the API's own, such as `X-TOKEN`, with the bare token. Browsers would carry it along on a redirect to
+ * another origin, so a request with one fails on any redirect (`redirect_refused`).
+ *
+ * @throws LingpaiError `invalid_config` where the name is no header name
+ */
+export function header(name: string): Attach {
+  if (typeof name !== 'string' || !/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+    throw new LingpaiError('invalid_config', `header(): ${JSON.stringify(name)} is not the name of an HTTP header.`)
+  }
+  return { kind: 'header', name }
+}
+
+type Fetch = typeof globalThis.fetch
+
+/** Sends a grant's request: no cookies, no cache, no redirect. */
+export async function sendGrantRequest(fetch: Fetch, request: GrantRequest, signal: CancelSignal): Promise<GrantResponse> {
+  const { url, headers = {}, body } = request
+  let response: Response
+  let text: string
+  try {
+    response = await fetch(url, {
+      method: request.method ?? (body === undefined ? 'GET' : 'POST'),
+      headers,
+      ...(body !== undefined && { body }),
+      redirect: 'manual',
+      credentials: 'omit',
+      cache: 'no-store',
+      signal: signal as AbortSignal,
+    })
+    text = await response.text()
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    throw new LingpaiError('network_error', `No answer from ${originOf(url)}: the network or CORS is in the way.`, { cause: error })
+  }
+  if (isRedirect(response)) throw redirectRefused(url, 'a request of the grant')
+  return { status: response.status, headers: Object.fromEntries(response.headers), body: text }
+}
+
+/** Sends one attempt of an API request, with the token that the permit holds. */
+export async function sendApiRequest(
+  fetch: Fetch,
+  request: WireRequest,
+  attach: Attach,
+  { tokens }: Permit,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { url, headers: pairs, body, redirect, ...rest } = request
+  const headers = new Headers(pairs as [string, string][])
+  if (attach.kind === 'bearer') headers.set('authorization', `${schemeOf(tokens.tokenType)} ${tokens.accessToken}`)
+  else headers.set(attach.name, tokens.accessToken)
+  const guarded = attach.kind === 'header' && redirect !== 'error' ? 'manual' : redirect
+  const response = await fetch(url, {
+    ...(rest as RequestInit),
+    headers,
+    ...(body !== undefined && { body: body as BodyInit }),
+    ...(guarded !== undefined && { redirect: guarded as RequestRedirect }),
+    signal,
+  })
+  if (redirect !== 'manual' && attach.kind === 'header' && isRedirect(response)) throw redirectRefused(url, `a request with a token in ${attach.name}`)
+  return response
+}
+
+/** Reads a response whole, so that it can cross a port, and makes sure that no token goes with it (I11). */
+export async function readResponse(response: Response, token: string): Promise<WireResponse> {
+  const headers = [...response.headers]
+  const body = hasBody(response) ? await response.arrayBuffer() : null
+  if (headers.some(([, value]) => value.includes(token)) || (body !== null && containsToken(body, token))) {
+    throw new LingpaiError(
+      'token_reflected',
+      `The answer of ${originOf(response.url)} contains the access token, so it was not passed on to the page. Do not call endpoints that echo the Authorization header.`,
+      { status: response.status },
+    )
+  }
+  return {
+    url: response.url,
+    status: response.status,
+    statusText: response.statusText,
+    type: response.type,
+    redirected: response.redirected,
+    headers,
+    body,
+  }
+}
+
+/** A search costs about a millisecond per MiB; what is larger is a download, and no echo. */
+const LONGEST_SEARCH = 1 << 20
+
+function containsToken(body: ArrayBuffer, token: string): boolean {
+  return body.byteLength <= LONGEST_SEARCH && new TextDecoder('latin1').decode(body).includes(token)
+}
+
+// A null body must stay one: `new Response(buffer, {status: 204})` throws (Fetch §2.2.3).
+function hasBody({ body, status }: Response): boolean {
+  return body !== null && status !== 0
+}
+
+// Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).
+function isRedirect({ type, status }: Response): boolean {
+  return type === 'opaqueredirect' || (status >= 301 && status <= 308 && status !== 304)
+}
+
+// The scheme is case-insensitive (RFC 9110 §11.1), but not in every API.
+function schemeOf(tokenType: string): string {
+  return tokenType.toLowerCase() === 'bearer' ? 'Bearer' : tokenType
+}
+
+function redirectRefused(url: string, what: string): LingpaiError {
+  return new LingpaiError(
+    'redirect_refused',
+    `${originOf(url)} answered ${what} with a redirect, which could carry the token to another server. Call the final URL instead.`,
+  )
+}
+
+function originOf(url: string): string {
+  return new URL(url).origin
+}
