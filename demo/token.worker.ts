@@ -1,0 +1,9 @@
+import { apiOrigin, issuer } from 'virtual:servers'
+import { oauth } from 'lingpai/oauth'
+import { indexedDBStore, serve } from 'lingpai/worker'
+
+serve({
+  grant: oauth({ issuer, clientId: 'web', redirectUri: '/callback.html', scope: 'openid profile email' }),
+  apis: [{ origin: apiOrigin }],
+  store: indexedDBStore(),
+})

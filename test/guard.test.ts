@@ -1,0 +1,610 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { guard, MOST_PENDING_CALLS } from '../worker/host/guard.ts'
+import { apiOrigin, bytesOf, callFrame, canary, codeOf, createTestService, type Fetch, RawPage } from './fixtures/raw-page.ts'
+
+let page: RawPage
+
+beforeEach(async () => {
+  page = new RawPage(createTestService())
+  await page.call('signIn', 's1', {})
+})
+afterEach(() => {
+  expect(bytesOf(page.replies)).not.toContain(canary)
+  page.close()
+})
+
+async function open(changes: Parameters<typeof createTestService>[0], fetch?: Fetch): Promise<RawPage> {
+  page.close()
+  page = new RawPage(createTestService(changes, fetch))
+  await page.call('signIn', 's1', {})
+  return page
+}
+
+/** What an attack must leave as it was. */
+async function stateOfTheWorker(): Promise<unknown> {
+  const own = (target: object) => Reflect.ownKeys(target).map(String)
+  return {
+    prototypes: [Object.prototype, Function.prototype, Array.prototype, String.prototype, Promise.prototype].map(own),
+    snapshot: await page.snapshot(),
+    answer: (await page.call('fetch', 'state', { url: `${apiOrigin}/orders`, method: 'GET', headers: [] })).type,
+  }
+}
+
+async function expectRefused(frame: object, transfer?: Transferable[]): Promise<void> {
+  const before = await stateOfTheWorker()
+  expect(codeOf(await page.ask(frame, transfer))).toBe('invalid_call')
+  expect(await stateOfTheWorker()).toEqual(before)
+}
+
+const raw = (value: unknown) => ({ type: 'RAW', value })
+
+test.each<[string, object]>([
+  ['GET of a field that could hold a token', { type: 'GET', path: ['_token'] }],
+  ['GET of the whole table', { type: 'GET', path: [] }],
+  ['GET without a path', { type: 'GET' }],
+  ['GET of a method', { type: 'GET', path: ['fetch'] }],
+  ['the source text of a method', { type: 'APPLY', path: ['fetch', 'toString'], argumentList: [] }],
+  ['pollution of Object.prototype', { type: 'SET', path: ['__proto__', '__proto__', 'polluted'], value: raw(1) }],
+  ['pollution by a path of one', { type: 'SET', path: ['__proto__'], value: raw({ polluted: 1 }) }],
+  ['code through Function', { type: 'CONSTRUCT', path: ['constructor', 'constructor'], argumentList: [raw('return 1')] }],
+  ['code through a method', { type: 'CONSTRUCT', path: ['fetch', 'constructor'], argumentList: [raw('return 1')] }],
+  ['code through APPLY', { type: 'APPLY', path: ['fetch', 'constructor'], argumentList: [raw('return 1')] }],
+  [
+    'a setter on Object.prototype',
+    { type: 'APPLY', path: ['__proto__', '__proto__', '__defineSetter__'], argumentList: [raw('authorization'), raw('x')] },
+  ],
+  ['SET of a method', { type: 'SET', path: ['fetch'], value: raw(1) }],
+  ['SET on the class of all tabs', { type: 'SET', path: ['constructor', 'prototype', 'fetch'], value: raw(1) }],
+  ['ENDPOINT', { type: 'ENDPOINT' }],
+  ['ENDPOINT with a path', { type: 'ENDPOINT', path: ['fetch'] }],
+  ['RELEASE', { type: 'RELEASE' }],
+  ['an unknown type', { type: 'DESTROY', path: ['ping'], argumentList: [] }],
+  ['a type that is no string', { type: ['APPLY'], path: ['ping'], argumentList: [] }],
+  ['a frame without a type', { path: ['ping'], argumentList: [] }],
+  ['an empty frame', {}],
+])('%s is refused and changes nothing', async (_what, frame) => {
+  await expectRefused(frame)
+})
+
+test.each<[string, unknown]>([
+  ['of length 0', []],
+  ['of length 2', ['ping', 'call']],
+  ['that is a string', 'ping'],
+  ['that only looks like an array', { 0: 'ping', length: 1 }],
+  ['that is absent', undefined],
+  ['that holds a number', [0]],
+  ['that holds an array', [['ping']]],
+  ['that has a hole', new Array(1)],
+])('a path %s is refused', async (_what, path) => {
+  await expectRefused({ type: 'APPLY', path, argumentList: [] })
+})
+
+test.each([
+  'constructor',
+  '__proto__',
+  'prototype',
+  'toString',
+  'hasOwnProperty',
+  'valueOf',
+  'then',
+  'bind',
+  '__defineGetter__',
+  'fetch ',
+  'Fetch',
+  '',
+])('the method name %j is refused', async (name) => {
+  await expectRefused(callFrame(name))
+})
+
+test.each<[string, unknown]>([
+  ['throw', { type: 'HANDLER', name: 'throw', value: { isError: true, value: { message: 'x', name: 'x' } } }],
+  ['throw of a value', { type: 'HANDLER', name: 'throw', value: { isError: false, value: 1 } }],
+  ['an unknown handler', { type: 'HANDLER', name: 'unknown', value: 1 }],
+  ['a handler named constructor', { type: 'HANDLER', name: 'constructor', value: 1 }],
+  ['no wire value', 'text'],
+  ['null', null],
+  ['an object without a type', { value: 1 }],
+])('an argument that is %s is refused', async (_what, argument) => {
+  await expectRefused({ type: 'APPLY', path: ['ping'], argumentList: [argument] })
+})
+
+test('an argument that is a proxied callback is refused, and its port is never used', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const heard: unknown[] = []
+  port1.onmessage = ({ data }) => heard.push(data)
+  await expectRefused({ type: 'APPLY', path: ['signIn'], argumentList: [raw('c'), { type: 'HANDLER', name: 'proxy', value: port2 }] }, [port2])
+  expect(heard).toEqual([])
+  port1.close()
+})
+
+test.each<[string, unknown]>([
+  ['that is absent', undefined],
+  ['that is no array', { 0: raw('a'), length: 1 }],
+  ['of five', [1, 2, 3, 4, 5].map(raw)],
+  ['of a million', new Array(1_000_000)],
+  ['with a hole', new Array(2)],
+])('an argument list %s is refused', async (_what, argumentList) => {
+  await expectRefused({ type: 'APPLY', path: ['fetch'], argumentList })
+})
+
+/** Structured cloning keeps an array's own fields, also those that shadow a method of arrays. */
+function withOwn(list: unknown[], name: string): unknown[] {
+  return Object.assign(list, { [name]: 1 })
+}
+
+test.each(['map', 'constructor', 'length2', 'every'])('an argument list with an own field %j does no harm', async (name) => {
+  const before = await stateOfTheWorker()
+  const reply = await page.ask({ type: 'APPLY', path: ['ping'], argumentList: withOwn([], name) })
+  if (reply.type === 'HANDLER') expect(codeOf(reply)).toBe('invalid_call')
+  expect(await stateOfTheWorker()).toEqual(before)
+})
+
+test.each(['map', 'constructor'])('a header list with an own field %j does no harm', async (name) => {
+  const reply = await page.call('fetch', 'c', { url: `${apiOrigin}/`, method: 'GET', headers: withOwn([], name) })
+  if (reply.type === 'HANDLER') expect(codeOf(reply)).toBe('invalid_call')
+})
+
+test.each<[string, unknown]>([
+  ['a number', 1],
+  ['absent', undefined],
+  ['null', null],
+  ['empty', ''],
+  ['longer than 100', 'a'.repeat(101)],
+  ['an object', {}],
+  ['an array', ['a']],
+  ['a String object', new String('abc')],
+  ['with a line break', 'a\n'],
+  ['not ASCII', '令牌'],
+])('a frame whose id is %s is ignored: there is nobody to answer', async (_what, id) => {
+  const before = page.replies.length
+  page.post({ ...callFrame('signOut', false), id })
+  const snapshot = await page.snapshot()
+  expect(snapshot).toMatchObject({ status: 'signed-in' })
+  expect(page.replies.slice(before)).toHaveLength(1)
+})
+
+test.each<[string, unknown]>([
+  ['null', null],
+  ['a string', 'APPLY'],
+  ['a number', 7],
+  ['an array', []],
+  ['a date', new Date(0)],
+  ['a map', new Map([['id', 'a']])],
+  ['a buffer', new ArrayBuffer(8)],
+  ['an error', new Error('x')],
+])('a message that is %s is ignored', async (_what, message) => {
+  const before = page.replies.length
+  page.post(message)
+  await page.snapshot()
+  expect(page.replies.slice(before)).toHaveLength(1)
+})
+
+test('the id __proto__ is answered like any other', async () => {
+  page.post({ ...callFrame('ping'), id: '__proto__' })
+  await page.snapshot()
+  const own = page.replies.filter((reply) => Object.hasOwn(reply, 'id')).map(({ id }) => id)
+  expect(own).toContain('__proto__')
+})
+
+test('an id that is in use is refused, and the first call is still answered', async () => {
+  let answer = (_response: Response): void => {}
+  await open({}, () => new Promise((resolve) => (answer = resolve)))
+  const frame = { ...callFrame('fetch', 'c', { url: `${apiOrigin}/`, method: 'GET', headers: [] }), id: 'twice' }
+  page.post(frame)
+  page.post({ ...callFrame('signOut', false), id: 'twice' })
+  expect(await page.snapshot()).toMatchObject({ status: 'signed-in' })
+  answer(new Response('late'))
+  await page.snapshot()
+  const [refused, answered] = page.replies.filter(({ id }) => id === 'twice')
+  expect(codeOf(refused ?? {})).toBe('invalid_call')
+  expect(answered).toMatchObject({ type: 'RAW', value: { status: 200 } })
+})
+
+test('two calls with the same call id are told apart: the second is refused, the first goes on', async () => {
+  let answer = (_response: Response): void => {}
+  await open({}, () => new Promise((resolve) => (answer = resolve)))
+  const request = { url: `${apiOrigin}/`, method: 'GET', headers: [] }
+  const first = page.call('fetch', 'same', request)
+  expect(codeOf(await page.call('fetch', 'same', request))).toBe('invalid_call')
+  answer(new Response('late'))
+  expect(await first).toMatchObject({ type: 'RAW' })
+})
+
+test('fields that a message inherits are not read', () => {
+  const sent: unknown[] = []
+  let deliver = (_event: { data: unknown }): void => {}
+  const port = {
+    postMessage: (message: unknown) => void sent.push(message),
+    addEventListener: (_type: 'message', listener: typeof deliver) => {
+      deliver = listener
+    },
+    removeEventListener: () => {},
+  }
+  const passed: unknown[] = []
+  guard(port, 'instance', (notice) => passed.push(notice)).addEventListener('message', ({ data }) => passed.push(data))
+  deliver({ data: Object.create({ ...callFrame('ping'), id: 'inherited' }) })
+  deliver({ data: Object.create({ lingpai: 'goodbye' }) })
+  expect([...sent, ...passed]).toEqual([])
+  deliver({ data: Object.assign(Object.create({ path: ['ping'] }), { id: 'a', type: 'APPLY', argumentList: [] }) })
+  expect(passed).toEqual([])
+  expect(sent).toMatchObject([{ id: 'a', value: { code: 'invalid_call' } }])
+})
+
+test('what somebody has put on Object.prototype does not turn a broken message into a call', async () => {
+  const prototype = Object.prototype as unknown as Record<string, unknown>
+  Object.assign(prototype, { type: 'APPLY', path: ['signOut'], argumentList: [], lingpai: 'goodbye' })
+  try {
+    expect(codeOf(await page.ask({}))).toBe('invalid_call')
+  } finally {
+    for (const name of ['type', 'path', 'argumentList', 'lingpai']) delete prototype[name]
+  }
+  expect(await page.snapshot()).toMatchObject({ status: 'signed-in' })
+})
+
+test('an own __proto__ in a sign-in input stays a plain field, and changes no prototype', async () => {
+  const inputs: unknown[] = []
+  await open({
+    grant: {
+      signIn: async (input) => {
+        inputs.push(input)
+        return { accessToken: `${canary}.access` }
+      },
+      refresh: async () => ({ accessToken: `${canary}.access` }),
+    },
+  })
+  await page.call('signIn', 'c', JSON.parse('{"__proto__": {"polluted": 1}, "constructor": {"prototype": 1}}'))
+  const input = inputs.at(-1) as object
+  expect(Object.getPrototypeOf(input)).toBe(Object.prototype)
+  expect(Object.getOwnPropertyDescriptor(input, '__proto__')?.value).toEqual({ polluted: 1 })
+  expect('polluted' in input).toBe(false)
+})
+
+test.each(['hello', 'authorize', 'fetch', 'request', 'adopt'])('an own __proto__ in an argument of %s pollutes nothing', async (method) => {
+  const before = await stateOfTheWorker()
+  const argument = JSON.parse('{"__proto__": {"via": "redirect", "url": "x", "oldest": 1, "newest": 1}}')
+  const values = ['hello', 'adopt'].includes(method) ? [argument] : ['c', argument]
+  expect(codeOf(await page.call(method, ...values))).toBe('invalid_call')
+  expect(await stateOfTheWorker()).toEqual(before)
+})
+
+function nested(depth: number): unknown {
+  let value: unknown = 'bottom'
+  for (let level = 0; level < depth; level += 1) value = { value }
+  return value
+}
+
+function cyclic(): unknown {
+  const ring: Record<string, unknown> = {}
+  ring['ring'] = [ring, ring]
+  return ring
+}
+
+test.each<[string, unknown]>([
+  ['nested a thousand deep', nested(1000)],
+  ['cyclic', cyclic()],
+  ['a string of two million characters', 'a'.repeat(2_000_000)],
+  ['a list of two million numbers', new Array(2_000_000).fill(0)],
+  ['a field name of two million characters', { ['a'.repeat(2_000_000)]: 1 }],
+  ['a date', new Date(0)],
+  ['a map', new Map()],
+  ['a set', new Set()],
+  ['a bigint', 1n],
+  ['a buffer', new Uint8Array(3)],
+  ['an error', new Error('x')],
+  ['a regular expression', /x/],
+])('a sign-in input that is %s is refused', async (_what, input) => {
+  await expectRefused(callFrame('signIn', 'c', input))
+})
+
+test('a sign-in input of ordinary JSON reaches the grant as it was', async () => {
+  const inputs: unknown[] = []
+  await open({
+    grant: {
+      signIn: async (input) => {
+        inputs.push(input)
+        return { accessToken: `${canary}.access` }
+      },
+      refresh: async () => ({ accessToken: `${canary}.access` }),
+    },
+  })
+  const input = { account: 'alice', remember: true, tries: 2, tags: ['a', null, { deep: [1.5] }], note: '令牌' }
+  await page.call('signIn', 'c', input)
+  expect(inputs.at(-1)).toEqual(input)
+})
+
+test.each<[string, unknown]>([
+  ['a number', 1],
+  ['absent', undefined],
+  ['empty', ''],
+  ['longer than 32', 'a'.repeat(33)],
+  ['with a dot, as the worker has in its own ids', '1.a'],
+  ['an object', {}],
+])('a call id that is %s is refused', async (_what, id) => {
+  await expectRefused(callFrame('getAccessToken', id))
+})
+
+const good = { url: `${apiOrigin}/orders`, method: 'GET', headers: [] }
+
+test.each<[string, unknown]>([
+  ['no object', 'https://api.example/'],
+  ['null', null],
+  ['an array', [good]],
+  ['without a url', { ...good, url: undefined }],
+  ['with a url that is no string', { ...good, url: { href: good.url } }],
+  ['with a url of 65,537 characters', { ...good, url: `${apiOrigin}/${'a'.repeat(65_537)}` }],
+  ['without a method', { ...good, method: undefined }],
+  ['with a method that is no string', { ...good, method: 1 }],
+  ['with a method of 101 characters', { ...good, method: 'A'.repeat(101) }],
+  ['without headers', { ...good, headers: undefined }],
+  ['with headers that are an object', { ...good, headers: { accept: 'x' } }],
+  ['with 1,001 headers', { ...good, headers: new Array(1001).fill(['a', 'b']) }],
+  ['with a header of three parts', { ...good, headers: [['a', 'b', 'c']] }],
+  ['with a header of one part', { ...good, headers: [['a']] }],
+  ['with a header that is no pair', { ...good, headers: ['ab'] }],
+  ['with a header name that is no string', { ...good, headers: [[1, 'b']] }],
+  ['with a header value that is no string', { ...good, headers: [['a', { toString: 1 }]] }],
+  ['with two million characters of headers', { ...good, headers: [['a', 'b'.repeat(2_000_000)]] }],
+  ['with many headers that are too long together', { ...good, headers: new Array(900).fill(['a', 'b'.repeat(2000)]) }],
+  ['with a body that is an object', { ...good, method: 'POST', body: { a: 1 } }],
+  ['with a body that is null', { ...good, method: 'POST', body: null }],
+  ['with a body that is a typed array', { ...good, method: 'POST', body: new Uint8Array(2) }],
+  ['with unknown credentials', { ...good, credentials: 'all' }],
+  ['with mode navigate', { ...good, mode: 'navigate' }],
+  ['with mode websocket', { ...good, mode: 'websocket' }],
+  ['with an unknown cache', { ...good, cache: 'forever' }],
+  ['with an unknown redirect', { ...good, redirect: 'always' }],
+  ['with redirect as an array', { ...good, redirect: ['follow'] }],
+  ['with an unknown priority', { ...good, priority: 'urgent' }],
+  ['with an integrity that is no string', { ...good, integrity: 1 }],
+  ['with a referrer that is no string', { ...good, referrer: {} }],
+  ['with a referrer policy that is no string', { ...good, referrerPolicy: [] }],
+])('a request %s is refused', async (_what, request) => {
+  await expectRefused(callFrame('fetch', 'c', request))
+})
+
+test.each<[string, unknown]>([
+  ['with a body that is a buffer', { ...good, method: 'POST', body: new ArrayBuffer(1) }],
+  ['with a body that is an object', { ...good, method: 'POST', body: {} }],
+  ['without headers', { url: good.url, method: 'GET' }],
+  ['without a url', { method: 'GET', headers: [] }],
+])('a call of session.request %s is refused', async (_what, request) => {
+  await expectRefused(callFrame('request', 'c', request))
+})
+
+test('only the fields of a request that are known reach fetch', async () => {
+  const inits: RequestInit[] = []
+  await open({}, async (_input, init) => {
+    inits.push(init)
+    return new Response('fine')
+  })
+  const request = {
+    ...good,
+    method: 'POST',
+    body: 'text',
+    headers: [['X-One', '1']],
+    credentials: 'omit',
+    mode: 'cors',
+    cache: 'no-store',
+    redirect: 'error',
+    integrity: 'sha256-x',
+    keepalive: true,
+    priority: 'low',
+    referrer: 'https://app.example/page',
+    referrerPolicy: 'origin',
+    signal: 'forged',
+    window: 'forged',
+    dispatcher: { forged: true },
+    duplex: 'forged',
+  }
+  await page.call('fetch', 'c', request)
+  const { headers, signal, ...rest } = inits[0] ?? {}
+  expect(rest).toEqual({
+    method: 'POST',
+    body: 'text',
+    credentials: 'omit',
+    mode: 'cors',
+    cache: 'no-store',
+    redirect: 'error',
+    integrity: 'sha256-x',
+    keepalive: true,
+    priority: 'low',
+    referrer: 'https://app.example/page',
+    referrerPolicy: 'origin',
+  })
+  expect(signal).toBeInstanceOf(AbortSignal)
+  expect([...new Headers(headers)].map(([name]) => name)).toEqual(['authorization', 'x-one'])
+})
+
+test.each<[string, unknown]>([
+  ['no object', 'redirect'],
+  ['via is unknown', { via: 'iframe' }],
+  ['via is absent', {}],
+  ['returnTo is no string', { via: 'redirect', returnTo: 1 }],
+  ['returnTo is too long', { via: 'redirect', returnTo: 'a'.repeat(65_537) }],
+])('authorize is refused where its input is wrong: %s', async (_what, input) => {
+  await expectRefused(callFrame('authorize', 'c', input))
+})
+
+test.each<[string, unknown]>([
+  ['no versions', {}],
+  ['versions that are strings', { oldest: '1', newest: '1' }],
+  ['a version that is no integer', { oldest: 1, newest: 1.5 }],
+  ['null', null],
+])('hello is refused with %s', async (_what, hello) => {
+  await expectRefused(callFrame('hello', hello))
+})
+
+test.each([
+  [0, 0],
+  [99, 100],
+])('hello from a page that speaks versions %i to %i only is a protocol_mismatch', async (oldest, newest) => {
+  expect(codeOf(await page.call('hello', { oldest, newest }))).toBe('protocol_mismatch')
+})
+
+test('hello from a newer page that still speaks our version is welcome, in our version', async () => {
+  expect(await page.call('hello', { oldest: 1, newest: 99 })).toMatchObject({ type: 'RAW', value: { protocol: 1 } })
+})
+
+test('the 10,001st unanswered call is told busy, and nothing else suffers', async () => {
+  const answers: ((response: Response) => void)[] = []
+  await open({}, () => new Promise((resolve) => answers.push(resolve)))
+  const calls = Array.from({ length: MOST_PENDING_CALLS }, (_, index) => page.call('fetch', `c${index}`, good))
+  expect(codeOf(await page.call('fetch', 'late', good))).toBe('busy')
+  while (answers.length < MOST_PENDING_CALLS) await new Promise((resolve) => setImmediate(resolve))
+  for (const answer of answers) answer(new Response('fine'))
+  const replies = await Promise.all(calls)
+  expect(replies.filter(({ type }) => type !== 'RAW')).toEqual([])
+  expect(await page.call('ping')).toMatchObject({ type: 'RAW' })
+})
+
+test('a request to an origin that is not listed sends nothing (I4)', async () => {
+  const urls: string[] = []
+  await open({ apis: [{ origin: apiOrigin, pathPrefix: '/v1' }] }, async (url) => {
+    urls.push(url)
+    return new Response('fine')
+  })
+  for (const url of [
+    'https://evil.example/v1',
+    'http://api.example/v1',
+    'https://api.example:444/v1',
+    'https://api.example.evil.example/v1',
+    'https://user:pass@api.example/v1',
+    'https://api.example/v10',
+    'https://api.example/v1/../v2',
+    'https://api.example/v1/%2e%2e/v2',
+    'https://api.example\\@evil.example/v1',
+    'data:,x',
+  ]) {
+    expect([url, codeOf(await page.call('fetch', 'c', { ...good, url }))]).toEqual([url, 'origin_not_allowed'])
+  }
+  expect(codeOf(await page.call('fetch', 'c', { ...good, url: 'nonsense' }))).toBe('invalid_call')
+  expect(urls).toEqual([])
+})
+
+test.each<[string, (token: string) => Response]>([
+  ['body', (token) => new Response(`you sent ${token}`)],
+  ['JSON body', (token) => Response.json({ headers: { authorization: token } })],
+  ['header', (token) => new Response('', { headers: { 'x-echo': token } })],
+  ['status text', (token) => new Response('', { statusText: token })],
+  ['URL', (token) => Object.defineProperty(new Response(''), 'url', { value: `${apiOrigin}/?token=${token}` })],
+])('an answer whose %s contains the access token is not passed on (I11)', async (_what, answer) => {
+  await open({}, async (_input, init) => answer(new Headers(init.headers).get('authorization')?.slice('Bearer '.length) ?? ''))
+  for (const method of ['fetch', 'request']) {
+    const reply = await page.call(method, 'c', good)
+    expect(bytesOf(reply)).not.toContain(canary)
+    expect(codeOf(reply)).toBe('token_reflected')
+  }
+})
+
+test('an error of the platform that quotes the token keeps it in the worker (I11)', async () => {
+  await open({}, async (_input, init) => {
+    throw new TypeError(`Invalid header: ${new Headers(init.headers).get('authorization')}`)
+  })
+  for (const method of ['fetch', 'request']) {
+    const reply = await page.call(method, 'c', good)
+    expect(reply).toMatchObject({ type: 'HANDLER', name: 'throw' })
+    expect(bytesOf(reply)).not.toContain(canary)
+  }
+})
+
+test('no stack leaves the worker', async () => {
+  const reply = await page.call('fetch', 'c', { ...good, url: 'nonsense' })
+  expect(bytesOf(reply)).not.toMatch(/stack|guard\.ts|service\.ts/)
+})
+
+test('a user whose profile cannot be cloned is refused at sign-in, and the worker goes on answering', async () => {
+  await open({
+    grant: {
+      signIn: async () => ({ accessToken: `${canary}.access`, profile: { greet: () => 'hello' } }),
+      refresh: async () => ({ accessToken: `${canary}.access` }),
+    },
+  })
+  expect(await page.call('hello', { oldest: 1, newest: 1 })).toMatchObject({ type: 'RAW', value: { protocol: 1 } })
+})
+
+test('goodbye ends the calls of its own page and of no other', async () => {
+  const signals: AbortSignal[] = []
+  const service = createTestService({}, (_input, init) => {
+    signals.push(init.signal as AbortSignal)
+    return new Promise(() => {})
+  })
+  const leaving = new RawPage(service)
+  const staying = new RawPage(service)
+  await leaving.call('signIn', 'c', {})
+  void leaving.call('fetch', 'c', good)
+  void staying.call('fetch', 'c', good)
+  while (signals.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  leaving.post({ lingpai: 'goodbye' })
+  await staying.call('signOut', false)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])
+  expect(leaving.replies.at(-1)).not.toMatchObject({ lingpai: 'snapshot', snapshot: { status: 'signed-out' } })
+  leaving.close()
+  staying.close()
+})
+
+test('an abort notice for an unknown call, or of an odd type, changes nothing', async () => {
+  const before = await stateOfTheWorker()
+  for (const call of ['unknown', '__proto__', 1, null, {}]) page.post({ lingpai: 'abort', call })
+  page.post({ lingpai: 'abort' })
+  page.post({ lingpai: 'snapshot', snapshot: { status: 'signed-out' } })
+  expect(await stateOfTheWorker()).toEqual(before)
+})
+
+const methods = ['hello', 'ping', 'fetch', 'request', 'signIn', 'authorize', 'callback', 'signOut', 'adopt', 'getAccessToken', 'explain']
+
+function anyFrame(): fc.Arbitrary<unknown> {
+  const anyValue = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true, withSparseArray: true })
+  const name = fc.oneof(fc.constantFrom(...methods, 'constructor', '__proto__', 'toString', 'then'), anyValue)
+  const argument = fc.oneof(
+    fc.record({ type: fc.constant('RAW'), value: fc.oneof(anyValue, fc.constant('c'), fc.record({ url: fc.webUrl(), method: fc.string(), headers: anyValue })) }),
+    fc.record({ type: fc.constant('HANDLER'), name: fc.constantFrom('throw', 'proxy', 'x'), value: anyValue }),
+    anyValue,
+  )
+  const frame = fc.record(
+    {
+      id: fc.oneof({ weight: 5, arbitrary: fc.uuid() }, { weight: 1, arbitrary: anyValue }),
+      type: fc.oneof(
+        { weight: 5, arbitrary: fc.constant('APPLY') },
+        { weight: 2, arbitrary: fc.constantFrom('GET', 'SET', 'CONSTRUCT', 'ENDPOINT', 'RELEASE') },
+        { weight: 1, arbitrary: anyValue },
+      ),
+      path: fc.oneof({ weight: 4, arbitrary: fc.tuple(name) }, { weight: 1, arbitrary: fc.array(name, { maxLength: 4 }) }, { weight: 1, arbitrary: anyValue }),
+      argumentList: fc.oneof({ weight: 4, arbitrary: fc.array(argument, { maxLength: 5 }) }, { weight: 1, arbitrary: anyValue }),
+      value: anyValue,
+      call: anyValue,
+    },
+    { requiredKeys: ['id'] },
+  )
+  return fc.oneof({ weight: 6, arbitrary: frame }, { weight: 1, arbitrary: anyValue })
+}
+
+test('whatever a page sends, the worker stays alive, its prototypes stay as they are, and no token leaves it', async () => {
+  const uncaught: unknown[] = []
+  const onUncaught = (error: unknown) => uncaught.push(error)
+  process.on('uncaughtException', onUncaught)
+  process.on('unhandledRejection', onUncaught)
+  const { prototypes } = (await stateOfTheWorker()) as { prototypes: unknown }
+  try {
+    await fc.assert(
+      fc.asyncProperty(anyFrame(), async (frame) => {
+        const start = page.replies.length
+        try {
+          page.post(frame)
+        } catch {
+          // Not every value that fast-check makes can be cloned: then nothing was sent.
+          return
+        }
+        expect(await page.call('ping')).toMatchObject({ type: 'RAW' })
+        expect(bytesOf(page.replies.slice(start))).not.toContain(canary)
+      }),
+      { numRuns: 2000 },
+    )
+  } finally {
+    process.off('uncaughtException', onUncaught)
+    process.off('unhandledRejection', onUncaught)
+  }
+  expect(uncaught).toEqual([])
+  await page.call('signIn', 'after', {})
+  expect(await stateOfTheWorker()).toMatchObject({ prototypes, snapshot: { status: 'signed-in' }, answer: 'RAW' })
+})

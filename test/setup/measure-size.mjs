@@ -1,0 +1,50 @@
+// @ts-check
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'vite'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What an app ships: the entry points that a file of the README's example uses, bundled and minified by the app's own bundler. */
+const uses = {
+  page: `import { connect } from './dist/index.js'; globalThis.session = connect({ shared: () => new SharedWorker('/w.js'), dedicated: () => new Worker('/w.js') })`,
+  worker: `import { serve, indexedDBStore } from './dist/worker.js'; import { oauth } from './dist/oauth.js'; serve({ grant: oauth({ issuer: 'https://id.example.com', clientId: 'web' }), apis: [{ origin: 'https://api.example.com' }], store: indexedDBStore() })`,
+}
+
+/** The built package's sizes in bytes, minified and gzipped. @returns {Promise<{ page: number, worker: number }>} */
+export async function measureSizes() {
+  const sizes = { page: 0, worker: 0 }
+  const file = `${root}app.js`
+  for (const name of /** @type {const} */ (['page', 'worker'])) {
+    const result = await build({
+      root,
+      configFile: false,
+      logLevel: 'silent',
+      plugins: [
+        {
+          name: 'app',
+          resolveId: (id) => (id === 'virtual:app' ? file : undefined),
+          load: (id) => (id === file ? uses[name] : undefined),
+        },
+      ],
+      build: {
+        write: false,
+        target: 'es2022',
+        minify: true,
+        modulePreload: false,
+        rolldownOptions: { input: 'virtual:app', output: { format: 'es', codeSplitting: false } },
+      },
+    })
+    const [output] = [result].flat()
+    for (const chunk of output && 'output' in output ? output.output : []) if (chunk.type === 'chunk') {
+      if (process.env.DUMP) (await import('node:fs')).writeFileSync(process.env.DUMP + name + '.js', chunk.code)
+      sizes[name] += gzipSync(chunk.code, { level: 9 }).length
+    }
+  }
+  return sizes
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { page, worker } = await measureSizes()
+  console.log(`page: ${page} bytes gzipped, with Comlink\nworker with OAuth: ${worker} bytes gzipped`)
+}

@@ -1,0 +1,181 @@
+import type { Browser, BrowserContext, Page } from 'playwright'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { callApi, fillSignInForm, launchBrowser, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+
+let app: TestApp
+let browser: Browser
+let context: BrowserContext
+let tab: Page
+
+beforeAll(async () => {
+  app = await startTestApp()
+  browser = await launchBrowser()
+})
+afterAll(async () => {
+  await browser?.close()
+  await app?.close()
+})
+beforeEach(async () => {
+  context = await browser.newContext()
+  tab = await openTab(context, app)
+})
+afterEach(() => context.close())
+
+const snapshot = (page = tab) => page.evaluate(() => window.session.getSnapshot())
+/** Calls signIn by popup from a click, and returns the popup; the outcome is read with `popupOutcome`. */
+async function openPopup(page = tab): Promise<Page> {
+  const popup = page.waitForEvent('popup')
+  await page.evaluate(() => {
+    const outcome = window.session.signIn({ via: 'popup' }).then(
+      () => 'signed in',
+      (error) => error.code,
+    )
+    Object.assign(window, { outcome })
+  })
+  return popup
+}
+const popupOutcome = (page = tab) => page.evaluate(() => (window as unknown as { outcome: Promise<string> }).outcome)
+
+/** Opens the callback page with the given query and tells which code the app got. */
+async function openCallback(query: string): Promise<string> {
+  const page = await context.newPage()
+  await page.goto(`${app.origin}/callback.html${query}`)
+  await page.waitForFunction(() => document.body.textContent !== null && /^\w+$/.test(document.body.textContent.trim()))
+  const text = (await page.textContent('body')) ?? ''
+  await page.close()
+  return text.trim()
+}
+
+it('signs in by redirect, knows the user from the ID token, and returns to where the user was', async () => {
+  await tab.goto(`${app.origin}/?page=orders#top`)
+  await tab.waitForFunction(() => window.session?.getSnapshot().status === 'signed-out')
+  await tab.evaluate(() => window.session.signIn({ via: 'redirect', returnTo: '/?page=orders#top' }))
+  await tab.waitForSelector('#account')
+  const authorizeUrl = app.authorizationServer.requests.find(({ path }) => path === '/auth')?.query
+  expect(authorizeUrl).toContain('code_challenge_method=S256')
+  await fillSignInForm(tab)
+  await waitForStatus(tab, 'signed-in')
+  expect(tab.url()).toBe(`${app.origin}/?page=orders#top`)
+  expect(await snapshot()).toMatchObject({
+    status: 'signed-in',
+    mode: 'shared',
+    user: { subject: 'alice', profile: { preferred_username: 'alice' } },
+  })
+  expect(await callApi(tab, 1)).toEqual([200])
+})
+
+it('signs in by popup while the page stays', async () => {
+  const popup = await openPopup()
+  await popup.waitForSelector('#account')
+  await fillSignInForm(popup)
+  expect(await popupOutcome()).toBe('signed in')
+  expect(await snapshot()).toMatchObject({ status: 'signed-in', user: { subject: 'alice' } })
+  await expect.poll(() => popup.isClosed()).toBe(true)
+})
+
+it('signs in by popup in a dedicated worker too: the popup hands its callback to the page that opened it', async () => {
+  const page = await openTab(context, app, '/?worker=dedicated')
+  const popup = await openPopup(page)
+  await popup.waitForSelector('#account')
+  await fillSignInForm(popup)
+  expect(await popupOutcome(page)).toBe('signed in')
+  expect(await snapshot(page)).toMatchObject({ status: 'signed-in', mode: 'dedicated', user: { subject: 'alice' } })
+})
+
+it('rejects with sign_in_cancelled where the user closes the popup, and nothing changes', async () => {
+  const popup = await openPopup()
+  await popup.waitForSelector('#account')
+  await popup.close()
+  expect(await popupOutcome()).toBe('sign_in_cancelled')
+  expect((await snapshot()).status).toBe('signed-out')
+})
+
+it('rejects with sign_in_cancelled where the user cancels at the provider', async () => {
+  const popup = await openPopup()
+  await popup.waitForSelector('#cancel')
+  await popup.click('#cancel')
+  expect(await popupOutcome()).toBe('sign_in_cancelled')
+  expect((await snapshot()).status).toBe('signed-out')
+})
+
+it('rejects with popup_blocked where the browser blocks the popup', async () => {
+  // A frame whose sandbox allows no popups: there, window.open gives null in every browser.
+  await tab.evaluate(() => {
+    const frame = Object.assign(document.createElement('iframe'), { src: '/' })
+    frame.setAttribute('sandbox', 'allow-scripts allow-same-origin')
+    document.body.append(frame)
+  })
+  await expect.poll(() => tab.frames().length).toBe(2)
+  const frame = tab.frames()[1]
+  await frame?.waitForFunction(() => window.session?.getSnapshot().status === 'signed-out')
+  expect(await frame?.evaluate(() => window.session.signIn({ via: 'popup' }).catch((error) => error.code))).toBe('popup_blocked')
+  expect((await snapshot()).status).toBe('signed-out')
+})
+
+it('refuses a callback without a state, with a wrong one and with a used one, each by its own code (T12)', async () => {
+  await signIn(tab)
+  const before = await snapshot()
+  expect(await openCallback('?code=abc')).toBe('state_missing')
+  expect(await openCallback('?code=abc&state=wrong')).toBe('state_mismatch')
+  expect(await openCallback(`?code=abc&state=${lastState()}`)).toBe('state_used')
+  expect(await snapshot()).toEqual(before)
+  expect(await callApi(tab, 1)).toEqual([200])
+})
+
+function lastState(): string {
+  const query = app.authorizationServer.requests.findLast(({ path, query }) => path === '/auth' && query.includes('state='))?.query
+  return new URLSearchParams(query).get('state') ?? ''
+}
+
+it('refuses a callback of another issuer (RFC 9207)', async () => {
+  await tab.evaluate(() => window.session.signIn({ via: 'redirect' }))
+  await tab.waitForSelector('#account')
+  expect(await openCallback(`?code=abc&state=${lastState()}&iss=${encodeURIComponent('https://evil.example')}`)).toBe('sign_in_failed')
+})
+
+it('completes a redirect during which the worker died', async () => {
+  const page = await openTab(context, app, '/?worker=stored')
+  const before = await page.evaluate(() => window.session.explain())
+  await page.evaluate(() => window.session.signIn({ via: 'redirect', returnTo: '/?worker=stored' }))
+  await page.waitForSelector('#account')
+  await page.waitForTimeout(500)
+  await fillSignInForm(page)
+  await waitForStatus(page, 'signed-in')
+  const after = await page.evaluate(() => window.session.explain())
+  // Another worker: its history begins anew, without the first one's.
+  expect(after[0]?.at).toBeGreaterThan(before[0]?.at as number)
+  expect(await callApi(page, 1)).toEqual([200])
+})
+
+it('refuses a returnTo outside the app', async () => {
+  const code = await tab.evaluate(() => window.session.signIn({ via: 'redirect', returnTo: 'https://evil.example/' }).catch((error) => error.code))
+  expect(code).toBe('invalid_call')
+})
+
+it('cleans the address bar of the callback page', async () => {
+  await tab.goto(`${app.origin}/callback.html?code=abc&state=wrong&iss=x&keep=1`)
+  await tab.waitForFunction(() => document.body.textContent?.includes('state_mismatch'))
+  expect(tab.url()).toBe(`${app.origin}/callback.html?keep=1`)
+})
+
+it('revokes the tokens at sign-out, and ends the session in every tab', async () => {
+  await signIn(tab)
+  const second = await openTab(context, app)
+  const before = app.authorizationServer.counters.revocations
+  await second.evaluate(() => window.session.signOut())
+  await waitForStatus(tab, 'signed-out')
+  expect(app.authorizationServer.counters.revocations).toBe(before + 1)
+  expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
+})
+
+it('ends the provider\'s own session with everywhere, and asks for the password at the next sign-in', async () => {
+  await signIn(tab)
+  const before = app.authorizationServer.counters.endSessions
+  await tab.evaluate(() => window.session.signOut({ everywhere: true }))
+  await tab.waitForURL(`${app.origin}/**`)
+  await waitForStatus(tab, 'signed-out')
+  await expect.poll(() => app.authorizationServer.counters.endSessions).toBe(before + 1)
+  await tab.evaluate(() => window.session.signIn({ via: 'redirect' }))
+  await tab.waitForSelector('#password')
+})

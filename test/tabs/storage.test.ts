@@ -1,0 +1,125 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, BrowserContext, Page } from 'playwright'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { callApi, launchBrowser, launchProfile, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+
+let app: TestApp
+let browser: Browser
+let context: BrowserContext
+
+beforeAll(async () => {
+  app = await startTestApp()
+  browser = await launchBrowser()
+})
+afterAll(async () => {
+  await browser?.close()
+  await app?.close()
+})
+beforeEach(async () => {
+  context = await browser.newContext()
+})
+afterEach(() => context.close())
+
+/** Everything that scripts of the app's origin can read from its storages, as one text; bytes as latin1. */
+function dumpStorages(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    const texts: unknown[] = [{ ...localStorage }, { ...sessionStorage }, document.cookie]
+    const finished = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result)
+        request.onerror = () => reject(request.error)
+      })
+    for (const { name } of await indexedDB.databases()) {
+      const database = await finished(indexedDB.open(name as string))
+      for (const store of database.objectStoreNames) {
+        const objects = database.transaction(store).objectStore(store)
+        texts.push(name, await finished(objects.getAllKeys()))
+        for (const value of await finished(objects.getAll())) {
+          for (const field of Object.values(value ?? {})) {
+            const isBytes = field instanceof ArrayBuffer || ArrayBuffer.isView(field)
+            texts.push(isBytes ? new TextDecoder('latin1').decode(field as ArrayBuffer) : field)
+          }
+          if (value instanceof CryptoKey) texts.push(`extractable: ${value.extractable}`)
+        }
+      }
+      database.close()
+    }
+    for (const name of await caches.keys()) {
+      const cache = await caches.open(name)
+      for (const request of await cache.keys()) texts.push(request.url, await (await cache.match(request))?.text())
+    }
+    return texts.map((text) => (typeof text === 'string' ? text : JSON.stringify(text))).join('\n')
+  })
+}
+
+function findTokens(text: string): string[] {
+  return app.authorizationServer.issuedTokens.filter((token) => text.includes(token))
+}
+
+it('keeps the session of memoryStore over a reload of the only tab, with extendedLifetime, and stores no token (I11)', async () => {
+  const tab = await openTab(context, app)
+  await signIn(tab)
+  await tab.reload()
+  await waitForStatus(tab, 'signed-in')
+  expect(await callApi(tab, 1)).toEqual([200])
+  expect(app.authorizationServer.issuedTokens.length).toBeGreaterThan(2)
+  expect(findTokens(await dumpStorages(tab))).toEqual([])
+})
+
+it('keeps the session of indexedDBStore over a reload, and stores no token in the clear', async () => {
+  const tab = await openTab(context, app, '/?worker=stored')
+  await signIn(tab)
+  await tab.reload()
+  await waitForStatus(tab, 'signed-in')
+  expect(await callApi(tab, 1)).toEqual([200])
+  const dump = await dumpStorages(tab)
+  expect(dump).toContain('lingpai')
+  expect(dump).toContain('extractable: false')
+  expect(dump).not.toContain('extractable: true')
+  expect(findTokens(dump)).toEqual([])
+})
+
+it('forgets the session of indexedDBStore at sign-out', async () => {
+  const tab = await openTab(context, app, '/?worker=stored')
+  await signIn(tab)
+  await tab.evaluate(() => window.session.signOut())
+  await tab.reload()
+  await waitForStatus(tab, 'signed-out')
+})
+
+it('keeps the session of indexedDBStore after the browser was closed, also after a refresh, and after a deploy', async () => {
+  const profile = await mkdtemp(join(tmpdir(), 'lingpai-profile-'))
+  try {
+    let started = await launchProfile(profile)
+    const first = await openTab(started, app, '/?worker=stored')
+    await signIn(first)
+    app.authorizationServer.expireAccessTokens()
+    expect(await callApi(first, 1)).toEqual([200])
+    await started.close()
+
+    started = await launchProfile(profile)
+    const second = await openTab(started, app, '/?worker=stored')
+    await waitForStatus(second, 'signed-in')
+    app.authorizationServer.expireAccessTokens()
+    expect(await callApi(second, 1)).toEqual([200])
+
+    const oldScripts = await second.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name))
+    await second.close()
+    await app.deploy('2')
+    const third = await openTab(started, app, '/?worker=stored')
+    await waitForStatus(third, 'signed-in')
+    const newScripts = await third.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name))
+    expect(newScripts).not.toEqual(oldScripts)
+    expect(await third.evaluate(() => (window as unknown as { build: string }).build)).toBe('2')
+    expect(await third.evaluate(() => window.session.getSnapshot().user?.subject)).toBe('alice')
+    app.authorizationServer.expireAccessTokens()
+    expect(await callApi(third, 1)).toEqual([200])
+    expect(app.authorizationServer.counters.reuseDetections).toBe(0)
+    await started.close()
+  } finally {
+    await rm(profile, { recursive: true, force: true })
+  }
+})
