@@ -10,21 +10,23 @@ import { startTokenLife, updateTokenLife } from './view/token-life.ts'
 
 const pollInterval = 1000
 
-function say(text: string, isProblem = false): void {
-  const notice = find('notice', HTMLElement)
+/** Says something in the card that a button belongs to, where the eyes are. */
+function say(buttonId: string, text: string, kind: 'news' | 'problem' = 'news'): void {
+  const notice = find(buttonId, HTMLElement).closest('.card')?.querySelector<HTMLElement>('.notice')
+  if (!notice) return
   notice.textContent = text
-  notice.dataset['kind'] = isProblem ? 'problem' : 'news'
+  notice.dataset.kind = kind
 }
 
 /** Does what a button says, then shows what came of it. */
 function onPress(id: string, work: () => Promise<string | undefined>): void {
   onClick(id, async () => {
-    say('')
+    say(id, '')
     try {
       const news = await work()
-      if (news !== undefined) say(news)
+      if (news !== undefined) say(id, news)
     } catch (error) {
-      say(describeError(error), true)
+      say(id, describeError(error), 'problem')
     }
     await update()
   })
@@ -56,7 +58,7 @@ onPress('sign-in-redirect', async () => {
   return 'Going to the provider…'
 })
 onPress('sign-in-popup', async () => {
-  say('Sign in at the provider, in the window that has opened.')
+  say('sign-in-popup', 'Sign in at the provider, in the window that has opened.')
   await session.signIn({ via: 'popup' })
   return undefined
 })

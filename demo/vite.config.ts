@@ -5,8 +5,8 @@ import { defineConfig, type Plugin } from 'vite'
 import { type Servers, startServers } from './server/index.ts'
 
 const pagePort = 5173
-const issuerPort = Number(process.env['LINGPAI_ISSUER_PORT'] ?? 5174)
-const apiPort = Number(process.env['LINGPAI_API_PORT'] ?? 5175)
+const issuerPort = Number(process.env.LINGPAI_ISSUER_PORT ?? 5183)
+const apiPort = Number(process.env.LINGPAI_API_PORT ?? 5184)
 
 const virtualModule = 'virtual:servers'
 const resolvedVirtualModule = `\0${virtualModule}`
@@ -30,15 +30,15 @@ function realServers(): Plugin {
         const { port } = httpServer.address() as AddressInfo
         starting = startBeside(`http://localhost:${port}`)
         tellStarted(starting)
-        starting.then(
+        started.then(
           ({ authorizationServer, api }) => config.logger.info(describe(port, authorizationServer.issuer, api.origin)),
           (error: Error) => config.logger.error(`The demo's servers did not start: ${error.message}`),
         )
       })
 
-      middlewares.use('/attempts', async ({ url = '/' }, response) => {
+      middlewares.use('/attempts', ({ url = '/' }, response, next) => {
         const batch = new URL(url, 'http://localhost').searchParams.get('batch')
-        answerJson(response, readAttempts(await started, `${batch}.`))
+        started.then((servers) => answerJson(response, readAttempts(servers, `${batch}.`)), next)
       })
     },
 

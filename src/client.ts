@@ -1,5 +1,6 @@
 import { type Connection, openConnection } from './connect/connection.ts'
 import { type HostChoice, type Hosts, listHosts } from './connect/hosts.ts'
+import { waitFor } from './connect/wait.ts'
 import { type BrokerSnapshot, DEFAULT_TIMEOUT, type Snapshot, type Welcome } from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from './protocol/errors.ts'
 
@@ -14,6 +15,8 @@ export interface OpenConnection extends Connection {
 export interface Client {
   /** The connection, once there is one. Rejects by the deadline of a control call, or with the signal's reason. */
   connected(signal?: AbortSignal): Promise<OpenConnection>
+  /** Calls a method of the broker, once there is a connection. */
+  readonly call: Connection['call']
   getSnapshot(): Snapshot
   subscribe(listener: () => void): () => void
   close(): void
@@ -22,16 +25,22 @@ export interface Client {
 export function createClient(hosts: Hosts): Client {
   const choices = listHosts(hosts)
   const listeners = new Set<() => void>()
+  const waiting = new Set<(error: unknown) => void>()
   let choice = 0
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
   let fatal: LingpaiError | undefined
-  let snapshot: Snapshot = Object.freeze({ status: 'connecting', tokenServer: 'ok', mode: choices[0]?.mode ?? 'inline' })
+  let snapshot: Snapshot = Object.freeze({
+    status: 'connecting',
+    tokenServer: 'ok',
+    mode: choices[0]?.mode ?? 'inline',
+  })
 
   function publish(next: BrokerSnapshot | { status: 'connecting'; tokenServer: 'ok'; reason?: string }): void {
-    const mode = choices[choice]?.mode ?? snapshot.mode
-    if (isSame(snapshot, next) && mode === snapshot.mode) return
-    snapshot = Object.freeze({ ...next, mode })
+    const changed: Snapshot = { ...next, mode: choices[choice]?.mode ?? snapshot.mode }
+    // Compared by content: what a message brings is always another object.
+    if (JSON.stringify(changed) === JSON.stringify(snapshot)) return
+    snapshot = Object.freeze(changed)
     for (const listener of [...listeners]) listener()
   }
 
@@ -56,51 +65,56 @@ export function createClient(hosts: Hosts): Client {
   }
 
   async function establish(): Promise<OpenConnection> {
-    let why = 'connect() was given no host that this browser has'
+    let why = 'connect() was given no host for this browser'
     for (; choice < choices.length; choice++) {
       try {
         return await startHost(choices[choice] as HostChoice)
       } catch (error) {
-        if (isLingpaiError(error)) return fail(error as LingpaiError)
+        if (isLingpaiError(error)) throw fail(error as LingpaiError)
         why = error instanceof Error ? error.message : String(error)
       }
     }
     choice = 0
     publishConnecting('worker_failed')
-    throw new LingpaiError('worker_lost', `No worker could be started: ${why}. Check the URL and the console of the worker.`)
+    throw new LingpaiError('worker_lost', `No worker could be started: ${why}.`)
   }
 
-  /** Configuration and version do not change by asking again. */
-  function fail(error: LingpaiError): never {
-    if (error.code !== 'closed') fatal = error
+  /** Configuration and version do not change by asking again; a worker that is gone is started anew by the next call. */
+  function fail(error: LingpaiError): LingpaiError {
+    if (error.code !== 'worker_lost') fatal = error
     publishConnecting(error.code)
-    throw error
+    return error
   }
 
-  /** Asks until there is an answer. A silent worker is never replaced: two brokers would serve one session. */
-  async function startHost({ open, canReopen }: HostChoice): Promise<OpenConnection> {
-    let port = open()
+  /**
+   * Asks until there is an answer. A silent worker is never replaced: two brokers would serve one session. A new port to
+   * a SharedWorker leads to the same one, and gets through where another tab has blocked the first.
+   */
+  async function startHost({ mode, open }: HostChoice): Promise<OpenConnection> {
     for (;;) {
-      const connection: Connection = openConnection(port.endpoint, publish, () => onLost(connection))
-      const welcome = connection.hello()
-      for (;;) {
-        const outcome = await Promise.race([welcome, port.failure, delay(HELLO_TIMEOUT)])
-        if (fatal) throw fatal
-        if (outcome !== undefined) {
-          publish(outcome.snapshot)
-          return { ...connection, welcome: outcome }
-        }
-        publishConnecting('blocked')
-        if (canReopen) break
+      const { endpoint, failure } = open()
+      const connection: Connection = openConnection(endpoint, publish, () => onLost(connection))
+      const hello = connection.hello()
+      try {
+        do {
+          const welcome = await Promise.race([hello, failure, delay(HELLO_TIMEOUT)])
+          if (fatal) throw fatal
+          if (welcome !== undefined) {
+            publish(welcome.snapshot)
+            return { ...connection, welcome }
+          }
+          publishConnecting('blocked')
+        } while (mode !== 'shared')
+        connection.close(lost(), true)
+      } catch (error) {
+        connection.close(lost(), true)
+        throw error
       }
-      welcome.catch(() => {})
-      port.discard()
-      port = open()
     }
   }
 
   function onLost(connection: Connection): void {
-    connection.close(new LingpaiError('worker_lost', 'The worker that kept the session is gone. Requests that were under way may have reached the server.'), false)
+    connection.close(lost(), false)
     if (current === undefined || fatal) return
     current = undefined
     connecting = undefined
@@ -114,11 +128,16 @@ export function createClient(hosts: Hosts): Client {
     const connection = current
     current = undefined
     connecting = undefined
-    connection.close(new LingpaiError('worker_lost', 'The page went away while the call was under way.'), true)
+    connection.close(new LingpaiError('worker_lost', 'The page was left during the call.'), true)
   }
 
   function onPageShow(event: PageTransitionEvent): void {
     if (event.persisted && !fatal) connect()
+  }
+
+  async function connected(signal?: AbortSignal): Promise<OpenConnection> {
+    if (fatal) throw fatal
+    return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, group: waiting })
   }
 
   globalThis.addEventListener?.('pagehide', onPageHide)
@@ -126,10 +145,9 @@ export function createClient(hosts: Hosts): Client {
   connect()
 
   return {
-    connected(signal) {
-      if (fatal) return Promise.reject(fatal)
-      return current && !signal?.aborted ? Promise.resolve(current) : withDeadline(connect(), signal)
-    },
+    connected,
+    // Not async: TypeScript would unwrap the generic result a second time.
+    call: (name, given, options) => connected(options?.signal).then(({ call }) => call(name, given, options)),
     getSnapshot: () => snapshot,
     subscribe(listener) {
       listeners.add(listener)
@@ -139,7 +157,8 @@ export function createClient(hosts: Hosts): Client {
       if (fatal?.code === 'closed') return
       globalThis.removeEventListener?.('pagehide', onPageHide)
       globalThis.removeEventListener?.('pageshow', onPageShow)
-      fatal = new LingpaiError('closed', 'This session object has been closed with close(). Call connect() for a new one.')
+      fatal = new LingpaiError('closed', 'This session was closed with close(). Call connect() anew.')
+      for (const reject of [...waiting]) reject(fatal)
       current?.close(fatal, true)
       current = undefined
       listeners.clear()
@@ -147,30 +166,10 @@ export function createClient(hosts: Hosts): Client {
   }
 }
 
-function withDeadline<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new LingpaiError('timeout', `The worker has not answered within ${DEFAULT_TIMEOUT} ms. Another tab may be blocking it; close it, or try again.`))
-    }, DEFAULT_TIMEOUT)
-    const onAbort = () => reject(signal?.reason)
-    if (signal?.aborted) onAbort()
-    signal?.addEventListener('abort', onAbort)
-    promise.then(resolve, reject).finally(() => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-    })
-  })
-}
-
 function delay(milliseconds: number): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds))
 }
 
-function isSame(one: Snapshot, other: Omit<Snapshot, 'mode'>): boolean {
-  return one.status === other.status && one.tokenServer === other.tokenServer && one.reason === other.reason && isSameUser(one.user, other.user)
-}
-
-// The user's data come as a fresh copy with each message.
-function isSameUser(one: Snapshot['user'], other: Snapshot['user']): boolean {
-  return JSON.stringify(one) === JSON.stringify(other)
+function lost(): LingpaiError {
+  return new LingpaiError('worker_lost', 'The worker is gone. What was under way may have reached the server.')
 }

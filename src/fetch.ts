@@ -38,33 +38,35 @@ export function createFetch(client: Client): SessionFetch {
 export function notAllowed(url: string): LingpaiError {
   return new LingpaiError(
     'origin_not_allowed',
-    `No token goes to ${new URL(url).origin}: it is not among the apis of serve(). Add it there, or leave auth: true away.`,
+    `No token goes to ${new URL(url).origin}: it is not among the apis of serve().`,
   )
 }
 
 async function toWireRequest(request: Request, init: RequestInit | undefined): Promise<WireRequest> {
   const { url, method, credentials, mode, cache, redirect, integrity, keepalive, referrerPolicy } = request
-  const body = await readBody(request, init)
-  const referrer = request.referrer === 'about:client' ? globalThis.location?.href : request.referrer
   return {
     url,
     method,
     headers: [...request.headers],
+    body: await readBody(request, init),
     credentials,
+    mode,
     cache,
     redirect,
-    ...(mode !== 'navigate' && { mode }),
-    ...(body !== undefined && { body }),
-    ...(integrity && { integrity }),
-    ...(keepalive && { keepalive }),
-    ...(referrer !== undefined && { referrer }),
-    ...(referrerPolicy && { referrerPolicy }),
-    ...(init?.priority && { priority: init.priority }),
+    integrity,
+    keepalive,
+    priority: init?.priority,
+    // In the worker, "about:client" would mean the worker's script.
+    referrer: request.referrer === 'about:client' ? globalThis.location?.href : request.referrer,
+    referrerPolicy,
   }
 }
 
 /** Strings and blobs go as they are; everything else as the bytes that the platform would send, read once. */
-async function readBody(request: Request, init: RequestInit | undefined): Promise<string | Blob | ArrayBuffer | undefined> {
+async function readBody(
+  request: Request,
+  init: RequestInit | undefined,
+): Promise<string | Blob | ArrayBuffer | undefined> {
   const body = init?.body
   if (typeof body === 'string' || body instanceof Blob) return body
   if (body === undefined && !(typeof Request === 'function' && request.body)) return undefined
@@ -86,6 +88,7 @@ function toResponse({ url, status, statusText, type, redirected, headers, body }
 function asReceived(response: Response, fields: object): Response {
   const clone = response.clone.bind(response)
   const values = { ...fields, clone: () => asReceived(clone(), fields) }
-  for (const [name, value] of Object.entries(values)) Object.defineProperty(response, name, { value, configurable: true })
+  for (const [name, value] of Object.entries(values))
+    Object.defineProperty(response, name, { value, configurable: true })
   return response
 }

@@ -2,14 +2,26 @@ import './connect/extended-lifetime.ts'
 import { createClient } from './client.ts'
 import type { Hosts } from './connect/hosts.ts'
 import { createFetch, type SessionFetch } from './fetch.ts'
-import { type AuthorizeInput, type Broker, DEFAULT_TIMEOUT, type HistoryEntry, type Snapshot } from './protocol/contract.ts'
+import {
+  type AuthorizeInput,
+  type Broker,
+  DEFAULT_TIMEOUT,
+  type HistoryEntry,
+  type Snapshot,
+} from './protocol/contract.ts'
 import { createRequest, type SessionRequest } from './request.ts'
 import { createSignIn } from './sign-in.ts'
 
 export type { Hosts } from './connect/hosts.ts'
 export type { SessionFetch, SessionRequestInit } from './fetch.ts'
 export type { AuthorizeInput, Broker, Endpoint, HistoryEntry, Mode, Snapshot, User } from './protocol/contract.ts'
-export { isLingpaiError, LingpaiError, type LingpaiErrorCode, type LingpaiErrorFields, type LingpaiErrorLike } from './protocol/errors.ts'
+export {
+  isLingpaiError,
+  LingpaiError,
+  type LingpaiErrorCode,
+  type LingpaiErrorFields,
+  type LingpaiErrorLike,
+} from './protocol/errors.ts'
 export type { RequestOptions, SessionRequest } from './request.ts'
 
 type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
@@ -75,14 +87,14 @@ export function connect<B extends Broker<never> | Broker = Broker>(hosts: Hosts)
     signIn,
     completeSignIn,
     async signOut({ everywhere = false } = {}) {
-      const { url } = await (await client.connected()).call('signOut', [everywhere], options)
+      const { url } = await client.call('signOut', [everywhere], options)
       if (url !== undefined) window.location.assign(url)
     },
-    adopt: async (tokens) => (await client.connected()).call('adopt', [tokens], options),
-    getAccessToken: async () => (await client.connected()).call('getAccessToken', [], options),
+    adopt: (tokens) => client.call('adopt', [tokens], options),
+    getAccessToken: () => client.call('getAccessToken', [], options),
     getSnapshot: client.getSnapshot,
     subscribe: client.subscribe,
-    explain: async () => (await client.connected()).call('explain', [], options),
+    explain: () => client.call('explain', [], options),
     close: client.close,
   } satisfies Session<SignInInputOf<B>>)
 }

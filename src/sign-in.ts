@@ -20,29 +20,21 @@ export interface SignIn {
 }
 
 export function createSignIn(client: Client): SignIn {
-  async function call(input: unknown): Promise<void> {
-    const connection = await client.connected()
-    await connection.call('signIn', [input])
+  async function authorize({ via, returnTo }: AuthorizeInput): Promise<string> {
+    const input = { via, ...(returnTo !== undefined && { returnTo: toReturnTo(returnTo) }) }
+    return (await client.call('authorize', [input], { deadline: DEFAULT_TIMEOUT })).url
   }
 
-  async function authorize(input: AuthorizeInput): Promise<string> {
-    const connection = await client.connected()
-    const { url } = await connection.call('authorize', [{ via: input.via, ...(input.returnTo !== undefined && { returnTo: toReturnTo(input.returnTo) }) }], {
-      deadline: DEFAULT_TIMEOUT,
-    })
-    return url
-  }
-
-  async function complete(url: string): Promise<{ returnTo?: string }> {
-    const connection = await client.connected()
-    return connection.call('callback', [url])
-  }
+  const complete = (url: string) => client.call('callback', [url])
 
   async function viaPopup(input: AuthorizeInput): Promise<void> {
     // Opened before anything is awaited: later, the browser no longer sees the user's click behind it.
     const popup = window.open('', '_blank', POPUP_FEATURES)
     if (popup === null) {
-      throw new LingpaiError('popup_blocked', 'The browser blocked the sign-in popup. Call signIn from a click, or use {via: "redirect"}.')
+      throw new LingpaiError(
+        'popup_blocked',
+        'The browser blocked the popup. Call signIn from a click, or use {via: "redirect"}.',
+      )
     }
     try {
       popup.location.href = await authorize(input)
@@ -54,7 +46,7 @@ export function createSignIn(client: Client): SignIn {
 
   return {
     async signIn(input) {
-      if (!isAuthorizeInput(input)) return call(input)
+      if (!isAuthorizeInput(input)) return client.call('signIn', [input])
       if (input.via === 'popup') return viaPopup(input)
       window.location.assign(await authorize(input))
     },
@@ -80,7 +72,7 @@ function isAuthorizeInput(input: unknown): input is AuthorizeInput {
 /** Only a place of the app itself: anything else would make the callback page an open redirector (RFC 9700 §4.11.1). */
 function toReturnTo(returnTo: unknown): string {
   const url = typeof returnTo === 'string' ? new URL(returnTo, location.href) : undefined
-  if (url?.origin !== location.origin) throw new LingpaiError('invalid_call', 'returnTo must be a path of this app, such as "/orders".')
+  if (url?.origin !== location.origin) throw new LingpaiError('invalid_call', 'returnTo must be a path of this app.')
   return url.pathname + url.search + url.hash
 }
 
@@ -88,7 +80,7 @@ function toCallbackUrl(url: unknown): string {
   try {
     return new URL(url as string).href
   } catch (cause) {
-    throw new LingpaiError('invalid_call', 'completeSignIn takes the whole URL of the callback page: pass location.href.', { cause })
+    throw new LingpaiError('invalid_call', 'completeSignIn takes location.href.', { cause })
   }
 }
 
@@ -98,24 +90,32 @@ function cleanAddressBar(): void {
   if (url.href !== location.href) history.replaceState(history.state, '', url)
 }
 
+/** Listens for messages of one window of this app. Returns what ends that. */
+function listen(window: Window, listener: (message: CallbackMessage) => void): () => void {
+  const onMessage = ({ source, origin, data }: MessageEvent<CallbackMessage | undefined>) => {
+    if (source === window && origin === location.origin && data?.lingpai !== undefined) listener(data)
+  }
+  addEventListener('message', onMessage)
+  return () => removeEventListener('message', onMessage)
+}
+
 function waitForCallback(popup: Window): Promise<string> {
   return new Promise((resolve, reject) => {
     const finish = () => {
       clearInterval(timer)
-      window.removeEventListener('message', onMessage)
+      stop()
     }
-    const onMessage = ({ source, origin, data }: MessageEvent<CallbackMessage | undefined>) => {
-      if (source !== popup || origin !== location.origin || data?.lingpai !== 'callback') return
+    const stop = listen(popup, (message) => {
+      if (message.lingpai !== 'callback') return
       finish()
       popup.postMessage({ lingpai: 'callback-taken' } satisfies CallbackMessage, location.origin)
-      resolve(data.url)
-    }
+      resolve(message.url)
+    })
     const timer = setInterval(() => {
       if (!popup.closed) return
       finish()
-      reject(new LingpaiError('sign_in_cancelled', 'The sign-in popup was closed before the sign-in was complete. Nothing has changed.'))
+      reject(new LingpaiError('sign_in_cancelled', 'The popup was closed before the sign-in was complete.'))
     }, POPUP_POLL)
-    window.addEventListener('message', onMessage)
   })
 }
 
@@ -134,14 +134,13 @@ function handOver(opener: Window, url: string): Promise<boolean> {
   return new Promise((resolve) => {
     const finish = (isTaken: boolean) => {
       clearTimeout(timer)
-      window.removeEventListener('message', onMessage)
+      stop()
       resolve(isTaken)
     }
-    const onMessage = ({ source, origin, data }: MessageEvent<CallbackMessage | undefined>) => {
-      if (source === opener && origin === location.origin && data?.lingpai === 'callback-taken') finish(true)
-    }
+    const stop = listen(opener, (message) => {
+      if (message.lingpai === 'callback-taken') finish(true)
+    })
     const timer = setTimeout(() => finish(false), HAND_OVER_TIMEOUT)
-    window.addEventListener('message', onMessage)
     opener.postMessage({ lingpai: 'callback', url } satisfies CallbackMessage, location.origin)
   })
 }

@@ -17,7 +17,11 @@ it('publishes no dependencies: what is used is bundled, and no built file import
   expect(manifest.peerDependencies).toBeUndefined()
   const imported = built
     .filter((path) => /\.(js|d\.ts)$/.test(path))
-    .flatMap((path) => [...read(join('dist', path)).matchAll(/^(?:import|export)[^'"]*?from\s*['"]([^'"]+)['"]/gm)].map(([, name]) => `${path}: ${name}`))
+    .flatMap((path) =>
+      [...read(join('dist', path)).matchAll(/^(?:import|export)[^'"]*?from\s*['"]([^'"]+)['"]/gm)].map(
+        ([, name]) => `${path}: ${name}`,
+      ),
+    )
   expect(imported.length).toBeGreaterThan(20)
   expect(imported.filter((line) => !/: \.\.?\//.test(line))).toEqual([])
 })
@@ -35,17 +39,34 @@ it('keeps the licences of what it bundles', () => {
 })
 
 it('packs the build, the licence and the documents, and no sources or tests', () => {
-  const [packed] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8', shell: process.platform === 'win32', stdio: ['ignore', 'pipe', 'ignore'] }))
+  const [packed] = JSON.parse(
+    execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: root,
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  )
   const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
   expect(paths.filter((path) => !/^(dist\/|docs\/|README|LICENSE|CHANGELOG|package\.json)/.test(path))).toEqual([])
-  for (const path of ['LICENSE', 'README.md', 'README.zh-CN.md', 'CHANGELOG.md', 'docs/errors.md', 'dist/index.js', 'dist/types/src/index.d.ts', 'dist/THIRD-PARTY-LICENSES.md']) {
+  for (const path of [
+    'LICENSE',
+    'README.md',
+    'README.zh-CN.md',
+    'CHANGELOG.md',
+    'docs/errors.md',
+    'dist/index.js',
+    'dist/types/src/index.d.ts',
+    'dist/THIRD-PARTY-LICENSES.md',
+  ]) {
     expect(paths).toContain(path)
   }
 })
 
 it('has the sizes that the README quotes: a page entry of at most 6 kB and a worker with OAuth of at most 16 kB', async () => {
   const sizes = await measureSizes()
-  const quoted = (text: string, label: string) => Number(new RegExp(`${label}: \\*\\*([\\d.]+) kB\\*\\*`).exec(text)?.[1])
+  const quoted = (text: string, label: string) =>
+    Number(new RegExp(`${label}: \\*\\*([\\d.]+) kB\\*\\*`).exec(text)?.[1])
   for (const readme of ['README.md', 'README.zh-CN.md']) {
     expect(quoted(read(readme), 'page entry'), readme).toBeCloseTo(sizes.page / 1000, 1)
     expect(quoted(read(readme), 'worker with OAuth'), readme).toBeCloseTo(sizes.worker / 1000, 1)
@@ -59,5 +80,7 @@ it('ships no page code that knows of refresh tokens', async () => {
 })
 
 function pageChunks(): string[] {
-  return [...read('dist/index.js').matchAll(/from "\.\/(chunks\/[^"]+)"/g)].map(([, path]) => join('dist', path as string))
+  return [...read('dist/index.js').matchAll(/from "\.\/(chunks\/[^"]+)"/g)].map(([, path]) =>
+    join('dist', path as string),
+  )
 }

@@ -1,5 +1,11 @@
 export type { AuthorizeInput, Broker, Endpoint, Envelope } from '../src/protocol/contract.ts'
-export { isLingpaiError, LingpaiError, type LingpaiErrorCode, type LingpaiErrorFields, type LingpaiErrorLike } from '../src/protocol/errors.ts'
+export {
+  isLingpaiError,
+  LingpaiError,
+  type LingpaiErrorCode,
+  type LingpaiErrorFields,
+  type LingpaiErrorLike,
+} from '../src/protocol/errors.ts'
 export type {
   CancelSignal,
   Grant,

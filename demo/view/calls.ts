@@ -48,7 +48,7 @@ function createCall(id: string, number: number): Call {
   const outcome = element('span', { className: 'outcome' }, 'waiting')
   const duration = element('small', {})
   const item = element('li', {}, element('b', {}, String(number)), outcome, duration)
-  item.dataset['state'] = 'waiting'
+  item.dataset.state = 'waiting'
   return { id, item, outcome, duration }
 }
 
@@ -64,7 +64,7 @@ async function makeCall({ id, item, outcome, duration }: Call): Promise<boolean>
     outcome.textContent = codeOf(error)
     item.title = describeError(error)
   }
-  item.dataset['state'] = isAnswered ? 'answered' : 'failed'
+  item.dataset.state = isAnswered ? 'answered' : 'failed'
   duration.textContent = `${Math.round(performance.now() - startedAt)} ms`
   return isAnswered
 }
@@ -78,7 +78,7 @@ async function showReplays(batch: string, calls: readonly Call[]): Promise<numbe
     if (statuses.length < 2) continue
     replays += 1
     outcome.textContent = statuses.join(' → ')
-    item.dataset['state'] = item.dataset['state'] === 'answered' ? 'replayed' : 'failed'
+    item.dataset.state = item.dataset.state === 'answered' ? 'replayed' : 'failed'
   }
   return replays
 }

@@ -12,7 +12,7 @@ export function showCounters({ authorizationServer, api }: Counters): void {
     reuses: reuseDetections,
   }
   for (const [name, value] of Object.entries(values)) show(find(`count-${name}`, HTMLElement), value)
-  find('count-reuses', HTMLElement).dataset['state'] = reuseDetections === 0 ? 'good' : 'bad'
+  find('count-reuses', HTMLElement).dataset.state = reuseDetections === 0 ? 'good' : 'bad'
 }
 
 function show(target: HTMLElement, value: number): void {
@@ -20,5 +20,5 @@ function show(target: HTMLElement, value: number): void {
   if (target.textContent === text) return
   const isFirst = target.textContent === '–'
   target.textContent = text
-  if (!isFirst) target.animate([{ color: 'var(--accent)', scale: 1.25 }, {}], { duration: 500, easing: 'ease-out' })
+  if (!isFirst) target.animate([{ color: 'var(--accent)' }, {}], { duration: 1000 })
 }

@@ -52,8 +52,8 @@ function toItem({ entry, count }: Line): HTMLLIElement {
   const { at, event, generation, version } = entry
   const time = element('time', { dateTime: new Date(at).toISOString() }, formatTime(at))
   const name = element('code', { title: `session ${generation}, token ${version}` }, event)
-  const item = element('li', {}, time, element('p', {}, toSentence(entry, count), ' ', name))
-  item.dataset['kind'] = kinds[event] ?? 'plain'
+  const item = element('li', {}, time, element('p', { className: 'event' }, toSentence(entry, count), ' ', name))
+  item.dataset.kind = kinds[event] ?? 'plain'
   return item
 }
 
@@ -73,7 +73,7 @@ function toSentence({ event, verdict, reason, delay }: HistoryEntry, count: numb
     case 'signed-in':
       return 'Signed in, in every tab.'
     case 'refresh-started':
-      return 'The token was due: the worker asked the provider for a new one.'
+      return 'The worker asked the provider for a new token.'
     case 'refresh-succeeded':
       return 'The provider gave a new token.'
     case 'refresh-ended':

@@ -2,7 +2,7 @@ import type { Snapshot } from 'lingpai'
 import { find } from './element.ts'
 
 const modes: Readonly<Record<Snapshot['mode'], string>> = {
-  shared: 'one SharedWorker for all tabs',
+  shared: 'a SharedWorker, for all tabs',
   dedicated: 'a Worker of this tab',
   inline: 'in this page',
 }
@@ -21,12 +21,12 @@ const reasons: Readonly<Record<string, string>> = {
 /** Shows what the session is: who, where, and whether the token server can be reached. */
 export function showStatus({ status, user, mode, tokenServer, reason }: Snapshot): void {
   const card = find('session', HTMLElement)
-  card.dataset['status'] = status
+  card.dataset.status = status
   find('status', HTMLElement).textContent = describeStatus(status, user)
   find('email', HTMLElement).textContent = status === 'signed-in' ? readText(user?.profile, 'email') : ''
   find('mode', HTMLElement).textContent = modes[mode]
   find('token-server', HTMLElement).textContent = tokenServer === 'ok' ? 'ok' : 'unreachable, trying again'
-  find('token-server', HTMLElement).dataset['state'] = tokenServer
+  find('token-server', HTMLElement).dataset.state = tokenServer
   find('reason-line', HTMLElement).hidden = reason === undefined
   find('reason', HTMLElement).textContent = reason === undefined ? '' : describeReason(reason)
   showButtons(status === 'signed-in')

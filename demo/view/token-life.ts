@@ -10,6 +10,7 @@ interface Life {
 const tick = 200
 /** lingpai's own default: a call in the last fifth of a token's life refreshes it first. */
 const margin = 0.2
+const startsLife: readonly string[] = ['signed-in', 'refresh-succeeded', 'session-restored']
 
 let life: Life | undefined
 
@@ -20,9 +21,7 @@ export function startTokenLife(): void {
 
 /** Reads from the history when the current token came and when it ends. */
 export function updateTokenLife(history: readonly HistoryEntry[], isSignedIn: boolean): void {
-  const entry = history.findLast(
-    ({ event }) => event === 'signed-in' || event === 'refresh-succeeded' || event === 'session-restored',
-  )
+  const entry = history.filter(({ event }) => startsLife.includes(event)).at(-1)
   life =
     isSignedIn && entry?.expiresAt !== undefined && entry.expiresAt > entry.at
       ? { from: entry.at, until: entry.expiresAt }
@@ -36,12 +35,11 @@ function show(): void {
   const fraction = life === undefined ? 0 : Math.min(1, remaining / (life.until - life.from))
   const bar = find('token-bar', HTMLElement)
   bar.style.setProperty('--fraction', fraction.toFixed(3))
-  bar.dataset['state'] = fraction > margin ? 'fresh' : fraction > 0 ? 'due' : 'over'
-  find('token-remaining', HTMLElement).textContent = describe(remaining, fraction)
+  bar.dataset.state = fraction > margin ? 'fresh' : fraction > 0 ? 'due' : 'over'
+  find('token-remaining', HTMLElement).textContent = describe(remaining)
 }
 
-function describe(remaining: number, fraction: number): string {
-  if (life === undefined) return 'known after the next refresh'
-  if (remaining === 0) return 'over: the next call refreshes it'
-  return fraction > margin ? formatSeconds(remaining) : `${formatSeconds(remaining)}: the next call refreshes it`
+function describe(remaining: number): string {
+  if (life === undefined) return 'age unknown'
+  return remaining === 0 ? 'expired' : formatSeconds(remaining)
 }

@@ -9,43 +9,55 @@ import {
   type Welcome,
 } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
-import { installThrowHandler } from '../protocol/throw-handler.ts'
+import { decodeThrownErrors } from '../protocol/throw-handler.ts'
+import { type WaitOptions, waitFor } from './wait.ts'
 
 /** While calls are pending, the worker is asked this often whether it lives. */
 const PING_INTERVAL = 1000
 /** A ping without an answer for so long means that the worker is gone. */
 const PING_TIMEOUT = 10_000
 
-export interface CallOptions {
-  /** Milliseconds after which the call rejects with `timeout`. Default none: a lost worker ends the wait. */
-  readonly deadline?: number
-  /** Its abort rejects the call with the signal's reason, unchanged, and tells the worker. */
-  readonly signal?: AbortSignal | undefined
-}
+export type ControlOptions = Pick<WaitOptions, 'deadline' | 'signal'>
 
 type Method = keyof BrokerTable
 type Result<Name extends Method> = Awaited<ReturnType<BrokerTable[Name]>>
 /** What a caller passes: the call's id, where the method takes one, is added here. */
-type Arguments<Name extends Method> = Parameters<BrokerTable[Name]> extends [string, ...infer Rest] ? Rest : Parameters<BrokerTable[Name]>
+type Arguments<Name extends Method> =
+  Parameters<BrokerTable[Name]> extends [string, ...infer Rest] ? Rest : Parameters<BrokerTable[Name]>
 
 export interface Connection {
   hello(): Promise<Welcome>
-  call<Name extends Method>(name: Name, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>>
+  call<Name extends Method>(
+    name: Name,
+    given: Arguments<Name>,
+    options?: Pick<WaitOptions, 'deadline' | 'signal'>,
+  ): Promise<Result<Name>>
   /** Rejects all that is pending. With `goodbye`, the worker is told to forget this page. */
   close(error: LingpaiError, goodbye: boolean): void
 }
 
-const TAKES_CALL_ID: ReadonlySet<Method> = new Set(['fetch', 'request', 'signIn', 'authorize', 'callback', 'getAccessToken'])
+const TAKES_CALL_ID: ReadonlySet<Method> = new Set([
+  'fetch',
+  'request',
+  'signIn',
+  'authorize',
+  'callback',
+  'getAccessToken',
+])
 
 let lastCall = 0
 
 /**
- * Calls over one port: each settles by its answer, its deadline, its signal or the loss of the worker, once (I3).
+ * Calls over one port.
  *
  * `onLost` tells that the worker is gone or is another one than before; what it had in memory is lost with it.
  */
-export function openConnection(port: Endpoint, onSnapshot: (snapshot: BrokerSnapshot) => void, onLost: () => void): Connection {
-  installThrowHandler()
+export function openConnection(
+  port: Endpoint,
+  onSnapshot: (snapshot: BrokerSnapshot) => void,
+  onLost: () => void,
+): Connection {
+  decodeThrownErrors()
   const pending = new Set<(error: unknown) => void>()
   const stopWatching = new AbortController()
   let instance: string | undefined
@@ -87,6 +99,13 @@ export function openConnection(port: Endpoint, onSnapshot: (snapshot: BrokerSnap
   }
 
   async function ping(): Promise<void> {
+    if (pending.size === 0) {
+      clearInterval(pingTimer)
+      pingTimer = undefined
+      return
+    }
+    // A worker that has not said hello may still be starting.
+    if (instance === undefined) return
     if (pingSentAt !== undefined) {
       if (Date.now() - pingSentAt > PING_TIMEOUT) lose()
       return
@@ -102,45 +121,13 @@ export function openConnection(port: Endpoint, onSnapshot: (snapshot: BrokerSnap
     navigator.locks.request(name, { mode: 'shared', signal: stopWatching.signal }, lose).catch(() => {})
   }
 
-  function settleOnce<T>(answer: Promise<T>, id: string, { deadline, signal }: CallOptions): Promise<T> {
-    return new Promise((resolve, reject) => {
-      let timer: ReturnType<typeof setTimeout> | undefined
-      const finish = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-        pending.delete(fail)
-        if (pending.size === 0) {
-          clearInterval(pingTimer)
-          pingTimer = undefined
-        }
-      }
-      const fail = (error: unknown) => {
-        finish()
-        reject(error)
-      }
-      const onAbort = () => {
-        notify({ lingpai: 'abort', call: id })
-        fail(signal?.reason)
-      }
-      pending.add(fail)
-      pingTimer ??= setInterval(() => void ping(), PING_INTERVAL)
-      signal?.addEventListener('abort', onAbort)
-      if (deadline !== undefined) {
-        timer = setTimeout(() => {
-          notify({ lingpai: 'abort', call: id })
-          fail(new LingpaiError('timeout', `The call was not answered within ${deadline} ms.`))
-        }, deadline)
-      }
-      answer.then((value) => {
-        finish()
-        resolve(value)
-      }, fail)
-    })
-  }
-
-  function call<Name extends Method>(name: Name, given: Arguments<Name>, options: CallOptions = {}): Promise<Result<Name>> {
+  function call<Name extends Method>(
+    name: Name,
+    given: Arguments<Name>,
+    { deadline, signal }: ControlOptions = {},
+  ): Promise<Result<Name>> {
     const id = (++lastCall).toString(36)
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason)
+    if (signal?.aborted) return Promise.reject(signal.reason)
     const method = remote[name] as unknown as (...all: unknown[]) => Promise<Result<Name>>
     let answer: Promise<Result<Name>>
     try {
@@ -148,7 +135,13 @@ export function openConnection(port: Endpoint, onSnapshot: (snapshot: BrokerSnap
     } catch (error) {
       answer = Promise.reject(error)
     }
-    return settleOnce(answer.catch(toCallError), id, options)
+    pingTimer ??= setInterval(() => void ping(), PING_INTERVAL)
+    return waitFor(answer.catch(toCallError), {
+      ...(deadline !== undefined && { deadline }),
+      signal,
+      group: pending,
+      onGiveUp: () => notify({ lingpai: 'abort', call: id }),
+    })
   }
 
   return {
@@ -165,6 +158,7 @@ export function openConnection(port: Endpoint, onSnapshot: (snapshot: BrokerSnap
       if (isClosed) return
       if (goodbye) notify({ lingpai: 'goodbye' })
       isClosed = true
+      clearInterval(pingTimer)
       stopWatching.abort()
       for (const reject of [...pending]) reject(error)
       port.close?.()
@@ -174,7 +168,11 @@ export function openConnection(port: Endpoint, onSnapshot: (snapshot: BrokerSnap
 
 function toCallError(error: unknown): never {
   if (error instanceof DOMException && error.name === 'DataCloneError') {
-    throw new LingpaiError('invalid_call', 'What was passed cannot be sent to a worker. Pass plain data: no functions, no class instances.', { cause: error })
+    throw new LingpaiError(
+      'invalid_call',
+      'Only plain data can be passed to the worker: no functions, no class instances.',
+      { cause: error },
+    )
   }
   throw error
 }

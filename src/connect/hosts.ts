@@ -12,17 +12,14 @@ export interface Hosts {
 
 /** A port to a worker that may still be starting. */
 export interface HostPort {
+  /** Its `close` ends the worker, or this page's part in it. */
   readonly endpoint: Endpoint
   /** Rejects where the worker's script cannot be loaded or run. */
   readonly failure: Promise<never>
-  /** Gives the port up before its worker has answered. */
-  discard(): void
 }
 
 export interface HostChoice {
   readonly mode: Mode
-  /** Whether a second port may be opened while the first is silent: it leads to the same broker. */
-  readonly canReopen: boolean
   /** Throws where the constructor does. */
   open(): HostPort
 }
@@ -33,21 +30,21 @@ export function listHosts({ shared, dedicated, inline }: Hosts): HostChoice[] {
   if (shared && typeof SharedWorker === 'function') {
     choices.push({
       mode: 'shared',
-      canReopen: true,
       open() {
         const worker = shared()
-        return { endpoint: worker.port as unknown as Endpoint, failure: failureOf(worker), discard: () => worker.port.close() }
+        return { endpoint: worker.port as unknown as Endpoint, failure: failureOf(worker) }
       },
     })
   }
   if (dedicated && typeof Worker === 'function') {
     choices.push({
       mode: 'dedicated',
-      canReopen: false,
       open() {
         const worker = dedicated()
-        const endpoint = Object.assign(toEndpoint(worker), { close: () => worker.terminate() })
-        return { endpoint, failure: failureOf(worker), discard: () => worker.terminate() }
+        return {
+          endpoint: Object.assign(worker, { close: () => worker.terminate() }) as unknown as Endpoint,
+          failure: failureOf(worker),
+        }
       },
     })
   }
@@ -55,28 +52,23 @@ export function listHosts({ shared, dedicated, inline }: Hosts): HostChoice[] {
     let endpoint: Endpoint | undefined
     choices.push({
       mode: 'inline',
-      canReopen: false,
       open() {
         // Made once: another one would be a second broker.
         endpoint ??= inline()
-        return { endpoint, failure: new Promise(() => {}), discard: () => {} }
+        return { endpoint, failure: new Promise(() => {}) }
       },
     })
   }
   return choices
 }
 
-function toEndpoint(worker: Worker): Endpoint {
-  return {
-    postMessage: (message, transfer) => worker.postMessage(message, transfer ?? []),
-    addEventListener: (type, listener) => worker.addEventListener(type, listener),
-    removeEventListener: (type, listener) => worker.removeEventListener(type, listener),
-  }
-}
-
 function failureOf(worker: SharedWorker | Worker): Promise<never> {
   const failure = new Promise<never>((_resolve, reject) => {
-    worker.addEventListener('error', (event) => reject(new Error((event as ErrorEvent).message || 'its script could not be loaded')), { once: true })
+    worker.addEventListener(
+      'error',
+      (event) => reject(new Error((event as ErrorEvent).message || 'its script could not be loaded')),
+      { once: true },
+    )
   })
   // Only those who start a worker look at it; an error later in its life is not theirs.
   failure.catch(() => {})

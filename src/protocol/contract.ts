@@ -73,7 +73,6 @@ export interface Envelope {
 export interface ApiRules {
   readonly origin: string
   readonly pathPrefix: string
-  readonly envelope?: Envelope
 }
 
 /** Finds the API that a URL belongs to. Origins are compared whole, path prefixes at a segment's end (RFC 6454 §5). */
@@ -112,15 +111,15 @@ export interface WireRequest {
   readonly headers: readonly (readonly [string, string])[]
   /** A string, an ArrayBuffer or a Blob: bodies that can be sent twice, since a 401 is answered by a replay. */
   readonly body?: unknown
-  readonly credentials?: string
-  readonly mode?: string
-  readonly cache?: string
-  readonly redirect?: string
-  readonly integrity?: string
-  readonly keepalive?: boolean
-  readonly priority?: string
-  readonly referrer?: string
-  readonly referrerPolicy?: string
+  readonly credentials?: string | undefined
+  readonly mode?: string | undefined
+  readonly cache?: string | undefined
+  readonly redirect?: string | undefined
+  readonly integrity?: string | undefined
+  readonly keepalive?: boolean | undefined
+  readonly priority?: string | undefined
+  readonly referrer?: string | undefined
+  readonly referrerPolicy?: string | undefined
 }
 
 /** A response on its way to the page. */
@@ -140,6 +139,8 @@ export interface WireApiRequest {
   readonly method: string
   readonly headers: readonly (readonly [string, string])[]
   readonly body?: string
+  /** Whether the token goes along. */
+  readonly auth: boolean
 }
 
 /** What a page may ask to begin an interactive sign-in with. */

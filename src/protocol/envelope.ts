@@ -27,12 +27,15 @@ export function readAnswer(envelope: Envelope | undefined, status: number, text:
     })
   }
   if (apiCode !== undefined && envelope?.signInRequired.includes(apiCode)) return { kind: 'signInRequired' }
-  if (status === 401 || (apiCode !== undefined && envelope?.expired.includes(apiCode))) return { kind: 'expired', error: error() }
+  if (status === 401 || (apiCode !== undefined && envelope?.expired.includes(apiCode)))
+    return { kind: 'expired', error: error() }
   if (!isSuccess) return { kind: 'error', error: error() }
   if (body === NOT_JSON) return { kind: 'error', error: unreadable(status, 'is not JSON') }
   if (envelope === undefined) return { kind: 'payload', payload: body }
   if (apiCode === undefined) return { kind: 'error', error: unreadable(status, `has no field "${envelope.code}"`) }
-  return envelope.success.includes(apiCode) ? { kind: 'payload', payload: fields?.[envelope.data] } : { kind: 'error', error: error() }
+  return envelope.success.includes(apiCode)
+    ? { kind: 'payload', payload: fields?.[envelope.data] }
+    : { kind: 'error', error: error() }
 }
 
 const NOT_JSON = Symbol('not JSON')

@@ -43,20 +43,20 @@ export interface LingpaiErrorFields {
 // Registered with Symbol.for, so that an error is recognised across bundles and realms, where `instanceof` fails.
 const brand: unique symbol = Symbol.for('lingpai.error') as never
 
-const fieldNames = ['status', 'apiCode', 'apiMessage', 'cause'] as const
+/** The fields that cross a port; what is absent is left out, since JSON has no `undefined`. */
+const fieldNames = ['status', 'apiCode', 'apiMessage'] as const
 
 /** The one error class of lingpai. Test for it with {@link isLingpaiError}, and `switch` on `code`. */
 export class LingpaiError extends Error {
   override readonly name: string = 'LingpaiError'
-  readonly code: LingpaiErrorCode
+  declare readonly code: LingpaiErrorCode
   declare readonly status?: number
   declare readonly apiCode?: string | number
   declare readonly apiMessage?: string
 
   constructor(code: LingpaiErrorCode, message: string, fields: LingpaiErrorFields = {}) {
-    super(message)
-    this.code = code
-    markAsLingpaiError(this, code, fields)
+    super(withLink(code, message), fields)
+    mark(this, code, fields)
   }
 }
 
@@ -70,18 +70,22 @@ export function isLingpaiError(value: unknown): value is LingpaiErrorLike {
 
 /** Turns an error of ours into the `TypeError` that a caller of `fetch` expects, its code and fields kept (Fetch §5.6). */
 export function toFetchError(error: LingpaiErrorLike): LingpaiErrorLike {
-  return markAsLingpaiError(new TypeError(error.message), error.code, error)
+  return mark(new TypeError(error.message, error), error.code, error)
 }
 
-function markAsLingpaiError<E extends Error>(error: E, code: LingpaiErrorCode, fields: LingpaiErrorFields): E & LingpaiErrorLike {
+function mark<E extends Error>(error: E, code: LingpaiErrorCode, fields: LingpaiErrorFields): E & LingpaiErrorLike {
   Object.defineProperty(error, brand, { value: true })
-  const target = error as E & Record<string, unknown>
-  if (target['code'] !== code) Object.defineProperty(error, 'code', { value: code, enumerable: true })
-  for (const name of fieldNames) {
-    const value = fields[name]
-    if (value !== undefined) Object.defineProperty(error, name, { value, enumerable: name !== 'cause', configurable: true })
-  }
-  return error as E & LingpaiErrorLike
+  return Object.assign(error, { code }, presentFields(fields))
+}
+
+function presentFields(fields: LingpaiErrorFields): Record<string, unknown> {
+  return Object.fromEntries(fieldNames.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])))
+}
+
+/** Every text ends with where its causes and remedies are explained. One that has crossed a port has its link already. */
+function withLink(code: LingpaiErrorCode, message: string): string {
+  const link = ` (lingpai/docs/errors.md#${code})`
+  return message.endsWith(link) ? message : message + link
 }
 
 /** An error as it crosses a port: JSON-safe, without the stack, which stays in the thread that made it. */
@@ -97,13 +101,8 @@ export interface WireError {
 /** Makes an error fit to cross a port. */
 export function encodeError(error: unknown): WireError {
   if (!(error instanceof Error)) return { name: 'Error', message: 'The worker threw a value that is not an Error.' }
-  const wire: Record<string, unknown> = { name: error.name, message: error.message }
-  if (isLingpaiError(error)) {
-    wire['code'] = error.code
-    // JSON has no undefined, and a WeChat worker's channel is JSON: what is absent is left out.
-    for (const name of ['status', 'apiCode', 'apiMessage'] as const) if (error[name] !== undefined) wire[name] = error[name]
-  }
-  return wire as unknown as WireError
+  const { name, message } = error
+  return isLingpaiError(error) ? { name, message, code: error.code, ...presentFields(error) } : { name, message }
 }
 
 /** The inverse of {@link encodeError}. */

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { callApi, launchBrowser, openTab, type Outcome, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import { callApi, launchBrowser, type Outcome, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
 import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
 
 let app: TestApp
@@ -78,12 +78,20 @@ it('signs nobody out where the provider answers 503 three times, and then all ca
 it.each([
   ['an HTML page', '<!doctype html><title>Maintenance</title>'],
   ['truncated JSON', '{"access_token":"abc","token_ty'],
-])('keeps the session where the token endpoint sends %s, and succeeds with the next answer (I7)', async (_what, body) => {
-  app.authorizationServer.expireAccessTokens()
-  app.authorizationServer.failRefreshes({ kind: 'answer', status: 200, headers: { 'content-type': 'text/html' }, body })
-  expect(await callApi(firstTab(), 3)).toEqual([200, 200, 200])
-  expect(await firstTab().evaluate(() => window.session.getSnapshot().status)).toBe('signed-in')
-})
+])(
+  'keeps the session where the token endpoint sends %s, and succeeds with the next answer (I7)',
+  async (_what, body) => {
+    app.authorizationServer.expireAccessTokens()
+    app.authorizationServer.failRefreshes({
+      kind: 'answer',
+      status: 200,
+      headers: { 'content-type': 'text/html' },
+      body,
+    })
+    expect(await callApi(firstTab(), 3)).toEqual([200, 200, 200])
+    expect(await firstTab().evaluate(() => window.session.getSnapshot().status)).toBe('signed-in')
+  },
+)
 
 it('replays a 401 that arrives for an old token after the refresh, without a second one', async () => {
   const hold = app.api.holdRequests('/delay/0')
@@ -114,7 +122,9 @@ it('drops the answer to a refresh that arrives after the sign-out (I5)', async (
   expect(await waiting).toEqual(Array(5).fill('sign_in_required'))
   hold.release()
   await signedOut
-  await expect.poll(async () => (await firstTab().evaluate(() => window.session.explain())).map(({ event }) => event)).toContain('late-refresh-dropped')
+  await expect
+    .poll(async () => (await firstTab().evaluate(() => window.session.explain())).map(({ event }) => event))
+    .toContain('late-refresh-dropped')
   for (const tab of tabs) {
     await waitForStatus(tab, 'signed-out')
     expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
@@ -132,9 +142,13 @@ it('drops the answer to a refresh that arrives after another user has signed in 
   // They were alice's calls, so bob's token will not do: the API's answer to them stands.
   expect(await waiting).toEqual(Array(3).fill(401))
   hold.release()
-  await expect.poll(async () => (await firstTab().evaluate(() => window.session.explain())).map(({ event }) => event)).toContain('late-refresh-dropped')
+  await expect
+    .poll(async () => (await firstTab().evaluate(() => window.session.explain())).map(({ event }) => event))
+    .toContain('late-refresh-dropped')
   for (const tab of tabs) {
     expect(await tab.evaluate(() => window.session.getSnapshot().user?.subject)).toBe('bob')
-    expect(await tab.evaluate(() => window.session.fetch(`${window.api}/orders`).then((response) => response.json()))).toMatchObject({ subject: 'bob' })
+    expect(
+      await tab.evaluate(() => window.session.fetch(`${window.api}/orders`).then((response) => response.json())),
+    ).toMatchObject({ subject: 'bob' })
   }
 })

@@ -109,7 +109,9 @@ it('rejects with popup_blocked where the browser blocks the popup', async () => 
   await expect.poll(() => tab.frames().length).toBe(2)
   const frame = tab.frames()[1]
   await frame?.waitForFunction(() => window.session?.getSnapshot().status === 'signed-out')
-  expect(await frame?.evaluate(() => window.session.signIn({ via: 'popup' }).catch((error) => error.code))).toBe('popup_blocked')
+  expect(await frame?.evaluate(() => window.session.signIn({ via: 'popup' }).catch((error) => error.code))).toBe(
+    'popup_blocked',
+  )
   expect((await snapshot()).status).toBe('signed-out')
 })
 
@@ -124,14 +126,18 @@ it('refuses a callback without a state, with a wrong one and with a used one, ea
 })
 
 function lastState(): string {
-  const query = app.authorizationServer.requests.findLast(({ path, query }) => path === '/auth' && query.includes('state='))?.query
+  const query = app.authorizationServer.requests.findLast(
+    ({ path, query }) => path === '/auth' && query.includes('state='),
+  )?.query
   return new URLSearchParams(query).get('state') ?? ''
 }
 
 it('refuses a callback of another issuer (RFC 9207)', async () => {
   await tab.evaluate(() => window.session.signIn({ via: 'redirect' }))
   await tab.waitForSelector('#account')
-  expect(await openCallback(`?code=abc&state=${lastState()}&iss=${encodeURIComponent('https://evil.example')}`)).toBe('sign_in_failed')
+  expect(await openCallback(`?code=abc&state=${lastState()}&iss=${encodeURIComponent('https://evil.example')}`)).toBe(
+    'sign_in_failed',
+  )
 })
 
 it('completes a redirect during which the worker died', async () => {
@@ -149,7 +155,9 @@ it('completes a redirect during which the worker died', async () => {
 })
 
 it('refuses a returnTo outside the app', async () => {
-  const code = await tab.evaluate(() => window.session.signIn({ via: 'redirect', returnTo: 'https://evil.example/' }).catch((error) => error.code))
+  const code = await tab.evaluate(() =>
+    window.session.signIn({ via: 'redirect', returnTo: 'https://evil.example/' }).catch((error) => error.code),
+  )
   expect(code).toBe('invalid_call')
 })
 
@@ -169,7 +177,7 @@ it('revokes the tokens at sign-out, and ends the session in every tab', async ()
   expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
 })
 
-it('ends the provider\'s own session with everywhere, and asks for the password at the next sign-in', async () => {
+it("ends the provider's own session with everywhere, and asks for the password at the next sign-in", async () => {
   await signIn(tab)
   const before = app.authorizationServer.counters.endSessions
   await tab.evaluate(() => window.session.signOut({ everywhere: true }))

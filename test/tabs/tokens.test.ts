@@ -35,7 +35,8 @@ function fetchText(url: string, init: Record<string, unknown> = {}): Promise<str
   )
 }
 
-const lastRequest = (server: 'api' | 'other', path: string) => app[server].requests.findLast((request) => request.path === path && request.method === 'GET')
+const lastRequest = (server: 'api' | 'other', path: string) =>
+  app[server].requests.findLast((request) => request.path === path && request.method === 'GET')
 
 it('sends the token to a listed origin, and to no other', async () => {
   await fetchText(`${app.api.origin}/orders`)
@@ -44,21 +45,29 @@ it('sends the token to a listed origin, and to no other', async () => {
   expect(await fetchText(`${app.other.origin}/public`, { auth: true })).toContain('TypeError origin_not_allowed')
 })
 
-it.each([301, 302, 303, 307, 308])('drops a bearer token where a %s redirect leaves the origin, as the platform does (I4)', async (status) => {
-  const target = `${app.other.origin}/public`
-  expect(await fetchText(`${app.api.origin}/redirect?status=${status}&to=${encodeURIComponent(target)}`)).toContain('"authorization":null')
-  const arrived = lastRequest('other', '/public')
-  expect(arrived?.status).toBe(200)
-  expect(arrived?.headers['authorization']).toBeUndefined()
-})
+it.each([301, 302, 303, 307, 308])(
+  'drops a bearer token where a %s redirect leaves the origin, as the platform does (I4)',
+  async (status) => {
+    const target = `${app.other.origin}/public`
+    expect(await fetchText(`${app.api.origin}/redirect?status=${status}&to=${encodeURIComponent(target)}`)).toContain(
+      '"authorization":null',
+    )
+    const arrived = lastRequest('other', '/public')
+    expect(arrived?.status).toBe(200)
+    expect(arrived?.headers['authorization']).toBeUndefined()
+  },
+)
 
-it.each([301, 302, 303, 307, 308])('fails a request with a token in a custom header on a %s redirect, and nothing is sent on (I4)', async (status) => {
-  const before = app.other.requests.length
-  const target = `${app.other.origin}/public`
-  const text = await fetchText(`${app.api.origin}/redirect-public?status=${status}&to=${encodeURIComponent(target)}`)
-  expect(text).toMatch(/^TypeError redirect_refused .*redirect/)
-  expect(app.other.requests.length).toBe(before)
-})
+it.each([301, 302, 303, 307, 308])(
+  'fails a request with a token in a custom header on a %s redirect, and nothing is sent on (I4)',
+  async (status) => {
+    const before = app.other.requests.length
+    const target = `${app.other.origin}/public`
+    const text = await fetchText(`${app.api.origin}/redirect-public?status=${status}&to=${encodeURIComponent(target)}`)
+    expect(text).toMatch(/^TypeError redirect_refused .*redirect/)
+    expect(app.other.requests.length).toBe(before)
+  },
+)
 
 it('passes no answer on to the page that holds the token (I11)', async () => {
   expect(await fetchText(`${app.api.origin}/echo?raw=1`)).toMatch(/^TypeError token_reflected /)
@@ -68,8 +77,12 @@ it('gives a clear error for a malformed URL and for a wrong argument, as fetch d
   expect(await fetchText('http://')).toMatch(/^TypeError .*Failed to construct 'Request'|^TypeError/)
   expect(await fetchText(`${app.api.origin}/orders`, { method: 'TRACE' })).toMatch(/^TypeError/)
   expect(await tab.evaluate(() => window.session.signIn(() => {}).catch((error) => error.code))).toBe('invalid_call')
-  expect(await tab.evaluate(() => window.session.getAccessToken().catch((error) => error.code))).toBe('token_not_exposed')
-  expect(await tab.evaluate(() => window.session.adopt({ accessToken: 'mine' }).catch((error) => error.code))).toBe('invalid_call')
+  expect(await tab.evaluate(() => window.session.getAccessToken().catch((error) => error.code))).toBe(
+    'token_not_exposed',
+  )
+  expect(await tab.evaluate(() => window.session.adopt({ accessToken: 'mine' }).catch((error) => error.code))).toBe(
+    'invalid_call',
+  )
   expect(await callApi(tab, 1)).toEqual([200])
 })
 

@@ -109,7 +109,10 @@ export interface Grant<SignInInput = unknown> {
   /** Signs in with what a page passed to `session.signIn`: a password form's fields, a code from `wx.login`. */
   signIn?(input: SignInInput, io: GrantIO): Promise<ReceivedTokens>
   /** Begins a sign-in that the user completes elsewhere. */
-  authorize?(input: { readonly via: string; readonly returnTo?: string }, io: GrantIO): Promise<{ url: string; transaction: Transaction }>
+  authorize?(
+    input: { readonly via: string; readonly returnTo?: string },
+    io: GrantIO,
+  ): Promise<{ url: string; transaction: Transaction }>
   /** Completes what `authorize` began. */
   callback?(url: string, transaction: Transaction, io: GrantIO): Promise<ReceivedTokens>
   /**

@@ -1,6 +1,17 @@
 import { type BrokerSnapshot, DEFAULT_TIMEOUT, type HistoryEntry } from '../../src/protocol/contract.ts'
 import { isLingpaiError, LingpaiError, type LingpaiErrorCode } from '../../src/protocol/errors.ts'
-import type { CancelSignal, Grant, GrantIO, GrantRequest, GrantResponse, HistoryNote, Platform, Store, StoredSession, TransactionStore } from './adapter.ts'
+import type {
+  CancelSignal,
+  Grant,
+  GrantIO,
+  GrantRequest,
+  GrantResponse,
+  HistoryNote,
+  Platform,
+  Store,
+  StoredSession,
+  TransactionStore,
+} from './adapter.ts'
 import { createHistory } from './history.ts'
 import { LONGEST_TIMER } from './retry.ts'
 import {
@@ -67,6 +78,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
   let ageTimer: unknown
   let storeQueue: Promise<unknown> = Promise.resolve()
   let saving: Promise<void> = Promise.resolve()
+  let clearing: Promise<void> = Promise.resolve()
 
   const ready = restore()
 
@@ -80,6 +92,8 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       dispatch({ type: 'storeFailed' })
     }
     watchAge()
+    // Nobody may see a session that grew too old while no worker ran.
+    dispatch({ type: 'timePassed', now: platform.now() })
   }
 
   function record(note: HistoryNote): void {
@@ -99,7 +113,14 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     const next = toSnapshot(session)
     if (isSameSnapshot(snapshot, next)) return
     snapshot = next
-    for (const listener of listeners) listener(next)
+    for (const listener of listeners) {
+      try {
+        listener(next)
+      } catch {
+        // One page that cannot be told must not keep the others, or the session itself, from going on.
+        record({ event: 'listener-failed' })
+      }
+    }
   }
 
   function perform(effect: Effect): void {
@@ -120,7 +141,9 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
         void refresh(effect.flight, effect.tokens)
         return
       case 'retryLater':
-        retryTimer = startTimer(effect.delay, () => dispatch({ type: 'retryDue', flight: effect.flight, now: platform.now() }))
+        retryTimer = startTimer(effect.delay, () =>
+          dispatch({ type: 'retryDue', flight: effect.flight, now: platform.now() }),
+        )
         return
       case 'cancelRetry':
         platform.clearTimeout(retryTimer)
@@ -132,7 +155,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
         saving = save(effect.flight, effect.session)
         return
       case 'clear':
-        void inStore(() => store.clear()).catch(() => dispatch({ type: 'storeFailed' }))
+        clearing = inStore(() => store.clear()).catch(() => dispatch({ type: 'storeFailed' }))
         return
       case 'revoke':
         void revoke(effect.tokens, false)
@@ -177,7 +200,10 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       ask(request)
       if (!waiters.has(call.id)) return
       // Still waiting, so there is a refresh to wait for; only now are a timer and a listener worth their cost.
-      waiters.set(call.id, { request: { ...request, waitingSince: session.version, mayRefresh: false }, settle: finish })
+      waiters.set(call.id, {
+        request: { ...request, waitingSince: session.version, mayRefresh: false },
+        settle: finish,
+      })
       call.hasRefreshed = true
       record({ event: 'call-waiting', call: call.id })
       timer = startTimer(DEFAULT_TIMEOUT, () => settle(call.id, tokenTimeout()))
@@ -194,7 +220,15 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       dispatch({ type: 'refreshSucceeded', flight, tokens: renewed })
     } catch (thrown) {
       const { verdict, message, retryAfter } = toVerdict(thrown, attempt.lastStatus(), attempt.retryAfter())
-      dispatch({ type: 'refreshEnded', flight, verdict, reason: message, retryAfter, now: platform.now(), random: platform.random() })
+      dispatch({
+        type: 'refreshEnded',
+        flight,
+        verdict,
+        reason: message,
+        retryAfter,
+        now: platform.now(),
+        random: platform.random(),
+      })
     }
   }
 
@@ -216,6 +250,8 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       origin,
       async send(request) {
         lastStatus = undefined
+        // A grant that does not look at its signal must not send beside the attempt that took its place (I1).
+        if (signal.aborted) throw signal.reason
         const response = await send(request, signal)
         lastStatus = response.status
         retryAfter = parseRetryAfter(response.headers['retry-after'], platform.now())
@@ -247,11 +283,14 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     }
   }
 
-  /** Store operations run one after the other, so that a sign-out's clear never overtakes an older save (I5). */
+  /**
+   * Store operations run one after the other, so that a sign-out's clear never overtakes an older save (I5). The next one
+   * begins when the last has really ended, however late: what its caller hears after the deadline is only a loss of hope.
+   */
   function inStore(work: () => unknown): Promise<void> {
-    const done = storeQueue.then(() => withTimeout(async () => work(), STORE_TIMEOUT)).then(() => {})
+    const done = storeQueue.then(work)
     storeQueue = done.catch(() => {})
-    return done
+    return withTimeout(() => done.then(() => {}), STORE_TIMEOUT)
   }
 
   async function save(flight: number, record: StoredSession): Promise<void> {
@@ -264,7 +303,9 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
 
   function withTimeout<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = startTimer(milliseconds, () => reject(new LingpaiError('store_failed', 'The store has not answered in time.')))
+      const timer = startTimer(milliseconds, () =>
+        reject(new LingpaiError('store_failed', 'The store has not answered in time.')),
+      )
       work()
         .then(resolve, reject)
         .finally(() => platform.clearTimeout(timer))
@@ -298,9 +339,12 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     try {
       const received = await attempt.run(work)
       const tokens = toTokenSet(received, platform.now())
-      if (session.signIn !== signIn) throw cancelled()
+      const isWanted = session.signIn === signIn
       dispatch({ type: 'signInSucceeded', signIn, tokens })
+      if (!isWanted) throw cancelled()
+      const { generation } = session
       await saving
+      if (session.generation !== generation) throw cancelled()
     } catch (thrown) {
       const error = toSignInError(thrown)
       dispatch({ type: 'signInFailed', signIn, reason: error.code })
@@ -325,7 +369,10 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
 
   function refusal(code: LingpaiErrorCode, reason: string | undefined): LingpaiError {
     if (code === 'refresh_unavailable') {
-      return new LingpaiError(code, `The token server refused to refresh the session (${reason}). Check the grant's configuration; the user is still signed in.`)
+      return new LingpaiError(
+        code,
+        `The token server refused to refresh the session (${reason}). Check the grant's configuration; the user is still signed in.`,
+      )
     }
     const why = reason === undefined ? 'Nobody is signed in' : `The session has ended (${reason})`
     return new LingpaiError('sign_in_required', `${why}. Ask the user to sign in, then call session.signIn().`)
@@ -333,8 +380,14 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
 
   function tokenTimeout(): LingpaiError {
     return session.tokenServer === 'unreachable' || session.refresh.kind === 'waiting'
-      ? new LingpaiError('refresh_unavailable', 'The token server cannot be reached. The user is still signed in; try again later.')
-      : new LingpaiError('timeout', `No token was to be had within ${DEFAULT_TIMEOUT} ms: the token server has not answered yet.`)
+      ? new LingpaiError(
+          'refresh_unavailable',
+          'The token server cannot be reached. The user is still signed in; try again later.',
+        )
+      : new LingpaiError(
+          'timeout',
+          `No token was to be had within ${DEFAULT_TIMEOUT} ms: the token server has not answered yet.`,
+        )
   }
 
   function openCall(id: string, signal: CancelSignal): Call {
@@ -361,7 +414,8 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     /** Leave to send a request. Rejects with `sign_in_required`, `refresh_unavailable`, `timeout` or `aborted`. */
     async authorize(call: Call): Promise<Permit> {
       const permit = await wantToken(call, undefined)
-      if (permit === 'keepAnswer') throw new LingpaiError('sign_in_required', 'The session has ended. Ask the user to sign in.')
+      if (permit === 'keepAnswer')
+        throw new LingpaiError('sign_in_required', 'The session has ended. Ask the user to sign in.')
       return permit
     },
 
@@ -379,24 +433,34 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     async signIn(input: unknown, signal: CancelSignal): Promise<void> {
       await runSignIn(signal, async (io) => {
         if (grant.signIn === undefined) {
-          throw new LingpaiError('invalid_call', 'This grant has no signIn. With oauth(), call session.signIn({via: "redirect"}) or {via: "popup"}.')
+          throw new LingpaiError(
+            'invalid_call',
+            'This grant has no signIn. With oauth(), call session.signIn({via: "redirect"}) or {via: "popup"}.',
+          )
         }
         return grant.signIn(input, io)
       })
     },
 
-    async beginSignIn(input: { readonly via: string; readonly returnTo?: string }, signal: CancelSignal): Promise<{ url: string }> {
+    async beginSignIn(
+      input: { readonly via: string; readonly returnTo?: string },
+      signal: CancelSignal,
+    ): Promise<{ url: string }> {
       await ready
       const attempt = startAttempt(DEFAULT_TIMEOUT)
       signal.addEventListener('abort', () => attempt.abort(cancelled()))
       try {
         const { url, transaction } = await attempt.run(async (io) => {
           if (grant.authorize === undefined || grant.callback === undefined) {
-            throw new LingpaiError('invalid_call', 'This grant has no authorize and callback, so it knows no sign-in by redirect or popup. Pass what its signIn takes.')
+            throw new LingpaiError(
+              'invalid_call',
+              'This grant has no authorize and callback, so it knows no sign-in by redirect or popup. Pass what its signIn takes.',
+            )
           }
           return grant.authorize(input, io)
         })
-        await transactions.put({ ...transaction, ...(input.returnTo !== undefined && { returnTo: input.returnTo }) }, platform.now())
+        const kept = { ...transaction, ...(input.returnTo !== undefined && { returnTo: input.returnTo }) }
+        await withTimeout(() => transactions.put(kept, platform.now()), DEFAULT_TIMEOUT)
         record({ event: 'sign-in-begun' })
         return { url }
       } catch (thrown) {
@@ -407,14 +471,23 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     async completeSignIn(url: string, state: string | undefined, signal: CancelSignal): Promise<{ returnTo?: string }> {
       await ready
       if (state === undefined) {
-        throw new LingpaiError('state_missing', 'This URL is no sign-in callback: it has no state parameter. Call completeSignIn only on the page that the provider returns to.')
+        throw new LingpaiError(
+          'state_missing',
+          'This URL is no sign-in callback: it has no state parameter. Call completeSignIn only on the page that the provider returns to.',
+        )
       }
-      const transaction = await transactions.take(state, platform.now())
+      const transaction = await withTimeout(() => transactions.take(state, platform.now()), DEFAULT_TIMEOUT)
       if (transaction === undefined) {
-        throw new LingpaiError('state_mismatch', 'This callback belongs to no sign-in of this browser, or to one begun more than ten minutes ago. Begin the sign-in again.')
+        throw new LingpaiError(
+          'state_mismatch',
+          'This callback belongs to no sign-in of this browser, or to one begun more than ten minutes ago. Begin the sign-in again.',
+        )
       }
       if (transaction === 'used') {
-        throw new LingpaiError('state_used', 'This callback has been used already, perhaps by a reload of the page. Go on with the session as it is.')
+        throw new LingpaiError(
+          'state_used',
+          'This callback has been used already, perhaps by a reload of the page. Go on with the session as it is.',
+        )
       }
       await runSignIn(signal, async (io) => {
         if (grant.callback === undefined) throw new LingpaiError('invalid_call', 'This grant has no callback.')
@@ -434,7 +507,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       await ready
       const { held } = session
       dispatch({ type: 'signedOut' })
-      await Promise.all([storeQueue, transactions.clear().catch(() => {})])
+      await Promise.all([clearing, withTimeout(() => transactions.clear(), STORE_TIMEOUT).catch(() => {})])
       return held === undefined ? {} : revoke(held, everywhere)
     },
   }
@@ -446,16 +519,31 @@ function isSameSnapshot(one: BrokerSnapshot, other: BrokerSnapshot): boolean {
     one.tokenServer === other.tokenServer &&
     one.reason === other.reason &&
     one.user?.subject === other.user?.subject &&
-    one.user?.profile === other.user?.profile
+    isSameProfile(one.user?.profile, other.user?.profile)
   )
 }
 
+/** A refresh may bring the same profile as a new object, which is no news to the pages. */
+function isSameProfile(one: unknown, other: unknown): boolean {
+  if (one === other) return true
+  try {
+    return JSON.stringify(one) === JSON.stringify(other)
+  } catch {
+    return false
+  }
+}
+
 function cancelled(): LingpaiError {
-  return new LingpaiError('sign_in_cancelled', 'The sign-in was cancelled, or another sign-in or a sign-out took its place. Nothing has changed.')
+  return new LingpaiError(
+    'sign_in_cancelled',
+    'The sign-in was cancelled, or another sign-in or a sign-out took its place. Nothing has changed.',
+  )
 }
 
 function toSignInError(thrown: unknown): LingpaiError {
   if (isLingpaiError(thrown)) return thrown as LingpaiError
-  const why = thrown instanceof Error ? thrown.message : String(thrown)
+  // The text of a SyntaxError quotes the answer that could not be read, perhaps a token in it (I11).
+  const isQuote = thrown instanceof SyntaxError
+  const why = isQuote ? 'the answer is not JSON' : thrown instanceof Error ? thrown.message : String(thrown)
   return new LingpaiError('sign_in_failed', `The sign-in failed: ${why}`)
 }

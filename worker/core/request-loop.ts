@@ -26,7 +26,10 @@ export async function runRequest<Answer>(
     broker.accept(permit)
     return first.answer
   }
-  const next = await broker.reauthorize(call, permit)
+  const next = await broker.reauthorize(call, permit).catch((error) => {
+    first.discard?.()
+    throw error
+  })
   if (next === undefined) return first.answer
   first.discard?.()
   broker.record({ event: 'call-replayed', call: call.id })

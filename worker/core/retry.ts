@@ -12,6 +12,11 @@ export function shortestPause(failures: number): number {
   return Math.min(FIRST_PAUSE * 2 ** Math.min(failures - 1, 10), LONGEST_FLOOR)
 }
 
+/** Whether a pause that ends at a time still lasts. One longer than any of ours is the work of a clock that was set back. */
+export function isPausing(until: number, now: number): boolean {
+  return now < until && until - now <= LONGEST_FLOOR
+}
+
 /**
  * The pause before the next attempt: drawn evenly between the floor and a ceiling that doubles, so that the tabs and
  * users of a failing server do not come back together. `random` is in [0, 1).

@@ -1,9 +1,9 @@
 import type { BrokerSnapshot } from '../../src/protocol/contract.ts'
 import type { LingpaiErrorCode } from '../../src/protocol/errors.ts'
 import type { HistoryNote, RefreshOptions, StoredSession, TokenSet } from './adapter.ts'
-import { retryDelay, shortestPause } from './retry.ts'
+import { isPausing, retryDelay, shortestPause } from './retry.ts'
 import { isExpired, isSameUser, refreshTime } from './token-set.ts'
-import type { Verdict } from './verdict.ts'
+import { clampRetryAfter, type Verdict } from './verdict.ts'
 
 /**
  * The session, as two axes: what is held (nothing or a token set) and what is in flight (a refresh, a sign-in).
@@ -36,7 +36,7 @@ export type Refresh =
   /** New tokens are here and being stored; nobody gets them before that is done. */
   | { readonly kind: 'saving'; readonly flight: number; readonly signIn: boolean }
   | { readonly kind: 'waiting'; readonly flight: number; readonly outcomeLost: boolean }
-  | { readonly kind: 'failed'; readonly until: number; readonly reason: string }
+  | { readonly kind: 'failed'; readonly until: number; readonly reason: string; readonly outcomeLost: boolean }
 
 /** What the rules need to know of a call that asks for a token. */
 export interface TokenRequest {
@@ -84,7 +84,12 @@ export type SessionEvent =
 export type Effect =
   | { readonly do: 'grant'; readonly call: string; readonly permit: Permit }
   | { readonly do: 'wait'; readonly call: string }
-  | { readonly do: 'refuse'; readonly call: string; readonly code: LingpaiErrorCode; readonly reason: string | undefined }
+  | {
+      readonly do: 'refuse'
+      readonly call: string
+      readonly code: LingpaiErrorCode
+      readonly reason: string | undefined
+    }
   /** The API's 401 goes to the caller as it is. */
   | { readonly do: 'keepAnswer'; readonly call: string }
   /** Ask again for every waiting call. */
@@ -182,24 +187,29 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
   }
   if (request.generation !== session.generation && !isSameUser(held, request)) {
     // The caller meant the user of an earlier session; nobody else's token will do (I6).
-    return refusedVersion === undefined ? refuse(session, call, 'sign_in_required', 'user_changed') : keepAnswer(session, call)
+    return refusedVersion === undefined
+      ? refuse(session, call, 'sign_in_required', 'user_changed')
+      : keepAnswer(session, call)
   }
-  if (refresh.kind === 'sending' || refresh.kind === 'saving') return wait(session, call)
+  if (refresh.kind === 'saving') return wait(session, call)
 
   const isRefused = refusedVersion === session.version
   const isNewer = request.waitingSince !== undefined && request.waitingSince < session.version
-  if (!isRefused && (isNewer || now < refreshTime(held, rules.margin))) return grant(session, call, held)
-  // An outage must not stop calls while the token is still good.
   const isUsable = !isRefused && !isExpired(held, now)
-  if (refresh.kind === 'waiting') return isUsable ? grant(session, call, held) : wait(session, call)
-  if (refresh.kind === 'failed' && now < refresh.until) {
+  if (refresh.kind === 'sending' || refresh.kind === 'waiting') {
+    // An outage must not stop calls while the token is still good, nor must the attempts that are made during it.
+    return isUsable && session.tokenServer === 'unreachable' ? grant(session, call, held) : wait(session, call)
+  }
+  if (!isRefused && (isNewer || now < refreshTime(held, rules.margin))) return grant(session, call, held)
+  if (refresh.kind === 'failed' && isPausing(refresh.until, now)) {
     return isUsable ? grant(session, call, held) : refuse(session, call, 'refresh_unavailable', refresh.reason)
   }
-  if (!isRefused) return thenWait(startRefresh(session, now, false), call)
+  const outcomeLost = refresh.kind === 'failed' && refresh.outcomeLost
+  if (!isRefused) return thenWait(startRefresh(session, now, outcomeLost), call)
   // An API that refuses every token must not make us ask for more and more of them (I10).
-  const isStorm = session.refusals > 0 && now < session.refreshStartedAt + shortestPause(session.refusals)
+  const isStorm = session.refusals > 0 && isPausing(session.refreshStartedAt + shortestPause(session.refusals), now)
   if (!request.mayRefresh || isStorm) return keepAnswer(session, call)
-  return thenWait(startRefresh({ ...session, refusals: session.refusals + 1 }, now, false), call)
+  return thenWait(startRefresh({ ...session, refusals: session.refusals + 1 }, now, outcomeLost), call)
 }
 
 function startRefresh(session: Session, now: number, outcomeLost: boolean): Step {
@@ -224,7 +234,8 @@ function onRefreshSucceeded(session: Session, flight: number, tokens: TokenSet):
     held: tokens,
     refresh: { kind: 'saving', flight, signIn: false },
     tokenServer: 'ok',
-    reason: undefined,
+    // Whether the store works again is seen when the tokens have been saved; until then, the snapshot stays as it is.
+    reason: session.reason === 'store_failed' ? session.reason : undefined,
     failures: 0,
   }
   return [renewed, [note('refresh-succeeded', pick(tokens, 'expiresAt')), save(renewed, flight, tokens)]]
@@ -237,20 +248,27 @@ function onRefreshEnded(
 ): Step {
   const { refresh } = session
   const { flight, verdict, reason, now } = event
-  if (refresh.kind !== 'sending' || refresh.flight !== flight) return [session, [note('late-refresh-dropped', { verdict, reason })]]
+  if (refresh.kind !== 'sending' || refresh.flight !== flight)
+    return [session, [note('late-refresh-dropped', { verdict, reason })]]
   const ended = note('refresh-ended', { verdict, reason })
   if (verdict === 'rejected') {
     // Rejected after an answer was lost: the server had rotated, and its reuse detection has ended the session (I9).
     return endSession(session, refresh.outcomeLost ? 'refresh_answer_lost' : 'refresh_rejected', [ended])
   }
-  if (verdict === 'unknown' && rules.onUnknownOutcome === 'sign-in') return endSession(session, 'refresh_answer_lost', [ended])
+  if (verdict === 'unknown' && rules.onUnknownOutcome === 'sign-in')
+    return endSession(session, 'refresh_answer_lost', [ended])
   const failures = session.failures + 1
+  const outcomeLost = refresh.outcomeLost || verdict === 'unknown'
   if (verdict === 'failed') {
     const until = now + shortestPause(failures)
-    return [{ ...session, failures, reason: 'refresh_failed', refresh: { kind: 'failed', until, reason } }, [ended, { do: 'wake' }]]
+    return [
+      { ...session, failures, reason: 'refresh_failed', refresh: { kind: 'failed', until, reason, outcomeLost } },
+      [ended, { do: 'wake' }],
+    ]
   }
-  const delay = event.retryAfter ?? retryDelay(failures, event.random, rules.retry)
-  const outcomeLost = refresh.outcomeLost || verdict === 'unknown'
+  const asked = clampRetryAfter(event.retryAfter) ?? retryDelay(failures, event.random, rules.retry)
+  // A server that always asks for one second would get three hundred attempts in five minutes (I10).
+  const delay = Math.max(asked, shortestPause(failures))
   return [
     { ...session, failures, tokenServer: 'unreachable', refresh: { kind: 'waiting', flight, outcomeLost } },
     [note('refresh-ended', { verdict, reason, delay }), { do: 'retryLater', flight, delay }, { do: 'wake' }],
@@ -259,14 +277,18 @@ function onRefreshEnded(
 
 function onSaved(session: Session, flight: number, stored: boolean): Step {
   if (session.refresh.kind !== 'saving' || session.refresh.flight !== flight) return [session, []]
-  const settled: Session = { ...session, refresh: IDLE, ...(!stored && { reason: 'store_failed' }) }
+  const reason = session.reason === 'store_failed' ? undefined : session.reason
+  const settled: Session = { ...session, refresh: IDLE, reason: stored ? reason : 'store_failed' }
   // What is left in the store is older than what we hold, and perhaps another user's (I6).
   return [settled, stored ? [{ do: 'wake' }] : [note('store-failed'), { do: 'clear' }, { do: 'wake' }]]
 }
 
 function onSignInSucceeded(session: Session, signIn: number, tokens: TokenSet): Step {
   if (session.signIn !== signIn) {
-    return [session, [note('late-sign-in-dropped'), ...(session.held === undefined ? [{ do: 'revoke', tokens } as const] : [])]]
+    return [
+      session,
+      [note('late-sign-in-dropped'), ...(session.held === undefined ? [{ do: 'revoke', tokens } as const] : [])],
+    ]
   }
   const flight = session.flights + 1
   const started: Session = {
@@ -291,7 +313,16 @@ function endSession(session: Session, reason: string | undefined, before: readon
     // A sign-in that somebody has begun is not the old session's; only a sign-out takes it along.
     signIn: reason === undefined ? undefined : session.signIn,
   }
-  return [ended, [...before, { do: 'cancelRetry' }, { do: 'clear' }, note('signed-out', reason === undefined ? {} : { reason }), { do: 'wake' }]]
+  return [
+    ended,
+    [
+      ...before,
+      { do: 'cancelRetry' },
+      { do: 'clear' },
+      note('signed-out', reason === undefined ? {} : { reason }),
+      { do: 'wake' },
+    ],
+  ]
 }
 
 function abandonSignIn({ signIn }: Session): Effect[] {
@@ -306,8 +337,11 @@ function save({ generation, version, signedInAt }: Session, flight: number, toke
   return { do: 'save', flight, session: { format: 1, generation, version, signedInAt, tokens } }
 }
 
-function grant(session: Session, call: string, tokens: TokenSet): Step {
-  return [session, [{ do: 'grant', call, permit: { generation: session.generation, version: session.version, tokens } }]]
+function grant(session: Session, call: string, { accessToken, tokenType, ...held }: TokenSet): Step {
+  const { generation, version } = session
+  // Only what a request needs: the refresh token stays behind (I4).
+  const tokens = { accessToken, tokenType, ...pick(held, 'subject') }
+  return [session, [{ do: 'grant', call, permit: { generation, version, tokens } }]]
 }
 
 function wait(session: Session, call: string): Step {
@@ -330,6 +364,9 @@ function note(event: string, details: Omit<HistoryNote, 'event'> = {}): Effect {
   return { do: 'note', note: { event, ...details } }
 }
 
-function pick<Source extends object, Name extends keyof Source>(source: Source, name: Name): Pick<Source, Name> | Record<never, never> {
+function pick<Source extends object, Name extends keyof Source>(
+  source: Source,
+  name: Name,
+): Pick<Source, Name> | Record<never, never> {
   return source[name] === undefined ? {} : { [name]: source[name] }
 }

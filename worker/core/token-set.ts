@@ -9,7 +9,11 @@ const LONGEST_MARGIN = 60_000
  * What a refresh leaves out keeps its previous value (RFC 6749 §6).
  */
 export function toTokenSet(received: unknown, now: number, previous?: TokenSet): TokenSet {
-  const { accessToken, refreshToken, tokenType, expiresIn, scope, subject, profile } = asRecord(received)
+  const { accessToken, expiresIn, scope, profile, ...rest } = asRecord(received)
+  // Servers write null for what they leave out, and some an empty string.
+  const refreshToken = rest['refreshToken'] === '' ? undefined : (rest['refreshToken'] ?? undefined)
+  const tokenType = rest['tokenType'] ?? undefined
+  const subject = rest['subject'] ?? undefined
   if (!isToken(accessToken)) throw unusable('it has no accessToken')
   if (refreshToken !== undefined && !isToken(refreshToken)) throw unusable('its refreshToken is not a string')
   if (tokenType !== undefined && !isToken(tokenType)) throw unusable('its tokenType is not a string')
@@ -17,7 +21,7 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
   const life = readLife(expiresIn)
   return {
     accessToken,
-    tokenType: tokenType ?? 'Bearer',
+    tokenType: tokenType ?? previous?.tokenType ?? 'Bearer',
     receivedAt: now,
     ...optional('expiresAt', life === undefined ? undefined : now + life),
     ...optional('refreshToken', refreshToken ?? previous?.refreshToken),
@@ -43,7 +47,7 @@ export function refreshTime(tokens: TokenSet, margin?: number): number {
   return tokens.expiresAt - Math.min(margin ?? LONGEST_MARGIN, life * 0.2)
 }
 
-/** Whether a token has expired by the local clock. One that was received in the future counts by its life alone. */
+/** Whether a token has expired by the local clock. Where that was set back since, an API's 401 tells. */
 export function isExpired(tokens: TokenSet, now: number): boolean {
   return tokens.expiresAt !== undefined && now >= tokens.expiresAt
 }
@@ -57,12 +61,27 @@ export function isSameUser(one: { readonly subject?: string | undefined }, other
 export function readStoredSession(value: unknown): StoredSession | undefined {
   if (!isRecord(value) || value['format'] !== 1 || !isRecord(value['tokens'])) return undefined
   const { generation, version, signedInAt } = value
-  const { accessToken, tokenType, receivedAt } = value['tokens']
-  if (!isCount(generation) || !isCount(version) || !isCount(signedInAt) || !isCount(receivedAt)) return undefined
-  return isToken(accessToken) && isToken(tokenType) ? (value as unknown as StoredSession) : undefined
+  const { accessToken, tokenType, receivedAt, expiresAt, refreshToken, scope, subject, profile } = value['tokens']
+  const isUsable =
+    isCount(generation) &&
+    isCount(version) &&
+    isTime(signedInAt) &&
+    isToken(accessToken) &&
+    isToken(tokenType) &&
+    isTime(receivedAt) &&
+    (expiresAt === undefined || isTime(expiresAt)) &&
+    (refreshToken === undefined || isToken(refreshToken)) &&
+    (scope === undefined || typeof scope === 'string') &&
+    (subject === undefined || typeof subject === 'string') &&
+    (profile === undefined || isRecord(profile))
+  return isUsable ? (value as unknown as StoredSession) : undefined
 }
 
 function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 

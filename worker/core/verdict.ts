@@ -31,7 +31,13 @@ export function rejected(reason = 'refresh_rejected'): RefreshVerdict {
  * The error that a grant throws where the server did not process the refresh. The session is kept, and the refresh is
  * sent again after `retryAfter` (in milliseconds), or after a pause of our own choice.
  */
-export function refused({ retryAfter, reason = 'refused' }: { retryAfter?: number; reason?: string } = {}): RefreshVerdict {
+export function refused({
+  retryAfter,
+  reason = 'refused',
+}: {
+  retryAfter?: number
+  reason?: string
+} = {}): RefreshVerdict {
   return new RefreshVerdict('refused', reason, retryAfter)
 }
 
@@ -46,8 +52,15 @@ export function outcomeUnknown(reason: string): RefreshVerdict {
 }
 
 /** Reads a thrown value as a verdict; `lastStatus` and `retryAfter` are those of the grant's last HTTP answer. */
-export function toVerdict(thrown: unknown, lastStatus: number | undefined, retryAfter: number | undefined): RefreshVerdict {
-  if (thrown instanceof RefreshVerdict) return thrown
+export function toVerdict(
+  thrown: unknown,
+  lastStatus: number | undefined,
+  retryAfter: number | undefined,
+): RefreshVerdict {
+  if (thrown instanceof RefreshVerdict) {
+    const isPauseKnown = thrown.verdict !== 'refused' || thrown.retryAfter !== undefined
+    return isPauseKnown ? thrown : new RefreshVerdict('refused', thrown.message, retryAfter)
+  }
   if (lastStatus === 400 || lastStatus === 401) return rejected()
   if (lastStatus === 429 || lastStatus === 503) return new RefreshVerdict('refused', `http_${lastStatus}`, retryAfter)
   return new RefreshVerdict('unknown', lastStatus === undefined ? 'no_answer' : `unusable_answer_${lastStatus}`)
@@ -59,6 +72,12 @@ const LONGEST_RETRY_AFTER = 600_000
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined) return undefined
   const text = header.trim()
-  const delay = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
-  return Number.isFinite(delay) ? Math.min(Math.max(delay, 1000), LONGEST_RETRY_AFTER) : undefined
+  if (/^\d+$/.test(text)) return clampRetryAfter(Number(text) * 1000)
+  // Date.parse makes a date of almost anything, of "-5" too; an HTTP date ends in GMT (RFC 9110 §5.6.7).
+  return text.endsWith(' GMT') ? clampRetryAfter(Date.parse(text) - now) : undefined
+}
+
+/** The pause that a server or a grant asks for, within reason; undefined where it is no number. */
+export function clampRetryAfter(delay: number | undefined): number | undefined {
+  return delay === undefined || Number.isNaN(delay) ? undefined : Math.min(Math.max(delay, 1000), LONGEST_RETRY_AFTER)
 }

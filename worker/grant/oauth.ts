@@ -1,6 +1,6 @@
 import {
-  type AuthorizationServer,
   AuthorizationResponseError,
+  type AuthorizationServer,
   allowInsecureRequests,
   authorizationCodeGrantRequest,
   type Client,
@@ -51,7 +51,13 @@ interface OAuthTransaction extends Transaction {
 }
 
 // What a server says where the app's registration or request is wrong, as opposed to its refresh token (RFC 6749 §5.2).
-const MISCONFIGURED = ['invalid_client', 'unauthorized_client', 'unsupported_grant_type', 'invalid_scope', 'invalid_request']
+const MISCONFIGURED = [
+  'invalid_client',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_request',
+]
 
 /**
  * The ID token comes straight from the token endpoint over TLS, and its nonce was made minutes ago by us: a phone whose
@@ -81,7 +87,10 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
         { method, headers, body }: { method: string; headers: Record<string, string>; body?: unknown },
       ) => {
         const response = await io.send({ url, method, headers, ...(body !== undefined && { body: String(body) }) })
-        return new Response(hasNoBody(response.status) ? null : response.body, { status: response.status, headers: response.headers })
+        return new Response(hasNoBody(response.status) ? null : response.body, {
+          status: response.status,
+          headers: response.headers,
+        })
       },
     }
   }
@@ -103,7 +112,8 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
 
     async authorize(_input, io) {
       const server = await discover(io)
-      if (server.authorization_endpoint === undefined) throw new LingpaiError('sign_in_failed', `${options.issuer} has no authorization endpoint.`)
+      if (server.authorization_endpoint === undefined)
+        throw new LingpaiError('sign_in_failed', `${options.issuer} has no authorization endpoint.`)
       const transaction: OAuthTransaction = {
         state: generateRandomState(),
         nonce: generateRandomNonce(),
@@ -131,10 +141,23 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
       const server = await discover(io)
       try {
         const parameters = validateAuthResponse(server, client, new URL(href), state)
-        const response = await authorizationCodeGrantRequest(server, client, None(), parameters, redirectUri, verifier, http(io))
+        const response = await authorizationCodeGrantRequest(
+          server,
+          client,
+          None(),
+          parameters,
+          redirectUri,
+          verifier,
+          http(io),
+        )
         const isOpenId = (options.scope ?? 'openid').split(' ').includes('openid')
         return toReceivedTokens(
-          await processAuthorizationCodeResponse(server, client, response, isOpenId ? { expectedNonce: nonce, requireIdToken: true } : {}),
+          await processAuthorizationCodeResponse(
+            server,
+            client,
+            response,
+            isOpenId ? { expectedNonce: nonce, requireIdToken: true } : {},
+          ),
         )
       } catch (error) {
         throw toSignInError(error)
@@ -174,7 +197,23 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
 }
 
 /** The claims of a validated ID token that say how it was made, and not who the user is (OpenID Connect Core §2). */
-const PROTOCOL_CLAIMS = ['iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'nonce', 'acr', 'amr', 'azp', 'at_hash', 'c_hash', 's_hash', 'sid', 'jti']
+const PROTOCOL_CLAIMS = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'iat',
+  'auth_time',
+  'nonce',
+  'acr',
+  'amr',
+  'azp',
+  'at_hash',
+  'c_hash',
+  's_hash',
+  'sid',
+  'jti',
+]
 
 function toReceivedTokens(response: TokenEndpointResponse): ReceivedTokens {
   const claims = getValidatedIdTokenClaims(response)
@@ -209,7 +248,10 @@ function toSignInError(error: unknown): LingpaiError {
       ...(error.error_description !== undefined && { apiMessage: error.error_description }),
     })
   }
-  return new LingpaiError('sign_in_failed', `The provider's answer cannot be used: ${error instanceof Error ? error.message : 'no details'}.`)
+  return new LingpaiError(
+    'sign_in_failed',
+    `The provider's answer cannot be used: ${error instanceof Error ? error.message : 'no details'}.`,
+  )
 }
 
 function validateOptions(options: OAuthOptions): void {

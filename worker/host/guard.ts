@@ -1,4 +1,12 @@
-import type { AuthorizeInput, BrokerTable, Endpoint, Hello, Notice, WireApiRequest, WireRequest } from '../../src/protocol/contract.ts'
+import type {
+  AuthorizeInput,
+  BrokerTable,
+  Endpoint,
+  Hello,
+  Notice,
+  WireApiRequest,
+  WireRequest,
+} from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import { errorFrame } from '../../src/protocol/throw-handler.ts'
 
@@ -15,21 +23,22 @@ type Arguments<Method extends keyof BrokerTable> = Parameters<BrokerTable[Method
  * What each method takes, checked field by field. The result is built anew from what is known, so that nothing else of a
  * message gets any further. The table has no prototype: `constructor` and `__proto__` are no methods.
  */
-const checks: { readonly [Method in keyof BrokerTable]: (given: readonly unknown[]) => Arguments<Method> } = Object.freeze(
-  Object.assign(Object.create(null), {
-    hello: ([hello]) => [toHello(hello)],
-    ping: () => [],
-    fetch: ([call, request]) => [toCallId(call), toRequest(request)],
-    request: ([call, request]) => [toCallId(call), toApiRequest(request)],
-    signIn: ([call, input]) => [toCallId(call), toPlainData(input)],
-    authorize: ([call, input]) => [toCallId(call), toAuthorizeInput(input)],
-    callback: ([call, url]) => [toCallId(call), toText(url, 'url', LONGEST_URL)],
-    signOut: ([everywhere]) => [everywhere === true],
-    adopt: ([tokens]) => [toPlainData(tokens)],
-    getAccessToken: ([call]) => [toCallId(call)],
-    explain: () => [],
-  } satisfies { [Method in keyof BrokerTable]: (given: readonly unknown[]) => Arguments<Method> }),
-)
+const checks: { readonly [Method in keyof BrokerTable]: (given: readonly unknown[]) => Arguments<Method> } =
+  Object.freeze(
+    Object.assign(Object.create(null), {
+      hello: ([hello]) => [toHello(hello)],
+      ping: () => [],
+      fetch: ([call, request]) => [toCallId(call), toRequest(request)],
+      request: ([call, request]) => [toCallId(call), toApiRequest(request)],
+      signIn: ([call, input]) => [toCallId(call), toPlainData(input)],
+      authorize: ([call, input]) => [toCallId(call), toAuthorizeInput(input)],
+      callback: ([call, url]) => [toCallId(call), toText(url, 'url', LONGEST_URL)],
+      signOut: ([everywhere]) => [everywhere === true],
+      adopt: ([tokens]) => [toPlainData(tokens)],
+      getAccessToken: ([call]) => [toCallId(call)],
+      explain: () => [],
+    } satisfies { [Method in keyof BrokerTable]: (given: readonly unknown[]) => Arguments<Method> }),
+  )
 
 export interface GuardedEndpoint extends Endpoint {
   /** Sends a message that is no answer. */
@@ -58,7 +67,10 @@ export function guard(port: Endpoint, instance: string, onNotice: (notice: Notic
       if (pending.has(id)) throw invalid('its id is in use')
       const frame = toCallFrame(id, data)
       if (pending.size >= MOST_PENDING_CALLS) {
-        throw new LingpaiError('busy', `This page has ${MOST_PENDING_CALLS} unanswered calls. Wait for some of them before making more.`)
+        throw new LingpaiError(
+          'busy',
+          `This page has ${MOST_PENDING_CALLS} unanswered calls. Wait for some of them before making more.`,
+        )
       }
       pending.add(id)
       for (const listener of listeners) listener({ data: frame })
@@ -138,7 +150,11 @@ function toRequest(value: unknown): WireRequest {
   if (own(record, 'keepalive') !== undefined) request['keepalive'] = own(record, 'keepalive') === true
   const body = own(record, 'body')
   if (body !== undefined) {
-    if (typeof body !== 'string' && !(body instanceof ArrayBuffer) && !(typeof Blob === 'function' && body instanceof Blob)) {
+    if (
+      typeof body !== 'string' &&
+      !(body instanceof ArrayBuffer) &&
+      !(typeof Blob === 'function' && body instanceof Blob)
+    ) {
       throw invalid('request.body is neither a string, an ArrayBuffer nor a Blob')
     }
     request['body'] = body
@@ -150,7 +166,7 @@ function toApiRequest(value: unknown): WireApiRequest {
   const record = toRecord(value, 'request')
   const body = own(record, 'body')
   if (body !== undefined && typeof body !== 'string') throw invalid('request.body is not a string')
-  return { ...toRequestHead(record), ...(body !== undefined && { body }) }
+  return { ...toRequestHead(record), auth: own(record, 'auth') !== false, ...(body !== undefined && { body }) }
 }
 
 function toRequestHead(record: object): Pick<WireRequest, 'url' | 'method' | 'headers'> {
@@ -184,7 +200,14 @@ function toPlainData(value: unknown): unknown {
   const copy = (item: unknown, depth: number): unknown => {
     budget -= typeof item === 'string' ? item.length + 1 : 1
     if (budget < 0) throw invalid('an argument is too large')
-    if (item === null || item === undefined || typeof item === 'string' || typeof item === 'boolean' || typeof item === 'number') return item
+    if (
+      item === null ||
+      item === undefined ||
+      typeof item === 'string' ||
+      typeof item === 'boolean' ||
+      typeof item === 'number'
+    )
+      return item
     if (depth > 20 || typeof item !== 'object') throw invalid('an argument is not plain data')
     if (Array.isArray(item)) return item.map((element) => copy(element, depth + 1))
     const prototype = Object.getPrototypeOf(item)
@@ -192,7 +215,12 @@ function toPlainData(value: unknown): unknown {
     const record: Record<string, unknown> = {}
     for (const [name, field] of Object.entries(item)) {
       // An own `__proto__` survives structured cloning, and assigning it would change the copy's prototype.
-      Object.defineProperty(record, name, { value: copy(field, depth + 1), enumerable: true, configurable: true, writable: true })
+      Object.defineProperty(record, name, {
+        value: copy(field, depth + 1),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      })
       budget -= name.length
     }
     return record
@@ -221,5 +249,8 @@ function isRecord(value: unknown): value is object {
 }
 
 function invalid(why: string): LingpaiError {
-  return new LingpaiError('invalid_call', `The worker refused a message: ${why}. Call it through the session that connect() returns.`)
+  return new LingpaiError(
+    'invalid_call',
+    `The worker refused a message: ${why}. Call it through the session that connect() returns.`,
+  )
 }

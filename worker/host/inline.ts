@@ -9,7 +9,10 @@ import { createService } from './service.ts'
  *
  * `origin` is what redirect URIs are resolved against where there is no `location`.
  */
-export function serveInline<SignInInput>(options: ServeOptions<SignInInput>, { origin }: { readonly origin?: string } = {}): Endpoint {
+export function serveInline<SignInInput>(
+  options: ServeOptions<SignInInput>,
+  { origin }: { readonly origin?: string } = {},
+): Endpoint {
   const service = createService(options as ServeOptions<never>, {
     origin: origin ?? (globalThis as { location?: { origin: string } }).location?.origin ?? 'http://localhost',
     platform,

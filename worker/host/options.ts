@@ -50,6 +50,7 @@ export interface ServeOptions<SignInInput = unknown> {
 /** An API as the broker's host uses it. */
 export interface Api extends ApiRules {
   readonly attach: Attach
+  readonly envelope?: Envelope
   readonly sign?: ApiOptions['sign']
   readonly signInRequired: readonly number[]
 }
@@ -67,15 +68,21 @@ export interface ParsedOptions {
 export function parseOptions(options: ServeOptions<never>): ParsedOptions {
   if (!isRecord(options)) throw invalid('pass {grant, apis, store}')
   const { grant, apis, store, refresh = {}, maxSessionAge, exposeAccessToken = false, adopt = false } = options
-  if (!isRecord(grant) || typeof grant.refresh !== 'function') throw invalid('grant must have a function refresh, as oauth() has')
-  if (!isRecord(store)) throw invalid('store is missing: choose memoryStore() or indexedDBStore(), the guide says what each costs')
+  if (!isRecord(grant) || typeof grant.refresh !== 'function')
+    throw invalid('grant must have a function refresh, as oauth() has')
+  if (!isRecord(store))
+    throw invalid('store is missing: choose memoryStore() or indexedDBStore(), the guide says what each costs')
   for (const name of ['load', 'save', 'clear'] as const) {
     if (typeof store[name] !== 'function') throw invalid(`store must have a function ${name}`)
   }
   if (!Array.isArray(apis) || apis.length === 0) throw invalid('apis must list at least one {origin}')
   checkDurations({ maxSessionAge })
   if (!isRecord(refresh)) throw invalid('refresh must be an object')
-  checkDurations({ 'refresh.margin': refresh.margin, 'refresh.timeout': refresh.timeout, 'refresh.retry': refresh.retry })
+  checkDurations({
+    'refresh.margin': refresh.margin,
+    'refresh.timeout': refresh.timeout,
+    'refresh.retry': refresh.retry,
+  })
   if (refresh.onUnknownOutcome !== undefined && !['resend', 'sign-in'].includes(refresh.onUnknownOutcome)) {
     throw invalid('refresh.onUnknownOutcome must be "resend" or "sign-in"')
   }
@@ -109,21 +116,34 @@ function parseApi(api: ApiOptions, index: number): Api {
     throw invalid(`${at}.origin must be just ${JSON.stringify(url.origin)}; for a part of it, use pathPrefix`)
   }
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
-    throw invalid(`${at}.origin must be https, or tokens would travel in the clear (RFC 6750 §5.3); http is for a server on this machine only`)
+    throw invalid(
+      `${at}.origin must be https, or tokens would travel in the clear (RFC 6750 §5.3); http is for a server on this machine only`,
+    )
   }
-  if (typeof pathPrefix !== 'string' || !pathPrefix.startsWith('/')) throw invalid(`${at}.pathPrefix must begin with "/"`)
-  if (!isRecord(attach) || (attach.kind !== 'bearer' && attach.kind !== 'header')) throw invalid(`${at}.attach must be bearer() or header(name)`)
-  if (envelope !== undefined && (!isRecord(envelope) || !Array.isArray(envelope.success))) throw invalid(`${at}.envelope must come from envelope()`)
+  if (typeof pathPrefix !== 'string' || !pathPrefix.startsWith('/'))
+    throw invalid(`${at}.pathPrefix must begin with "/"`)
+  if (!isRecord(attach) || (attach.kind !== 'bearer' && attach.kind !== 'header'))
+    throw invalid(`${at}.attach must be bearer() or header(name)`)
+  if (envelope !== undefined && (!isRecord(envelope) || !Array.isArray(envelope.success)))
+    throw invalid(`${at}.envelope must come from envelope()`)
   if (sign !== undefined && typeof sign !== 'function') throw invalid(`${at}.sign must be a function`)
   if (!Array.isArray(signInRequired) || !signInRequired.every((status) => Number.isInteger(status))) {
     throw invalid(`${at}.signInRequired must be an array of HTTP statuses`)
   }
-  return { origin: url.origin, pathPrefix, attach, signInRequired, ...(envelope && { envelope }), ...(sign && { sign }) }
+  return {
+    origin: url.origin,
+    pathPrefix,
+    attach,
+    signInRequired,
+    ...(envelope && { envelope }),
+    ...(sign && { sign }),
+  }
 }
 
 function checkDurations(durations: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(durations)) {
-    if (value !== undefined && !(typeof value === 'number' && value >= 0)) throw invalid(`${name} must be a number of milliseconds`)
+    if (value !== undefined && !(typeof value === 'number' && value >= 0))
+      throw invalid(`${name} must be a number of milliseconds`)
   }
 }
 

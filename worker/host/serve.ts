@@ -22,7 +22,10 @@ export function serve<SignInInput = unknown>(options: ServeOptions<SignInInput>)
   }
   const isShared = scope.SharedWorkerGlobalScope !== undefined
   if (!isShared && scope.DedicatedWorkerGlobalScope === undefined) {
-    throw new LingpaiError('invalid_call', 'serve() runs in a SharedWorker or Worker, and this is neither. Where there is no worker, use serveInline() of lingpai/inline.')
+    throw new LingpaiError(
+      'invalid_call',
+      'serve() runs in a SharedWorker or Worker, and this is neither. Where there is no worker, use serveInline() of lingpai/inline.',
+    )
   }
   const service = createService(options as ServeOptions<never>, {
     origin: scope.location.origin,

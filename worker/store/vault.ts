@@ -31,10 +31,14 @@ export function openVault(database: string): Vault {
     if (kept !== undefined) return kept
     const fresh = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
     let winner = fresh
-    await update<CryptoKey>(KEY, (existing) => {
-      winner = existing ?? fresh
-      return winner
-    }, entries)
+    await update<CryptoKey>(
+      KEY,
+      (existing) => {
+        winner = existing ?? fresh
+        return winner
+      },
+      entries,
+    )
     return winner
   }
 
@@ -52,14 +56,22 @@ export function openVault(database: string): Vault {
     async seal(name, value, expires) {
       const iv = crypto.getRandomValues(new Uint8Array(12))
       const plain = new TextEncoder().encode(JSON.stringify(value))
-      const data = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(name) }, await getKey(), plain)
+      const data = await crypto.subtle.encrypt(
+        { name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(name) },
+        await getKey(),
+        plain,
+      )
       return { iv, data, ...(expires !== undefined && { expires }) }
     },
 
     async open(name, sealed) {
       try {
         const { iv, data } = sealed as SealedEntry
-        const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(name) }, await getKey(), data)
+        const plain = await crypto.subtle.decrypt(
+          { name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(name) },
+          await getKey(),
+          data,
+        )
         return JSON.parse(new TextDecoder().decode(plain))
       } catch {
         return undefined

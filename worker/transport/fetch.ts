@@ -27,7 +27,11 @@ export function header(name: string): Attach {
 type Fetch = typeof globalThis.fetch
 
 /** Sends a grant's request: no cookies, no cache, no redirect. */
-export async function sendGrantRequest(fetch: Fetch, request: GrantRequest, signal: CancelSignal): Promise<GrantResponse> {
+export async function sendGrantRequest(
+  fetch: Fetch,
+  request: GrantRequest,
+  signal: CancelSignal,
+): Promise<GrantResponse> {
   const { url, headers = {}, body } = request
   let response: Response
   let text: string
@@ -44,24 +48,25 @@ export async function sendGrantRequest(fetch: Fetch, request: GrantRequest, sign
     text = await response.text()
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    throw new LingpaiError('network_error', `No answer from ${originOf(url)}: the network or CORS is in the way.`, { cause: error })
+    throw new LingpaiError('network_error', `No answer from ${originOf(url)}: the network or CORS is in the way.`, {
+      cause: error,
+    })
   }
   if (isRedirect(response)) throw redirectRefused(url, 'a request of the grant')
   return { status: response.status, headers: Object.fromEntries(response.headers), body: text }
 }
 
-/** Sends one attempt of an API request, with the token that the permit holds. */
+/** Sends one attempt of an API request, with the token that the permit holds, where there is one. */
 export async function sendApiRequest(
   fetch: Fetch,
   request: WireRequest,
   attach: Attach,
-  { tokens }: Permit,
+  permit: Permit | undefined,
   signal: AbortSignal,
 ): Promise<Response> {
   const { url, headers: pairs, body, redirect, ...rest } = request
   const headers = new Headers(pairs as [string, string][])
-  if (attach.kind === 'bearer') headers.set('authorization', `${schemeOf(tokens.tokenType)} ${tokens.accessToken}`)
-  else headers.set(attach.name, tokens.accessToken)
+  if (permit !== undefined) attachToken(headers, attach, permit)
   const guarded = attach.kind === 'header' && redirect !== 'error' ? 'manual' : redirect
   const response = await fetch(url, {
     ...(rest as RequestInit),
@@ -70,15 +75,21 @@ export async function sendApiRequest(
     ...(guarded !== undefined && { redirect: guarded as RequestRedirect }),
     signal,
   })
-  if (redirect !== 'manual' && attach.kind === 'header' && isRedirect(response)) throw redirectRefused(url, `a request with a token in ${attach.name}`)
+  if (redirect !== 'manual' && attach.kind === 'header' && isRedirect(response))
+    throw redirectRefused(url, `a request with a token in ${attach.name}`)
   return response
 }
 
+function attachToken(headers: Headers, attach: Attach, { tokens }: Permit): void {
+  if (attach.kind === 'header') headers.set(attach.name, tokens.accessToken)
+  else headers.set('authorization', `${schemeOf(tokens.tokenType)} ${tokens.accessToken}`)
+}
+
 /** Reads a response whole, so that it can cross a port, and makes sure that no token goes with it (I11). */
-export async function readResponse(response: Response, token: string): Promise<WireResponse> {
+export async function readResponse(response: Response, token: string | undefined): Promise<WireResponse> {
   const headers = [...response.headers]
   const body = hasBody(response) ? await response.arrayBuffer() : null
-  if (headers.some(([, value]) => value.includes(token)) || (body !== null && containsToken(body, token))) {
+  if (token !== undefined && (headers.some(([, value]) => value.includes(token)) || containsToken(body, token))) {
     throw new LingpaiError(
       'token_reflected',
       `The answer of ${originOf(response.url)} contains the access token, so it was not passed on to the page. Do not call endpoints that echo the Authorization header.`,
@@ -99,8 +110,8 @@ export async function readResponse(response: Response, token: string): Promise<W
 /** A search costs about a millisecond per MiB; what is larger is a download, and no echo. */
 const LONGEST_SEARCH = 1 << 20
 
-function containsToken(body: ArrayBuffer, token: string): boolean {
-  return body.byteLength <= LONGEST_SEARCH && new TextDecoder('latin1').decode(body).includes(token)
+function containsToken(body: ArrayBuffer | null, token: string): boolean {
+  return body !== null && body.byteLength <= LONGEST_SEARCH && new TextDecoder('latin1').decode(body).includes(token)
 }
 
 // A null body must stay one: `new Response(buffer, {status: 204})` throws (Fetch §2.2.3).

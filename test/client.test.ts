@@ -1,0 +1,282 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { connect } from '../src/index.ts'
+import type { Endpoint } from '../src/protocol/contract.ts'
+import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from './fixtures/scripted-peer.ts'
+
+/** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */
+class FakeWorker extends EventTarget {
+  readonly port: Endpoint
+  readonly peer: Peer
+  isTerminated = false
+
+  constructor(handlers: Handlers = {}, instance = 'first') {
+    super()
+    this.peer = createPeer(handlers, instance)
+    this.port = this.peer.endpoint
+    this.peer.endpoint.addEventListener('message', ({ data }) => {
+      if (!this.isTerminated) this.dispatchEvent(new MessageEvent('message', { data }))
+    })
+  }
+
+  postMessage(message: unknown): void {
+    if (!this.isTerminated) this.port.postMessage(message)
+  }
+
+  terminate(): void {
+    this.isTerminated = true
+  }
+
+  fail(): void {
+    this.dispatchEvent(new Event('error'))
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  vi.stubGlobal('SharedWorker', FakeWorker)
+  vi.stubGlobal('Worker', FakeWorker)
+})
+afterEach(() => {
+  vi.unstubAllGlobals()
+  vi.useRealTimers()
+})
+
+/** A host that starts the given workers one after the other, and counts. */
+function starting<Kind>(...workers: readonly FakeWorker[]) {
+  const started: FakeWorker[] = []
+  const start = () => {
+    const worker = workers[started.length]
+    if (worker === undefined) throw new Error('started once too often')
+    started.push(worker)
+    return worker as unknown as Kind
+  }
+  return { start, started }
+}
+
+const outcomeOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
+
+test('mode is shared where a SharedWorker answers, and no other worker is started', async () => {
+  const shared = starting<SharedWorker>(new FakeWorker())
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({ shared: shared.start, dedicated: dedicated.start })
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', mode: 'shared' })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(dedicated.started).toEqual([])
+})
+
+test('mode is dedicated where there is no SharedWorker', async () => {
+  vi.stubGlobal('SharedWorker', undefined)
+  const shared = starting<SharedWorker>()
+  const session = connect({ shared: shared.start, dedicated: starting<Worker>(new FakeWorker()).start })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
+})
+
+test('mode is dedicated where the constructor of SharedWorker throws', async () => {
+  const session = connect({
+    shared: () => {
+      throw new DOMException('no', 'SecurityError')
+    },
+    dedicated: starting<Worker>(new FakeWorker()).start,
+  })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
+})
+
+test('after a fallback the dedicated worker stays: the failed SharedWorker takes nothing down later (I7)', async () => {
+  const broken = new FakeWorker({ hello: never, ping: never })
+  const dedicated = starting<Worker>(new FakeWorker(), new FakeWorker({}, 'second'))
+  const session = connect({ shared: starting<SharedWorker>(broken).start, dedicated: dedicated.start })
+  broken.fail()
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
+  const changes = vi.fn()
+  session.subscribe(changes)
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect(dedicated.started).toHaveLength(1)
+  expect(changes).not.toHaveBeenCalled()
+})
+
+test('a port that was given up does not take down the one that answered after it (I7)', async () => {
+  const blocked = new FakeWorker({ hello: never, ping: never })
+  const shared = starting<SharedWorker>(blocked, new FakeWorker(), new FakeWorker({}, 'third'))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(5100)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  const changes = vi.fn()
+  session.subscribe(changes)
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect(shared.started).toHaveLength(2)
+  expect(changes).not.toHaveBeenCalled()
+})
+
+test('a silent SharedWorker is asked again over a new port, and not replaced by a dedicated one', async () => {
+  const silent = Array.from({ length: 8 }, () => new FakeWorker({ hello: never, ping: never }))
+  const shared = starting<SharedWorker>(...silent, new FakeWorker())
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({ shared: shared.start, dedicated: dedicated.start })
+  await vi.advanceTimersByTimeAsync(30_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'blocked', mode: 'shared' })
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(dedicated.started).toEqual([])
+})
+
+test('the ports that were given up are closed', async () => {
+  const silent = Array.from({ length: 3 }, () => new FakeWorker({ hello: never, ping: never }))
+  const session = connect({ shared: starting<SharedWorker>(...silent, new FakeWorker()).start })
+  await vi.advanceTimersByTimeAsync(16_000)
+  expect(silent.map(({ peer }) => peer.isClosed())).toEqual([true, true, true])
+  session.close()
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test.each(['dedicated', 'inline'])('a %s host that takes forty seconds to start is waited for', async (mode) => {
+  const slow = new FakeWorker({
+    hello: () => new Promise((resolve) => setTimeout(() => resolve(welcomeOf()), 40_000)),
+    ping: never,
+  })
+  const session = connect(
+    mode === 'inline' ? { inline: () => slow.peer.endpoint } : { dedicated: starting<Worker>(slow).start },
+  )
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'blocked' })
+  await vi.advanceTimersByTimeAsync(25_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode })
+})
+
+test('a call to a worker that does not answer rejects with timeout after thirty seconds (I3)', async () => {
+  const shared = starting<SharedWorker>(
+    ...Array.from({ length: 10 }, () => new FakeWorker({ hello: never, ping: never })),
+  )
+  const outcome = outcomeOf(connect({ shared: shared.start }).explain())
+  await vi.advanceTimersByTimeAsync(31_000)
+  expect(await outcome).toMatchObject({ code: 'timeout' })
+})
+
+test('a worker that is lost rejects what was pending with worker_lost, and is started again (I3)', async () => {
+  const dying = new FakeWorker({ signIn: never, ping: never })
+  const shared = starting<SharedWorker>(dying, new FakeWorker({ explain: () => [] }, 'second'))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = outcomeOf(session.signIn({}))
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(await session.explain()).toEqual([])
+  expect(shared.started).toHaveLength(2)
+})
+
+test('a worker restarted behind the same port is noticed, and the page connects anew', async () => {
+  const first = new FakeWorker()
+  const second = new FakeWorker({ explain: () => [] }, 'second')
+  const session = connect({ shared: starting<SharedWorker>(first, second).start })
+  await vi.advanceTimersByTimeAsync(10)
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: { status: 'signed-out', tokenServer: 'ok' } })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await session.explain()).toEqual([])
+  expect(second.peer.callsOf('explain')).toHaveLength(1)
+})
+
+test('where no worker can be started, calls reject with worker_lost and a later call tries again', async () => {
+  let isBroken = true
+  const worker = new FakeWorker({ explain: () => [] })
+  const session = connect({
+    dedicated: () => {
+      if (isBroken) throw new Error('no worker today')
+      return worker as unknown as Worker
+    },
+  })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'worker_lost' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'worker_failed' })
+  isBroken = false
+  expect(await session.explain()).toEqual([])
+})
+
+test('connect without any host rejects calls with worker_lost', async () => {
+  expect(await outcomeOf(connect({}).explain())).toMatchObject({ code: 'worker_lost' })
+})
+
+test('an error of the configuration reaches every call, and no other host is tried', async () => {
+  const hello = () => {
+    throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
+  }
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({
+    shared: starting<SharedWorker>(new FakeWorker({ hello })).start,
+    dedicated: dedicated.start,
+  })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'invalid_config' })
+  expect(await outcomeOf(session.request({ url: 'https://api.example/' }))).toMatchObject({ code: 'invalid_config' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'invalid_config' })
+  expect(dedicated.started).toEqual([])
+})
+
+test('close before the worker has answered rejects with closed at once, and lets go of the port', async () => {
+  const silent = new FakeWorker({ hello: never, ping: never })
+  const session = connect({ dedicated: starting<Worker>(silent).start })
+  const outcome = outcomeOf(session.explain())
+  const settled = vi.fn()
+  void outcome.then(settled)
+  session.close()
+  await vi.advanceTimersByTimeAsync(100)
+  expect(settled).toHaveBeenCalledOnce()
+  expect(await outcome).toMatchObject({ code: 'closed' })
+  expect(silent.isTerminated).toBe(true)
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('close rejects what is pending and everything later with closed, says goodbye, and may be called twice', async () => {
+  const worker = new FakeWorker({ explain: never })
+  const session = connect({ shared: starting<SharedWorker>(worker).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const pending = outcomeOf(session.explain())
+  session.close()
+  session.close()
+  expect(await pending).toMatchObject({ code: 'closed' })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'closed' })
+  await expect(session.fetch('https://api.example/')).rejects.toBeInstanceOf(TypeError)
+  await expect(session.fetch('https://api.example/')).rejects.toMatchObject({ code: 'closed' })
+  expect(worker.peer.noticesOf('goodbye')).toHaveLength(1)
+  expect(worker.peer.isClosed()).toBe(true)
+})
+
+test('a fetch whose body is being read while the session closes rejects, and does not hang (I3)', async () => {
+  const session = connect({ shared: starting<SharedWorker>(new FakeWorker({ fetch: never })).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const body = new ReadableStream({
+    start(controller) {
+      setTimeout(() => controller.close(), 1000)
+    },
+  })
+  const outcome = outcomeOf(
+    session.fetch('https://api.example/', { method: 'POST', body, duplex: 'half' } as RequestInit),
+  )
+  const settled = vi.fn()
+  void outcome.then(settled)
+  await vi.advanceTimersByTimeAsync(500)
+  session.close()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(settled).toHaveBeenCalledOnce()
+  expect(await outcome).toMatchObject({ code: 'closed' })
+})
+
+test('a listener that throws keeps no other from being told, and breaks no connection', async () => {
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({ shared: starting<SharedWorker>(new FakeWorker()).start, dedicated: dedicated.start })
+  const told = vi.fn()
+  session.subscribe(() => {
+    throw new Error('a bug of the app')
+  })
+  session.subscribe(told)
+  const uncaught = vi.fn()
+  process.once('uncaughtException', uncaught)
+  await vi.advanceTimersByTimeAsync(10)
+  process.off('uncaughtException', uncaught)
+  expect(told).toHaveBeenCalledOnce()
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(dedicated.started).toEqual([])
+})

@@ -1,0 +1,99 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const compiler = join(root, 'node_modules/typescript/bin/tsc')
+const folder = mkdtempSync(join(tmpdir(), 'lingpai-consumer-'))
+
+const page = `
+import { connect, isLingpaiError, type Snapshot } from 'lingpai'
+import type { broker } from './token.worker.js'
+export const session = connect<typeof broker>({
+  shared: () => new SharedWorker(new URL('./token.worker.js', import.meta.url), { type: 'module', name: 'session', extendedLifetime: true }),
+  dedicated: () => new Worker(new URL('./token.worker.js', import.meta.url), { type: 'module' }),
+})
+export const dropIn: typeof fetch = session.fetch
+export const snapshot: Snapshot = session.getSnapshot()
+void session.signIn({ account: 'alice', password: 'secret' })
+void session.signIn({ via: 'popup' })
+// @ts-expect-error The grant takes an account and a password.
+void session.signIn({ name: 'alice' })
+export const orders: Promise<{ id: number }[]> = session.request<{ id: number }[]>({ url: '/orders', data: { page: 1 } })
+void orders.catch((error: unknown) => (isLingpaiError(error) ? error.code === 'sign_in_required' : undefined))
+`
+
+const worker = `
+import { type Grant, header, memoryStore, rejected, serve } from 'lingpai/worker'
+import { oauth } from 'lingpai/oauth'
+import { envelope } from 'lingpai/envelope'
+import { serveInline } from 'lingpai/inline'
+const grant = {
+  async signIn(input: { account: string; password: string }, io) {
+    const answer = await io.send({ url: 'https://api.example.com/login', body: JSON.stringify(input) })
+    return JSON.parse(answer.body)
+  },
+  async refresh() {
+    throw rejected()
+  },
+} satisfies Grant<{ account: string; password: string }>
+export const broker = serve({ grant, apis: [{ origin: 'https://api.example.com', attach: header('X-TOKEN'), envelope: envelope() }], store: memoryStore() })
+export const endpoint = () => serveInline({ grant: oauth({ issuer: 'https://id.example.com', clientId: 'web' }), apis: [{ origin: 'https://api.example.com' }], store: memoryStore() })
+`
+
+beforeAll(() => {
+  const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const [{ filename }] = JSON.parse(packed)
+  mkdirSync(join(folder, 'node_modules/lingpai'), { recursive: true })
+  execFileSync('tar', ['xzf', filename, '-C', 'node_modules/lingpai', '--strip', '1'], { cwd: folder })
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  writeFileSync(join(folder, 'page.ts'), page)
+  writeFileSync(join(folder, 'token.worker.ts'), worker)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+it.each([
+  ['bundler', 'esnext'],
+  ['nodenext', 'nodenext'],
+])(
+  'type-checks an app that uses the packed package, with module resolution %s and its libraries checked',
+  async (moduleResolution, module) => {
+    const compilerOptions = {
+      target: 'es2022',
+      module,
+      moduleResolution,
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      lib: ['es2022', 'dom'],
+      types: [],
+    }
+    writeFileSync(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['page.ts', 'token.worker.ts'] }),
+    )
+    const result = await promisify(execFile)(process.execPath, [compiler, '-p', folder]).catch(
+      (error: { stdout: string }) => error,
+    )
+    expect(result.stdout).toBe('')
+  },
+)
+
+it('loads in Node: every entry but the page is free of browser globals at import', async () => {
+  for (const entry of ['lingpai', 'lingpai/worker', 'lingpai/oauth', 'lingpai/envelope', 'lingpai/inline']) {
+    const script = `import('${entry}').then((module) => console.log(Object.keys(module).length > 0))`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: folder,
+    })
+    expect(stdout.trim(), entry).toBe('true')
+  }
+})

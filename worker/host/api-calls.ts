@@ -1,0 +1,94 @@
+import {
+  findApi,
+  type WireApiRequest,
+  type WireRequest,
+  type WireResponse,
+} from '../../src/protocol/contract.ts'
+import { readAnswer } from '../../src/protocol/envelope.ts'
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { Call, SessionBroker } from '../core/broker.ts'
+import { runRequest } from '../core/request-loop.ts'
+import type { Permit } from '../core/session.ts'
+import { readResponse, sendApiRequest } from '../transport/fetch.ts'
+import type { Api } from './options.ts'
+
+/** What pages ask of the APIs: each call through the request loop, to a listed API and nowhere else (I4). */
+export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetch: typeof globalThis.fetch) {
+  return {
+    /** `session.fetch`: any answer is the caller's. */
+    async fetch(call: Call, request: WireRequest, signal: AbortSignal): Promise<WireResponse> {
+      const api = findAllowedApi(apis, request.url)
+      let token: string | undefined
+      const response = await runRequest(broker, call, async (permit) => {
+        token = permit.tokens.accessToken
+        const signed = api.sign ? { ...request, ...(await signRequest(api, request, undefined)) } : request
+        const answer = await sendApiRequest(fetch, signed, api.attach, permit, signal)
+        return {
+          answer,
+          isTokenRefused: answer.status === 401,
+          discard: () => void answer.body?.cancel().catch(() => {}),
+        }
+      })
+      if (api.signInRequired.includes(response.status)) throw signInRequired(response.status)
+      return readResponse(response, token)
+    },
+
+    /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */
+    async request(call: Call, { body, auth, ...head }: WireApiRequest, signal: AbortSignal): Promise<unknown> {
+      const api = findAllowedApi(apis, head.url)
+      const send = async (permit: Permit | undefined) => {
+        const signed = api.sign && (await signRequest(api, head, body === undefined ? undefined : JSON.parse(body)))
+        const text = signed?.data === undefined ? body : JSON.stringify(signed.data)
+        const request = { ...head, ...signed, ...(text !== undefined && { body: text }) }
+        const response = await sendApiRequest(fetch, request, api.attach, permit, signal).catch((error) => {
+          throw toNetworkError(error, signal)
+        })
+        const { status, body: bytes } = await readResponse(response, permit?.tokens.accessToken)
+        const meaning = readAnswer(api.envelope, status, bytes === null ? '' : new TextDecoder().decode(bytes))
+        return { answer: { meaning, status }, isTokenRefused: meaning.kind === 'expired' }
+      }
+      const { meaning, status } = auth ? await runRequest(broker, call, send) : (await send(undefined)).answer
+      if (meaning.kind === 'signInRequired' || api.signInRequired.includes(status)) throw signInRequired(status)
+      if (meaning.kind === 'payload') return meaning.payload
+      throw meaning.error
+    },
+  }
+}
+
+function findAllowedApi(apis: readonly Api[], href: string): Api {
+  let url: URL
+  try {
+    url = new URL(href)
+  } catch {
+    throw new LingpaiError('invalid_call', 'The URL of the request is malformed.')
+  }
+  const api = url.username === '' && url.password === '' ? findApi(apis, url) : undefined
+  if (api !== undefined) return api
+  throw new LingpaiError('origin_not_allowed', `No token goes to ${url.origin}${url.pathname}: it is not among the apis of serve().`)
+}
+
+async function signRequest(api: Api, { url, method, headers }: Omit<WireRequest, 'body'>, data: unknown) {
+  const signed = await api.sign?.({
+    url,
+    method,
+    headers: Object.fromEntries(headers),
+    ...(data !== undefined && { data }),
+  })
+  if (signed === undefined || signed === null) {
+    throw new LingpaiError('invalid_config', 'serve(): the sign function of an API returned nothing. Return the request.')
+  }
+  // A signer may add parameters; the token goes where the configuration says, and nowhere else (I4).
+  if (new URL(signed.url).origin !== api.origin) {
+    throw new LingpaiError('origin_not_allowed', 'The sign function of an API moved the request to another origin.')
+  }
+  return { url: signed.url, method: signed.method, headers: Object.entries(signed.headers), data: signed.data }
+}
+
+function toNetworkError(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted || error instanceof LingpaiError) return error
+  return new LingpaiError('network_error', 'The API could not be reached: the network or CORS is in the way.')
+}
+
+function signInRequired(status: number): LingpaiError {
+  return new LingpaiError('sign_in_required', `The API asks the user to sign in (status ${status}).`, { status })
+}
