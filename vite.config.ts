@@ -31,6 +31,7 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/browser/*.test.ts'],
+          globalSetup: 'test/setup/servers.ts',
           browser: {
             enabled: true,
             headless: true,

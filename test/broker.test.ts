@@ -386,14 +386,12 @@ test('a sign-in that fails says why, as sign_in_failed', async () => {
 })
 
 test('the error about a sign-in answer that is not JSON does not quote it (I11)', async () => {
-  const grant: Partial<Grant> = {
-    signIn: async () => JSON.parse('{"accessToken":"canary-access"'.replace(':', '=')),
-  }
+  const grant: Partial<Grant> = { signIn: async () => JSON.parse('canary') }
   const { signIn } = createHarness({ grant })
   const outcome = watch(signIn('ann'))
   await outcomeOf(outcome)
   expect(outcome.error).toMatchObject({ code: 'sign_in_failed' })
-  expect((outcome.error as Error).message).not.toMatch(/access/)
+  expect((outcome.error as Error).message).not.toContain('canary')
 })
 
 async function outcomeOf(outcome: { settled: number }): Promise<void> {

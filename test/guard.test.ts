@@ -301,7 +301,7 @@ function nested(depth: number): unknown {
 
 function cyclic(): unknown {
   const ring: Record<string, unknown> = {}
-  ring['ring'] = [ring, ring]
+  ring.ring = [ring, ring]
   return ring
 }
 
@@ -637,7 +637,9 @@ function anyFrame(): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 6, arbitrary: frame }, { weight: 1, arbitrary: anyValue })
 }
 
-test('whatever a page sends, the worker stays alive, its prototypes stay as they are, and no token leaves it', async () => {
+test('whatever a page sends, the worker stays alive, its prototypes stay as they are, and no token leaves it', {
+  timeout: 60_000,
+}, async () => {
   const uncaught: unknown[] = []
   const onUncaught = (error: unknown) => uncaught.push(error)
   process.on('uncaughtException', onUncaught)

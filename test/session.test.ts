@@ -542,12 +542,7 @@ test('a sign-out ends the session, the sign-in in progress and the retry', () =>
     refresh: { kind: 'none' },
     tokenServer: 'ok',
   })
-  expect(effects).toEqual([
-    { do: 'abandonSignIn', signIn: 1 },
-    { do: 'cancelRetry' },
-    { do: 'clear' },
-    { do: 'wake' },
-  ])
+  expect(effects).toEqual([{ do: 'abandonSignIn', signIn: 1 }, { do: 'cancelRetry' }, { do: 'clear' }, { do: 'wake' }])
 })
 
 test('a session that ends by itself does not take a sign-in in progress along (I8)', () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -44,13 +44,14 @@ export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
   },
   '/echo': {
     anyMethod: true,
-    async answer({ request, response, url, subject }) {
+    async answer({ request, response, url, subject, credentials }) {
       const body = await readBody(request)
       answerJson(response, 200, {
         method: request.method,
         path: url.pathname,
         query: Object.fromEntries(url.searchParams),
-        headers: request.headers,
+        headers:
+          url.searchParams.get('raw') === '1' ? request.headers : withoutCredentials(request.headers, credentials),
         subject,
         bodyText: body.toString(),
         bodyBase64Length: body.toString('base64').length,
@@ -171,6 +172,16 @@ export function findApiRoute(path: string): { readonly route: ApiRoute; readonly
   const route = Object.hasOwn(apiRoutes, key) ? apiRoutes[key] : undefined
   const complete = rest.length === 0 && (argument !== undefined) === (route?.takesArgument ?? false)
   return route && complete ? { route, argument: argument ?? '' } : undefined
+}
+
+/** An echo of the token would have the worker keep the whole answer back. */
+function withoutCredentials(headers: IncomingHttpHeaders, credentials: string | undefined): IncomingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      value !== undefined && value === credentials ? 'present' : value,
+    ]),
+  )
 }
 
 function redirect({ response, url }: ApiExchange): void {

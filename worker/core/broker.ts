@@ -126,11 +126,14 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
   function perform(effect: Effect): void {
     switch (effect.do) {
       case 'grant':
-        return settle(effect.call, effect.permit)
+        settle(effect.call, effect.permit)
+        return
       case 'keepAnswer':
-        return settle(effect.call, 'keepAnswer')
+        settle(effect.call, 'keepAnswer')
+        return
       case 'refuse':
-        return settle(effect.call, refusal(effect.code, effect.reason))
+        settle(effect.call, refusal(effect.code, effect.reason))
+        return
       case 'wait':
         return
       case 'wake':
@@ -161,7 +164,8 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
         void revoke(effect.tokens, false)
         return
       case 'note':
-        return record(effect.note)
+        record(effect.note)
+        return
       default:
         effect satisfies never
     }

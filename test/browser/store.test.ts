@@ -1,0 +1,184 @@
+import { createStore, entries, get, set } from 'idb-keyval'
+import { expect, test } from 'vitest'
+import type { StoredSession } from '../../worker/core/adapter.ts'
+import { indexedDBStore } from '../../worker/store/indexed-db.ts'
+import { TRANSACTION_LIFE } from '../../worker/store/memory.ts'
+import { indexedDBTransactions, withFallback } from '../../worker/store/transactions.ts'
+import { openVault } from '../../worker/store/vault.ts'
+
+const stored: StoredSession = {
+  format: 1,
+  generation: 3,
+  version: 7,
+  signedInAt: 1_700_000_000_000,
+  tokens: {
+    accessToken: 'secret-access-token',
+    refreshToken: 'secret-refresh-token',
+    tokenType: 'Bearer',
+    receivedAt: 1_700_000_000_000,
+    expiresAt: 1_700_000_600_000,
+    subject: 'secret-subject',
+    profile: { name: 'Secret Name' },
+  },
+}
+const transaction = { state: 'secret-state', nonce: 'secret-nonce', verifier: 'secret-verifier', returnTo: '/secret' }
+const now = Date.now()
+const freshName = () => `test-${crypto.randomUUID()}`
+
+/** Everything that a database holds, as text, one character for each byte. */
+async function dump(database: string): Promise<string> {
+  const toText = (value: unknown): string => {
+    if (value instanceof ArrayBuffer) return String.fromCharCode(...new Uint8Array(value))
+    if (ArrayBuffer.isView(value)) return toText(value.buffer)
+    if (value instanceof CryptoKey) return `key ${value.algorithm.name}`
+    if (typeof value !== 'object' || value === null) return String(value)
+    return Object.entries(value).flat().map(toText).join(' ')
+  }
+  return toText(await entries(createStore(database, 'entries')))
+}
+
+test('a session is read back as it was written, by another store too', async () => {
+  const name = freshName()
+  const store = indexedDBStore({ name })
+  expect(await store.load()).toBeUndefined()
+  await store.save(stored)
+  expect(await store.load()).toEqual(stored)
+  expect(await indexedDBStore({ name }).load()).toEqual(stored)
+  await store.clear()
+  expect(await store.load()).toBeUndefined()
+})
+
+test('the newest of two sessions wins', async () => {
+  const store = indexedDBStore({ name: freshName() })
+  await store.save(stored)
+  await store.save({ ...stored, version: 8 })
+  expect(await store.load()).toMatchObject({ version: 8 })
+})
+
+test('the database holds no byte of a token, nor the name of the user', async () => {
+  const name = freshName()
+  await indexedDBStore({ name }).save(stored)
+  const text = await dump(name)
+  expect(text).toContain('key AES-GCM')
+  expect(text.toLowerCase()).not.toContain('secret')
+})
+
+test('the key cannot be read by any script', async () => {
+  const name = freshName()
+  await indexedDBStore({ name }).save(stored)
+  const key = (await get<CryptoKey>('key', createStore(name, 'entries'))) as CryptoKey
+  expect(key.extractable).toBe(false)
+  await expect(crypto.subtle.exportKey('raw', key)).rejects.toMatchObject({ name: 'InvalidAccessError' })
+})
+
+test('every record has an iv of its own', async () => {
+  const vault = openVault(freshName())
+  const [one, other] = [await vault.seal('a', 1), await vault.seal('a', 1)]
+  expect([...one.iv]).not.toEqual([...other.iv])
+  expect(one.iv).toHaveLength(12)
+})
+
+test.each<[string, (sealed: { iv: Uint8Array; data: ArrayBuffer }) => unknown]>([
+  ['text', () => 'garbage'],
+  ['null', () => null],
+  ['cut short', ({ iv, data }) => ({ iv, data: data.slice(0, 10) })],
+  [
+    'changed by one bit',
+    ({ iv, data }) => {
+      const bytes = new Uint8Array(data)
+      bytes[0] = (bytes[0] ?? 0) ^ 1
+      return { iv, data }
+    },
+  ],
+  ['without its iv', ({ data }) => ({ data })],
+  ['the plain session itself', () => stored],
+])('a record that is %s counts as none', async (_what, damage) => {
+  const name = freshName()
+  const store = indexedDBStore({ name })
+  await store.save(stored)
+  const database = createStore(name, 'entries')
+  await set('session', damage((await get('session', database)) as never), database)
+  expect(await store.load()).toBeUndefined()
+  await store.save(stored)
+  expect(await store.load()).toEqual(stored)
+})
+
+test('a record cannot be opened under another name', async () => {
+  const vault = openVault(freshName())
+  const sealed = await vault.seal('one', { value: 1 })
+  expect(await vault.open('one', sealed)).toEqual({ value: 1 })
+  expect(await vault.open('two', sealed)).toBeUndefined()
+})
+
+test('two vaults that race for the key end with the same one', async () => {
+  for (let round = 0; round < 10; round += 1) {
+    const name = freshName()
+    const [one, other] = [openVault(name), openVault(name)]
+    const [first, second] = await Promise.all([one.seal('a', 'from one'), other.seal('b', 'from the other')])
+    expect(await other.open('a', first)).toBe('from one')
+    expect(await one.open('b', second)).toBe('from the other')
+  }
+})
+
+test('a transaction is taken once; afterwards its state is known as used', async () => {
+  const transactions = indexedDBTransactions(freshName())
+  await transactions.put(transaction, now)
+  expect(await transactions.take('secret-state', now + 1000)).toEqual(transaction)
+  expect(await transactions.take('secret-state', now + 2000)).toBe('used')
+})
+
+test('of two tabs with the same callback, one gets the transaction and the other is told that it is used', async () => {
+  const name = freshName()
+  await indexedDBTransactions(name).put(transaction, now)
+  const taken = await Promise.all([1, 2, 3].map(() => indexedDBTransactions(name).take('secret-state', now)))
+  expect(taken.filter((entry) => entry === 'used')).toHaveLength(2)
+  expect(taken).toContainEqual(transaction)
+})
+
+test('an unknown state is no transaction, however often it is asked for', async () => {
+  const transactions = indexedDBTransactions(freshName())
+  expect(await transactions.take('never', now)).toBeUndefined()
+  expect(await transactions.take('never', now)).toBeUndefined()
+})
+
+test('asking for an unknown state leaves nothing in the database', async () => {
+  const name = freshName()
+  await indexedDBTransactions(name).take('never', now)
+  expect(await entries(createStore(name, 'entries'))).toEqual([])
+})
+
+test('a transaction ends after ten minutes, and is swept by the next sign-in', async () => {
+  const name = freshName()
+  const transactions = indexedDBTransactions(name)
+  await transactions.put(transaction, now)
+  await transactions.put({ ...transaction, state: 'second' }, now + TRANSACTION_LIFE - 1)
+  expect(await transactions.take('secret-state', now + TRANSACTION_LIFE)).toBeUndefined()
+  await transactions.put({ ...transaction, state: 'third' }, now + TRANSACTION_LIFE + 1)
+  const names = (await entries<string, unknown>(createStore(name, 'entries'))).map(([key]) => key)
+  expect(names.filter((key) => key.startsWith('transaction:'))).toHaveLength(2)
+})
+
+test('the database holds no state, nonce or verifier in the clear (I4)', async () => {
+  const name = freshName()
+  await indexedDBTransactions(name).put(transaction, now)
+  expect((await dump(name)).toLowerCase()).not.toContain('secret')
+})
+
+test('clear takes out what has not been used, and remembers what has', async () => {
+  const transactions = indexedDBTransactions(freshName())
+  await transactions.put(transaction, now)
+  await transactions.put({ ...transaction, state: 'second' }, now)
+  await transactions.take('second', now)
+  await transactions.clear()
+  expect(await transactions.take('secret-state', now)).toBeUndefined()
+  expect(await transactions.take('second', now)).toBe('used')
+})
+
+test('where IndexedDB fails, a sign-in goes on in memory', async () => {
+  const broken = () => Promise.reject(new DOMException('no storage', 'InvalidStateError'))
+  const kept = indexedDBTransactions(freshName())
+  const transactions = withFallback({ put: broken, take: broken, clear: broken }, kept)
+  await transactions.put(transaction, now)
+  expect(await transactions.take('secret-state', now)).toEqual(transaction)
+  await transactions.clear()
+})

@@ -1,0 +1,170 @@
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+const documents = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name.replaceAll('\\', '/')}`),
+]
+
+interface CodeBlock {
+  readonly section: number
+  readonly language: string
+  readonly code: string
+}
+
+function readCodeBlocks(path: string): CodeBlock[] {
+  return read(path)
+    .split(/^(?=## )/m)
+    .flatMap((text, section) => {
+      const blocks = text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)
+      return [...blocks].map(([, language = '', code = '']) => ({ section, language, code }))
+    })
+}
+
+function withoutCode(text: string): string {
+  return text.replace(/^```\w*\n[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
+}
+
+/** The parts of React and Vue that the examples use, so that neither has to be installed. */
+const frameworks = `
+declare module 'react' {
+  export function useSyncExternalStore<Snapshot>(
+    subscribe: (onStoreChange: () => void) => () => void,
+    getSnapshot: () => Snapshot,
+    getServerSnapshot?: () => Snapshot,
+  ): Snapshot
+}
+declare module 'vue' {
+  export interface ShallowRef<T> { value: T }
+  export function shallowRef<T>(value: T): ShallowRef<T>
+}
+`
+
+const compilerOptions = {
+  target: 'es2022',
+  module: 'esnext',
+  moduleResolution: 'bundler',
+  moduleDetection: 'force',
+  lib: ['es2022', 'dom', 'dom.iterable'],
+  types: [],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  allowImportingTsExtensions: true,
+  noEmit: true,
+  skipLibCheck: true,
+  paths: {
+    lingpai: [join(root, 'src/index.ts')],
+    'lingpai/worker': [join(root, 'worker/index.ts')],
+    'lingpai/oauth': [join(root, 'worker/grant/oauth.ts')],
+    'lingpai/envelope': [join(root, 'worker/grant/envelope.ts')],
+    'lingpai/inline': [join(root, 'worker/host/inline.ts')],
+  },
+}
+
+/** A block that begins with `// name.ts` is that file. */
+function nameOf({ code }: CodeBlock): string | undefined {
+  return /^\/\/ ([\w.-]+\.ts)/.exec(code)?.[1]
+}
+
+/** The files around an example: those of its own section, else the document's first of that name. */
+function findFiles(blocks: readonly CodeBlock[], example: CodeBlock): Map<string, string> {
+  const files = new Map<string, string>()
+  const elsewhere = blocks.filter(({ section }) => section !== example.section)
+  const here = blocks.filter(({ section }) => section === example.section)
+  for (const block of [...elsewhere.reverse(), ...here]) files.set(nameOf(block) ?? '', block.code)
+  return files.set(nameOf(example) ?? 'example.ts', example.code)
+}
+
+it('type-checks every TypeScript example against the sources', async () => {
+  const cache = join(root, 'node_modules/.cache/docs')
+  rmSync(cache, { recursive: true, force: true })
+  for (const path of ['README.md', 'README.zh-CN.md', 'docs/guide.md']) {
+    const blocks = readCodeBlocks(path).filter(({ language }) => language === 'ts')
+    expect(blocks.length, path).toBeGreaterThan(5)
+    for (const [index, example] of blocks.entries()) {
+      const place = join(cache, path.replace(/\W/g, '-'), String(index + 1))
+      mkdirSync(place, { recursive: true })
+      for (const [name, code] of findFiles(blocks, example)) if (name !== '') writeFileSync(join(place, name), code)
+    }
+  }
+  writeFileSync(join(cache, 'frameworks.d.ts'), frameworks)
+  writeFileSync(join(cache, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['**/*.ts'] }))
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const { stdout } = await promisify(execFile)(process.execPath, [compiler, '-p', cache, '--pretty', 'false']).catch(
+    (error: { stdout: string }) => error,
+  )
+  expect(stdout).toBe('')
+})
+
+it.each(documents)('%s links only to files and headings that exist', (path) => {
+  const links = [...withoutCode(read(path)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+  const broken = links
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .filter((target) => {
+      const [file = '', anchor] = target.split('#')
+      const linked = file === '' ? path : join(dirname(path), file)
+      if (!existsSync(join(root, linked))) return true
+      return anchor !== undefined && !readHeadings(linked).map(toAnchor).includes(anchor)
+    })
+  expect(broken).toEqual([])
+})
+
+it.each(documents)('%s names only files of the project that exist', (path) => {
+  const named = [...read(path).matchAll(/(?<![\w./-])(?:src|worker|test|demo|docs)\/[\w./-]*[\w/]/g)].map(
+    ([file]) => file,
+  )
+  expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([])
+})
+
+function readHeadings(path: string): string[] {
+  return [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
+}
+
+function toAnchor(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{Letter}\p{Number}_ -]/gu, '')
+    .replaceAll(' ', '-')
+}
+
+it('explains every error code, and no other', () => {
+  const union = /export type LingpaiErrorCode =((?:\s*\|\s*'\w+')+)/.exec(read('src/protocol/errors.ts'))?.[1] ?? ''
+  const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code)
+  expect(codes.length).toBeGreaterThan(15)
+  const sections = [...read('docs/errors.md').matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
+  expect(sections).toEqual(codes)
+})
+
+it('says what failed, why and what to do for every error code', () => {
+  const [, ...sections] = read('docs/errors.md').split(/^## /m)
+  for (const section of sections) {
+    expect(section, section.slice(0, 20)).toMatch(
+      /\*\*What failed\.\*\*[\s\S]*\*\*Likely causes\.\*\*[\s\S]*\*\*What to do\.\*\*/,
+    )
+  }
+})
+
+it('has the same examples and figures in both languages', () => {
+  const code = (path: string) =>
+    readCodeBlocks(path).map(({ language, code }) => `${language}\n${code.replace(/\s*(?:(?<!:)\/\/|#).*$/gm, '')}`)
+  expect(code('README.zh-CN.md')).toEqual(code('README.md'))
+  const figures = (path: string) =>
+    [...read(path).matchAll(/[\d.]+(?= kB)|RFC \d+ §[\d.]*\d|\d+\.\d+\.\d+/g)].map(([figure]) => figure)
+  expect(figures('README.md').length).toBeGreaterThan(10)
+  expect(figures('README.zh-CN.md')).toEqual(figures('README.md'))
+  const targets = (path: string) =>
+    [...read(path).matchAll(/\]\(([^)]+)\)/g)]
+      .map(([, target]) => target)
+      .filter((target) => !target?.startsWith('README'))
+  expect(targets('README.zh-CN.md')).toEqual(targets('README.md'))
+})
