@@ -25,9 +25,10 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
-      { test: { name: 'node', environment: 'node', include: ['test/*.test.ts'] } },
-      { test: { name: 'page', environment: 'happy-dom', include: ['test/page/*.test.ts'] } },
+      { extends: true, test: { name: 'node', environment: 'node', include: ['test/*.test.ts'] } },
+      { extends: true, test: { name: 'page', environment: 'happy-dom', include: ['test/page/*.test.ts'] } },
       {
+        extends: true,
         test: {
           name: 'browser',
           include: ['test/browser/*.test.ts'],
@@ -47,6 +48,7 @@ export default defineConfig({
         },
       },
       {
+        extends: true,
         test: {
           name: 'tabs',
           environment: 'node',

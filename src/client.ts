@@ -27,6 +27,8 @@ export function createClient(hosts: Hosts): Client {
   const listeners = new Set<() => void>()
   const waiting = new Set<(error: unknown) => void>()
   let choice = 0
+  let hadSession = false
+  let opening: Connection | undefined
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
   let fatal: LingpaiError | undefined
@@ -37,11 +39,18 @@ export function createClient(hosts: Hosts): Client {
   })
 
   function publish(next: BrokerSnapshot | { status: 'connecting'; tokenServer: 'ok'; reason?: string }): void {
-    const changed: Snapshot = { ...next, mode: choices[choice]?.mode ?? snapshot.mode }
-    // Compared by content: what a message brings is always another object.
-    if (JSON.stringify(changed) === JSON.stringify(snapshot)) return
-    snapshot = Object.freeze(changed)
-    for (const listener of [...listeners]) listener()
+    // Compared by content: what a message brings is always another object. Read back, it is a copy of our own to freeze.
+    const content = JSON.stringify({ ...next, mode: choices[choice]?.mode ?? snapshot.mode })
+    if (content === JSON.stringify(snapshot)) return
+    snapshot = JSON.parse(content, (_name, value) => Object.freeze(value))
+    for (const listener of [...listeners]) {
+      try {
+        listener()
+      } catch (error) {
+        // The app's own bug: it must not look like a failed worker, nor keep the news from the other listeners.
+        console.error(error)
+      }
+    }
   }
 
   function publishConnecting(reason?: string): void {
@@ -94,13 +103,20 @@ export function createClient(hosts: Hosts): Client {
     for (;;) {
       const { endpoint, failure } = open()
       const connection: Connection = openConnection(endpoint, publish, () => onLost(connection))
+      opening = connection
       const hello = connection.hello()
       try {
         do {
           const welcome = await Promise.race([hello, failure, delay(HELLO_TIMEOUT)])
           if (fatal) throw fatal
           if (welcome !== undefined) {
-            publish(welcome.snapshot)
+            // Whoever was signed in only in the lost worker's memory is told why that is over (I7).
+            publish(
+              hadSession && welcome.snapshot.status === 'signed-out'
+                ? { reason: 'worker_lost', ...welcome.snapshot }
+                : welcome.snapshot,
+            )
+            hadSession = false
             return { ...connection, welcome }
           }
           publishConnecting('blocked')
@@ -118,6 +134,7 @@ export function createClient(hosts: Hosts): Client {
     if (current === undefined || fatal) return
     current = undefined
     connecting = undefined
+    hadSession = snapshot.status === 'signed-in'
     publishConnecting('worker_lost')
     connect()
   }
@@ -150,8 +167,10 @@ export function createClient(hosts: Hosts): Client {
     call: (name, given, options) => connected(options?.signal).then(({ call }) => call(name, given, options)),
     getSnapshot: () => snapshot,
     subscribe(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
+      // The same function may subscribe twice, and each subscription ends by itself.
+      const own = () => listener()
+      listeners.add(own)
+      return () => void listeners.delete(own)
     },
     close() {
       if (fatal?.code === 'closed') return
@@ -159,7 +178,7 @@ export function createClient(hosts: Hosts): Client {
       globalThis.removeEventListener?.('pageshow', onPageShow)
       fatal = new LingpaiError('closed', 'This session was closed with close(). Call connect() anew.')
       for (const reject of [...waiting]) reject(fatal)
-      current?.close(fatal, true)
+      opening?.close(fatal, true)
       current = undefined
       listeners.clear()
     },

@@ -69,13 +69,17 @@ async function readBody(
 ): Promise<string | Blob | ArrayBuffer | undefined> {
   const body = init?.body
   if (typeof body === 'string' || body instanceof Blob) return body
-  if (body === undefined && !(typeof Request === 'function' && request.body)) return undefined
-  if (body === null) return undefined
-  return request.arrayBuffer()
+  if (request.body === null) return undefined
+  const bytes = await request.arrayBuffer()
+  // Firefox has no `Request.body`: there, only the bytes tell whether there is one.
+  return request.body === undefined && bytes.byteLength === 0 ? undefined : bytes
 }
 
+// `new Response` refuses a body with these, even an empty one (Fetch §2.2.3).
+const NULL_BODY_STATUSES = [204, 205, 304]
+
 function toResponse({ url, status, statusText, type, redirected, headers, body }: WireResponse): Response {
-  const response = new Response(body, {
+  const response = new Response(NULL_BODY_STATUSES.includes(status) ? null : body, {
     // An opaque response has status 0, which the constructor refuses (Fetch §5.5).
     status: status === 0 ? 200 : status,
     statusText,

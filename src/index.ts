@@ -86,8 +86,8 @@ export function connect<B extends Broker<never> | Broker = Broker>(hosts: Hosts)
     request: createRequest(client),
     signIn,
     completeSignIn,
-    async signOut({ everywhere = false } = {}) {
-      const { url } = await client.call('signOut', [everywhere], options)
+    async signOut(choice) {
+      const { url } = await client.call('signOut', [choice?.everywhere === true], options)
       if (url !== undefined) window.location.assign(url)
     },
     adopt: (tokens) => client.call('adopt', [tokens], options),

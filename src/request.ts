@@ -33,8 +33,8 @@ export type SessionRequest = <T = unknown>(options: RequestOptions) => Promise<T
 
 export function createRequest(client: Client): SessionRequest {
   async function send(options: RequestOptions, signal: AbortSignal): Promise<unknown> {
+    const request = toJsonRequest(options ?? {})
     const { auth } = options
-    const request = toJsonRequest(options)
     const { welcome, call } = await client.connected(signal)
     if (findApi(welcome.apis, new URL(request.url)) !== undefined) {
       return call('request', [{ ...request, auth: auth !== false }], { signal })
@@ -50,8 +50,11 @@ export function createRequest(client: Client): SessionRequest {
     }
   }
 
-  return async <T>(options: RequestOptions = {} as RequestOptions): Promise<T> => {
-    const { signal, timeout: deadline = DEFAULT_TIMEOUT } = options
+  return async <T>(options: RequestOptions): Promise<T> => {
+    const { signal, timeout = DEFAULT_TIMEOUT } = options ?? {}
+    if (!(timeout >= 0)) throw new LingpaiError('invalid_call', 'timeout must be a number of milliseconds.')
+    // Longer timers fire at once.
+    const deadline = Math.min(timeout, 2 ** 31 - 1)
     const controller = new AbortController()
     try {
       return (await waitFor(send(options, controller.signal), {
@@ -80,38 +83,29 @@ function apiError(status: number, why: string): LingpaiError {
   return new LingpaiError('api_error', `The API answered with status ${status}${why}.`, { status })
 }
 
+/** Built by the platform's own constructor, so that what it refuses is refused here, in one way. */
 function toJsonRequest({ url, method = 'GET', data, headers = {} }: RequestOptions) {
-  if (typeof url !== 'string') throw new LingpaiError('invalid_call', 'session.request needs a {url}.')
-  const target = parseUrl(url)
-  const verb = String(method).toUpperCase()
-  const hasQuery = verb === 'GET' || verb === 'HEAD'
-  if (data !== undefined && hasQuery) {
-    if (typeof data !== 'object' || data === null)
-      throw new LingpaiError('invalid_call', 'The data of a GET must be an object: it becomes the query.')
-    for (const [name, value] of Object.entries(data))
-      if (value !== undefined) target.searchParams.set(name, String(value))
-  }
-  const body = data === undefined || hasQuery ? undefined : toJson(data)
-  const fields = new Headers(headers)
-  if (!fields.has('accept')) fields.set('accept', 'application/json')
-  if (body !== undefined && !fields.has('content-type')) fields.set('content-type', 'application/json')
-  return { url: target.href, method: verb, headers: [...fields], ...(body !== undefined && { body }) }
-}
-
-function parseUrl(url: string): URL {
   try {
-    return new URL(url, globalThis.location?.href)
+    if (typeof url !== 'string') throw new TypeError('the url is missing')
+    const verb = method.toUpperCase()
+    const hasQuery = verb === 'GET' || verb === 'HEAD'
+    const fields = new Headers(headers)
+    if (!fields.has('accept')) fields.set('accept', 'application/json')
+    const body = hasQuery || data === undefined ? null : JSON.stringify(data)
+    if (body === undefined) throw new TypeError('the data are not JSON')
+    if (body !== null && !fields.has('content-type')) fields.set('content-type', 'application/json')
+    const request = new Request(url, { method: verb, headers: fields, body })
+    const target = new URL(request.url)
+    if (hasQuery) for (const [name, value] of toQuery(data)) target.searchParams.set(name, value)
+    return { url: target.href, method: verb, headers: [...request.headers], ...(body !== null && { body }) }
   } catch (cause) {
-    throw new LingpaiError('invalid_call', `The URL ${JSON.stringify(url)} is malformed.`, {
-      cause,
-    })
+    throw new LingpaiError('invalid_call', `session.request cannot send this: ${(cause as Error).message}.`, { cause })
   }
 }
 
-function toJson(data: unknown): string {
-  try {
-    const text = JSON.stringify(data)
-    if (text !== undefined) return text
-  } catch {}
-  throw new LingpaiError('invalid_call', 'The data cannot be written as JSON.')
+function toQuery(data: unknown): [string, string][] {
+  if (data === undefined) return []
+  if (typeof data !== 'object' || data === null)
+    throw new TypeError('the data of a GET, which become its query, are no object')
+  return Object.entries(data).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
 }

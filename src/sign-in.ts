@@ -52,14 +52,13 @@ export function createSignIn(client: Client): SignIn {
     },
 
     async completeSignIn(url) {
-      const href = toCallbackUrl(url)
       cleanAddressBar()
       const opener = getOpener()
-      if (opener && (await handOver(opener, href))) {
+      if (opener && (await handOver(opener, url))) {
         window.close()
         return {}
       }
-      return complete(href)
+      return complete(url)
     },
   }
 }
@@ -71,17 +70,12 @@ function isAuthorizeInput(input: unknown): input is AuthorizeInput {
 
 /** Only a place of the app itself: anything else would make the callback page an open redirector (RFC 9700 §4.11.1). */
 function toReturnTo(returnTo: unknown): string {
-  const url = typeof returnTo === 'string' ? new URL(returnTo, location.href) : undefined
-  if (url?.origin !== location.origin) throw new LingpaiError('invalid_call', 'returnTo must be a path of this app.')
+  const url =
+    typeof returnTo === 'string' && URL.canParse(returnTo, location.href) ? new URL(returnTo, location.href) : undefined
+  // A path such as "/.//evil.example" is of this origin, and names another host once it stands alone.
+  if (url?.origin !== location.origin || url.pathname.startsWith('//'))
+    throw new LingpaiError('invalid_call', 'returnTo must be a path of this app.')
   return url.pathname + url.search + url.hash
-}
-
-function toCallbackUrl(url: unknown): string {
-  try {
-    return new URL(url as string).href
-  } catch (cause) {
-    throw new LingpaiError('invalid_call', 'completeSignIn takes location.href.', { cause })
-  }
 }
 
 function cleanAddressBar(): void {

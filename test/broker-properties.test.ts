@@ -82,7 +82,10 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
     const successor = lineage.successors.get(refreshToken)
     if (successor !== undefined && !rules.hasGrace) lineage.isRevoked = true
     if (lineage.isRevoked) throw rejected('invalid_grant')
-    if (successor !== undefined) return successor
+    if (successor !== undefined) {
+      accessTokens.set(successor.accessToken, { lineage, expires: platform.elapsed() + TOKEN_LIFE })
+      return successor
+    }
     const tokens = issue(lineage)
     lineage.successors.set(refreshToken, tokens)
     return tokens

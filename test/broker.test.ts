@@ -269,6 +269,7 @@ test('a sign-out during an outage ends the attempts', async () => {
   watch(harness.call())
   await harness.platform.advance(500)
   await harness.broker.signOut(false)
+  expect(harness.platform.pendingTimers()).toBe(0)
   await harness.platform.advance(hour)
   expect(server.sentRefreshes()).toBe(1)
 })

@@ -777,7 +777,6 @@ test.each<[string, (session: Session) => Promise<unknown>]>([
   ['request with a timeout that is negative', ({ request }) => request({ url: `${legacy.origin}/list`, timeout: -1 })],
   ['signIn with a function', ({ signIn }) => signIn(() => {})],
   ['signIn with a class instance', ({ signIn }) => signIn(new Map())],
-  ['signOut with null', ({ signOut }) => signOut(null as never)],
   ['completeSignIn with nonsense', ({ completeSignIn }) => completeSignIn('nonsense')],
   ['completeSignIn with nothing', ({ completeSignIn }) => completeSignIn(undefined as never)],
 ])('%s is invalid_call', async (_what, call) => {

@@ -140,6 +140,27 @@ test('a scope or profile of a wrong type is left out', () => {
   expect(tokens).not.toHaveProperty('profile')
 })
 
+const cyclic: Record<string, unknown> = {}
+cyclic['self'] = { cyclic }
+
+test.each([
+  ['a function', { greet: () => 'hello' }],
+  ['a function deep inside', { names: [{ first: () => 'Ann' }] }],
+  ['a symbol', { id: Symbol('ann') }],
+  ['a bigint', { id: 42n }],
+  ['itself', cyclic],
+])('a profile that holds %s cannot go to the pages: refused at a sign-in, left out of a refresh', (_title, profile) => {
+  expect(() => toTokenSet({ accessToken: 'access', profile }, now)).toThrow(
+    expect.objectContaining({ code: 'sign_in_failed' }),
+  )
+  expect(toTokenSet({ accessToken: 'access', profile }, now, previous).profile).toEqual({ name: 'Ann' })
+})
+
+test('a profile may be deep, and hold every kind of JSON', () => {
+  const profile = { name: 'Ann', age: 42, isAdmin: false, nothing: null, roles: [{ of: ['orders'] }] }
+  expect(toTokenSet({ accessToken: 'access', profile }, now).profile).toEqual(profile)
+})
+
 test('an unknown field does not get into the token set', () => {
   expect(toTokenSet({ accessToken: 'access', idToken: 'secret' }, now)).not.toHaveProperty('idToken')
 })

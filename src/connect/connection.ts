@@ -14,8 +14,8 @@ import { type WaitOptions, waitFor } from './wait.ts'
 
 /** While calls are pending, the worker is asked this often whether it lives. */
 const PING_INTERVAL = 1000
-/** A ping without an answer for so long means that the worker is gone. */
-const PING_TIMEOUT = 10_000
+/** So many intervals without an answer mean that the worker is gone. Counted, not timed: a computer's sleep is none. */
+const MOST_SILENT_INTERVALS = 10
 
 export type ControlOptions = Pick<WaitOptions, 'deadline' | 'signal'>
 
@@ -36,14 +36,7 @@ export interface Connection {
   close(error: LingpaiError, goodbye: boolean): void
 }
 
-const TAKES_CALL_ID: ReadonlySet<Method> = new Set([
-  'fetch',
-  'request',
-  'signIn',
-  'authorize',
-  'callback',
-  'getAccessToken',
-])
+const TAKES_CALL_ID = /^(fetch|request|signIn|authorize|callback|getAccessToken)$/
 
 let lastCall = 0
 
@@ -61,9 +54,9 @@ export function openConnection(
   const pending = new Set<(error: unknown) => void>()
   const stopWatching = new AbortController()
   let instance: string | undefined
-  let isClosed = false
+  let closedWith: LingpaiError | undefined
   let pingTimer: ReturnType<typeof setInterval> | undefined
-  let pingSentAt: number | undefined
+  let silentIntervals = 0
 
   const endpoint = createCheckedEndpoint(port)
   // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
@@ -72,7 +65,7 @@ export function openConnection(
   function createCheckedEndpoint(inner: Endpoint): Endpoint {
     const listeners = new Set<(event: { data: unknown }) => void>()
     inner.addEventListener('message', ({ data }) => {
-      if (isClosed || typeof data !== 'object' || data === null) return
+      if (closedWith || typeof data !== 'object' || data === null) return
       const message = data as Partial<Extract<Notice, { lingpai: 'snapshot' }>>
       // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
       if (instance !== undefined && message.instance !== instance) return lose()
@@ -91,11 +84,11 @@ export function openConnection(
   }
 
   function lose(): void {
-    if (!isClosed) onLost()
+    if (!closedWith) onLost()
   }
 
   function notify(notice: Notice): void {
-    if (!isClosed) port.postMessage(notice)
+    if (!closedWith) port.postMessage(notice)
   }
 
   async function ping(): Promise<void> {
@@ -106,13 +99,10 @@ export function openConnection(
     }
     // A worker that has not said hello may still be starting.
     if (instance === undefined) return
-    if (pingSentAt !== undefined) {
-      if (Date.now() - pingSentAt > PING_TIMEOUT) lose()
-      return
-    }
-    pingSentAt = Date.now()
+    if (++silentIntervals > MOST_SILENT_INTERVALS) return lose()
+    if (silentIntervals > 1) return
     await remote.ping().catch(() => {})
-    pingSentAt = undefined
+    silentIntervals = 0
   }
 
   /** A lock that the worker holds for life falls to us when it dies, which no event tells. */
@@ -121,23 +111,19 @@ export function openConnection(
     navigator.locks.request(name, { mode: 'shared', signal: stopWatching.signal }, lose).catch(() => {})
   }
 
-  function call<Name extends Method>(
+  async function call<Name extends Method>(
     name: Name,
     given: Arguments<Name>,
     { deadline, signal }: ControlOptions = {},
   ): Promise<Result<Name>> {
+    if (closedWith) throw closedWith
+    if (signal?.aborted) throw signal.reason
     const id = (++lastCall).toString(36)
-    if (signal?.aborted) return Promise.reject(signal.reason)
     const method = remote[name] as unknown as (...all: unknown[]) => Promise<Result<Name>>
-    let answer: Promise<Result<Name>>
-    try {
-      answer = TAKES_CALL_ID.has(name) ? method(id, ...given) : method(...given)
-    } catch (error) {
-      answer = Promise.reject(error)
-    }
+    const answer = TAKES_CALL_ID.test(name) ? method(id, ...given) : method(...given)
     pingTimer ??= setInterval(() => void ping(), PING_INTERVAL)
     return waitFor(answer.catch(toCallError), {
-      ...(deadline !== undefined && { deadline }),
+      deadline,
       signal,
       group: pending,
       onGiveUp: () => notify({ lingpai: 'abort', call: id }),
@@ -149,15 +135,18 @@ export function openConnection(
 
     async hello() {
       const welcome = await call('hello', [{ oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION }])
+      if (welcome.protocol < OLDEST_PROTOCOL_VERSION || welcome.protocol > PROTOCOL_VERSION) {
+        throw new LingpaiError('protocol_mismatch', 'The worker is of another build than the page. Reload the page.')
+      }
       instance = welcome.instance
       watchLock(welcome.lock)
       return welcome
     },
 
     close(error, goodbye) {
-      if (isClosed) return
+      if (closedWith) return
       if (goodbye) notify({ lingpai: 'goodbye' })
-      isClosed = true
+      closedWith = error
       clearInterval(pingTimer)
       stopWatching.abort()
       for (const reject of [...pending]) reject(error)

@@ -2,7 +2,7 @@ import { LingpaiError } from '../protocol/errors.ts'
 
 export interface WaitOptions {
   /** Milliseconds after which the wait ends with `timeout`. Default none. */
-  readonly deadline?: number
+  readonly deadline?: number | undefined
   /** Its abort ends the wait with the signal's reason, unchanged. */
   readonly signal?: AbortSignal | undefined
   /** Told when the wait has ended without the answer. */

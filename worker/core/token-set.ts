@@ -3,6 +3,7 @@ import type { StoredSession, TokenSet } from './adapter.ts'
 
 const LONGEST_LIFE = 30 * 24 * 3_600_000
 const LONGEST_MARGIN = 60_000
+const DEEPEST_PROFILE = 20
 
 /**
  * Checks what a grant returned and works out the expiry: time of receipt plus `expiresIn`, on the local clock.
@@ -18,6 +19,8 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
   if (refreshToken !== undefined && !isToken(refreshToken)) throw unusable('its refreshToken is not a string')
   if (tokenType !== undefined && !isToken(tokenType)) throw unusable('its tokenType is not a string')
   if (subject !== undefined && typeof subject !== 'string') throw unusable('its subject is not a string')
+  // At a sign-in the app's author is told; a refresh must not fail for it.
+  if (previous === undefined && isRecord(profile) && !isData(profile)) throw unusable('its profile is not plain data')
   const life = readLife(expiresIn)
   return {
     accessToken,
@@ -27,7 +30,7 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
     ...optional('refreshToken', refreshToken ?? previous?.refreshToken),
     ...optional('scope', typeof scope === 'string' ? scope : previous?.scope),
     ...optional('subject', subject ?? previous?.subject),
-    ...optional('profile', isRecord(profile) ? profile : previous?.profile),
+    ...optional('profile', isRecord(profile) && isData(profile) ? profile : previous?.profile),
   }
 }
 
@@ -92,6 +95,12 @@ function isToken(value: unknown): value is string {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Whether a value can go to every page, over a channel that carries JSON only too: no function in it, and no cycle. */
+function isData(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return !['function', 'symbol', 'bigint'].includes(typeof value)
+  return depth < DEEPEST_PROFILE && Object.values(value).every((part) => isData(part, depth + 1))
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

@@ -30,7 +30,7 @@ import { failed, outcomeUnknown, refused, rejected } from '../core/verdict.ts'
 
 /** Options of {@link oauth}. */
 export interface OAuthOptions {
-  /** The authorization server's issuer identifier; its metadata are discovered (OpenID Connect Discovery §4, RFC 8414). */
+  /** The authorization server's issuer identifier; its metadata are discovered (OpenID Connect Discovery §4). */
   readonly issuer: string
   /** `client_id` of a public client (RFC 6749 §2.1). */
   readonly clientId: string

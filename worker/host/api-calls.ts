@@ -1,9 +1,4 @@
-import {
-  findApi,
-  type WireApiRequest,
-  type WireRequest,
-  type WireResponse,
-} from '../../src/protocol/contract.ts'
+import { findApi, type WireApiRequest, type WireRequest, type WireResponse } from '../../src/protocol/contract.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { Call, SessionBroker } from '../core/broker.ts'
@@ -25,7 +20,8 @@ export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetc
         const answer = await sendApiRequest(fetch, signed, api.attach, permit, signal)
         return {
           answer,
-          isTokenRefused: answer.status === 401,
+          // Behind a redirect to another server, the refusal is that server's, which got no token.
+          isTokenRefused: answer.status === 401 && (!answer.redirected || new URL(answer.url).origin === api.origin),
           discard: () => void answer.body?.cancel().catch(() => {}),
         }
       })
@@ -39,6 +35,12 @@ export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetc
       const send = async (permit: Permit | undefined) => {
         const signed = api.sign && (await signRequest(api, head, body === undefined ? undefined : JSON.parse(body)))
         const text = signed?.data === undefined ? body : JSON.stringify(signed.data)
+        if (text !== undefined && ['GET', 'HEAD'].includes(signed?.method ?? head.method)) {
+          throw new LingpaiError(
+            'invalid_config',
+            'serve(): the sign function gave data to a GET request, which can have no body. Sign its url or headers.',
+          )
+        }
         const request = { ...head, ...signed, ...(text !== undefined && { body: text }) }
         const response = await sendApiRequest(fetch, request, api.attach, permit, signal).catch((error) => {
           throw toNetworkError(error, signal)
@@ -64,7 +66,10 @@ function findAllowedApi(apis: readonly Api[], href: string): Api {
   }
   const api = url.username === '' && url.password === '' ? findApi(apis, url) : undefined
   if (api !== undefined) return api
-  throw new LingpaiError('origin_not_allowed', `No token goes to ${url.origin}${url.pathname}: it is not among the apis of serve().`)
+  throw new LingpaiError(
+    'origin_not_allowed',
+    `No token goes to ${url.origin}${url.pathname}: it is not among the apis of serve().`,
+  )
 }
 
 async function signRequest(api: Api, { url, method, headers }: Omit<WireRequest, 'body'>, data: unknown) {
@@ -75,11 +80,14 @@ async function signRequest(api: Api, { url, method, headers }: Omit<WireRequest,
     ...(data !== undefined && { data }),
   })
   if (signed === undefined || signed === null) {
-    throw new LingpaiError('invalid_config', 'serve(): the sign function of an API returned nothing. Return the request.')
+    throw new LingpaiError(
+      'invalid_config',
+      'serve(): the sign function of an API returned nothing. Return the request.',
+    )
   }
   // A signer may add parameters; the token goes where the configuration says, and nowhere else (I4).
-  if (new URL(signed.url).origin !== api.origin) {
-    throw new LingpaiError('origin_not_allowed', 'The sign function of an API moved the request to another origin.')
+  if (!URL.canParse(signed.url) || findApi([api], new URL(signed.url)) === undefined) {
+    throw new LingpaiError('origin_not_allowed', 'The sign function moved the request out of its API.')
   }
   return { url: signed.url, method: signed.method, headers: Object.entries(signed.headers), data: signed.data }
 }

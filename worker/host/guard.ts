@@ -75,7 +75,9 @@ export function guard(port: Endpoint, instance: string, onNotice: (notice: Notic
       pending.add(id)
       for (const listener of listeners) listener({ data: frame })
     } catch (error) {
-      port.postMessage({ ...errorFrame(id, error), instance })
+      // Only our own words go out: a TypeError of ours could quote what was sent.
+      const refusal = error instanceof LingpaiError ? error : invalid('it has an unexpected form')
+      port.postMessage({ ...errorFrame(id, refusal), instance })
     }
   })
 
@@ -214,6 +216,7 @@ function toPlainData(value: unknown): unknown {
     if (prototype !== Object.prototype && prototype !== null) throw invalid('an argument is not plain data')
     const record: Record<string, unknown> = {}
     for (const [name, field] of Object.entries(item)) {
+      budget -= name.length
       // An own `__proto__` survives structured cloning, and assigning it would change the copy's prototype.
       Object.defineProperty(record, name, {
         value: copy(field, depth + 1),
@@ -221,8 +224,8 @@ function toPlainData(value: unknown): unknown {
         configurable: true,
         writable: true,
       })
-      budget -= name.length
     }
+    if (budget < 0) throw invalid('an argument is too large')
     return record
   }
   return copy(value, 0)

@@ -78,6 +78,8 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
   if (!Array.isArray(apis) || apis.length === 0) throw invalid('apis must list at least one {origin}')
   checkDurations({ maxSessionAge })
   if (!isRecord(refresh)) throw invalid('refresh must be an object')
+  if (typeof exposeAccessToken !== 'boolean' || typeof adopt !== 'boolean')
+    throw invalid('exposeAccessToken and adopt must be true or false')
   checkDurations({
     'refresh.margin': refresh.margin,
     'refresh.timeout': refresh.timeout,
@@ -96,8 +98,8 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
     store,
     apis: apis.map(parseApi),
     rules: { ...refresh, ...(maxSessionAge !== undefined && { maxSessionAge }) },
-    exposeAccessToken: exposeAccessToken === true,
-    adopt: adopt === true,
+    exposeAccessToken,
+    adopt,
   }
 }
 
@@ -115,6 +117,7 @@ function parseApi(api: ApiOptions, index: number): Api {
   if (origin !== url.origin && origin !== `${url.origin}/`) {
     throw invalid(`${at}.origin must be just ${JSON.stringify(url.origin)}; for a part of it, use pathPrefix`)
   }
+  if (url.hostname.includes('*')) throw invalid(`${at}.origin must be one origin: there are no wildcards`)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
     throw invalid(
       `${at}.origin must be https, or tokens would travel in the clear (RFC 6750 §5.3); http is for a server on this machine only`,
@@ -122,9 +125,12 @@ function parseApi(api: ApiOptions, index: number): Api {
   }
   if (typeof pathPrefix !== 'string' || !pathPrefix.startsWith('/'))
     throw invalid(`${at}.pathPrefix must begin with "/"`)
-  if (!isRecord(attach) || (attach.kind !== 'bearer' && attach.kind !== 'header'))
+  if (!isRecord(attach) || (attach.kind !== 'bearer' && (attach.kind !== 'header' || typeof attach.name !== 'string')))
     throw invalid(`${at}.attach must be bearer() or header(name)`)
-  if (envelope !== undefined && (!isRecord(envelope) || !Array.isArray(envelope.success)))
+  if (
+    envelope !== undefined &&
+    !(isRecord(envelope) && [envelope.success, envelope.expired, envelope.signInRequired].every(Array.isArray))
+  )
     throw invalid(`${at}.envelope must come from envelope()`)
   if (sign !== undefined && typeof sign !== 'function') throw invalid(`${at}.sign must be a function`)
   if (!Array.isArray(signInRequired) || !signInRequired.every((status) => Number.isInteger(status))) {

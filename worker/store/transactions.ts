@@ -1,4 +1,4 @@
-import { delMany, entries as readEntries, set, update } from 'idb-keyval'
+import { delMany, get, entries as readEntries, set, update } from 'idb-keyval'
 import type { Transaction, TransactionStore } from '../core/adapter.ts'
 import { TRANSACTION_LIFE } from './memory.ts'
 import { openVault, type SealedEntry } from './vault.ts'
@@ -37,6 +37,8 @@ export function indexedDBTransactions(database = 'lingpai-sign-in'): Transaction
 
     async take(state, now) {
       const name = await nameOf(state)
+      // `update` always writes, and an unknown state must leave nothing behind.
+      if ((await get(name, vault.entries)) === undefined) return undefined
       let taken: Entry | undefined
       // One database transaction reads and marks, so that of two tabs with the same callback one is told "used".
       await update<Entry>(

@@ -1,4 +1,4 @@
-import { createStore, get, type UseStore, update } from 'idb-keyval'
+import { createStore, get, update } from 'idb-keyval'
 
 const KEY = 'key'
 
@@ -10,8 +10,11 @@ export interface SealedEntry {
   readonly expires?: number
 }
 
+/** What idb-keyval's functions take; spelled out, since published types may name no package. */
+type Entries = <T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => T | PromiseLike<T>) => Promise<T>
+
 export interface Vault {
-  readonly entries: UseStore
+  readonly entries: Entries
   seal(name: string, value: unknown, expires?: number): Promise<SealedEntry>
   /** Undefined where the entry cannot be opened: corrupt, or written with another key. */
   open(name: string, sealed: unknown): Promise<unknown>

@@ -74,6 +74,9 @@ export async function sendApiRequest(
     ...(body !== undefined && { body: body as BodyInit }),
     ...(guarded !== undefined && { redirect: guarded as RequestRedirect }),
     signal,
+  }).catch((error) => {
+    // An engine may quote a header that it finds invalid (I11).
+    throw permit && String(error).includes(permit.tokens.accessToken) ? new TypeError('Failed to fetch') : error
   })
   if (redirect !== 'manual' && attach.kind === 'header' && isRedirect(response))
     throw redirectRefused(url, `a request with a token in ${attach.name}`)
@@ -89,7 +92,8 @@ function attachToken(headers: Headers, attach: Attach, { tokens }: Permit): void
 export async function readResponse(response: Response, token: string | undefined): Promise<WireResponse> {
   const headers = [...response.headers]
   const body = hasBody(response) ? await response.arrayBuffer() : null
-  if (token !== undefined && (headers.some(([, value]) => value.includes(token)) || containsToken(body, token))) {
+  const texts = [response.url, response.statusText, ...headers.flat()]
+  if (token !== undefined && (texts.some((text) => text.includes(token)) || containsToken(body, token))) {
     throw new LingpaiError(
       'token_reflected',
       `The answer of ${originOf(response.url)} contains the access token, so it was not passed on to the page. Do not call endpoints that echo the Authorization header.`,
@@ -114,9 +118,9 @@ function containsToken(body: ArrayBuffer | null, token: string): boolean {
   return body !== null && body.byteLength <= LONGEST_SEARCH && new TextDecoder('latin1').decode(body).includes(token)
 }
 
-// A null body must stay one: `new Response(buffer, {status: 204})` throws (Fetch §2.2.3).
+// Chromium gives a 204 an empty stream for a body.
 function hasBody({ body, status }: Response): boolean {
-  return body !== null && status !== 0
+  return body !== null && ![0, 204, 205, 304].includes(status)
 }
 
 // Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).
