@@ -38,7 +38,7 @@ export function createClient(hosts: Hosts): Client {
     mode: choices[0]?.mode ?? 'inline',
   })
 
-  function publish(next: BrokerSnapshot | { status: 'connecting'; tokenServer: 'ok'; reason?: string }): void {
+  function publish(next: BrokerSnapshot | { status: 'connecting'; tokenServer: 'ok'; reason: string }): void {
     // Compared by content: what a message brings is always another object. Read back, it is a copy of our own to freeze.
     const content = JSON.stringify({ ...next, mode: choices[choice]?.mode ?? snapshot.mode })
     if (content === JSON.stringify(snapshot)) return
@@ -53,8 +53,8 @@ export function createClient(hosts: Hosts): Client {
     }
   }
 
-  function publishConnecting(reason?: string): void {
-    publish({ status: 'connecting', tokenServer: 'ok', ...(reason !== undefined && { reason }) })
+  function publishConnecting(reason: string): void {
+    publish({ status: 'connecting', tokenServer: 'ok', reason })
   }
 
   function connect(): Promise<OpenConnection> {
@@ -74,7 +74,7 @@ export function createClient(hosts: Hosts): Client {
   }
 
   async function establish(): Promise<OpenConnection> {
-    let why = 'connect() was given no host for this browser'
+    let why = 'connect() was given no host'
     for (; choice < choices.length; choice++) {
       try {
         return await startHost(choices[choice] as HostChoice)
@@ -121,16 +121,16 @@ export function createClient(hosts: Hosts): Client {
           }
           publishConnecting('blocked')
         } while (mode !== 'shared')
-        connection.close(lost(), true)
+        connection.close(lost())
       } catch (error) {
-        connection.close(lost(), true)
+        connection.close(lost())
         throw error
       }
     }
   }
 
   function onLost(connection: Connection): void {
-    connection.close(lost(), false)
+    connection.close(lost())
     if (current === undefined || fatal) return
     current = undefined
     connecting = undefined
@@ -145,7 +145,7 @@ export function createClient(hosts: Hosts): Client {
     const connection = current
     current = undefined
     connecting = undefined
-    connection.close(new LingpaiError('worker_lost', 'The page was left during the call.'), true)
+    connection.close(lost())
   }
 
   function onPageShow(event: PageTransitionEvent): void {
@@ -178,7 +178,7 @@ export function createClient(hosts: Hosts): Client {
       globalThis.removeEventListener?.('pageshow', onPageShow)
       fatal = new LingpaiError('closed', 'This session was closed with close(). Call connect() anew.')
       for (const reject of [...waiting]) reject(fatal)
-      opening?.close(fatal, true)
+      opening?.close(fatal)
       current = undefined
       listeners.clear()
     },
@@ -190,5 +190,5 @@ function delay(milliseconds: number): Promise<undefined> {
 }
 
 function lost(): LingpaiError {
-  return new LingpaiError('worker_lost', 'The worker is gone. What was under way may have reached the server.')
+  return new LingpaiError('worker_lost', 'The worker is gone. A request may have reached the server.')
 }

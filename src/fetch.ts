@@ -24,7 +24,13 @@ export function createFetch(client: Client): SessionFetch {
     try {
       const connection = await client.connected(signal)
       if (findApi(connection.welcome.apis, new URL(request.url)) === undefined) {
-        if (init?.auth === true) throw notAllowed(request.url)
+        if (init?.auth === true) {
+          const { origin } = new URL(request.url)
+          throw new LingpaiError(
+            'origin_not_allowed',
+            `No token goes to ${origin}: it is not among the apis of serve().`,
+          )
+        }
         return await fetch(request)
       }
       return toResponse(await connection.call('fetch', [await toWireRequest(request, init)], { signal }))
@@ -33,13 +39,6 @@ export function createFetch(client: Client): SessionFetch {
       throw isLingpaiError(error) ? toFetchError(error) : error
     }
   }
-}
-
-export function notAllowed(url: string): LingpaiError {
-  return new LingpaiError(
-    'origin_not_allowed',
-    `No token goes to ${new URL(url).origin}: it is not among the apis of serve().`,
-  )
 }
 
 async function toWireRequest(request: Request, init: RequestInit | undefined): Promise<WireRequest> {

@@ -33,7 +33,7 @@ export function createSignIn(client: Client): SignIn {
     if (popup === null) {
       throw new LingpaiError(
         'popup_blocked',
-        'The browser blocked the popup. Call signIn from a click, or use {via: "redirect"}.',
+        'The browser blocked the popup. Call signIn from a click, or by redirect.',
       )
     }
     try {
@@ -52,6 +52,7 @@ export function createSignIn(client: Client): SignIn {
     },
 
     async completeSignIn(url) {
+      if (!URL.canParse(url)) throw new LingpaiError('invalid_call', 'completeSignIn takes location.href.')
       cleanAddressBar()
       const opener = getOpener()
       if (opener && (await handOver(opener, url))) {
@@ -108,7 +109,7 @@ function waitForCallback(popup: Window): Promise<string> {
     const timer = setInterval(() => {
       if (!popup.closed) return
       finish()
-      reject(new LingpaiError('sign_in_cancelled', 'The popup was closed before the sign-in was complete.'))
+      reject(new LingpaiError('sign_in_cancelled', 'The popup was closed before the sign-in was done.'))
     }, POPUP_POLL)
   })
 }

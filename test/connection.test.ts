@@ -169,11 +169,11 @@ test('close rejects everything that is pending, each once (I3)', async () => {
   const settled = vi.fn()
   const outcomes = [call('fetch', [request]), call('signIn', [{}]), call('explain', [], { deadline: 1000 })]
   for (const outcome of outcomes) outcome.then(settled, settled)
-  close(closing, false)
+  close(closing)
   expect(
     (await Promise.allSettled(outcomes)).map((outcome) => outcome.status === 'rejected' && outcome.reason),
   ).toEqual([closing, closing, closing])
-  close(new LingpaiError('closed', 'again'), false)
+  close(new LingpaiError('closed', 'again'))
   await new Promise((resolve) => setImmediate(resolve))
   expect(settled).toHaveBeenCalledTimes(3)
 })
@@ -181,27 +181,23 @@ test('close rejects everything that is pending, each once (I3)', async () => {
 test('a call on a connection that has been closed rejects, and does not wait for ever (I3)', async () => {
   vi.useFakeTimers()
   const { call, close } = await openToPeer({ fetch: never })
-  close(closing, false)
+  close(closing)
   const settled = vi.fn()
   call('fetch', [request]).then(settled, settled)
   await vi.advanceTimersByTimeAsync(60_000)
   expect(settled).toHaveBeenCalledExactlyOnceWith(closing)
 })
 
-test('close says goodbye only where it is asked to, and closes the port', async () => {
-  const quiet = await openToPeer()
-  quiet.close(closing, false)
-  expect(quiet.peer.noticesOf('goodbye')).toEqual([])
-  expect(quiet.peer.isClosed()).toBe(true)
+test('close says goodbye and closes the port', async () => {
   const polite = await openToPeer()
-  polite.close(closing, true)
+  polite.close(closing)
   expect(polite.peer.noticesOf('goodbye')).toHaveLength(1)
   expect(polite.peer.isClosed()).toBe(true)
 })
 
 test('an answer after close changes nothing', async () => {
   const { close, peer } = await openToPeer()
-  close(closing, false)
+  close(closing)
   peer.publish({ status: 'signed-in', tokenServer: 'ok' })
   peer.post({ id: 'x', instance: 'another', type: 'RAW' })
   await new Promise((resolve) => setImmediate(resolve))

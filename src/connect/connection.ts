@@ -32,8 +32,8 @@ export interface Connection {
     given: Arguments<Name>,
     options?: Pick<WaitOptions, 'deadline' | 'signal'>,
   ): Promise<Result<Name>>
-  /** Rejects all that is pending. With `goodbye`, the worker is told to forget this page. */
-  close(error: LingpaiError, goodbye: boolean): void
+  /** Rejects all that is pending, and tells the worker, where it still listens, to forget this page. */
+  close(error: LingpaiError): void
 }
 
 const TAKES_CALL_ID = /^(fetch|request|signIn|authorize|callback|getAccessToken)$/
@@ -143,9 +143,9 @@ export function openConnection(
       return welcome
     },
 
-    close(error, goodbye) {
+    close(error) {
       if (closedWith) return
-      if (goodbye) notify({ lingpai: 'goodbye' })
+      notify({ lingpai: 'goodbye' })
       closedWith = error
       clearInterval(pingTimer)
       stopWatching.abort()
@@ -157,11 +157,9 @@ export function openConnection(
 
 function toCallError(error: unknown): never {
   if (error instanceof DOMException && error.name === 'DataCloneError') {
-    throw new LingpaiError(
-      'invalid_call',
-      'Only plain data can be passed to the worker: no functions, no class instances.',
-      { cause: error },
-    )
+    throw new LingpaiError('invalid_call', 'Only plain data can be passed to the worker, no functions.', {
+      cause: error,
+    })
   }
   throw error
 }

@@ -20,57 +20,41 @@ export interface HostPort {
 
 export interface HostChoice {
   readonly mode: Mode
-  /** Throws where the constructor does. */
+  /** Throws where the constructor does, or where the browser has none. */
   open(): HostPort
 }
 
 /** The hosts to try, best first. */
 export function listHosts({ shared, dedicated, inline }: Hosts): HostChoice[] {
   const choices: HostChoice[] = []
-  if (shared && typeof SharedWorker === 'function') {
-    choices.push({
-      mode: 'shared',
-      open() {
-        const worker = shared()
-        return { endpoint: worker.port as unknown as Endpoint, failure: failureOf(worker) }
-      },
+  const add = (mode: Mode, open: () => HostPort) => choices.push({ mode, open })
+  if (shared) {
+    add('shared', () => {
+      const worker = shared()
+      return toHostPort(worker, worker.port)
     })
   }
-  if (dedicated && typeof Worker === 'function') {
-    choices.push({
-      mode: 'dedicated',
-      open() {
-        const worker = dedicated()
-        return {
-          endpoint: Object.assign(worker, { close: () => worker.terminate() }) as unknown as Endpoint,
-          failure: failureOf(worker),
-        }
-      },
+  if (dedicated) {
+    add('dedicated', () => {
+      const worker = dedicated()
+      return toHostPort(worker, Object.assign(worker, { close: () => worker.terminate() }))
     })
   }
   if (inline) {
-    let endpoint: Endpoint | undefined
-    choices.push({
-      mode: 'inline',
-      open() {
-        // Made once: another one would be a second broker.
-        endpoint ??= inline()
-        return { endpoint, failure: new Promise(() => {}) }
-      },
-    })
+    let port: HostPort | undefined
+    // Made once: another one would be a second broker.
+    add('inline', () => (port ??= { endpoint: inline(), failure: new Promise(() => {}) }))
   }
   return choices
 }
 
-function failureOf(worker: SharedWorker | Worker): Promise<never> {
+function toHostPort(worker: SharedWorker | Worker, endpoint: MessagePort | (Worker & { close(): void })): HostPort {
   const failure = new Promise<never>((_resolve, reject) => {
-    worker.addEventListener(
-      'error',
-      (event) => reject(new Error((event as ErrorEvent).message || 'its script could not be loaded')),
-      { once: true },
+    worker.addEventListener('error', (event) =>
+      reject(new Error((event as ErrorEvent).message || 'its script did not load')),
     )
   })
   // Only those who start a worker look at it; an error later in its life is not theirs.
   failure.catch(() => {})
-  return failure
+  return { endpoint: endpoint as unknown as Endpoint, failure }
 }

@@ -47,6 +47,7 @@ export interface HistoryEntry {
   readonly expiresAt?: number
   /** `rejected`, `refused`, `unknown` or `failed`, where a refresh ended without a token. */
   readonly verdict?: string
+  /** Why: for `refresh-started` `expired`, `refused` (by an API) or `retry`; else as in the snapshot, or the verdict's. */
   readonly reason?: string
   /** Milliseconds until the next attempt, where one is planned. */
   readonly delay?: number
@@ -139,8 +140,8 @@ export interface WireApiRequest {
   readonly method: string
   readonly headers: readonly (readonly [string, string])[]
   readonly body?: string
-  /** Whether the token goes along. */
-  readonly auth: boolean
+  /** Whether the token goes along; where it is absent, to the listed APIs. */
+  readonly auth?: boolean | undefined
 }
 
 /** What a page may ask to begin an interactive sign-in with. */

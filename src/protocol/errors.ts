@@ -100,9 +100,10 @@ export interface WireError {
 
 /** Makes an error fit to cross a port. */
 export function encodeError(error: unknown): WireError {
-  if (!(error instanceof Error)) return { name: 'Error', message: 'The worker threw a value that is not an Error.' }
-  const { name, message } = error
-  return isLingpaiError(error) ? { name, message, code: error.code, ...presentFields(error) } : { name, message }
+  if (isLingpaiError(error))
+    return { name: error.name, message: error.message, code: error.code, ...presentFields(error) }
+  if (error instanceof Error) return { name: error.name, message: error.message }
+  return { name: 'Error', message: 'The worker threw a value that is not an Error.' }
 }
 
 /** The inverse of {@link encodeError}. */

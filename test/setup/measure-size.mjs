@@ -5,10 +5,10 @@ import { build } from 'vite'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** What an app ships: the entry points that a file of the README's example uses, bundled and minified by the app's own bundler. */
+/** What an app imports for the README's example, bundled and minified as by the app's own bundler. */
 const uses = {
-  page: `import { connect } from './dist/index.js'; globalThis.session = connect({ shared: () => new SharedWorker('/w.js'), dedicated: () => new Worker('/w.js') })`,
-  worker: `import { serve, indexedDBStore } from './dist/worker.js'; import { oauth } from './dist/oauth.js'; serve({ grant: oauth({ issuer: 'https://id.example.com', clientId: 'web' }), apis: [{ origin: 'https://api.example.com' }], store: indexedDBStore() })`,
+  page: `export { connect } from './dist/index.js'`,
+  worker: `export { serve, indexedDBStore } from './dist/worker.js'; export { oauth } from './dist/oauth.js'`,
 }
 
 /** The built package's sizes in bytes, minified and gzipped. @returns {Promise<{ page: number, worker: number }>} */
@@ -32,14 +32,19 @@ export async function measureSizes() {
         target: 'es2022',
         minify: true,
         modulePreload: false,
-        rolldownOptions: { input: 'virtual:app', output: { format: 'es', codeSplitting: false } },
+        rolldownOptions: {
+          input: 'virtual:app',
+          preserveEntrySignatures: 'strict',
+          output: { format: 'es', codeSplitting: false },
+        },
       },
     })
     const [output] = [result].flat()
-    for (const chunk of output && 'output' in output ? output.output : []) if (chunk.type === 'chunk') {
-      if (process.env.DUMP) (await import('node:fs')).writeFileSync(process.env.DUMP + name + '.js', chunk.code)
-      sizes[name] += gzipSync(chunk.code, { level: 9 }).length
-    }
+    for (const chunk of output && 'output' in output ? output.output : [])
+      if (chunk.type === 'chunk') {
+        if (process.env.DUMP) (await import('node:fs')).writeFileSync(process.env.DUMP + name + '.js', chunk.code)
+        sizes[name] += gzipSync(chunk.code, { level: 9 }).length
+      }
   }
   return sizes
 }

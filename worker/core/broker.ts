@@ -87,7 +87,10 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       const loaded = await withTimeout(async () => store.load(), STORE_TIMEOUT)
       session = startSession(readStoredSession(loaded))
       snapshot = toSnapshot(session)
-      record({ event: session.held ? 'session-restored' : 'started' })
+      record({
+        event: session.held ? 'session-restored' : 'started',
+        ...(session.held?.expiresAt !== undefined && { expiresAt: session.held.expiresAt }),
+      })
     } catch {
       dispatch({ type: 'storeFailed' })
     }
@@ -373,25 +376,19 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
 
   function refusal(code: LingpaiErrorCode, reason: string | undefined): LingpaiError {
     if (code === 'refresh_unavailable') {
-      return new LingpaiError(
-        code,
-        `The token server refused to refresh the session (${reason}). Check the grant's configuration; the user is still signed in.`,
-      )
+      return new LingpaiError(code, `The session cannot be refreshed (${reason}): check the grant's configuration.`)
     }
     const why = reason === undefined ? 'Nobody is signed in' : `The session has ended (${reason})`
-    return new LingpaiError('sign_in_required', `${why}. Ask the user to sign in, then call session.signIn().`)
+    return new LingpaiError('sign_in_required', `${why}. Call session.signIn().`)
   }
 
   function tokenTimeout(): LingpaiError {
     return session.tokenServer === 'unreachable' || session.refresh.kind === 'waiting'
       ? new LingpaiError(
           'refresh_unavailable',
-          'The token server cannot be reached. The user is still signed in; try again later.',
+          'The token server cannot be reached. The user is still signed in: try again later.',
         )
-      : new LingpaiError(
-          'timeout',
-          `No token was to be had within ${DEFAULT_TIMEOUT} ms: the token server has not answered yet.`,
-        )
+      : new LingpaiError('timeout', `The token server has not answered within ${DEFAULT_TIMEOUT} ms.`)
   }
 
   function openCall(id: string, signal: CancelSignal): Call {
@@ -419,7 +416,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     async authorize(call: Call): Promise<Permit> {
       const permit = await wantToken(call, undefined)
       if (permit === 'keepAnswer')
-        throw new LingpaiError('sign_in_required', 'The session has ended. Ask the user to sign in.')
+        throw new LingpaiError('sign_in_required', 'The session has ended. Call session.signIn().')
       return permit
     },
 
@@ -437,10 +434,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     async signIn(input: unknown, signal: CancelSignal): Promise<void> {
       await runSignIn(signal, async (io) => {
         if (grant.signIn === undefined) {
-          throw new LingpaiError(
-            'invalid_call',
-            'This grant has no signIn. With oauth(), call session.signIn({via: "redirect"}) or {via: "popup"}.',
-          )
+          throw new LingpaiError('invalid_call', 'This grant has no signIn: call session.signIn({via: "redirect"}).')
         }
         return grant.signIn(input, io)
       })
@@ -456,10 +450,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       try {
         const { url, transaction } = await attempt.run(async (io) => {
           if (grant.authorize === undefined || grant.callback === undefined) {
-            throw new LingpaiError(
-              'invalid_call',
-              'This grant has no authorize and callback, so it knows no sign-in by redirect or popup. Pass what its signIn takes.',
-            )
+            throw new LingpaiError('invalid_call', 'This grant has no authorize: pass what its signIn takes.')
           }
           return grant.authorize(input, io)
         })
@@ -475,22 +466,19 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     async completeSignIn(url: string, state: string | undefined, signal: CancelSignal): Promise<{ returnTo?: string }> {
       await ready
       if (state === undefined) {
-        throw new LingpaiError(
-          'state_missing',
-          'This URL is no sign-in callback: it has no state parameter. Call completeSignIn only on the page that the provider returns to.',
-        )
+        throw new LingpaiError('state_missing', 'This URL is no sign-in callback: it has no state.')
       }
       const transaction = await withTimeout(() => transactions.take(state, platform.now()), DEFAULT_TIMEOUT)
       if (transaction === undefined) {
         throw new LingpaiError(
           'state_mismatch',
-          'This callback belongs to no sign-in of this browser, or to one begun more than ten minutes ago. Begin the sign-in again.',
+          'This callback belongs to no sign-in of this browser, or one of ten minutes ago. Sign in again.',
         )
       }
       if (transaction === 'used') {
         throw new LingpaiError(
           'state_used',
-          'This callback has been used already, perhaps by a reload of the page. Go on with the session as it is.',
+          'This callback has been used, perhaps by a reload. Go on with the session as it is.',
         )
       }
       await runSignIn(signal, async (io) => {
@@ -540,7 +528,7 @@ function isSameProfile(one: unknown, other: unknown): boolean {
 function cancelled(): LingpaiError {
   return new LingpaiError(
     'sign_in_cancelled',
-    'The sign-in was cancelled, or another sign-in or a sign-out took its place. Nothing has changed.',
+    'The sign-in was cancelled, or another sign-in or a sign-out took its place.',
   )
 }
 

@@ -156,7 +156,7 @@ export function transition(session: Session, event: SessionEvent, rules: Session
       return onRefreshEnded(session, event, rules)
     case 'retryDue':
       if (session.refresh.kind !== 'waiting' || session.refresh.flight !== event.flight) return [session, []]
-      return startRefresh(session, event.now, session.refresh.outcomeLost)
+      return startRefresh(session, event.now, 'retry', session.refresh.outcomeLost)
     case 'saved':
       return onSaved(session, event.flight, event.stored)
     case 'signInStarted':
@@ -205,19 +205,27 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
     return isUsable ? grant(session, call, held) : refuse(session, call, 'refresh_unavailable', refresh.reason)
   }
   const outcomeLost = refresh.kind === 'failed' && refresh.outcomeLost
-  if (!isRefused) return thenWait(startRefresh(session, now, outcomeLost), call)
+  if (!isRefused) return thenWait(startRefresh(session, now, 'expired', outcomeLost), call)
   // An API that refuses every token must not make us ask for more and more of them (I10).
   const isStorm = session.refusals > 0 && isPausing(session.refreshStartedAt + shortestPause(session.refusals), now)
   if (!request.mayRefresh || isStorm) return keepAnswer(session, call)
-  return thenWait(startRefresh({ ...session, refusals: session.refusals + 1 }, now, outcomeLost), call)
+  return thenWait(startRefresh({ ...session, refusals: session.refusals + 1 }, now, 'refused', outcomeLost), call)
 }
 
-function startRefresh(session: Session, now: number, outcomeLost: boolean): Step {
+function startRefresh(
+  session: Session,
+  now: number,
+  reason: 'expired' | 'refused' | 'retry',
+  outcomeLost: boolean,
+): Step {
   if (session.held === undefined) return [session, []]
   const flight = session.flights + 1
   return [
     { ...session, flights: flight, refreshStartedAt: now, refresh: { kind: 'sending', flight, outcomeLost } },
-    [note('refresh-started', pick(session.held, 'expiresAt')), { do: 'refresh', flight, tokens: session.held }],
+    [
+      note('refresh-started', { reason, ...pick(session.held, 'expiresAt') }),
+      { do: 'refresh', flight, tokens: session.held },
+    ],
   ]
 }
 

@@ -113,8 +113,5 @@ function optional<Name extends string, Value>(name: Name, value: Value | undefin
 }
 
 function unusable(why: string): LingpaiError {
-  return new LingpaiError(
-    'sign_in_failed',
-    `The grant returned something that is not a token set: ${why}. Return {accessToken, refreshToken?, expiresIn?, ...}.`,
-  )
+  return new LingpaiError('sign_in_failed', `The grant returned no token set: ${why}.`)
 }

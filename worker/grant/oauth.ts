@@ -259,8 +259,7 @@ function validateOptions(options: OAuthOptions): void {
   if (typeof given !== 'object' || given === null) throw invalid('pass {issuer, clientId}')
   if ('clientSecret' in given || 'client_secret' in given) {
     throw invalid(
-      'a browser app is a public client and can keep no secret: everybody could read client_secret in the delivered script. ' +
-        'Register the app as a public client (token_endpoint_auth_method "none") and remove it (RFC 6749 §2.1)',
+      'a browser app can keep no secret. Remove client_secret, and register the app as a public client (RFC 6749 §2.1)',
     )
   }
   if (typeof given.clientId !== 'string' || given.clientId === '') throw invalid('clientId is missing')
@@ -271,7 +270,7 @@ function validateOptions(options: OAuthOptions): void {
     throw invalid(`issuer must be an absolute URL, such as "https://id.example.com"`)
   }
   if (issuer.protocol !== 'https:' && !(issuer.protocol === 'http:' && isLoopbackHost(issuer.hostname))) {
-    throw invalid('issuer must be https; http is for a server on this machine only')
+    throw invalid('issuer must be https, but for a server on this machine')
   }
   for (const name of ['redirectUri', 'scope', 'postLogoutRedirectUri']) {
     if (given[name] !== undefined && typeof given[name] !== 'string') throw invalid(`${name} must be a string`)

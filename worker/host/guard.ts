@@ -67,10 +67,7 @@ export function guard(port: Endpoint, instance: string, onNotice: (notice: Notic
       if (pending.has(id)) throw invalid('its id is in use')
       const frame = toCallFrame(id, data)
       if (pending.size >= MOST_PENDING_CALLS) {
-        throw new LingpaiError(
-          'busy',
-          `This page has ${MOST_PENDING_CALLS} unanswered calls. Wait for some of them before making more.`,
-        )
+        throw new LingpaiError('busy', `This page has ${MOST_PENDING_CALLS} unanswered calls: wait for some of them.`)
       }
       pending.add(id)
       for (const listener of listeners) listener({ data: frame })
@@ -168,7 +165,9 @@ function toApiRequest(value: unknown): WireApiRequest {
   const record = toRecord(value, 'request')
   const body = own(record, 'body')
   if (body !== undefined && typeof body !== 'string') throw invalid('request.body is not a string')
-  return { ...toRequestHead(record), auth: own(record, 'auth') !== false, ...(body !== undefined && { body }) }
+  const auth = own(record, 'auth')
+  if (auth !== undefined && typeof auth !== 'boolean') throw invalid('request.auth is not true or false')
+  return { ...toRequestHead(record), auth, ...(body !== undefined && { body }) }
 }
 
 function toRequestHead(record: object): Pick<WireRequest, 'url' | 'method' | 'headers'> {
@@ -252,8 +251,5 @@ function isRecord(value: unknown): value is object {
 }
 
 function invalid(why: string): LingpaiError {
-  return new LingpaiError(
-    'invalid_call',
-    `The worker refused a message: ${why}. Call it through the session that connect() returns.`,
-  )
+  return new LingpaiError('invalid_call', `The worker refused a call: ${why}.`)
 }

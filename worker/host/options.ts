@@ -70,8 +70,7 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
   const { grant, apis, store, refresh = {}, maxSessionAge, exposeAccessToken = false, adopt = false } = options
   if (!isRecord(grant) || typeof grant.refresh !== 'function')
     throw invalid('grant must have a function refresh, as oauth() has')
-  if (!isRecord(store))
-    throw invalid('store is missing: choose memoryStore() or indexedDBStore(), the guide says what each costs')
+  if (!isRecord(store)) throw invalid('store is missing: choose memoryStore() or indexedDBStore()')
   for (const name of ['load', 'save', 'clear'] as const) {
     if (typeof store[name] !== 'function') throw invalid(`store must have a function ${name}`)
   }
@@ -119,9 +118,7 @@ function parseApi(api: ApiOptions, index: number): Api {
   }
   if (url.hostname.includes('*')) throw invalid(`${at}.origin must be one origin: there are no wildcards`)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
-    throw invalid(
-      `${at}.origin must be https, or tokens would travel in the clear (RFC 6750 §5.3); http is for a server on this machine only`,
-    )
+    throw invalid(`${at}.origin must be https, but for a server on this machine (RFC 6750 §5.3)`)
   }
   if (typeof pathPrefix !== 'string' || !pathPrefix.startsWith('/'))
     throw invalid(`${at}.pathPrefix must begin with "/"`)

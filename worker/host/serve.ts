@@ -24,7 +24,7 @@ export function serve<SignInInput = unknown>(options: ServeOptions<SignInInput>)
   if (!isShared && scope.DedicatedWorkerGlobalScope === undefined) {
     throw new LingpaiError(
       'invalid_call',
-      'serve() runs in a SharedWorker or Worker, and this is neither. Where there is no worker, use serveInline() of lingpai/inline.',
+      'serve() runs in a SharedWorker or Worker. Elsewhere, use serveInline() of lingpai/inline.',
     )
   }
   const service = createService(options as ServeOptions<never>, {

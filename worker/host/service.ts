@@ -112,8 +112,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           if (newest < OLDEST_PROTOCOL_VERSION || oldest > PROTOCOL_VERSION) {
             throw new LingpaiError(
               'protocol_mismatch',
-              `The page speaks versions ${oldest} to ${newest} of lingpai's protocol, the worker ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}: ` +
-                "they come from different builds. Reload the page; if that does not help, close the app's other tabs first.",
+              `The page speaks protocol ${oldest} to ${newest}, the worker ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}. Reload the page, and if need be close the other tabs.`,
             )
           }
           const [held] = await Promise.all([lock, broker.ready])
@@ -139,17 +138,14 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         signOut: (everywhere) => broker.signOut(everywhere),
         async adopt(tokens) {
           if (options.adopt) return broker.adopt(tokens)
-          throw new LingpaiError(
-            'invalid_call',
-            'The worker takes no tokens from pages. If it should, pass adopt: true to serve().',
-          )
+          throw new LingpaiError('invalid_call', 'The worker takes no tokens from pages without serve({adopt: true}).')
         },
         getAccessToken: (id) =>
           run(id, async (call) => {
             if (options.exposeAccessToken) return (await broker.authorize(call)).tokens.accessToken
             throw new LingpaiError(
               'token_not_exposed',
-              'The access token stays in the worker. Use session.fetch, or pass exposeAccessToken: true to serve() and accept that page code can read it.',
+              'The access token stays in the worker, without serve({exposeAccessToken: true}). Use session.fetch.',
             )
           }),
         explain: async () => broker.explain(),
@@ -164,10 +160,7 @@ function readState(url: string): string | undefined {
   try {
     return new URL(url).searchParams.get('state') ?? undefined
   } catch {
-    throw new LingpaiError(
-      'invalid_call',
-      'completeSignIn takes the whole URL of the callback page: pass location.href.',
-    )
+    throw new LingpaiError('invalid_call', 'completeSignIn takes location.href.')
   }
 }
 

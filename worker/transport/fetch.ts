@@ -67,7 +67,8 @@ export async function sendApiRequest(
   const { url, headers: pairs, body, redirect, ...rest } = request
   const headers = new Headers(pairs as [string, string][])
   if (permit !== undefined) attachToken(headers, attach, permit)
-  const guarded = attach.kind === 'header' && redirect !== 'error' ? 'manual' : redirect
+  const isGuarded = permit !== undefined && attach.kind === 'header' && redirect !== 'error'
+  const guarded = isGuarded ? 'manual' : redirect
   const response = await fetch(url, {
     ...(rest as RequestInit),
     headers,
@@ -78,8 +79,8 @@ export async function sendApiRequest(
     // An engine may quote a header that it finds invalid (I11).
     throw permit && String(error).includes(permit.tokens.accessToken) ? new TypeError('Failed to fetch') : error
   })
-  if (redirect !== 'manual' && attach.kind === 'header' && isRedirect(response))
-    throw redirectRefused(url, `a request with a token in ${attach.name}`)
+  if (isGuarded && redirect !== 'manual' && isRedirect(response))
+    throw redirectRefused(url, 'a request with a token in a header of its own')
   return response
 }
 
@@ -96,7 +97,7 @@ export async function readResponse(response: Response, token: string | undefined
   if (token !== undefined && (texts.some((text) => text.includes(token)) || containsToken(body, token))) {
     throw new LingpaiError(
       'token_reflected',
-      `The answer of ${originOf(response.url)} contains the access token, so it was not passed on to the page. Do not call endpoints that echo the Authorization header.`,
+      `The answer contains the access token, so it was not passed on to the page.`,
       { status: response.status },
     )
   }
@@ -136,7 +137,7 @@ function schemeOf(tokenType: string): string {
 function redirectRefused(url: string, what: string): LingpaiError {
   return new LingpaiError(
     'redirect_refused',
-    `${originOf(url)} answered ${what} with a redirect, which could carry the token to another server. Call the final URL instead.`,
+    `${originOf(url)} answered ${what} with a redirect, which could carry the token elsewhere. Call the final URL.`,
   )
 }
 
