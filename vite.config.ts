@@ -39,7 +39,7 @@ export default defineConfig({
             screenshotFailures: false,
             provider: playwright({
               launchOptions: {
-                ...(process.env['CHROME_PATH'] ? { executablePath: process.env['CHROME_PATH'] } : {}),
+                ...(process.env.CHROME_PATH ? { executablePath: process.env.CHROME_PATH } : {}),
                 args: ['--no-sandbox', '--disable-background-networking'],
               },
             }),

@@ -141,7 +141,7 @@ test('a scope or profile of a wrong type is left out', () => {
 })
 
 const cyclic: Record<string, unknown> = {}
-cyclic['self'] = { cyclic }
+cyclic.self = { cyclic }
 
 test.each([
   ['a function', { greet: () => 'hello' }],

@@ -40,7 +40,7 @@ const lastRequest = (server: 'api' | 'other', path: string) =>
 
 it('sends the token to a listed origin, and to no other', async () => {
   await fetchText(`${app.api.origin}/orders`)
-  expect(lastRequest('api', '/orders')?.headers['authorization']).toMatch(/^Bearer ./)
+  expect(lastRequest('api', '/orders')?.headers.authorization).toMatch(/^Bearer ./)
   expect(await fetchText(`${app.other.origin}/public`)).toContain('"authorization":null')
   expect(await fetchText(`${app.other.origin}/public`, { auth: true })).toContain('TypeError origin_not_allowed')
 })
@@ -54,7 +54,7 @@ it.each([301, 302, 303, 307, 308])(
     )
     const arrived = lastRequest('other', '/public')
     expect(arrived?.status).toBe(200)
-    expect(arrived?.headers['authorization']).toBeUndefined()
+    expect(arrived?.headers.authorization).toBeUndefined()
   },
 )
 

@@ -124,7 +124,7 @@ export interface Grant<SignInInput = unknown> {
    */
   refresh(tokens: TokenSet, io: GrantIO): Promise<ReceivedTokens>
   /** Revokes the tokens; with `everywhere` it may return the URL that ends the provider's own session. */
-  signOut?(tokens: TokenSet, io: GrantIO & { readonly everywhere: boolean }): Promise<{ url?: string } | void>
+  signOut?(tokens: TokenSet, io: GrantIO & { readonly everywhere: boolean }): Promise<{ url?: string }> | Promise<void>
   /** Checks its configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */
   validate?(): void
 }

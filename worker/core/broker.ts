@@ -366,7 +366,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     if (grant.signOut === undefined) return {}
     try {
       const attempt = startAttempt(REVOCATION_TIMEOUT)
-      return (await attempt.run((io) => grant.signOut?.(tokens, { ...io, everywhere }))) ?? {}
+      return await attempt.run(async (io) => (await grant.signOut?.(tokens, { ...io, everywhere })) ?? {})
     } catch {
       // The session is over here; the server's own copy ends when it expires.
       record({ event: 'revocation-failed' })

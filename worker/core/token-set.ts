@@ -12,9 +12,9 @@ const DEEPEST_PROFILE = 20
 export function toTokenSet(received: unknown, now: number, previous?: TokenSet): TokenSet {
   const { accessToken, expiresIn, scope, profile, ...rest } = asRecord(received)
   // Servers write null for what they leave out, and some an empty string.
-  const refreshToken = rest['refreshToken'] === '' ? undefined : (rest['refreshToken'] ?? undefined)
-  const tokenType = rest['tokenType'] ?? undefined
-  const subject = rest['subject'] ?? undefined
+  const refreshToken = rest.refreshToken === '' ? undefined : (rest.refreshToken ?? undefined)
+  const tokenType = rest.tokenType ?? undefined
+  const subject = rest.subject ?? undefined
   if (!isToken(accessToken)) throw unusable('it has no accessToken')
   if (refreshToken !== undefined && !isToken(refreshToken)) throw unusable('its refreshToken is not a string')
   if (tokenType !== undefined && !isToken(tokenType)) throw unusable('its tokenType is not a string')
@@ -62,9 +62,9 @@ export function isSameUser(one: { readonly subject?: string | undefined }, other
 
 /** Checks what came out of a store, which an older build or another hand may have written. */
 export function readStoredSession(value: unknown): StoredSession | undefined {
-  if (!isRecord(value) || value['format'] !== 1 || !isRecord(value['tokens'])) return undefined
+  if (!isRecord(value) || value.format !== 1 || !isRecord(value.tokens)) return undefined
   const { generation, version, signedInAt } = value
-  const { accessToken, tokenType, receivedAt, expiresAt, refreshToken, scope, subject, profile } = value['tokens']
+  const { accessToken, tokenType, receivedAt, expiresAt, refreshToken, scope, subject, profile } = value.tokens
   const isUsable =
     isCount(generation) &&
     isCount(version) &&

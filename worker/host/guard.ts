@@ -146,7 +146,7 @@ function toRequest(value: unknown): WireRequest {
     const text = own(record, name)
     if (text !== undefined) request[name] = toText(text, `request.${name}`, LONGEST_URL)
   }
-  if (own(record, 'keepalive') !== undefined) request['keepalive'] = own(record, 'keepalive') === true
+  if (own(record, 'keepalive') !== undefined) request.keepalive = own(record, 'keepalive') === true
   const body = own(record, 'body')
   if (body !== undefined) {
     if (
@@ -156,7 +156,7 @@ function toRequest(value: unknown): WireRequest {
     ) {
       throw invalid('request.body is neither a string, an ArrayBuffer nor a Blob')
     }
-    request['body'] = body
+    request.body = body
   }
   return request as unknown as WireRequest
 }
