@@ -1,8 +1,24 @@
-import { type Connection, openConnection } from './connect/connection.ts'
+import {
+  type Arguments,
+  type Connection,
+  type ControlOptions,
+  type Method,
+  openConnection,
+  type Result,
+} from './connect/connection.ts'
 import { type HostChoice, type Hosts, listHosts } from './connect/hosts.ts'
 import { waitFor } from './connect/wait.ts'
-import { type BrokerSnapshot, DEFAULT_TIMEOUT, type Snapshot, type Welcome } from './protocol/contract.ts'
+import {
+  type ApiRules,
+  type BrokerSnapshot,
+  DEFAULT_TIMEOUT,
+  type Snapshot,
+  type Welcome,
+} from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from './protocol/errors.ts'
+
+/** For a worker that does not answer at all: it has deadlines of its own, whose errors say more. */
+export const CONTROL_DEADLINE = DEFAULT_TIMEOUT + 5000
 
 /** A worker that has not answered by then is taken for blocked, and asked again over a new port. */
 const HELLO_TIMEOUT = 5000
@@ -15,7 +31,9 @@ export interface OpenConnection extends Connection {
 export interface Client {
   /** The connection, once there is one. Rejects by the deadline of a control call, or with the signal's reason. */
   connected(signal?: AbortSignal): Promise<OpenConnection>
-  /** Calls a method of the broker, once there is a connection. */
+  /** Where tokens may go: known from the first connection on, and then without waiting for another. */
+  apis(signal?: AbortSignal): Promise<readonly ApiRules[]>
+  /** Calls a method of the broker, once there is a connection. The deadline is for both together. */
   readonly call: Connection['call']
   getSnapshot(): Snapshot
   subscribe(listener: () => void): () => void
@@ -27,7 +45,8 @@ export function createClient(hosts: Hosts): Client {
   const listeners = new Set<() => void>()
   const waiting = new Set<(error: unknown) => void>()
   let choice = 0
-  let hadSession = false
+  let wasSignedIn = false
+  let lastWelcome: Welcome | undefined
   let opening: Connection | undefined
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
@@ -41,6 +60,7 @@ export function createClient(hosts: Hosts): Client {
   function publish(next: BrokerSnapshot | { status: 'connecting'; tokenServer: 'ok'; reason: string }): void {
     // Compared by content: what a message brings is always another object. Read back, it is a copy of our own to freeze.
     const content = JSON.stringify({ ...next, mode: choices[choice]?.mode ?? snapshot.mode })
+    if (next.status !== 'connecting') wasSignedIn = next.status === 'signed-in'
     if (content === JSON.stringify(snapshot)) return
     snapshot = JSON.parse(content, (_name, value) => Object.freeze(value))
     for (const listener of [...listeners]) {
@@ -110,13 +130,14 @@ export function createClient(hosts: Hosts): Client {
           const welcome = await Promise.race([hello, failure, delay(HELLO_TIMEOUT)])
           if (fatal) throw fatal
           if (welcome !== undefined) {
-            // Whoever was signed in only in the lost worker's memory is told why that is over (I7).
+            // Whoever was signed in only in the memory of a worker that is gone is told why that is over (I7).
+            const isLost = lastWelcome && lastWelcome.instance !== welcome.instance && wasSignedIn
+            lastWelcome = welcome
             publish(
-              hadSession && welcome.snapshot.status === 'signed-out'
+              isLost && welcome.snapshot.status === 'signed-out'
                 ? { reason: 'worker_lost', ...welcome.snapshot }
                 : welcome.snapshot,
             )
-            hadSession = false
             return { ...connection, welcome }
           }
           publishConnecting('blocked')
@@ -134,7 +155,6 @@ export function createClient(hosts: Hosts): Client {
     if (current === undefined || fatal) return
     current = undefined
     connecting = undefined
-    hadSession = snapshot.status === 'signed-in'
     publishConnecting('worker_lost')
     connect()
   }
@@ -157,14 +177,24 @@ export function createClient(hosts: Hosts): Client {
     return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, group: waiting })
   }
 
+  function call<Name extends Method>(
+    name: Name,
+    given: Arguments<Name>,
+    { deadline, signal }: ControlOptions = {},
+  ): Promise<Result<Name>> {
+    const giveUp = new AbortController()
+    const answer = connected().then((connection) => connection.call(name, given, { signal: giveUp.signal }))
+    return waitFor(answer, { deadline, signal, onGiveUp: () => giveUp.abort() })
+  }
+
   globalThis.addEventListener?.('pagehide', onPageHide)
   globalThis.addEventListener?.('pageshow', onPageShow)
   connect()
 
   return {
     connected,
-    // Not async: TypeScript would unwrap the generic result a second time.
-    call: (name, given, options) => connected(options?.signal).then(({ call }) => call(name, given, options)),
+    apis: async (signal) => (lastWelcome ?? (await connected(signal)).welcome).apis,
+    call,
     getSnapshot: () => snapshot,
     subscribe(listener) {
       // The same function may subscribe twice, and each subscription ends by itself.

@@ -1,4 +1,5 @@
 import type { Client } from './client.ts'
+import { waitFor } from './connect/wait.ts'
 import { findApi, type WireRequest, type WireResponse } from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError, toFetchError } from './protocol/errors.ts'
 
@@ -22,8 +23,7 @@ export function createFetch(client: Client): SessionFetch {
     const request = new Request(input, init)
     const { signal } = request
     try {
-      const connection = await client.connected(signal)
-      if (findApi(connection.welcome.apis, new URL(request.url)) === undefined) {
+      if (findApi(await client.apis(signal), new URL(request.url)) === undefined) {
         if (init?.auth === true) {
           const { origin } = new URL(request.url)
           throw new LingpaiError(
@@ -33,6 +33,7 @@ export function createFetch(client: Client): SessionFetch {
         }
         return await fetch(request)
       }
+      const connection = await client.connected(signal)
       return toResponse(await connection.call('fetch', [await toWireRequest(request, init)], { signal }))
     } catch (error) {
       if (signal.aborted) throw signal.reason
@@ -69,7 +70,7 @@ async function readBody(
   const body = init?.body
   if (typeof body === 'string' || body instanceof Blob) return body
   if (request.body === null) return undefined
-  const bytes = await request.arrayBuffer()
+  const bytes = await waitFor(request.arrayBuffer(), { signal: request.signal })
   // Firefox has no `Request.body`: there, only the bytes tell whether there is one.
   return request.body === undefined && bytes.byteLength === 0 ? undefined : bytes
 }

@@ -1,14 +1,8 @@
 import './connect/extended-lifetime.ts'
-import { createClient } from './client.ts'
+import { CONTROL_DEADLINE, createClient } from './client.ts'
 import type { Hosts } from './connect/hosts.ts'
 import { createFetch, type SessionFetch } from './fetch.ts'
-import {
-  type AuthorizeInput,
-  type Broker,
-  DEFAULT_TIMEOUT,
-  type HistoryEntry,
-  type Snapshot,
-} from './protocol/contract.ts'
+import type { AuthorizeInput, Broker, HistoryEntry, Snapshot } from './protocol/contract.ts'
 import { createRequest, type SessionRequest } from './request.ts'
 import { createSignIn } from './sign-in.ts'
 
@@ -36,14 +30,15 @@ export interface Session<SignInInput = unknown> {
    * Signs in, in the worker. `{via: 'redirect'}` leaves the page; `{via: 'popup'}` must be called from a click. Anything
    * else is for the grant's own `signIn`.
    *
-   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `popup_blocked`, `network_error`.
+   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `popup_blocked`, `network_error`, `timeout`,
+   * `invalid_call`.
    */
   readonly signIn: (input: SignInInput | AuthorizeInput) => Promise<void>
   /**
    * Completes a sign-in on the callback page: pass `location.href`. Resolves with the `returnTo` of `signIn`, and takes the
    * parameters out of the address bar. In a popup it closes the window.
    *
-   * Rejects with `state_missing`, `state_mismatch`, `state_used`, `sign_in_cancelled`, `sign_in_failed`.
+   * Rejects with `state_missing`, `state_mismatch`, `state_used`, `sign_in_cancelled`, `sign_in_failed`, `network_error`.
    */
   readonly completeSignIn: (url: string) => Promise<{ returnTo?: string }>
   /**
@@ -51,11 +46,17 @@ export interface Session<SignInInput = unknown> {
    * session, by leaving the page. Never fails because of the server: here, the session is over at once.
    */
   readonly signOut: (options?: { readonly everywhere?: boolean }) => Promise<void>
-  /** Brings tokens from elsewhere, where the worker was given `adopt: true`; else rejects with `invalid_call`. */
+  /**
+   * Brings tokens from elsewhere, where the worker was given `adopt: true`; else rejects with `invalid_call`, and with
+   * `sign_in_failed` where they are no token set.
+   */
   readonly adopt: (tokens: {
     readonly accessToken: string
     readonly refreshToken?: string
-    readonly expiresIn?: number
+    readonly tokenType?: string
+    /** In seconds, as servers send it (RFC 6749 §5.1). */
+    readonly expiresIn?: number | string
+    readonly scope?: string
     readonly subject?: string
     readonly profile?: Readonly<Record<string, unknown>>
   }) => Promise<void>
@@ -79,8 +80,7 @@ export interface Session<SignInInput = unknown> {
 export function connect<B extends Broker<never> | Broker = Broker>(hosts: Hosts): Session<SignInInputOf<B>> {
   const client = createClient(hosts)
   const { signIn, completeSignIn } = createSignIn(client)
-  // The worker has deadlines of its own, which say more; these are for a worker that does not answer at all.
-  const options = { deadline: DEFAULT_TIMEOUT + 5000 }
+  const options = { deadline: CONTROL_DEADLINE }
   return Object.freeze({
     fetch: createFetch(client),
     request: createRequest(client),

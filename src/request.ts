@@ -1,5 +1,4 @@
 import type { Client } from './client.ts'
-import { waitFor } from './connect/wait.ts'
 import { DEFAULT_TIMEOUT, type WireApiRequest } from './protocol/contract.ts'
 import { LingpaiError } from './protocol/errors.ts'
 
@@ -36,10 +35,8 @@ export function createRequest(client: Client): SessionRequest {
     if (!(timeout >= 0)) throw new LingpaiError('invalid_call', 'timeout must be milliseconds.')
     // Longer timers fire at once.
     const deadline = Math.min(timeout, 2 ** 31 - 1)
-    const controller = new AbortController()
     try {
-      const answer = client.call('request', [toJsonRequest(options ?? {})], { signal: controller.signal })
-      return (await waitFor(answer, { deadline, signal, onGiveUp: () => controller.abort() })) as T
+      return (await client.call('request', [toJsonRequest(options ?? {})], { deadline, signal })) as T
     } catch (cause) {
       throw signal?.aborted ? new LingpaiError('aborted', 'The request was aborted.', { cause }) : cause
     }

@@ -1,5 +1,5 @@
-import type { Client } from './client.ts'
-import { type AuthorizeInput, DEFAULT_TIMEOUT } from './protocol/contract.ts'
+import { type Client, CONTROL_DEADLINE } from './client.ts'
+import type { AuthorizeInput } from './protocol/contract.ts'
 import { LingpaiError } from './protocol/errors.ts'
 
 /** How often the popup is looked at: nothing tells when the user closes it. */
@@ -22,7 +22,7 @@ export interface SignIn {
 export function createSignIn(client: Client): SignIn {
   async function authorize({ via, returnTo }: AuthorizeInput): Promise<string> {
     const input = { via, ...(returnTo !== undefined && { returnTo: toReturnTo(returnTo) }) }
-    return (await client.call('authorize', [input], { deadline: DEFAULT_TIMEOUT })).url
+    return (await client.call('authorize', [input], { deadline: CONTROL_DEADLINE })).url
   }
 
   const complete = (url: string) => client.call('callback', [url])

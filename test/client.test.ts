@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { connect } from '../src/index.ts'
-import type { Endpoint } from '../src/protocol/contract.ts'
+import type { BrokerSnapshot, Endpoint } from '../src/protocol/contract.ts'
 import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from './fixtures/scripted-peer.ts'
 
 /** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */
@@ -181,6 +181,84 @@ test('a worker restarted behind the same port is noticed, and the page connects 
   expect(second.peer.callsOf('explain')).toHaveLength(1)
 })
 
+test('whoever was signed in only in the lost worker is told why that is over; nobody else is (I7)', async () => {
+  const alice: BrokerSnapshot = { status: 'signed-in', tokenServer: 'ok', user: { subject: 'alice' } }
+  const first = new FakeWorker({ hello: () => welcomeOf({ snapshot: alice }) })
+  const second = new FakeWorker({}, 'second')
+  const session = connect({ shared: starting<SharedWorker>(first, second, new FakeWorker({}, 'third')).start })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-in' })
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: alice })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toEqual({
+    status: 'signed-out',
+    tokenServer: 'ok',
+    reason: 'worker_lost',
+    mode: 'shared',
+  })
+  second.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: alice })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', mode: 'shared' })
+})
+
+test('a call that its worker leaves open rejects with timeout, though the worker lives (I3)', async () => {
+  vi.stubGlobal('window', { location: { assign() {} } })
+  const session = connect({
+    shared: starting<SharedWorker>(new FakeWorker({ explain: never, authorize: never, request: never })).start,
+  })
+  await vi.advanceTimersByTimeAsync(10)
+  const control = outcomeOf(session.explain())
+  const authorize = outcomeOf(session.signIn({ via: 'redirect' }))
+  const request = outcomeOf(session.request({ url: 'https://api.example/' }))
+  await vi.advanceTimersByTimeAsync(36_000)
+  expect(await Promise.all([control, authorize, request])).toMatchObject([
+    { code: 'timeout' },
+    { code: 'timeout' },
+    { code: 'timeout' },
+  ])
+})
+
+test('the worker is told of every request that nobody waits for any more', async () => {
+  const worker = new FakeWorker({ request: never })
+  const session = connect({ shared: starting<SharedWorker>(worker).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = outcomeOf(session.request({ url: 'https://api.example/', timeout: 1000 }))
+  await vi.advanceTimersByTimeAsync(1100)
+  expect(await outcome).toMatchObject({ code: 'timeout' })
+  const [id] = worker.peer.callsOf('request')[0] ?? []
+  expect(worker.peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
+})
+
+test('an abort ends a call that still waits for the worker, with its exact reason', async () => {
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
+  const controller = new AbortController()
+  const outcome = outcomeOf(session.fetch('https://api.example/', { signal: controller.signal }))
+  await vi.advanceTimersByTimeAsync(10)
+  const reason = { exactly: 'this' }
+  controller.abort(reason)
+  expect(await outcome).toBe(reason)
+})
+
+test('a signal that has aborted before the worker is there rejects at once, with its exact reason', async () => {
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
+  const reason = { exactly: 'this' }
+  const outcome = outcomeOf(session.fetch('https://api.example/', { signal: AbortSignal.abort(reason) }))
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await Promise.race([outcome, 'still waiting'])).toBe(reason)
+})
+
+test('after an error of the configuration close is still the last word', async () => {
+  const hello = () => {
+    throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
+  }
+  const worker = new FakeWorker({ hello })
+  const session = connect({ dedicated: starting<Worker>(worker).start })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'invalid_config' })
+  expect(worker.isTerminated).toBe(true)
+  session.close()
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'closed' })
+})
+
 test('where no worker can be started, calls reject with worker_lost and a later call tries again', async () => {
   let isBroken = true
   const worker = new FakeWorker({ explain: () => [] })
@@ -274,9 +352,13 @@ test('a listener that throws keeps no other from being told, and breaks no conne
   })
   session.subscribe(told)
   // The app's error is reported in one of these two ways, and not thrown into our own code.
-  vi.stubGlobal('reportError', vi.fn())
-  vi.spyOn(console, 'error').mockImplementation(() => {})
+  const report = vi.fn()
+  vi.stubGlobal('reportError', report)
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
   await vi.advanceTimersByTimeAsync(10)
+  expect([...report.mock.calls, ...log.mock.calls]).toEqual([
+    [expect.objectContaining({ message: 'a bug of the app' })],
+  ])
   expect(told).toHaveBeenCalledOnce()
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
   expect(dedicated.started).toEqual([])

@@ -137,6 +137,14 @@ test("an abort rejects with the signal's own reason, and the worker is told", as
   expect(peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
 })
 
+test('an abort after the answer tells the worker nothing', async () => {
+  const { call, peer } = await openToPeer({ fetch: () => 'answer' })
+  const controller = new AbortController()
+  await call('fetch', [request], { signal: controller.signal })
+  controller.abort()
+  expect(peer.noticesOf('abort')).toEqual([])
+})
+
 test('an abort before the call sends nothing', async () => {
   const { call, peer } = await openToPeer()
   const reason = new Error('early')
@@ -193,6 +201,15 @@ test('close says goodbye and closes the port', async () => {
   polite.close(closing)
   expect(polite.peer.noticesOf('goodbye')).toHaveLength(1)
   expect(polite.peer.isClosed()).toBe(true)
+})
+
+test('close leaves no timer behind', async () => {
+  vi.useFakeTimers()
+  const { call, close } = await openToPeer({ explain: never })
+  const outcome = call('explain', [], { deadline: 5000 }).catch((error: unknown) => error)
+  close(closing)
+  expect(await outcome).toBe(closing)
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('an answer after close changes nothing', async () => {

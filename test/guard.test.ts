@@ -1,6 +1,9 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Endpoint, HistoryEntry, Welcome } from '../src/protocol/contract.ts'
+import type { CancelSignal, GrantIO } from '../worker/core/adapter.ts'
 import { guard, MOST_PENDING_CALLS } from '../worker/host/guard.ts'
+import { header } from '../worker/transport/fetch.ts'
 import {
   apiOrigin,
   bytesOf,
@@ -11,6 +14,7 @@ import {
   type Fetch,
   RawPage,
 } from './fixtures/raw-page.ts'
+import { never } from './fixtures/scripted-peer.ts'
 
 let page: RawPage
 
@@ -233,25 +237,71 @@ test('two calls with the same call id are told apart: the second is refused, the
   expect(await first).toMatchObject({ type: 'RAW' })
 })
 
-test('fields that a message inherits are not read', () => {
+/** A port without structured cloning: what is sent and delivered stays as it is. */
+function barePort() {
   const sent: unknown[] = []
-  let deliver = (_event: { data: unknown }): void => {}
-  const port = {
-    postMessage: (message: unknown) => void sent.push(message),
-    addEventListener: (_type: 'message', listener: typeof deliver) => {
-      deliver = listener
+  let hear = (_event: { data: unknown }): void => {}
+  const close = vi.fn()
+  const port: Endpoint = {
+    postMessage: (message) => void sent.push(message),
+    addEventListener: (_type, listener) => {
+      hear = listener
     },
     removeEventListener: () => {},
+    close,
   }
+  return { port, sent, close, deliver: (data: unknown) => hear({ data }) }
+}
+
+/** A guard over such a port, and all that it lets through. */
+function bareGuard() {
+  const bare = barePort()
   const passed: unknown[] = []
-  guard(port, 'instance', (notice) => passed.push(notice)).addEventListener('message', ({ data }) => passed.push(data))
-  deliver({ data: Object.create({ ...callFrame('ping'), id: 'inherited' }) })
-  deliver({ data: Object.create({ lingpai: 'goodbye' }) })
+  const guarded = guard(bare.port, 'instance', (notice) => passed.push(notice))
+  guarded.addEventListener('message', ({ data }) => passed.push(data))
+  return { ...bare, passed }
+}
+
+test('fields that a message inherits are not read', () => {
+  const { deliver, sent, passed } = bareGuard()
+  deliver(Object.create({ ...callFrame('ping'), id: 'inherited' }))
+  deliver(Object.create({ lingpai: 'goodbye' }))
   expect([...sent, ...passed]).toEqual([])
-  deliver({ data: Object.assign(Object.create({ path: ['ping'] }), { id: 'a', type: 'APPLY', argumentList: [] }) })
+  deliver(Object.assign(Object.create({ path: ['ping'] }), { id: 'a', type: 'APPLY', argumentList: [] }))
   expect(passed).toEqual([])
   expect(sent).toMatchObject([{ id: 'a', value: { code: 'invalid_call' } }])
 })
+
+test('of a notice only the fields that are known get through', () => {
+  const { deliver, sent, passed } = bareGuard()
+  deliver({ lingpai: 'abort', call: 'c', instance: 'forged', snapshot: {} })
+  deliver({ lingpai: 'goodbye', call: 'c' })
+  deliver({ lingpai: 'abort', call: { forged: true } })
+  expect(passed).toEqual([{ lingpai: 'abort', call: 'c' }, { lingpai: 'goodbye' }])
+  expect(sent).toEqual([])
+})
+
+test('a refused call leaves its id free for the next one', async () => {
+  page.post({ ...callFrame('unknown'), id: 'again' })
+  page.post({ ...callFrame('ping'), id: 'again' })
+  await page.snapshot()
+  const [refused, answered] = page.replies.filter(({ id }) => id === 'again')
+  expect(codeOf(refused ?? {})).toBe('invalid_call')
+  expect(answered).toMatchObject({ type: 'RAW' })
+})
+
+test('a call with five arguments is refused, even of a method that reads none', async () => {
+  await expectRefused(callFrame('ping', 1, 2, 3, 4, 5))
+})
+
+test.each(['yes', 1, {}, null, undefined])(
+  'signOut with %j ends the session here only, not everywhere',
+  (everywhere) => {
+    const { deliver, passed } = bareGuard()
+    deliver({ ...callFrame('signOut', everywhere), id: 'a' })
+    expect(passed).toMatchObject([{ argumentList: [raw(false)] }])
+  },
+)
 
 test('what somebody has put on Object.prototype does not turn a broken message into a call', async () => {
   const prototype = Object.prototype as unknown as Record<string, unknown>
@@ -350,6 +400,11 @@ test.each<[string, unknown]>([
 })
 
 const good = { url: `${apiOrigin}/orders`, method: 'GET', headers: [] }
+const urlOf = (length: number) => `${apiOrigin}/`.padEnd(length, 'a')
+
+test('a url of 65,536 characters is not too long', async () => {
+  expect(await page.call('fetch', 'c', { ...good, url: urlOf(65_536) })).toMatchObject({ type: 'RAW' })
+})
 
 test.each<[string, unknown]>([
   ['no object', 'https://api.example/'],
@@ -357,7 +412,7 @@ test.each<[string, unknown]>([
   ['an array', [good]],
   ['without a url', { ...good, url: undefined }],
   ['with a url that is no string', { ...good, url: { href: good.url } }],
-  ['with a url of 65,537 characters', { ...good, url: `${apiOrigin}/${'a'.repeat(65_537)}` }],
+  ['with a url of 65,537 characters', { ...good, url: urlOf(65_537) }],
   ['without a method', { ...good, method: undefined }],
   ['with a method that is no string', { ...good, method: 1 }],
   ['with a method of 101 characters', { ...good, method: 'A'.repeat(101) }],
@@ -391,6 +446,7 @@ test.each<[string, unknown]>([
 test.each<[string, unknown]>([
   ['with a body that is a buffer', { ...good, method: 'POST', body: new ArrayBuffer(1) }],
   ['with a body that is an object', { ...good, method: 'POST', body: {} }],
+  ['whose auth is neither true nor false', { ...good, auth: 'false' }],
   ['without headers', { url: good.url, method: 'GET' }],
   ['without a url', { method: 'GET', headers: [] }],
 ])('a call of session.request %s is refused', async (_what, request) => {
@@ -439,6 +495,16 @@ test('only the fields of a request that are known reach fetch', async () => {
   })
   expect(signal).toBeInstanceOf(AbortSignal)
   expect([...new Headers(headers)].map(([name]) => name)).toEqual(['authorization', 'x-one'])
+})
+
+test('a keepalive that is neither true nor false does not reach fetch as it is', async () => {
+  const inits: RequestInit[] = []
+  await open({}, async (_input, init) => {
+    inits.push(init)
+    return new Response('fine')
+  })
+  await page.call('fetch', 'c', { ...good, keepalive: 'false' })
+  expect(inits[0]?.keepalive).toBe(false)
 })
 
 test.each<[string, unknown]>([
@@ -495,6 +561,8 @@ test('a request to an origin that is not listed sends nothing (I4)', async () =>
     'https://api.example:444/v1',
     'https://api.example.evil.example/v1',
     'https://user:pass@api.example/v1',
+    'https://user@api.example/v1',
+    'https://:pass@api.example/v1',
     'https://api.example/v10',
     'https://api.example/v1/../v2',
     'https://api.example/v1/%2e%2e/v2',
@@ -511,6 +579,8 @@ test.each<[string, (token: string) => Response, string?]>([
   ['body', (token) => new Response(`you sent ${token}`)],
   ['JSON body', (token) => Response.json({ headers: { authorization: token } })],
   ['header', (token) => new Response('', { headers: { 'x-echo': token } })],
+  ['header name', (token) => new Response('', { headers: { [token]: 'echo' } })],
+  ['megabyte of a body', (token) => new Response(token.padStart(1 << 20))],
   ['status text', (token) => new Response('', { statusText: token })],
   ['URL', () => new Response(''), '?token='],
 ])('an answer whose %s contains the access token is not passed on (I11)', async (_what, answer, query) => {
@@ -521,6 +591,50 @@ test.each<[string, (token: string) => Response, string?]>([
   expect(codeOf(await page.call('fetch', 'c', good))).toBe('token_reflected')
   expect(bytesOf(await page.call('request', 'c', good))).not.toContain(canary)
 })
+
+/** An API that refuses the first token, so that every call comes to a refresh and a replay. */
+function refusingFirst(answer: (token: string) => Response, refuse = () => new Response('', { status: 401 })): Fetch {
+  let first: string | undefined
+  return async (_input, init) => {
+    const token = new Headers(init.headers).get('authorization')?.slice('Bearer '.length) ?? ''
+    first ??= token
+    return token === first ? refuse() : answer(token)
+  }
+}
+
+test('an answer to a replay that contains the new token is not passed on (I11)', async () => {
+  await open(
+    {},
+    refusingFirst((token) => new Response(token)),
+  )
+  expect(codeOf(await page.call('fetch', 'c', good))).toBe('token_reflected')
+})
+
+test('the body of an answer that a replay takes the place of is given up', async () => {
+  const cancel = vi.fn()
+  const refuse = () => new Response(new ReadableStream({ cancel }), { status: 401 })
+  await open(
+    {},
+    refusingFirst(() => new Response('fine'), refuse),
+  )
+  expect(await page.call('fetch', 'c', good)).toMatchObject({ value: { status: 200 } })
+  expect(cancel).toHaveBeenCalledOnce()
+})
+
+test.each<[string, object, object]>([
+  ['304', { status: 304, type: 'cors' }, { type: 'RAW', value: { status: 304 } }],
+  ['opaque redirect', { status: 0, type: 'opaqueredirect' }, { type: 'HANDLER', value: { code: 'redirect_refused' } }],
+])(
+  'an answer that is a %s to a token in a header of its own is told from its like (I4)',
+  async (_what, fields, reply) => {
+    await open({ apis: [{ origin: apiOrigin, attach: header('X-TOKEN') }] }, async () => {
+      const response = new Response(null)
+      for (const [name, value] of Object.entries(fields)) Object.defineProperty(response, name, { value })
+      return response
+    })
+    expect(await page.call('fetch', 'c', good)).toMatchObject(reply)
+  },
+)
 
 test('an error of the platform that quotes the token keeps it in the worker (I11)', async () => {
   await open({}, async (_input, init) => {
@@ -566,6 +680,104 @@ test('goodbye ends the calls of its own page and of no other', async () => {
   expect(leaving.replies.at(-1)).not.toMatchObject({ lingpai: 'snapshot', snapshot: { status: 'signed-out' } })
   leaving.close()
   staying.close()
+})
+
+test('goodbye closes the port, and nothing is sent over it any more', async () => {
+  const service = createTestService()
+  const { port, sent, close, deliver } = barePort()
+  service.attach(port)
+  deliver({ lingpai: 'goodbye' })
+  expect(close).toHaveBeenCalledOnce()
+  const staying = new RawPage(service)
+  await staying.call('signIn', 'c', {})
+  expect(await staying.snapshot()).toMatchObject({ status: 'signed-in' })
+  expect(sent).toEqual([])
+  staying.close()
+})
+
+test('an abort notice ends the request that session.request had sent, and is no network error', async () => {
+  let sent: AbortSignal | undefined
+  await open({}, (_input, init) => {
+    sent = init.signal as AbortSignal
+    return new Promise((_resolve, reject) => sent?.addEventListener('abort', () => reject(sent?.reason)))
+  })
+  const answer = page.call('request', 'c', good)
+  while (sent === undefined) await new Promise((resolve) => setImmediate(resolve))
+  page.post({ lingpai: 'abort', call: 'c' })
+  expect(await answer).toMatchObject({ type: 'HANDLER', value: { name: 'AbortError' } })
+  expect(sent.aborted).toBe(true)
+})
+
+test.each<[string, unknown]>([
+  ['signIn', { account: 'alice' }],
+  ['authorize', { via: 'redirect' }],
+])('an abort notice ends the work of the grant on %s', async (method, input) => {
+  let given: CancelSignal | undefined
+  const wait = (_input: unknown, io: GrantIO): Promise<never> => {
+    given = io.signal
+    return new Promise(() => {})
+  }
+  page.close()
+  page = new RawPage(
+    createTestService({
+      grant: { signIn: wait, authorize: wait, callback: never, refresh: never },
+    }),
+  )
+  void page.call(method, 'c', input)
+  while (given === undefined) await new Promise((resolve) => setImmediate(resolve))
+  page.post({ lingpai: 'abort', call: 'c' })
+  await page.snapshot()
+  expect(given.aborted).toBe(true)
+})
+
+test('calls of two pages with the same id wait for one refresh, and both are answered (I3)', async () => {
+  let refresh = (_tokens: { accessToken: string }): void => {}
+  const service = createTestService(
+    {
+      grant: {
+        signIn: async () => ({ accessToken: `${canary}.old`, refreshToken: `${canary}.refresh` }),
+        refresh: () => new Promise((resolve) => (refresh = resolve)),
+      },
+    },
+    async (_input, init) =>
+      new Response('', { status: new Headers(init.headers).get('authorization')?.endsWith('.old') ? 401 : 200 }),
+  )
+  const pages = [new RawPage(service), new RawPage(service)]
+  await pages[0]?.call('signIn', 's', {})
+  const answers = pages.map((own) => own.call('fetch', 'same', good))
+  await vi.waitFor(async () => {
+    const { value } = (await pages[0]?.call('explain')) ?? {}
+    expect((value as HistoryEntry[]).filter(({ event }) => event === 'call-waiting')).toHaveLength(2)
+  })
+  refresh({ accessToken: `${canary}.new` })
+  expect(await Promise.all(answers)).toMatchObject([{ value: { status: 200 } }, { value: { status: 200 } }])
+  for (const own of pages) own.close()
+})
+
+test('hello tells a page where tokens may go, and nothing else of the configuration', async () => {
+  await open({ apis: [{ origin: apiOrigin, pathPrefix: '/v1', sign: (request) => request, signInRequired: [403] }] })
+  const { value } = await page.call('hello', { oldest: 1, newest: 1 })
+  expect((value as Welcome).apis).toEqual([{ origin: apiOrigin, pathPrefix: '/v1' }])
+})
+
+test('where the configuration is wrong, every method is invalid_config, and the console says why', async () => {
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  page.close()
+  page = new RawPage(createTestService({ store: undefined as never }))
+  expect(log).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'invalid_config' }))
+  log.mockRestore()
+  const given: Record<string, unknown[]> = {
+    hello: [{ oldest: 1, newest: 1 }],
+    fetch: ['c', good],
+    request: ['c', good],
+    signIn: ['c', {}],
+    authorize: ['c', { via: 'redirect' }],
+    callback: ['c', 'https://app.example/'],
+    getAccessToken: ['c'],
+  }
+  for (const method of methods) {
+    expect([method, codeOf(await page.call(method, ...(given[method] ?? [])))]).toEqual([method, 'invalid_config'])
+  }
 })
 
 test('an abort notice for an unknown call, or of an odd type, changes nothing', async () => {

@@ -11,6 +11,7 @@ import { memoryStore } from '../worker/store/memory.ts'
 import { header } from '../worker/transport/fetch.ts'
 import { type Credentials, legacyGrant } from './fixtures/legacy-grant.ts'
 import { appOrigin, callbackUrl, signInAtProvider, tokensOf } from './fixtures/provider.ts'
+import { createPeer, never } from './fixtures/scripted-peer.ts'
 
 const alice: Credentials = { account: 'alice', password: 'lingpai' }
 
@@ -89,7 +90,7 @@ const errorOf = (promise: Promise<unknown>) =>
 /** The requests that an action caused, preflights left out. */
 async function requestsDuring(api: { readonly requests: LegacyApi['requests'] }, action: () => Promise<unknown>) {
   const start = api.requests.length
-  await action().catch(() => {})
+  await action()
   return api.requests.slice(start)
 }
 
@@ -314,13 +315,83 @@ test('a 401 of another server, behind a redirect, says nothing about our token: 
   expect(servers.authorizationServer.counters.tokenRequests.refresh_token).toBe(before)
 })
 
+test('a 401 of the same server, behind a redirect of its own, is about our token: one refresh, one replay', async () => {
+  const session = await openAtProvider()
+  servers.authorizationServer.expireAccessTokens()
+  const before = servers.authorizationServer.counters.tokenRequests.refresh_token
+  const response = await session.fetch(redirectTo(`${servers.api.origin}/orders`))
+  expect(response).toMatchObject({ status: 200, redirected: true })
+  expect(servers.authorizationServer.counters.tokenRequests.refresh_token).toBe(before + 1)
+})
+
+/** What `fetch` was given for each request to a URL, by whoever called it. */
+function initsOf(url: string): RequestInit[] {
+  return vi.mocked(globalThis.fetch).mock.calls.flatMap(([input, init]) => (input === url && init ? [init] : []))
+}
+
+test("the grant's own requests follow no redirect, and carry no cookie (I4)", async () => {
+  vi.spyOn(globalThis, 'fetch')
+  await openSignedIn()
+  expect(initsOf(`${legacy.origin}/login`)).toMatchObject([
+    { method: 'POST', redirect: 'manual', credentials: 'omit', cache: 'no-store' },
+  ])
+})
+
+test("the grant is told of a redirect by redirect_refused, and never sees the redirect's status", async () => {
+  const session = open({
+    grant: {
+      ...legacyGrant(legacy.origin),
+      async signIn(_credentials, io) {
+        const { status } = await io.send({
+          url: redirectTo(`${other.origin}/list`).replace('/redirect', '/redirect-public'),
+        })
+        return { accessToken: `status ${status}` }
+      },
+    },
+  })
+  expect(await errorOf(session.signIn(alice))).toMatchObject({ code: 'redirect_refused' })
+})
+
+test.each([
+  ['bearer', 'Bearer made-up'],
+  ['BEARER', 'Bearer made-up'],
+  ['MAC', 'MAC made-up'],
+])('a token of type %j is sent as "%s"', async (tokenType, authorization) => {
+  const session = open({ adopt: true, apis: [{ origin: legacy.origin }] })
+  await session.adopt({ accessToken: 'made-up', tokenType } as never)
+  const [request] = await requestsDuring(legacy, () =>
+    session.request({ url: `${legacy.origin}/list`, method: 'POST', data: {} }).catch(() => {}),
+  )
+  expect(request?.headers.authorization).toBe(authorization)
+})
+
+test("the token takes the place of the page's own header of that name", async () => {
+  const session = await openSignedIn()
+  const [request] = await requestsDuring(legacy, () =>
+    session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{}', headers: { 'X-TOKEN': 'forged' } }),
+  )
+  expect(request?.headers['x-token']).toBe(legacy.issuedTokens.at(-2))
+})
+
+test("redirect: 'error' stays as it is for a token in a header of its own", async () => {
+  const session = await openSignedIn()
+  vi.spyOn(globalThis, 'fetch')
+  const url = `${legacy.origin}/redirect`
+  const body = JSON.stringify({ to: `${other.origin}/list`, status: 307 })
+  const error = await errorOf(session.fetch(url, { method: 'POST', body, redirect: 'error' }))
+  expect(error).toBeInstanceOf(TypeError)
+  expect(isLingpaiError(error)).toBe(false)
+  expect(initsOf(url)).toMatchObject([{ redirect: 'error' }])
+})
+
 test("a redirect of the grant's own request is refused, so that no refresh token follows it (I4)", async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   legacy.failRefreshes({ kind: 'answer', status: 307, headers: { Location: `${other.origin}/refresh` } })
-  const elsewhere = await requestsDuring(other, () =>
-    session.request({ url: `${legacy.origin}/list`, method: 'POST', data: {}, timeout: 500 }),
-  )
+  const elsewhere = await requestsDuring(other, async () => {
+    const request = { url: `${legacy.origin}/list`, method: 'POST', data: {}, timeout: 500 }
+    expect(await errorOf(session.request(request))).toMatchObject({ code: 'timeout' })
+  })
   expect(elsewhere).toEqual([])
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
 })
@@ -335,12 +406,20 @@ test('auth: false goes out without a token, and does not wait for a refresh', as
     session.fetch(`${legacy.origin}/list`, { method: 'POST', auth: false }),
   )
   expect(plain?.headers['x-token']).toBeUndefined()
-  const [asked] = await requestsDuring(legacy, () =>
-    session.request({ url: `${legacy.origin}/expired-code`, method: 'POST', data: {}, auth: false }),
-  )
+  const [asked] = await requestsDuring(legacy, async () => {
+    const request = { url: `${legacy.origin}/expired-code`, method: 'POST', data: {}, auth: false }
+    expect(await errorOf(session.request(request))).toMatchObject({ code: 'api_error', apiCode: 40101 })
+  })
   expect(asked?.headers['x-token']).toBeUndefined()
   hold.release()
   expect(await waiting).toMatchObject({ subject: 'alice' })
+})
+
+test('auth: false needs no worker at all', async () => {
+  const session = connect({ inline: () => createPeer({ hello: never }).endpoint })
+  sessions.push(session as Session)
+  const response = await session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{}', auth: false })
+  expect(response.status).toBe(401)
 })
 
 test("auth: false still reads the API's envelope", async () => {
@@ -505,6 +584,21 @@ test('a signer may add headers and query parameters to session.fetch, and never 
   )
   expect(request).toMatchObject({ query: '?time=1', headers: { 'x-signature': 's', 'x-token': expect.any(String) } })
   expect(JSON.stringify(seen)).not.toContain('access.')
+})
+
+test('a signer leaves the body of session.fetch as it was', async () => {
+  const session = await openSignedIn({ apis: [legacyApi({ sign: (request) => request })] })
+  vi.spyOn(globalThis, 'fetch')
+  await session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{"page":1}' })
+  expect(initsOf(`${legacy.origin}/list`)).toMatchObject([{ method: 'POST', body: '{"page":1}' }])
+})
+
+test('a signer that gives data to a GET is invalid_config, and nothing is sent', async () => {
+  const session = await openSignedIn({ apis: [legacyApi({ sign: (request) => ({ ...request, data: { nonce: 1 } }) })] })
+  const requests = await requestsDuring(legacy, async () => {
+    expect(await errorOf(session.request({ url: `${legacy.origin}/list` }))).toMatchObject({ code: 'invalid_config' })
+  })
+  expect(requests).toEqual([])
 })
 
 test.each<[string, (request: SignableRequest) => SignableRequest, string]>([

@@ -3,6 +3,7 @@ import {
   type BrokerSnapshot,
   type BrokerTable,
   type Endpoint,
+  METHODS,
   type Notice,
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
@@ -19,24 +20,18 @@ const MOST_SILENT_INTERVALS = 10
 
 export type ControlOptions = Pick<WaitOptions, 'deadline' | 'signal'>
 
-type Method = keyof BrokerTable
-type Result<Name extends Method> = Awaited<ReturnType<BrokerTable[Name]>>
+export type Method = keyof BrokerTable
+export type Result<Name extends Method> = Awaited<ReturnType<BrokerTable[Name]>>
 /** What a caller passes: the call's id, where the method takes one, is added here. */
-type Arguments<Name extends Method> =
+export type Arguments<Name extends Method> =
   Parameters<BrokerTable[Name]> extends [string, ...infer Rest] ? Rest : Parameters<BrokerTable[Name]>
 
 export interface Connection {
   hello(): Promise<Welcome>
-  call<Name extends Method>(
-    name: Name,
-    given: Arguments<Name>,
-    options?: Pick<WaitOptions, 'deadline' | 'signal'>,
-  ): Promise<Result<Name>>
+  call<Name extends Method>(name: Name, given: Arguments<Name>, options?: ControlOptions): Promise<Result<Name>>
   /** Rejects all that is pending, and tells the worker, where it still listens, to forget this page. */
   close(error: LingpaiError): void
 }
-
-const TAKES_CALL_ID = /^(fetch|request|signIn|authorize|callback|getAccessToken)$/
 
 let lastCall = 0
 
@@ -68,7 +63,7 @@ export function openConnection(
       if (closedWith || typeof data !== 'object' || data === null) return
       const message = data as Partial<Extract<Notice, { lingpai: 'snapshot' }>>
       // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
-      if (instance !== undefined && message.instance !== instance) return lose()
+      if (instance !== undefined && typeof message.instance === 'string' && message.instance !== instance) return lose()
       if (message.lingpai === 'snapshot') return onSnapshot(message.snapshot as BrokerSnapshot)
       for (const listener of listeners) listener({ data })
     })
@@ -120,7 +115,7 @@ export function openConnection(
     if (signal?.aborted) throw signal.reason
     const id = (++lastCall).toString(36)
     const method = remote[name] as unknown as (...all: unknown[]) => Promise<Result<Name>>
-    const answer = TAKES_CALL_ID.test(name) ? method(id, ...given) : method(...given)
+    const answer = METHODS[name] === 'call' ? method(id, ...given) : method(...given)
     pingTimer ??= setInterval(() => void ping(), PING_INTERVAL)
     return waitFor(answer.catch(toCallError), {
       deadline,

@@ -1,5 +1,3 @@
-import type { WireError } from './errors.ts'
-
 /** Version of the messages between page and worker. Raised when an old page could not understand a new worker. */
 export const PROTOCOL_VERSION = 1
 /** The oldest version that this build still understands. */
@@ -41,8 +39,10 @@ export interface HistoryEntry {
   readonly event: string
   readonly generation: number
   readonly version: number
-  /** The call it belongs to, where it belongs to one. */
+  /** The call it belongs to, where it belongs to one; of several in a row, the last. */
   readonly call?: string
+  /** How many calls in a row this happened to, where it was more than one. */
+  readonly calls?: number
   /** When the current access token expires, in milliseconds since 1970, where that is known. */
   readonly expiresAt?: number
   /** `rejected`, `refused`, `unknown` or `failed`, where a refresh ended without a token. */
@@ -169,6 +169,21 @@ export interface BrokerTable {
   explain(): Promise<readonly HistoryEntry[]>
 }
 
+/** The methods that can be aborted, and so take a call's id; and all the others. */
+export const METHODS: { readonly [Name in keyof BrokerTable]: 'call' | 'plain' } = {
+  hello: 'plain',
+  ping: 'plain',
+  fetch: 'call',
+  request: 'call',
+  signIn: 'call',
+  authorize: 'call',
+  callback: 'call',
+  signOut: 'plain',
+  adopt: 'plain',
+  getAccessToken: 'call',
+  explain: 'plain',
+}
+
 /** Messages besides the calls. Plain, so that they also cross a channel that carries JSON only. */
 export type Notice =
   /** Worker to page: the session changed. */
@@ -194,5 +209,3 @@ export interface Broker<SignInInput = unknown> {
   /** Never set; it only carries the type. */
   readonly signInInput?: SignInInput
 }
-
-export type { WireError }

@@ -2,7 +2,7 @@ import { createStore, entries, get, set } from 'idb-keyval'
 import { expect, test } from 'vitest'
 import type { StoredSession } from '../../worker/core/adapter.ts'
 import { indexedDBStore } from '../../worker/store/indexed-db.ts'
-import { TRANSACTION_LIFE } from '../../worker/store/memory.ts'
+import { memoryStore, memoryTransactions, TRANSACTION_LIFE } from '../../worker/store/memory.ts'
 import { indexedDBTransactions, withFallback } from '../../worker/store/transactions.ts'
 import { openVault } from '../../worker/store/vault.ts'
 
@@ -44,6 +44,24 @@ test('a session is read back as it was written, by another store too', async () 
   await store.save(stored)
   expect(await store.load()).toEqual(stored)
   expect(await indexedDBStore({ name }).load()).toEqual(stored)
+  await store.clear()
+  expect(await store.load()).toBeUndefined()
+})
+
+test('a session that is saved after a sign-out is there for the next worker', async () => {
+  const name = freshName()
+  const store = indexedDBStore({ name })
+  await store.save(stored)
+  await store.clear()
+  await store.save({ ...stored, version: 8 })
+  expect(await indexedDBStore({ name }).load()).toMatchObject({ version: 8 })
+})
+
+test('a session in memory is read back as it was written, until it is cleared', async () => {
+  const store = memoryStore()
+  expect(await store.load()).toBeUndefined()
+  await store.save(stored)
+  expect(await store.load()).toEqual(stored)
   await store.clear()
   expect(await store.load()).toBeUndefined()
 })
@@ -147,6 +165,23 @@ test('asking for an unknown state leaves nothing in the database', async () => {
   expect(await entries(createStore(name, 'entries'))).toEqual([])
 })
 
+test('a second sign-in leaves the first one to be completed by the next worker', async () => {
+  const name = freshName()
+  const transactions = indexedDBTransactions(name)
+  await transactions.put(transaction, now)
+  await transactions.put({ ...transaction, state: 'second' }, now + 1000)
+  expect(await indexedDBTransactions(name).take('secret-state', now + 2000)).toEqual(transaction)
+})
+
+test('a transaction in memory ends after ten minutes, and is taken once', async () => {
+  const transactions = memoryTransactions()
+  await transactions.put(transaction, now)
+  await transactions.put({ ...transaction, state: 'second' }, now)
+  expect(await transactions.take('secret-state', now + TRANSACTION_LIFE - 1)).toEqual(transaction)
+  expect(await transactions.take('secret-state', now + TRANSACTION_LIFE - 1)).toBe('used')
+  expect(await transactions.take('second', now + TRANSACTION_LIFE)).toBeUndefined()
+})
+
 test('a transaction ends after ten minutes, and is swept by the next sign-in', async () => {
   const name = freshName()
   const transactions = indexedDBTransactions(name)
@@ -164,8 +199,11 @@ test('the database holds no state, nonce or verifier in the clear (I4)', async (
   expect((await dump(name)).toLowerCase()).not.toContain('secret')
 })
 
-test('clear takes out what has not been used, and remembers what has', async () => {
-  const transactions = indexedDBTransactions(freshName())
+test.each([
+  ['IndexedDB', () => indexedDBTransactions(freshName())],
+  ['memory', memoryTransactions],
+])('clear takes out of %s what has not been used, and remembers what has', async (_where, create) => {
+  const transactions = create()
   await transactions.put(transaction, now)
   await transactions.put({ ...transaction, state: 'second' }, now)
   await transactions.take('second', now)
@@ -181,4 +219,14 @@ test('where IndexedDB fails, a sign-in goes on in memory', async () => {
   await transactions.put(transaction, now)
   expect(await transactions.take('secret-state', now)).toEqual(transaction)
   await transactions.clear()
+})
+
+test('where IndexedDB took nothing but fails no more, the sign-in is still found in memory, and cleared there', async () => {
+  const full = () => Promise.reject(new DOMException('no space', 'QuotaExceededError'))
+  const transactions = withFallback({ ...indexedDBTransactions(freshName()), put: full }, memoryTransactions())
+  await transactions.put(transaction, now)
+  await transactions.put({ ...transaction, state: 'second' }, now)
+  expect(await transactions.take('second', now)).toMatchObject({ state: 'second' })
+  await transactions.clear()
+  expect(await transactions.take('secret-state', now)).toBeUndefined()
 })

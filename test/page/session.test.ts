@@ -1,8 +1,23 @@
 import { afterEach, beforeEach, expect, expectTypeOf, test, vi } from 'vitest'
-import { connect, isLingpaiError, LingpaiError, type Session, type SessionFetch } from '../../src/index.ts'
-import type { Broker, BrokerSnapshot } from '../../src/protocol/contract.ts'
+import {
+  connect,
+  isLingpaiError,
+  LingpaiError,
+  type RequestOptions,
+  type Session,
+  type SessionFetch,
+} from '../../src/index.ts'
+import type { Broker, BrokerSnapshot, WireApiRequest } from '../../src/protocol/contract.ts'
 import { toFetchError } from '../../src/protocol/errors.ts'
-import { createPeer, type Handlers, never, type Peer, Refusal, signedOut } from '../fixtures/scripted-peer.ts'
+import {
+  createPeer,
+  type Handlers,
+  never,
+  type Peer,
+  Refusal,
+  signedOut,
+  welcomeOf,
+} from '../fixtures/scripted-peer.ts'
 
 const signedIn: BrokerSnapshot = {
   status: 'signed-in',
@@ -136,6 +151,163 @@ test('one function subscribed twice stays subscribed after one of the two has en
   expect(listener).toHaveBeenCalledOnce()
 })
 
+test('a listener that is subscribed while another is told hears only of later changes', async () => {
+  const { session, peer } = await open()
+  const late = vi.fn()
+  const unsubscribe = session.subscribe(() => {
+    unsubscribe()
+    session.subscribe(late)
+  })
+  peer.publish(signedIn)
+  await settled()
+  expect(late).not.toHaveBeenCalled()
+  peer.publish(signedOut)
+  await settled()
+  expect(late).toHaveBeenCalledOnce()
+})
+
+/** A page that is connected to a SharedWorker, by a port of its own each time it connects. */
+async function openShared(handlers: Handlers = {}) {
+  const peers: Peer[] = []
+  vi.stubGlobal('SharedWorker', EventTarget)
+  const shared = () => {
+    const peer = createPeer(handlers)
+    peers.push(peer)
+    return Object.assign(new EventTarget(), { port: peer.endpoint }) as unknown as SharedWorker
+  }
+  const session = connect({ shared }) as Session
+  sessions.push(session)
+  await vi.waitFor(() => expect(session.getSnapshot().status).not.toBe('connecting'))
+  return { session, peers }
+}
+
+const hidePage = () => window.dispatchEvent(new Event('pagehide'))
+const showPage = (persisted = true) => window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted }))
+
+test('a page that is hidden lets go of its port to a SharedWorker, and what was pending rejects (I3)', async () => {
+  const { session, peers } = await openShared({ explain: never })
+  const pending = errorOf(session.explain())
+  await settled()
+  hidePage()
+  expect(peers[0]?.noticesOf('goodbye')).toHaveLength(1)
+  expect(peers[0]?.isClosed()).toBe(true)
+  expect(await pending).toMatchObject({ code: 'worker_lost' })
+})
+
+test('a page that comes back from the cache connects anew, and shows what has changed meanwhile', async () => {
+  let snapshot = signedIn
+  const { session, peers } = await openShared({ hello: () => welcomeOf({ snapshot }), explain: () => [] })
+  hidePage()
+  snapshot = signedOut
+  showPage()
+  await settled()
+  expect(session.getSnapshot()).toEqual({ ...signedOut, mode: 'shared' })
+  expect(await session.explain()).toEqual([])
+  expect(peers).toHaveLength(2)
+  expect(peers[1]?.callsOf('hello')).toHaveLength(1)
+})
+
+test('a page that was hidden connects anew for its next call, also where no event tells that it is back', async () => {
+  const { session, peers } = await openShared({ explain: () => [] })
+  hidePage()
+  expect(await session.explain()).toEqual([])
+  expect(peers).toHaveLength(2)
+})
+
+test('a worker that is of this page alone stays while the page is hidden, and its session with it (I7)', async () => {
+  const { session, peer } = await open({ explain: () => [] })
+  hidePage()
+  expect(peer.isClosed()).toBe(false)
+  showPage()
+  expect(await session.explain()).toEqual([])
+  expect(peer.callsOf('hello')).toHaveLength(1)
+})
+
+test('a page that comes back after an error of the configuration does not ask again', async () => {
+  const hello = vi.fn(() => {
+    throw new Refusal({ name: 'LingpaiError', message: 'no store', code: 'invalid_config' })
+  })
+  const session = connect({ inline: () => createPeer({ hello }).endpoint }) as Session
+  sessions.push(session)
+  expect(await errorOf(session.explain())).toMatchObject({ code: 'invalid_config' })
+  showPage()
+  await settled()
+  expect(hello).toHaveBeenCalledOnce()
+})
+
+test('close leaves no listener on the page', async () => {
+  const added = vi.spyOn(globalThis, 'addEventListener')
+  const removed = vi.spyOn(globalThis, 'removeEventListener')
+  const { session } = await open()
+  session.close()
+  const own = (call: unknown[]) => ['pagehide', 'pageshow'].includes(call[0] as string)
+  expect(added.mock.calls.filter(own)).toHaveLength(2)
+  expect(removed.mock.calls.filter(own)).toEqual(added.mock.calls.filter(own))
+})
+
+async function sentBy(options: RequestOptions): Promise<WireApiRequest> {
+  const { session, peer } = await open({ request: () => undefined })
+  await session.request(options)
+  return peer.callsOf('request')[0]?.[1] as WireApiRequest
+}
+const headersOf = ({ headers }: WireApiRequest) =>
+  Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]))
+
+test.each(['GET', 'HEAD', 'get'])(
+  'the data of a %s become its query, and take the place of what is there',
+  async (method) => {
+    const data = { page: 2, q: '令 牌', gone: undefined, none: null }
+    const sent = await sentBy({ url: 'https://api.example/orders?page=1&keep=1', method, data })
+    expect(sent.method).toBe(method.toUpperCase())
+    expect(sent.body).toBeUndefined()
+    expect([...new URL(sent.url).searchParams]).toEqual([
+      ['page', '2'],
+      ['keep', '1'],
+      ['q', '令 牌'],
+      ['none', 'null'],
+    ])
+  },
+)
+
+test.each([
+  [{ page: 1 }, '{"page":1}'],
+  [null, 'null'],
+  [0, '0'],
+  ['text', '"text"'],
+])('the data %j of a POST are its body', async (data, body) => {
+  const sent = await sentBy({ url: 'https://api.example/orders?page=1', method: 'post', data })
+  expect(sent).toMatchObject({ url: 'https://api.example/orders?page=1', method: 'POST', body })
+  expect(headersOf(sent)).toMatchObject({ 'content-type': 'application/json', accept: 'application/json' })
+})
+
+test('a POST without data has neither a body nor a content type', async () => {
+  const sent = await sentBy({ url: 'https://api.example/orders', method: 'POST' })
+  expect(sent).not.toHaveProperty('body')
+  expect(headersOf(sent)).not.toHaveProperty('content-type')
+})
+
+test("the caller's own content-type and accept stay", async () => {
+  const headers = { 'Content-Type': 'application/merge-patch+json', Accept: 'application/hal+json' }
+  const sent = await sentBy({ url: 'https://api.example/orders', method: 'PATCH', data: {}, headers })
+  expect(headersOf(sent)).toMatchObject({
+    'content-type': 'application/merge-patch+json',
+    accept: 'application/hal+json',
+  })
+})
+
+test('the url of session.request may be relative to the page, and auth goes along as it is', async () => {
+  history.replaceState(null, '', '/shop/cart')
+  expect(await sentBy({ url: 'orders?page=1', auth: false })).toMatchObject({
+    url: `${location.origin}/shop/orders?page=1`,
+    auth: false,
+  })
+})
+
+test('a timeout of 0 ends the request with timeout, and is no wrong call', async () => {
+  const { session } = await open({ request: never })
+  expect(await errorOf(session.request({ url: 'https://api.example/', timeout: 0 }))).toMatchObject({ code: 'timeout' })
+})
+
 test('isLingpaiError knows our errors, from any realm, and nothing else', () => {
   expect(isLingpaiError(new LingpaiError('busy', 'x'))).toBe(true)
   expect(isLingpaiError(toFetchError(new LingpaiError('busy', 'x')))).toBe(true)
@@ -182,6 +354,12 @@ test("signIn takes what the worker's grant takes, and the two interactive ways",
 
 function fakePopup() {
   return { location: { href: '' }, closed: false, close: vi.fn(), postMessage: vi.fn() }
+}
+
+function sendMessage(source: unknown, origin: string, data: unknown): void {
+  const event = new MessageEvent('message', { data, origin })
+  Object.defineProperty(event, 'source', { value: source })
+  window.dispatchEvent(event)
 }
 
 const authorize = () => ({ url: 'https://id.example/auth?state=s' })
@@ -232,19 +410,105 @@ test("the callback is taken from the popup only, and only from the app's own ori
   await vi.waitFor(() => expect(popup.location.href).not.toBe(''))
   await settled()
   const data = (url: string) => ({ lingpai: 'callback', url })
-  const send = (source: unknown, origin: string, message: unknown) => {
-    const event = new MessageEvent('message', { data: message, origin })
-    Object.defineProperty(event, 'source', { value: source })
-    window.dispatchEvent(event)
-  }
-  send({}, location.origin, data('https://app.example/forged'))
-  send(popup, 'https://evil.example', data('https://app.example/forged'))
-  send(popup, location.origin, { lingpai: 'other' })
-  send(popup, location.origin, null)
-  send(popup, location.origin, data(`${location.origin}/callback?code=c&state=s`))
+  sendMessage({}, location.origin, data('https://app.example/forged'))
+  sendMessage(popup, 'https://evil.example', data('https://app.example/forged'))
+  sendMessage(popup, location.origin, { lingpai: 'other' })
+  sendMessage(popup, location.origin, null)
+  sendMessage(popup, location.origin, data(`${location.origin}/callback?code=c&state=s`))
   await outcome
   expect(peer.callsOf('callback').map(([, url]) => url)).toEqual([`${location.origin}/callback?code=c&state=s`])
   expect(popup.close).toHaveBeenCalled()
+})
+
+test('the popup is told that its callback was taken, at the origin of the app only, and once', async () => {
+  const popup = fakePopup()
+  vi.stubGlobal('open', () => popup)
+  const { session } = await open({ authorize, callback: () => ({}) })
+  const outcome = session.signIn({ via: 'popup' })
+  await vi.waitFor(() => expect(popup.location.href).not.toBe(''))
+  await settled()
+  const message = { lingpai: 'callback', url: `${location.origin}/callback?code=c&state=s` }
+  sendMessage(popup, location.origin, { lingpai: 'callback-taken' })
+  sendMessage(popup, location.origin, message)
+  await outcome
+  sendMessage(popup, location.origin, message)
+  expect(popup.postMessage).toHaveBeenCalledExactlyOnceWith({ lingpai: 'callback-taken' }, location.origin)
+})
+
+test('nobody looks at a popup any more once the sign-in is done', async () => {
+  const closed = vi.fn(() => false)
+  const popup = Object.defineProperty(fakePopup(), 'closed', { get: closed })
+  vi.stubGlobal('open', () => popup)
+  const { session } = await open({ authorize, callback: () => ({}) })
+  const outcome = session.signIn({ via: 'popup' })
+  await vi.waitFor(() => expect(closed).toHaveBeenCalled())
+  sendMessage(popup, location.origin, { lingpai: 'callback', url: `${location.origin}/callback?code=c&state=s` })
+  await outcome
+  const before = closed.mock.calls.length
+  await new Promise((resolve) => setTimeout(resolve, 700))
+  expect(closed).toHaveBeenCalledTimes(before)
+})
+
+function fakeOpener(origin = location.origin) {
+  return { location: { origin }, postMessage: vi.fn() }
+}
+
+/** Stands on the callback page, opened by the given window, and completes the sign-in there. */
+async function completeOpenedBy(opener: unknown) {
+  const close = vi.fn()
+  vi.stubGlobal('opener', opener)
+  vi.stubGlobal('close', close)
+  const { session, peer } = await open({ callback: () => ({ returnTo: '/orders' }) })
+  const url = `${location.origin}/callback?code=c&state=s`
+  return { url, close, peer, outcome: session.completeSignIn(url) }
+}
+
+test('in a popup the callback goes to the page that opened it, at the origin of the app only, and the popup closes', async () => {
+  const opener = fakeOpener()
+  const { url, close, peer, outcome } = await completeOpenedBy(opener)
+  expect(opener.postMessage).toHaveBeenCalledExactlyOnceWith({ lingpai: 'callback', url }, location.origin)
+  sendMessage({}, location.origin, { lingpai: 'callback-taken' })
+  sendMessage(opener, 'https://evil.example', { lingpai: 'callback-taken' })
+  await settled()
+  expect(close).not.toHaveBeenCalled()
+  sendMessage(opener, location.origin, { lingpai: 'callback-taken' })
+  expect(await outcome).toEqual({})
+  expect(close).toHaveBeenCalledOnce()
+  expect(peer.callsOf('callback')).toEqual([])
+})
+
+test('where the page that opened this one waits for no callback, the callback page completes the sign-in itself', async () => {
+  const { url, close, peer, outcome } = await completeOpenedBy(fakeOpener())
+  expect(await outcome).toEqual({ returnTo: '/orders' })
+  expect(peer.callsOf('callback')[0]?.[1]).toBe(url)
+  expect(close).not.toHaveBeenCalled()
+})
+
+test.each<[string, () => { postMessage: () => void }]>([
+  ['is of another origin', () => fakeOpener('https://evil.example')],
+  [
+    'cannot be looked into',
+    () =>
+      Object.defineProperty({ postMessage: vi.fn() }, 'location', {
+        get() {
+          throw new DOMException('blocked', 'SecurityError')
+        },
+      }),
+  ],
+])('a page that opened this one and %s gets no callback (I4)', async (_what, createOpener) => {
+  const opener = createOpener()
+  const { outcome } = await completeOpenedBy(opener)
+  expect(await outcome).toEqual({ returnTo: '/orders' })
+  expect(opener.postMessage).not.toHaveBeenCalled()
+})
+
+test('cleaning the address bar adds no step to go back to', async () => {
+  const { session } = await open({ callback: () => ({}) })
+  history.replaceState(null, '', '/callback?code=c&state=s')
+  const push = vi.spyOn(history, 'pushState')
+  await session.completeSignIn(location.href)
+  expect(location.search).toBe('')
+  expect(push).not.toHaveBeenCalled()
 })
 
 test('a redirect leaves the page for the URL of the provider', async () => {

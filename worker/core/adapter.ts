@@ -49,6 +49,8 @@ export interface Store {
   load(): MaybePromise<StoredSession | undefined>
   save(session: StoredSession): MaybePromise<void>
   clear(): MaybePromise<void>
+  /** Whether the session ends with the worker: nothing is written that another worker could read. Default false. */
+  readonly isVolatile?: boolean
 }
 
 /** What an OAuth sign-in must remember between the redirect and the callback. Holds no token. */

@@ -87,24 +87,30 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
         { method, headers, body }: { method: string; headers: Record<string, string>; body?: unknown },
       ) => {
         const response = await io.send({ url, method, headers, ...(body !== undefined && { body: String(body) }) })
+        // Where there is a challenge, oauth4webapi looks at nothing else, and the error in the body would be lost.
+        const { 'www-authenticate': _challenge, ...readable } = response.headers
         return new Response(hasNoBody(response.status) ? null : response.body, {
           status: response.status,
-          headers: response.headers,
+          headers: readable,
         })
       },
     }
   }
 
-  /** The metadata are read once; a failed attempt is forgotten, so that the next call tries again. */
+  /** The metadata are read once. Whoever waits for another caller's attempt does not fail with it, but tries by itself (I8). */
   async function discover(io: GrantIO): Promise<AuthorizationServer> {
-    const issuer = new URL(options.issuer)
-    discovered ??= discoveryRequest(issuer, http(io)).then((response) => processDiscoveryResponse(issuer, response))
-    try {
-      return await discovered
-    } catch (error) {
-      discovered = undefined
-      throw error
+    const shared = discovered
+    if (shared !== undefined) {
+      const server = await shared.catch(() => undefined)
+      if (server !== undefined) return server
     }
+    if (discovered === shared) discovered = fetchMetadata(io)
+    return discovered as Promise<AuthorizationServer>
+  }
+
+  async function fetchMetadata(io: GrantIO): Promise<AuthorizationServer> {
+    const issuer = new URL(options.issuer)
+    return processDiscoveryResponse(issuer, await discoveryRequest(issuer, http(io)))
   }
 
   return {

@@ -4,8 +4,8 @@ import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { Call, SessionBroker } from '../core/broker.ts'
 import { runRequest } from '../core/request-loop.ts'
 import type { Permit } from '../core/session.ts'
-import { bearer, readResponse, sendApiRequest } from '../transport/fetch.ts'
-import type { Api } from './options.ts'
+import { bearer, readForPage, refuseReflection, sendApiRequest } from '../transport/fetch.ts'
+import type { Api, SignableRequest } from './options.ts'
 
 /** What any other server is: it gets no token, and has no envelope. */
 const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [] }
@@ -16,49 +16,75 @@ export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetc
     /** `session.fetch`: any answer is the caller's. */
     async fetch(call: Call, request: WireRequest, signal: AbortSignal): Promise<WireResponse> {
       const api = findAllowedApi(apis, request.url)
+      call.api = nameOf(api)
       let token: string | undefined
       const response = await runRequest(broker, call, async (permit) => {
         token = permit.tokens.accessToken
         const signed = api.sign ? { ...request, ...(await signRequest(api, request, undefined)) } : request
         const answer = await sendApiRequest(fetch, signed, api.attach, permit, signal)
-        return {
-          answer,
-          // Behind a redirect to another server, the refusal is that server's, which got no token.
-          isTokenRefused: answer.status === 401 && (!answer.redirected || new URL(answer.url).origin === api.origin),
-          discard: () => void answer.body?.cancel().catch(() => {}),
-        }
+        return { answer, isTokenRefused: isRefusal(api, answer), discard: () => discard(answer) }
       })
-      if (api.signInRequired.includes(response.status)) throw signInRequired(response.status)
-      return readResponse(response, token)
+      if (api.signInRequired.includes(response.status)) {
+        discard(response)
+        throw signInRequired(response.status)
+      }
+      return readForPage(response, token)
     },
 
     /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */
     async request(call: Call, { body, auth, ...head }: WireApiRequest, signal: AbortSignal): Promise<unknown> {
       const api = auth === true ? findAllowedApi(apis, head.url) : (findListedApi(apis, head.url) ?? NO_API)
+      call.api = nameOf(api)
       const send = async (permit: Permit | undefined) => {
-        const signed = api.sign && (await signRequest(api, head, body === undefined ? undefined : JSON.parse(body)))
-        const text = signed?.data === undefined ? body : JSON.stringify(signed.data)
-        if (text !== undefined && ['GET', 'HEAD'].includes(signed?.method ?? head.method)) {
-          throw new LingpaiError(
-            'invalid_config',
-            'serve(): sign gave data to a GET, which has no body. Sign its url or headers.',
-          )
-        }
-        const request = { ...head, ...signed, ...(text !== undefined && { body: text }) }
-        const response = await sendApiRequest(fetch, request, api.attach, permit, signal).catch((error) => {
+        const request = await toSignedRequest(api, head, body)
+        try {
+          const response = await sendApiRequest(fetch, request, api.attach, permit, signal)
+          const text = await response.text()
+          const meaning = readAnswer(api.envelope, response.status, text)
+          const isExpired = response.status === 401 ? isRefusal(api, response) : meaning.kind === 'expired'
+          return { answer: { response, text, meaning, token: permit?.tokens.accessToken }, isTokenRefused: isExpired }
+        } catch (error) {
           throw toNetworkError(error, signal)
-        })
-        const { status, body: bytes } = await readResponse(response, permit?.tokens.accessToken)
-        const meaning = readAnswer(api.envelope, status, bytes === null ? '' : new TextDecoder().decode(bytes))
-        return { answer: { meaning, status }, isTokenRefused: meaning.kind === 'expired' }
+        }
       }
-      const { meaning, status } =
-        auth === false || api === NO_API ? (await send(undefined)).answer : await runRequest(broker, call, send)
-      if (meaning.kind === 'signInRequired' || api.signInRequired.includes(status)) throw signInRequired(status)
+      const hasToken = auth !== false && api !== NO_API
+      const { response, text, meaning, token } = hasToken
+        ? await runRequest(broker, call, send)
+        : (await send(undefined)).answer
+      refuseReflection(response, text, token)
+      if (hasToken && (meaning.kind === 'signInRequired' || api.signInRequired.includes(response.status))) {
+        throw signInRequired(response.status)
+      }
       if (meaning.kind === 'payload') return meaning.payload
-      throw meaning.error
+      throw meaning.kind === 'signInRequired' ? signInRequired(response.status) : meaning.error
     },
   }
+}
+
+function nameOf({ origin, pathPrefix }: Api): string {
+  return origin + pathPrefix
+}
+
+/** Behind a redirect to another server, a 401 is that server's, which got no token. */
+function isRefusal(api: Api, { status, redirected, url }: Response): boolean {
+  return status === 401 && (!redirected || new URL(url).origin === api.origin)
+}
+
+function discard({ body }: Response): void {
+  body?.cancel().catch(() => {})
+}
+
+async function toSignedRequest(
+  api: Api,
+  head: Omit<WireRequest, 'body'>,
+  body: string | undefined,
+): Promise<WireRequest> {
+  const signed = api.sign && (await signRequest(api, head, body === undefined ? undefined : JSON.parse(body)))
+  const text = signed?.data === undefined ? body : JSON.stringify(signed.data)
+  if (text !== undefined && ['GET', 'HEAD'].includes(signed?.method ?? head.method)) {
+    throw invalidSigner('gave data to a GET, which has no body. Sign its url or headers')
+  }
+  return { ...head, ...signed, ...(text !== undefined && { body: text }) }
 }
 
 function findListedApi(apis: readonly Api[], href: string): Api | undefined {
@@ -78,20 +104,27 @@ function findAllowedApi(apis: readonly Api[], href: string): Api {
 }
 
 async function signRequest(api: Api, { url, method, headers }: Omit<WireRequest, 'body'>, data: unknown) {
-  const signed = await api.sign?.({
-    url,
-    method,
-    headers: Object.fromEntries(headers),
-    ...(data !== undefined && { data }),
-  })
-  if (signed === undefined || signed === null) {
-    throw new LingpaiError('invalid_config', 'serve(): sign must return the request.')
+  let signed: SignableRequest | undefined
+  try {
+    signed = await api.sign?.({
+      url,
+      method,
+      headers: Object.fromEntries(headers),
+      ...(data !== undefined && { data }),
+    })
+  } catch (error) {
+    throw invalidSigner(`threw ${error instanceof Error ? error.name : 'a value that is no Error'}`)
   }
+  if (signed === undefined || signed === null) throw invalidSigner('must return the request')
   // A signer may add parameters; the token goes where the configuration says, and nowhere else (I4).
   if (!URL.canParse(signed.url) || findApi([api], new URL(signed.url)) === undefined) {
     throw new LingpaiError('origin_not_allowed', 'serve(): sign moved the request out of its API.')
   }
   return { url: signed.url, method: signed.method, headers: Object.entries(signed.headers), data: signed.data }
+}
+
+function invalidSigner(why: string): LingpaiError {
+  return new LingpaiError('invalid_config', `serve(): sign ${why}.`)
 }
 
 function toNetworkError(error: unknown, signal: AbortSignal): unknown {

@@ -14,6 +14,7 @@ export function serveInline<SignInInput>(
   { origin }: { readonly origin?: string } = {},
 ): Endpoint {
   const service = createService(options as ServeOptions<never>, {
+    mode: 'inline',
     origin: origin ?? (globalThis as { location?: { origin: string } }).location?.origin ?? 'http://localhost',
     platform,
     fetch: (input, init) => fetch(input, init),

@@ -84,6 +84,7 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
     'refresh.timeout': refresh.timeout,
     'refresh.retry': refresh.retry,
   })
+  if (refresh.timeout === 0) throw invalid('refresh.timeout must be more than 0')
   if (refresh.onUnknownOutcome !== undefined && !['resend', 'sign-in'].includes(refresh.onUnknownOutcome)) {
     throw invalid('refresh.onUnknownOutcome must be "resend" or "sign-in"')
   }

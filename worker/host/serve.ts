@@ -28,6 +28,7 @@ export function serve<SignInInput = unknown>(options: ServeOptions<SignInInput>)
     )
   }
   const service = createService(options as ServeOptions<never>, {
+    mode: isShared ? 'shared' : 'dedicated',
     origin: scope.location.origin,
     platform,
     fetch: (input, init) => fetch(input, init),

@@ -1,7 +1,10 @@
 import { expose, transfer } from 'comlink'
 import {
+  type BrokerSnapshot,
   type BrokerTable,
   type Endpoint,
+  METHODS,
+  type Mode,
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
   type Welcome,
@@ -19,6 +22,7 @@ import { type ParsedOptions, parseOptions, type ServeOptions } from './options.t
 
 /** What a host brings: the app's origin, its clock, its `fetch`. */
 export interface Host {
+  readonly mode: Mode
   readonly origin: string
   readonly platform: Platform
   fetch(input: string, init: RequestInit): Promise<Response>
@@ -46,20 +50,10 @@ export function createService(options: ServeOptions<never>, host: Host): Service
 
 function createBrokenService(problem: LingpaiErrorLike, instance: string): Service {
   const refuse = () => Promise.reject(problem)
-  const names = [
-    'hello',
-    'ping',
-    'fetch',
-    'request',
-    'signIn',
-    'authorize',
-    'callback',
-    'signOut',
-    'adopt',
-    'getAccessToken',
-    'explain',
-  ]
-  const table = Object.assign(Object.create(null), Object.fromEntries(names.map((name) => [name, refuse])))
+  const table = Object.assign(
+    Object.create(null),
+    Object.fromEntries(Object.keys(METHODS).map((name) => [name, refuse])),
+  )
   return { attach: (port) => expose(table, guard(port, instance, () => {}) as never) }
 }
 
@@ -82,18 +76,27 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
   const lock = holdLock(`lingpai:${instance}`)
   let ports = 0
 
+  /** Tabs that each have a worker and a memory of their own are no one session, and are told so. */
+  function explainSharing(snapshot: BrokerSnapshot): BrokerSnapshot {
+    const isAlone = host.mode === 'dedicated' && options.store.isVolatile === true
+    return isAlone && snapshot.reason === undefined ? { ...snapshot, reason: 'not-shared' } : snapshot
+  }
+
   return {
     attach(port) {
       const calls = new Map<string, AbortController>()
+      const lasting = new Set<string>()
       const prefix = `${++ports}.`
       const endpoint = guard(port, instance, (notice) => {
         if (notice.lingpai === 'abort') calls.get(notice.call)?.abort()
         if (notice.lingpai !== 'goodbye') return
         unsubscribe()
-        for (const controller of calls.values()) controller.abort()
+        for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
         port.close?.()
       })
-      const unsubscribe = broker.subscribe((snapshot) => endpoint.notify({ lingpai: 'snapshot', instance, snapshot }))
+      const unsubscribe = broker.subscribe((snapshot) =>
+        endpoint.notify({ lingpai: 'snapshot', instance, snapshot: explainSharing(snapshot) }),
+      )
 
       /** Runs a call that the page can abort. Ids are the page's own, so they are told apart by their port. */
       async function run<T>(id: string, work: (call: Call, signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -104,6 +107,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           return await work(await broker.openCall(prefix + id, controller.signal), controller.signal)
         } finally {
           calls.delete(id)
+          lasting.delete(id)
         }
       }
 
@@ -119,7 +123,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           const welcome: Welcome = {
             protocol: Math.min(newest, PROTOCOL_VERSION),
             instance,
-            snapshot: broker.snapshot(),
+            snapshot: explainSharing(broker.snapshot()),
             apis: options.apis.map(({ origin, pathPrefix }) => ({ origin, pathPrefix })),
             ...(held !== undefined && { lock: held }),
           }
@@ -128,6 +132,8 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         async ping() {},
         fetch: (id, request) =>
           run(id, async (call, signal) => {
+            // Such a request outlives its page (Fetch §2.2.5).
+            if (request.keepalive) lasting.add(id)
             const response = await apiCalls.fetch(call, request, signal)
             return response.body === null ? response : transfer(response, [response.body])
           }),

@@ -7,6 +7,7 @@ import type { Store, StoredSession, Transaction, TransactionStore } from '../cor
 export function memoryStore(): Store {
   let kept: StoredSession | undefined
   return {
+    isVolatile: true,
     load: () => kept,
     save: (session) => {
       kept = session

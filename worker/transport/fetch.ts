@@ -89,34 +89,38 @@ function attachToken(headers: Headers, attach: Attach, { tokens }: Permit): void
   else headers.set('authorization', `${schemeOf(tokens.tokenType)} ${tokens.accessToken}`)
 }
 
-/** Reads a response whole, so that it can cross a port, and makes sure that no token goes with it (I11). */
-export async function readResponse(response: Response, token: string | undefined): Promise<WireResponse> {
-  const headers = [...response.headers]
+/** Reads a response whole, so that it can cross a port, and makes sure that no token goes with it. */
+export async function readForPage(response: Response, token: string | undefined): Promise<WireResponse> {
   const body = hasBody(response) ? await response.arrayBuffer() : null
-  const texts = [response.url, response.statusText, ...headers.flat()]
-  if (token !== undefined && (texts.some((text) => text.includes(token)) || containsToken(body, token))) {
-    throw new LingpaiError(
-      'token_reflected',
-      `The answer contains the access token, so it was not passed on to the page.`,
-      { status: response.status },
-    )
-  }
+  // A search costs about a millisecond per MiB; what is larger is a download, and no echo.
+  const isSearched = body !== null && body.byteLength <= LONGEST_SEARCH
+  refuseReflection(response, isSearched ? new TextDecoder('latin1').decode(body) : '', token)
   return {
     url: response.url,
     status: response.status,
     statusText: response.statusText,
     type: response.type,
     redirected: response.redirected,
-    headers,
+    headers: [...response.headers],
     body,
   }
 }
 
-/** A search costs about a millisecond per MiB; what is larger is a download, and no echo. */
 const LONGEST_SEARCH = 1 << 20
 
-function containsToken(body: ArrayBuffer | null, token: string): boolean {
-  return body !== null && body.byteLength <= LONGEST_SEARCH && new TextDecoder('latin1').decode(body).includes(token)
+/** Throws where an answer that is meant for the page holds the token that was sent (I11). */
+export function refuseReflection(
+  { url, status, statusText, headers }: Response,
+  text: string,
+  token: string | undefined,
+): void {
+  if (token === undefined || ![text, url, statusText, ...[...headers].flat()].some((part) => part.includes(token)))
+    return
+  throw new LingpaiError(
+    'token_reflected',
+    'The answer contains the access token, so it was not passed on to the page.',
+    { status },
+  )
 }
 
 // Chromium gives a 204 an empty stream for a body.
