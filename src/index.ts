@@ -43,7 +43,10 @@ export interface Session<SignInInput = unknown> {
   readonly completeSignIn: (url: string) => Promise<{ returnTo?: string }>
   /**
    * Ends the session in every tab, and revokes its tokens (RFC 7009). With `everywhere`, it also ends the provider's own
-   * session, by leaving the page. Never fails because of the server: here, the session is over at once.
+   * session, by leaving the page. Here, the session is over at once, whatever the server does.
+   *
+   * Rejects with `store_failed` where the stored session could not be deleted, and with `network_error` where `everywhere`
+   * could not be done.
    */
   readonly signOut: (options?: { readonly everywhere?: boolean }) => Promise<void>
   /**

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { BrokerSnapshot } from '../src/protocol/contract.ts'
 import { isLingpaiError } from '../src/protocol/errors.ts'
-import type { Grant } from '../worker/core/adapter.ts'
+import type { CancelSignal, Grant, GrantResponse } from '../worker/core/adapter.ts'
 import { runRequest } from '../worker/core/request-loop.ts'
 import { failed, refused, rejected } from '../worker/core/verdict.ts'
 import { memoryTransactions } from '../worker/store/memory.ts'
@@ -174,6 +174,79 @@ test('a grant that ignores its signal cannot send beside the attempt that took i
   expect(harness.refreshes).toHaveLength(2)
   await expect(harness.refresh(0).io.send({ url: 'https://id.example.com/token' })).rejects.toEqual(failure('timeout'))
   expect(sentUrls).toEqual([])
+})
+
+test('without a configured timeout, a refresh is given up after 10 s, and a caller still gets the token (I9)', async () => {
+  const harness = createHarness({ stored: storedSession() })
+  const outcome = watch(harness.call())
+  await harness.platform.advance(9999)
+  expect(harness.refresh(0).io.signal.aborted).toBe(false)
+  await harness.platform.advance(1)
+  expect(harness.refresh(0).io.signal.aborted).toBe(true)
+  await harness.platform.advance(2000)
+  harness.refresh(1).succeed()
+  await harness.platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
+})
+
+test('a request of a sign-in that is never answered is given up after 30 s, and the sign-in with it (I3)', async () => {
+  const signals: CancelSignal[] = []
+  const harness = createHarness({
+    grant: {
+      async signIn(_input, io) {
+        await io.send({ url: 'https://id.example.com/token' })
+        return { accessToken: 'access' }
+      },
+    },
+    send: (_url, signal) => {
+      signals.push(signal)
+      return forever()
+    },
+  })
+  const outcome = watch(harness.signIn('ann'))
+  await harness.platform.advance(29_999)
+  expect(outcome.settled).toBe(0)
+  await harness.platform.advance(1)
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'timeout' } })
+  expect(signals[0]?.aborted).toBe(true)
+  expect(harness.broker.snapshot().status).toBe('signed-out')
+  expect(harness.platform.pendingTimers()).toBe(0)
+})
+
+test('a refresh that the app allows more than 30 s gets them for its request too', async () => {
+  const harness = createHarness({
+    stored: storedSession(),
+    rules: { timeout: 60_000 },
+    grant: {
+      async refresh(_tokens, io) {
+        await io.send({ url: 'https://id.example.com/token' })
+        return { accessToken: 'access-2' }
+      },
+    },
+    send: async () => {
+      await new Promise<void>((resolve) => harness.platform.setTimeout(resolve, 45_000))
+      return { status: 200, headers: {}, body: '' }
+    },
+  })
+  watch(harness.call())
+  await harness.platform.advance(45_000)
+  expect(count(harness, 'refresh-succeeded')).toBe(1)
+})
+
+test('after a sleep, the first call ends the pause between two attempts, and the timer does nothing more', async () => {
+  const server = answering([503, 503, 200], { 'retry-after': '20' })
+  const harness = createHarness({ stored: storedSession(), ...server })
+  watch(harness.call())
+  await harness.platform.advance(1000)
+  harness.platform.jumpClock(hour)
+  watch(harness.call())
+  await harness.platform.settle()
+  expect(server.sentRefreshes()).toBe(2)
+  await harness.platform.advance(19_999)
+  expect(server.sentRefreshes()).toBe(2)
+  await harness.platform.advance(1)
+  expect(server.sentRefreshes()).toBe(3)
+  expect(harness.platform.pendingTimers()).toBe(0)
 })
 
 test('an attempt that answers after its timeout changes nothing (I5)', async () => {
@@ -350,6 +423,68 @@ test('a sign-in whose tokens arrive as a sign-out takes its place has them revok
   expect(harness.revoked).toEqual(['access-of-ann'])
 })
 
+test.each([
+  ['a sign-out', (harness: Harness) => harness.broker.signOut(false)],
+  ['an abort of its page', (_harness: Harness, controller: AbortController) => controller.abort()],
+])('a sign-in whose tokens arrive after %s has them revoked', async (_title, end) => {
+  let answer: (response: GrantResponse) => void = () => {}
+  const signals: CancelSignal[] = []
+  const controller = new AbortController()
+  const harness = createHarness({
+    grant: {
+      async signIn(_input, io) {
+        const { body } = await io.send({ url: 'https://id.example.com/token' })
+        return { accessToken: body }
+      },
+    },
+    send: (_url, signal) => {
+      signals.push(signal)
+      return new Promise((resolve) => (answer = resolve))
+    },
+  })
+  const outcome = watch(harness.signIn('ann', controller.signal))
+  await harness.platform.settle()
+  await end(harness, controller)
+  await harness.platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_cancelled' } })
+  expect(signals[0]?.aborted).toBe(false)
+  answer({ status: 200, headers: {}, body: 'access-of-ann' })
+  await harness.platform.settle()
+  expect(harness.revoked).toEqual(['access-of-ann'])
+  expect(harness.broker.snapshot().status).toBe('signed-out')
+  expect(count(harness, 'late-sign-in-dropped')).toBe(1)
+})
+
+test('a sign-in whose tokens arrive in the moment of its abort has them revoked', async () => {
+  let answer: (received: { accessToken: string }) => void = () => {}
+  const controller = new AbortController()
+  const harness = createHarness({ grant: { signIn: () => new Promise((resolve) => (answer = resolve)) } })
+  const outcome = watch(harness.signIn('ann', controller.signal))
+  await harness.platform.settle()
+  answer({ accessToken: 'access-of-ann' })
+  controller.abort()
+  await harness.platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_cancelled' } })
+  expect(harness.broker.snapshot().status).toBe('signed-out')
+  expect(harness.revoked).toEqual(['access-of-ann'])
+})
+
+test('tokens of a superseded sign-in are not revoked where somebody is signed in, since that could end it', async () => {
+  const answers = new Map<unknown, (received: { accessToken: string }) => void>()
+  const harness = createHarness({ grant: { signIn: (user) => new Promise((resolve) => answers.set(user, resolve)) } })
+  watch(harness.signIn('ann'))
+  await harness.platform.settle()
+  const second = watch(harness.signIn('bob'))
+  await harness.platform.settle()
+  answers.get('bob')?.({ accessToken: 'access-of-bob' })
+  await harness.platform.settle()
+  answers.get('ann')?.({ accessToken: 'access-of-ann' })
+  await harness.platform.settle()
+  expect(second.settled).toBe(1)
+  expect(harness.revoked).toEqual([])
+  expect(await harness.call()).toMatchObject({ tokens: { accessToken: 'access-of-bob' } })
+})
+
 test('a sign-in that is signed out while it is being stored does not resolve as if it stood', async () => {
   const harness = createHarness()
   let finishSave = () => {}
@@ -444,9 +579,74 @@ test.each([
 ])('a store that %s while loading leaves nobody signed in, and says so', async (_title, work) => {
   const store = createScriptedStore(storedSession({ isFresh: true }))
   store.override('load', work)
-  const { call, broker } = createHarness({ store })
-  await expect(call()).rejects.toEqual(failure('sign_in_required'))
+  const { call, broker, platform } = createHarness({ store })
+  const outcome = watch(call())
+  await platform.advance(1000)
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
   expect(broker.snapshot().reason).toBe('store_failed')
+  await platform.advance(hour)
+  expect(broker.snapshot().reason).toBe('store_failed')
+})
+
+test('a store that throws while loading is asked again after 1 s, and nobody is signed out meanwhile (I7)', async () => {
+  const store = createScriptedStore(storedSession({ isFresh: true }))
+  store.override('load', () => Promise.reject(new Error('disk')))
+  const { call, broker, platform } = createHarness({ store })
+  const outcome = watch(call())
+  await platform.advance(999)
+  expect(outcome.settled).toBe(0)
+  store.override('load', undefined)
+  await platform.advance(1)
+  expect(outcome).toMatchObject({ settled: 1, value: { version: 1 } })
+  expect(broker.snapshot()).toEqual({ status: 'signed-in', tokenServer: 'ok', user: { subject: 'ann' } })
+})
+
+/** A store that answers its load when the test says so, after the broker has begun without it. */
+async function loadLate(rules = {}) {
+  const store = createScriptedStore(storedSession({ isFresh: true, signedInAt: start }))
+  let answer = () => {}
+  store.override('load', () => new Promise<void>((resolve) => (answer = resolve)))
+  const harness = createHarness({ store, rules })
+  await harness.platform.advance(2000)
+  return { ...harness, answer: () => answer() }
+}
+
+test('a store that answers its load late signs nobody out for good (I7)', async () => {
+  const { broker, platform, call, answer } = await loadLate()
+  const snapshots: BrokerSnapshot[] = []
+  broker.subscribe((snapshot) => snapshots.push(snapshot))
+  await expect(call()).rejects.toEqual(failure('sign_in_required'))
+  await platform.advance(hour)
+  answer()
+  await platform.settle()
+  expect(snapshots).toEqual([{ status: 'signed-in', tokenServer: 'ok', user: { subject: 'ann' } }])
+  expect(await call()).toMatchObject({ tokens: { accessToken: 'access-1' } })
+  await broker.signOut(false)
+  expect(broker.snapshot().status).toBe('signed-out')
+})
+
+test('a session that is loaded late still ends at its maximum age', async () => {
+  const { broker, platform, answer } = await loadLate({ maxSessionAge: hour })
+  answer()
+  await platform.settle()
+  expect(broker.snapshot().status).toBe('signed-in')
+  await platform.advance(hour)
+  expect(broker.snapshot().reason).toBe('session_too_old')
+})
+
+test('a session that is loaded after a sign-in or a sign-out is dropped (I5, I6)', async () => {
+  const signedIn = await loadLate()
+  await signedIn.signIn('bob')
+  signedIn.answer()
+  await signedIn.platform.settle()
+  expect(signedIn.broker.snapshot().user).toEqual({ subject: 'bob' })
+  expect(signedIn.store.kept?.tokens.subject).toBe('bob')
+
+  const signedOut = await loadLate()
+  await signedOut.broker.signOut(false)
+  signedOut.answer()
+  await signedOut.platform.settle()
+  expect(signedOut.broker.snapshot().status).toBe('signed-out')
 })
 
 test.each([
@@ -522,9 +722,40 @@ test.each([
   harness.store.override('clear', work)
   const outcome = watch(harness.broker.signOut(false))
   await harness.platform.advance(2000)
-  expect(outcome).toMatchObject({ settled: 1, value: {} })
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'store_failed' } })
   expect(harness.broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', reason: 'store_failed' })
   expect(harness.revoked).toEqual(['access-1'])
+})
+
+test('a sign-out whose clear fails is cleared once more, so that a restart signs nobody in', async () => {
+  const harness = createHarness({ stored: storedSession({ isFresh: true }) })
+  harness.store.override('clear', () => Promise.reject(new Error('disk')))
+  await expect(harness.broker.signOut(false)).rejects.toEqual(failure('store_failed'))
+  expect(harness.store.kept).toBeDefined()
+  harness.store.override('clear', undefined)
+  await harness.platform.advance(1000)
+  expect(harness.store.kept).toBeUndefined()
+})
+
+test('a second sign-out, after one whose clear has failed, deletes what is stored', async () => {
+  const harness = createHarness({ stored: storedSession({ isFresh: true }) })
+  harness.store.override('clear', () => Promise.reject(new Error('disk')))
+  await expect(harness.broker.signOut(false)).rejects.toEqual(failure('store_failed'))
+  harness.store.override('clear', undefined)
+  await harness.broker.signOut(false)
+  expect(harness.store.kept).toBeUndefined()
+  expect(harness.broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok' })
+})
+
+test('a save that never ends does not keep a later user out of the store (I6)', async () => {
+  const harness = createHarness()
+  harness.store.override('save', forever)
+  watch(harness.signIn('ann'))
+  await harness.platform.advance(2000)
+  harness.store.override('save', undefined)
+  watch(harness.signIn('bob'))
+  await harness.platform.advance(4000)
+  expect(harness.store.kept?.tokens.subject).toBe('bob')
 })
 
 test('a transaction store that hangs does not keep a sign-out from ending (I3)', async () => {
@@ -570,10 +801,25 @@ test('a sign-in by redirect is completed once, and remembers where to go', async
 
 test('a sign-out resolves even where the token server never answers its revocation (I3)', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }), grant: { signOut: forever } })
-  const outcome = watch(harness.broker.signOut(true))
+  const outcome = watch(harness.broker.signOut(false))
   await harness.platform.advance(5000)
   expect(outcome).toMatchObject({ settled: 1, value: {} })
   expect(count(harness, 'revocation-failed')).toBe(1)
+})
+
+test('a sign-out everywhere that the server never answers rejects with network_error, and the session is over here', async () => {
+  const harness = createHarness({ stored: storedSession({ isFresh: true }), grant: { signOut: forever } })
+  const outcome = watch(harness.broker.signOut(true))
+  await harness.platform.advance(5000)
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'network_error' } })
+  expect(harness.broker.snapshot().status).toBe('signed-out')
+})
+
+test("a sign-out everywhere ends the provider's session also where nobody is signed in here", async () => {
+  const signOut = vi.fn(async () => ({ url: 'https://id.example.com/end' }))
+  const harness = createHarness({ grant: { signOut } })
+  expect(await harness.broker.signOut(true)).toEqual({ url: 'https://id.example.com/end' })
+  expect(signOut).toHaveBeenCalledWith(undefined, expect.objectContaining({ everywhere: true }))
 })
 
 test('a sign-out everywhere returns the URL that ends the session at the provider', async () => {
@@ -740,12 +986,41 @@ test('a refresh that brings a new profile tells listeners', async () => {
 })
 
 test('explain() is bounded to the last 500 entries', async () => {
+  const harness = createHarness()
+  await harness.broker.ready
+  for (let index = 1; index <= 600; index++) harness.broker.record({ event: 'tested', call: `call-${index}` })
+  const entries = harness.broker.explain()
+  expect(entries).toHaveLength(500)
+  expect(entries.at(-1)?.call).toBe('call-600')
+})
+
+test('explain() keeps the cause of what six hundred calls wait for', async () => {
   const harness = createHarness({ stored: storedSession() })
   for (let index = 0; index < 600; index++) watch(harness.call())
   await harness.platform.settle()
   const entries = harness.broker.explain()
-  expect(entries).toHaveLength(500)
-  expect(entries.at(-1)?.call).toBe('call-600')
+  expect(entries.map(({ event }) => event)).toEqual(['session-restored', 'refresh-started', 'call-waiting'])
+  expect(entries.at(-1)).toMatchObject({ call: 'call-600', calls: 600 })
+})
+
+test('explain() merges the same event of calls only where nothing has happened in between', async () => {
+  const harness = createHarness({ stored: storedSession({ isFresh: true }) })
+  await harness.broker.ready
+  const { record, explain } = harness.broker
+  record({ event: 'call-replayed', call: 'one' })
+  const before = explain()
+  record({ event: 'call-replayed', call: 'two' })
+  record({ event: 'call-waiting', call: 'three' })
+  record({ event: 'call-replayed', call: 'four' })
+  await harness.signIn('bob')
+  record({ event: 'call-replayed', call: 'five' })
+  const replays = explain().filter(({ event }) => event === 'call-replayed')
+  expect(replays.map(({ call, calls }) => [call, calls])).toEqual([
+    ['two', 2],
+    ['four', undefined],
+    ['five', undefined],
+  ])
+  expect(before.at(-1)).toMatchObject({ call: 'one' })
 })
 
 test('explain() returns what was, not a view of what will be', async () => {
@@ -851,6 +1126,23 @@ test('an API that refuses every token does not make us refresh more often than I
     harness.refreshes.at(-1)?.succeed()
     await harness.platform.advance(100)
   }
+  expect(harness.refreshes.length).toBeLessThanOrEqual(30)
+})
+
+test('an API that refuses every token beside one that accepts them all does not rotate them at every call', async () => {
+  const harness = createHarness({ stored: storedSession({ isFresh: true }) })
+  for (let turn = 0; turn < 300; turn++) {
+    for (const api of ['https://orders.example.com/', 'https://stock.example.com/']) {
+      const call = await harness.openCall()
+      call.api = api
+      watch(runRequest(harness.broker, call, async () => ({ answer: 401, isTokenRefused: api.includes('orders') })))
+      await harness.platform.settle()
+      harness.refreshes.at(-1)?.succeed()
+      await harness.platform.settle()
+    }
+    await harness.platform.advance(1000)
+  }
+  expect(harness.refreshes.length).toBeGreaterThan(10)
   expect(harness.refreshes.length).toBeLessThanOrEqual(30)
 })
 

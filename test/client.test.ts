@@ -95,6 +95,7 @@ test('after a fallback the dedicated worker stays: the failed SharedWorker takes
   const changes = vi.fn()
   session.subscribe(changes)
   await vi.advanceTimersByTimeAsync(120_000)
+  expect(broken.peer.isClosed()).toBe(true)
   expect(dedicated.started).toHaveLength(1)
   expect(changes).not.toHaveBeenCalled()
 })
@@ -245,6 +246,32 @@ test('a signal that has aborted before the worker is there rejects at once, with
   const outcome = outcomeOf(session.fetch('https://api.example/', { signal: AbortSignal.abort(reason) }))
   await vi.advanceTimersByTimeAsync(10)
   expect(await Promise.race([outcome, 'still waiting'])).toBe(reason)
+})
+
+test('a message of other code in the worker is no sign of its death', async () => {
+  const worker = new FakeWorker()
+  const { start, started } = starting<Worker>(worker)
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(0)
+  worker.peer.post({ progress: 1 })
+  await vi.advanceTimersByTimeAsync(0)
+  expect(session.getSnapshot().status).toBe('signed-out')
+  expect(started).toHaveLength(1)
+})
+
+test('fetch of an origin that is not listed does not wait for a worker that is being started again', async () => {
+  const { start } = starting<Worker>(
+    new FakeWorker({ ping: never, fetch: never }),
+    new FakeWorker({ hello: never }, 'second'),
+  )
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(0)
+  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
+  void outcomeOf(session.fetch('https://api.example/a'))
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(session.getSnapshot().status).toBe('connecting')
+  expect(await (await session.fetch('https://elsewhere.example/b')).text()).toBe('fine')
+  expect(fetchOfPage).toHaveBeenCalledTimes(1)
 })
 
 test('after an error of the configuration close is still the last word', async () => {

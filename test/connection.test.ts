@@ -15,6 +15,7 @@ beforeEach(() => {
 })
 afterEach(() => {
   vi.useRealTimers()
+  vi.unstubAllGlobals()
   for (const port of ports.splice(0)) port.close()
 })
 
@@ -334,6 +335,39 @@ test('a worker that answers no ping for ten seconds is lost', async () => {
   expect(losses).toBe(0)
   await vi.advanceTimersByTimeAsync(3000)
   expect(losses).toBeGreaterThanOrEqual(1)
+})
+
+test('a worker that does not answer is asked once, and not again every second', async () => {
+  vi.useFakeTimers()
+  const { call, peer } = await openToPeer({ signIn: never, ping: never })
+  void call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(9000)
+  expect(peer.callsOf('ping')).toHaveLength(1)
+})
+
+test("the worker's lock is waited for until close, and no longer", async () => {
+  const request = vi.fn((_name: string, _options: LockOptions, _callback: () => void) => new Promise(() => {}))
+  vi.stubGlobal('navigator', { locks: { request } })
+  const connection = openOver(createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }) }).endpoint)
+  await connection.hello()
+  expect(request.mock.calls.map(([name]) => name)).toEqual(['lingpai:first'])
+  const signal = request.mock.calls[0]?.[1].signal
+  expect(signal?.aborted).toBe(false)
+  connection.close(closing)
+  expect(signal?.aborted).toBe(true)
+})
+
+test('a worker is lost when its lock falls to the page', async () => {
+  let fall = (): void => {}
+  const request = (_name: string, _options: LockOptions, callback: () => void) => {
+    fall = callback
+    return new Promise(() => {})
+  }
+  vi.stubGlobal('navigator', { locks: { request } })
+  await openOver(createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }) }).endpoint).hello()
+  expect(losses).toBe(0)
+  fall()
+  expect(losses).toBe(1)
 })
 
 test('a computer that slept for an hour while a ping was under way has not lost its worker (I7)', async () => {

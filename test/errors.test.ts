@@ -87,12 +87,14 @@ test.each([
   expect(decodeError(wire)).toBeInstanceOf(Error)
 })
 
-test('no stack crosses a channel', () => {
-  const error = new LingpaiError('timeout', 'Too late.')
-  error.stack = 'canary'
-  expect(JSON.stringify(encodeError(error))).not.toContain('canary')
-  expect(decodeError(encodeError(error)).stack).not.toContain('canary')
-})
+test.each([new LingpaiError('timeout', 'Too late.'), new TypeError('Failed to fetch'), new Error('Too late.')])(
+  'no stack crosses a channel: %s',
+  (error) => {
+    error.stack = 'canary'
+    expect(JSON.stringify(encodeError(error))).not.toContain('canary')
+    expect(decodeError(encodeError(error)).stack).not.toContain('canary')
+  },
+)
 
 test('fetch gets a TypeError with our code and fields, for which isLingpaiError is true', () => {
   const original = new LingpaiError('origin_not_allowed', 'Not there.', full)
@@ -102,6 +104,14 @@ test('fetch gets a TypeError with our code and fields, for which isLingpaiError 
   expect(isLingpaiError(error)).toBe(true)
   expect(error).toMatchObject({ code: 'origin_not_allowed', status: 402, apiCode: 900_211 })
   expect(error.message).toBe(original.message)
+})
+
+test("fetch's TypeError keeps the cause", () => {
+  expect(toFetchError(new LingpaiError('aborted', 'Stopped.', full)).cause).toBe(full.cause)
+})
+
+test('a copy of the fields of an error is no error of ours', () => {
+  expect(isLingpaiError({ ...new LingpaiError('timeout', 'Too late.') })).toBe(false)
 })
 
 test('a TypeError with our code keeps the code over a channel', () => {

@@ -203,8 +203,6 @@ async function refreshOutcome(broker: SessionBroker, count = 1) {
   )
 }
 
-// --- authorize
-
 test('the authorization URL carries a code request of this client, and goes to the endpoint that was discovered', async () => {
   const { url, parameters } = await authorize(provider)
   expect(url.origin + url.pathname).toBe(`${provider.issuer}/auth`)
@@ -317,8 +315,6 @@ test('a sign-in goes on where the work that had begun the discovery is given up 
   server.release()
   expect((await wanted).url).toContain(`${server.issuer}/auth`)
 })
-
-// --- callback
 
 test('the user is the subject of the ID token, and the profile its other claims', async () => {
   expect(await signIn()).toMatchObject({
@@ -513,8 +509,6 @@ test('the code and its verifier are not carried along on a redirect (I4)', async
   expect(error).toMatchObject({ code: 'redirect_refused' })
   expect(other.requests).toEqual([])
 })
-
-// --- refresh
 
 test('a provider that rotates gives a new refresh token, and the old one is spent', async () => {
   const { refreshToken } = await tokensOf(provider)
@@ -820,8 +814,6 @@ test('a discovery that takes too long ends no session, since nothing was sent (I
   expect(broker.snapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
 })
 
-// --- signOut
-
 const tokensAtProvider = async () => {
   const { accessToken, refreshToken } = await tokensOf(provider)
   return tokenSet({ accessToken, refreshToken, subject: 'alice' })
@@ -906,8 +898,6 @@ test('a sign-out everywhere at a provider that cannot end its session revokes an
   expect(server.requestsTo('/revoke')).toHaveLength(1)
 })
 
-// --- options
-
 test.each<[string, object | undefined | null, string[]]>([
   ['clientSecret', { clientSecret: 's' }, ['client_secret', 'secret', 'public client']],
   ['client_secret', { client_secret: 's' }, ['client_secret', 'secret', 'public client']],
@@ -953,8 +943,6 @@ test('a slash at the end of the issuer makes no difference', async () => {
   const { url } = await authorize({ issuer: `${provider.issuer}/` })
   expect(url.origin).toBe(provider.issuer)
 })
-
-// --- where the refresh token goes
 
 test('the refresh token goes to the token and the revocation endpoint of the real provider, and nowhere else (I4)', async () => {
   const io = createIO()

@@ -66,8 +66,8 @@ it('packs the build, the licence and the documents, and no sources or tests', ()
 it('has the sizes that the README quotes, and a page entry of at most 6 kB with Comlink', async () => {
   const sizes = await measureSizes()
   expect(sizes.page).toBeLessThanOrEqual(6000)
-  // Of these, oauth4webapi, Comlink and idb-keyval take 7 kB; what may grow is caught here.
-  expect(sizes.worker).toBeLessThanOrEqual(22_500)
+  // Of these, oauth4webapi, Comlink and idb-keyval take 7 kB (docs/decisions/007); what may grow is caught here.
+  expect(sizes.worker).toBeLessThanOrEqual(23_500)
   const quoted = (text: string, label: string) =>
     Number(new RegExp(`${label}: \\*\\*([\\d.]+) kB\\*\\*`).exec(text)?.[1])
   for (const readme of ['README.md', 'README.zh-CN.md']) {

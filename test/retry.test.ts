@@ -65,10 +65,11 @@ function attemptTimes(
   }
   const request = {
     call: 'call',
+    api: '',
     generation: 1,
     subject: undefined,
     waitingSince: undefined,
-    refusedVersion: undefined,
+    deniedVersion: undefined,
     mayRefresh: true,
   }
   for (const { verdict, retryAfter, random: draw, duration } of answers) {

@@ -40,24 +40,24 @@ function signedIn(changes: Partial<Session> = {}): Session {
 function sending(changes: Partial<Session> = {}): Session {
   return signedIn({
     flights: 5,
-    refreshStartedAt: now,
     refresh: { kind: 'sending', flight: 5, outcomeLost: false },
     ...changes,
   })
 }
 
 function waiting(changes: Partial<Session> = {}): Session {
-  const refresh: Refresh = { kind: 'waiting', flight: 5, outcomeLost: false }
+  const refresh: Refresh = { kind: 'waiting', flight: 5, until: now + 1000, outcomeLost: false }
   return sending({ refresh, failures: 1, tokenServer: 'unreachable', ...changes })
 }
 
 function want(changes: Partial<TokenRequest> = {}, at = now): SessionEvent {
   const request: TokenRequest = {
     call: 'call',
+    api: 'https://api.example.com/',
     generation: 3,
     subject: 'ann',
     waitingSince: undefined,
-    refusedVersion: undefined,
+    deniedVersion: undefined,
     mayRefresh: true,
     ...changes,
   }
@@ -117,16 +117,16 @@ test('a permit holds no refresh token and no profile (I4)', () => {
 
 test.each<[string, number, string[]]>([
   ['a millisecond before its last minute, is granted', 14 * minute - 1, ['grant']],
-  ['within its last minute, is refreshed first', 14 * minute, ['refresh', 'wait']],
-  ['expired, is refreshed first', 15 * minute, ['refresh', 'wait']],
-  ['expired long ago, is refreshed first', 86_400_000, ['refresh', 'wait']],
+  ['within its last minute, is refreshed first', 14 * minute, ['refresh']],
+  ['expired, is refreshed first', 15 * minute, ['refresh']],
+  ['expired long ago, is refreshed first', 86_400_000, ['refresh']],
 ])('a token of 15 minutes, %s', (_title, passed, expected) => {
   expect(decisions(signedIn(), want({}, now + passed))).toEqual(expected)
 })
 
 test.each<[string, number, string[]]>([
   ['before its last fifth, is granted', 79_999, ['grant']],
-  ['within its last fifth, is refreshed first', 80_000, ['refresh', 'wait']],
+  ['within its last fifth, is refreshed first', 80_000, ['refresh']],
 ])('a token of 100 seconds, %s', (_title, passed, expected) => {
   const session = signedIn({ held: { ...tokens, expiresAt: now + 100_000 } })
   expect(decisions(session, want({}, now + passed))).toEqual(expected)
@@ -134,7 +134,7 @@ test.each<[string, number, string[]]>([
 
 test('a configured margin is kept', () => {
   const event = want({}, now + 13 * minute)
-  expect(decisions(signedIn(), event, { margin: 2 * minute })).toEqual(['refresh', 'wait'])
+  expect(decisions(signedIn(), event, { margin: 2 * minute })).toEqual(['refresh'])
   expect(decisions(signedIn(), event, { margin: 0 })).toEqual(['grant'])
 })
 
@@ -146,62 +146,95 @@ test('a token without an expiry is granted for ever', () => {
 
 test('an expired token starts one refresh, and later calls join it (I1)', () => {
   const [first, effects] = decide(signedIn({ held: expired }), want({ call: 'one' }))
-  expect(effects).toEqual([
-    { do: 'refresh', flight: 5, tokens: expired },
-    { do: 'wait', call: 'one' },
-  ])
+  expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens: expired }])
   const [second, joined] = decide(first, want({ call: 'two' }))
-  expect(joined).toEqual([{ do: 'wait', call: 'two' }])
+  expect(joined).toEqual([])
   expect(second).toBe(first)
 })
 
-test('a refused token of the current version starts one refresh, and later refusals join it (I1)', () => {
-  const [first, effects] = decide(signedIn(), want({ call: 'one', refusedVersion: 7 }))
-  expect(effects.map((effect) => effect.do)).toEqual(['refresh', 'wait'])
-  expect(decisions(first, want({ call: 'two', refusedVersion: 7 }))).toEqual(['wait'])
+test('a refused token of the current version starts one refresh, and later denials join it (I1)', () => {
+  const [first, effects] = decide(signedIn(), want({ call: 'one', deniedVersion: 7 }))
+  expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
+  expect(decisions(first, want({ call: 'two', deniedVersion: 7 }))).toEqual([])
 })
 
 test('a refused token of an older version is replayed without a refresh', () => {
-  expect(decide(signedIn(), want({ refusedVersion: 6 }))[1]).toEqual([{ do: 'grant', call: 'call', permit }])
+  expect(decide(signedIn(), want({ deniedVersion: 6 }))[1]).toEqual([{ do: 'grant', call: 'call', permit }])
 })
 
 test('a request that has had its refresh keeps its 401 (I10)', () => {
   const session = signedIn()
-  const [next, effects] = decide(session, want({ refusedVersion: 7, mayRefresh: false }))
+  const [next, effects] = decide(session, want({ deniedVersion: 7, mayRefresh: false }))
   expect(effects).toEqual([{ do: 'keepAnswer', call: 'call' }])
   expect(next).toBe(session)
 })
 
 test('a request that has had its refresh is still replayed with a newer token', () => {
-  expect(decisions(signedIn(), want({ refusedVersion: 6, mayRefresh: false }))).toEqual(['grant'])
+  expect(decisions(signedIn(), want({ deniedVersion: 6, mayRefresh: false }))).toEqual(['grant'])
 })
+
+const orders = 'https://api.example.com/'
+const stock = 'https://stock.example.com/'
 
 test('a second refusal in a row without an accepted token in between keeps its 401 for a second (I10)', () => {
-  const once = { refusals: 1, refreshStartedAt: now }
-  expect(decisions(signedIn(once), want({ refusedVersion: 7 }, now + 999))).toEqual(['keepAnswer'])
-  expect(decisions(signedIn(once), want({ refusedVersion: 7 }, now + 1000))).toEqual(['refresh', 'wait'])
+  const once = signedIn({ denials: { [orders]: { count: 1, at: now } } })
+  expect(decisions(once, want({ deniedVersion: 7 }, now + 999))).toEqual(['keepAnswer'])
+  expect(decisions(once, want({ deniedVersion: 7 }, now + 1000))).toEqual(['refresh'])
 })
 
-test('refusals in a row are answered by refreshes further and further apart (I10)', () => {
-  const often = { refusals: 5, refreshStartedAt: now }
-  expect(decisions(signedIn(often), want({ refusedVersion: 7 }, now + 11_999))).toEqual(['keepAnswer'])
-  expect(decisions(signedIn(often), want({ refusedVersion: 7 }, now + 12_000))).toEqual(['refresh', 'wait'])
+test('denials in a row are answered by refreshes further and further apart (I10)', () => {
+  const often = signedIn({ denials: { [orders]: { count: 5, at: now } } })
+  expect(decisions(often, want({ deniedVersion: 7 }, now + 11_999))).toEqual(['keepAnswer'])
+  const [next, effects] = decide(often, want({ deniedVersion: 7 }, now + 12_000))
+  expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
+  expect(next.denials).toEqual({ [orders]: { count: 6, at: now + 12_000 } })
 })
 
-test('an accepted token ends the row of refusals', () => {
-  const session = signedIn({ refusals: 3, refreshStartedAt: now })
-  const accepted = follow(session, { type: 'tokenAccepted', version: 7 })
-  expect(accepted.refusals).toBe(0)
-  expect(decisions(accepted, want({ refusedVersion: 7 }))).toEqual(['refresh', 'wait'])
+test('an accepted token ends the row of denials', () => {
+  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+  const accepted = follow(session, { type: 'tokenAccepted', version: 7, api: orders })
+  expect(accepted.denials).toEqual({})
+  expect(decisions(accepted, want({ deniedVersion: 7 }))).toEqual(['refresh'])
 })
 
-test('an accepted token of an older version does not end the row of refusals', () => {
-  expect(follow(signedIn({ refusals: 3 }), { type: 'tokenAccepted', version: 6 }).refusals).toBe(3)
+test('an accepted token of an older version does not end the row of denials', () => {
+  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+  expect(follow(session, { type: 'tokenAccepted', version: 6, api: orders })).toBe(session)
 })
 
-test('a clock that is set back a day does not make refusals wait for a day (I12)', () => {
-  const session = signedIn({ refusals: 1, refreshStartedAt: now + 86_400_000 })
-  expect(decisions(session, want({ refusedVersion: 7 }))).toEqual(['refresh', 'wait'])
+test('a token that one API accepts does not end the row of denials of another (I10)', () => {
+  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+  expect(follow(session, { type: 'tokenAccepted', version: 7, api: stock })).toBe(session)
+})
+
+test('the row of denials of one API does not keep the 401 of another from being answered by a refresh', () => {
+  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+  const [next, effects] = decide(session, want({ deniedVersion: 7, api: stock }, now + 1))
+  expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
+  expect(next.denials).toEqual({ [orders]: { count: 3, at: now }, [stock]: { count: 1, at: now + 1 } })
+})
+
+test.each(['', '__proto__', 'constructor', 'toString'])('an API may have any name: %j', (api) => {
+  const [refreshing, effects] = decide(signedIn(), want({ deniedVersion: 7, api }))
+  expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
+  expect(Object.keys(refreshing.denials)).toEqual([api])
+  const renewed = follow(
+    refreshing,
+    { type: 'refreshSucceeded', flight: 5, tokens: newTokens },
+    { type: 'saved', flight: 5, stored: true },
+  )
+  expect(decisions(renewed, want({ deniedVersion: 8, api }))).toEqual(['keepAnswer'])
+  expect(follow(renewed, { type: 'tokenAccepted', version: 8, api }).denials).toEqual({})
+})
+
+test('a sign-in begins without denials', () => {
+  const session = signedIn({ signIn: 1, denials: { [orders]: { count: 3, at: now } } })
+  expect(follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens }).denials).toEqual({})
+})
+
+test('a clock that is set back a day does not make denials wait for a day (I12)', () => {
+  const session = signedIn({ denials: { [orders]: { count: 1, at: now + 86_400_000 } } })
+  expect(decisions(session, want({ deniedVersion: 7 }))).toEqual(['refresh'])
 })
 
 test('a call that waited for a refresh gets its token whatever the clock says', () => {
@@ -216,13 +249,13 @@ test('a call of another user is refused: nobody else gets its token (I6)', () =>
 })
 
 test('a refused request of another user keeps its 401 (I6)', () => {
-  const event = want({ generation: 2, subject: 'bob', refusedVersion: 6 })
+  const event = want({ generation: 2, subject: 'bob', deniedVersion: 6 })
   expect(decisions(signedIn(), event)).toEqual(['keepAnswer'])
 })
 
 test('a call of an earlier session of the same user goes on (I8)', () => {
   expect(decisions(signedIn(), want({ generation: 2 }))).toEqual(['grant'])
-  expect(decisions(signedIn(), want({ generation: 2, refusedVersion: 6 }))).toEqual(['grant'])
+  expect(decisions(signedIn(), want({ generation: 2, deniedVersion: 6 }))).toEqual(['grant'])
 })
 
 test('a call of an earlier session of nobody known is refused (I6)', () => {
@@ -262,7 +295,7 @@ test('new tokens are saved before anybody gets them', () => {
       session: { format: 1, generation: 3, version: 8, signedInAt: now, tokens: newTokens },
     },
   ])
-  expect(decisions(saving, want({ waitingSince: 7 }))).toEqual(['wait'])
+  expect(decisions(saving, want({ waitingSince: 7 }))).toEqual([])
   const [settled, woken] = decide(saving, { type: 'saved', flight: 5, stored: true })
   expect(woken).toEqual([{ do: 'wake' }])
   expect(decide(settled, want({ waitingSince: 7 }))[1]).toMatchObject([
@@ -270,10 +303,10 @@ test('new tokens are saved before anybody gets them', () => {
   ])
 })
 
-test('where new tokens cannot be saved, the store is cleared and the session goes on in memory', () => {
+test('where new tokens cannot be saved, the session goes on in memory', () => {
   const saving = follow(sending(), { type: 'refreshSucceeded', flight: 5, tokens: newTokens })
   const [settled, effects] = decide(saving, { type: 'saved', flight: 5, stored: false })
-  expect(effects).toEqual([{ do: 'clear' }, { do: 'wake' }])
+  expect(effects).toEqual([{ do: 'wake' }])
   expect(settled.reason).toBe('store_failed')
   expect(decisions(settled, want())).toEqual(['grant'])
 })
@@ -291,7 +324,7 @@ test('a store that keeps failing does not make the snapshot flicker at every ref
     { type: 'refreshSucceeded', flight: 5, tokens: newTokens },
     { type: 'saved', flight: 5, stored: false },
   )
-  const second = follow(first, want({ refusedVersion: 8 }))
+  const second = follow(first, want({ deniedVersion: 8 }))
   const saving = follow(second, { type: 'refreshSucceeded', flight: 6, tokens: newTokens })
   expect(toSnapshot(saving)).toEqual(toSnapshot(first))
 })
@@ -332,7 +365,7 @@ test('a lost answer is remembered over a refused attempt, and over a failed one 
   expect(again.reason).toBe('refresh_answer_lost')
 
   const misconfigured = follow(lost, { type: 'retryDue', flight: 5, now }, ended('failed', { flight: 6 }))
-  const later = follow(misconfigured, want({ refusedVersion: 7 }, now + minute), ended('rejected', { flight: 7 }))
+  const later = follow(misconfigured, want({ deniedVersion: 7 }, now + minute), ended('rejected', { flight: 7 }))
   expect(later.reason).toBe('refresh_answer_lost')
 })
 
@@ -346,7 +379,7 @@ test.each<Verdict>(['refused', 'unknown'])(
       held: tokens,
       tokenServer: 'unreachable',
       failures: 1,
-      refresh: { kind: 'waiting', flight: 5, outcomeLost: verdict === 'unknown' },
+      refresh: { kind: 'waiting', flight: 5, until: now + 1000, outcomeLost: verdict === 'unknown' },
     })
     expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: 1000 }, { do: 'wake' }])
     expect(decide(next, { type: 'retryDue', flight: 5, now: now + 1000 })[1]).toEqual([
@@ -401,9 +434,13 @@ test('failed: nothing is sent again, calls that need a new token are refused, an
   ])
 })
 
+test('failed: the token server has answered, so an outage before is over', () => {
+  expect(decide(sending({ tokenServer: 'unreachable' }), ended('failed'))[0].tokenServer).toBe('ok')
+})
+
 test('failed: a token that is still valid is granted', () => {
   const [next] = decide(sending(), ended('failed'))
-  expect(decisions(next, want({}, now + 14 * minute + 1))).toEqual(['refresh', 'wait'])
+  expect(decisions(next, want({}, now + 14 * minute + 1))).toEqual(['refresh'])
   const pausing = { ...next, refresh: { ...next.refresh, until: now + 14 * minute + 500 } as Refresh }
   expect(decisions(pausing, want({}, now + 14 * minute + 1))).toEqual(['grant'])
 })
@@ -411,19 +448,21 @@ test('failed: a token that is still valid is granted', () => {
 test('failed: a later call may try again, after a pause that grows (I10)', () => {
   const [once] = decide(sending({ held: expired }), ended('failed'))
   expect(decisions(once, want({}, now + 999))).toEqual(['refuse'])
-  expect(decisions(once, want({}, now + 1000))).toEqual(['refresh', 'wait'])
+  expect(decisions(once, want({}, now + 1000))).toEqual(['refresh'])
   const [again] = decide(sending({ held: expired, failures: 1 }), ended('failed'))
   expect(decisions(again, want({}, now + 1999))).toEqual(['refuse'])
-  expect(decisions(again, want({}, now + 2000))).toEqual(['refresh', 'wait'])
+  expect(decisions(again, want({}, now + 2000))).toEqual(['refresh'])
 })
 
 test('failed: a clock that is set back a day does not keep calls refused for a day (I12)', () => {
   const [next] = decide(sending({ held: expired }), ended('failed', { now: now + 86_400_000 }))
-  expect(decisions(next, want())).toEqual(['refresh', 'wait'])
+  expect(decisions(next, want())).toEqual(['refresh'])
 })
 
+const longPause = waiting({ refresh: { kind: 'waiting', flight: 5, until: now + 20 * minute, outcomeLost: false } })
+
 test('during an outage a token that is still valid is granted within its margin', () => {
-  expect(decisions(waiting(), want({}, now + 15 * minute - 1))).toEqual(['grant'])
+  expect(decisions(longPause, want({}, now + 15 * minute - 1))).toEqual(['grant'])
 })
 
 test('during an outage a token that is still valid is granted while an attempt is under way', () => {
@@ -431,14 +470,35 @@ test('during an outage a token that is still valid is granted while an attempt i
 })
 
 test('without an outage, calls wait for the refresh that is under way', () => {
-  expect(decisions(sending(), want())).toEqual(['wait'])
+  expect(decisions(sending(), want())).toEqual([])
 })
 
 test('during an outage calls wait for a token once theirs has expired or was refused', () => {
-  for (const session of [waiting(), sending({ tokenServer: 'unreachable' })]) {
-    expect(decisions(session, want({}, now + 15 * minute))).toEqual(['wait'])
-    expect(decisions(session, want({ refusedVersion: 7 }))).toEqual(['wait'])
+  for (const session of [longPause, sending({ tokenServer: 'unreachable' })]) {
+    expect(decisions(session, want({}, now + 15 * minute))).toEqual([])
+    expect(decisions(session, want({ deniedVersion: 7 }))).toEqual([])
   }
+})
+
+test('a pause that is over by the clock ends with the next call, whose timer may have slept', () => {
+  const [next, effects] = decide(waiting({ held: expired }), want({}, now + 1000))
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'refresh', flight: 6, tokens: expired }])
+  expect(next.refresh).toEqual({ kind: 'sending', flight: 6, outcomeLost: false })
+  expect(decide(next, { type: 'retryDue', flight: 5, now: now + 1000 })).toEqual([next, []])
+  expect(decisions(waiting({ held: expired }), want({}, now + 999))).toEqual([])
+})
+
+test('a call with a token that is still valid ends such a pause too, and does not wait', () => {
+  expect(decisions(waiting(), want({}, now + 1000))).toEqual(['cancelRetry', 'refresh', 'grant'])
+})
+
+test('a lost answer is remembered when a call ends the pause (I9)', () => {
+  const lost = follow(sending(), ended('unknown'), want({}, now + 1000), ended('rejected', { flight: 6 }))
+  expect(lost.reason).toBe('refresh_answer_lost')
+})
+
+test('a clock that is set back does not keep the timer from ending a pause (I12)', () => {
+  expect(decisions(waiting(), { type: 'retryDue', flight: 5, now: now - 86_400_000 })).toEqual(['refresh'])
 })
 
 test('after a successful refresh the token server is no longer unreachable', () => {
@@ -507,7 +567,7 @@ test('a sign-in begins a new generation and is saved before anybody gets its tok
       session: { format: 1, generation: 4, version: 8, signedInAt: newTokens.receivedAt, tokens: newTokens },
     },
   ])
-  expect(decisions(saving, want({ generation: 4 }))).toEqual(['wait'])
+  expect(decisions(saving, want({ generation: 4 }))).toEqual([])
   expect(decisions(follow(saving, { type: 'saved', flight: 6, stored: true }), want({ generation: 4 }))).toEqual([
     'grant',
   ])
@@ -567,6 +627,40 @@ test('a store that fails is reported, and nothing else changes', () => {
   expect(decide(session, { type: 'storeFailed' })).toEqual([{ ...session, reason: 'store_failed' }, []])
 })
 
+test('a store that fails does not hide why the session has ended', () => {
+  const session = { ...signedOut, reason: 'refresh_rejected' }
+  expect(decide(session, { type: 'storeFailed' })).toEqual([session, []])
+  expect(decide(signedOut, { type: 'storeFailed' })[0].reason).toBe('store_failed')
+})
+
+const stored: StoredSession = { format: 1, generation: 3, version: 7, signedInAt: now, tokens }
+const unloaded = follow(signedOut, { type: 'storeFailed' })
+
+test('a stored session that comes late begins, where nobody has signed in or out since (I7)', () => {
+  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored, now })
+  expect(next).toEqual(startSession(stored))
+  expect(effects).toEqual([{ do: 'wake' }])
+  expect(decide(unloaded, { type: 'loadedLate', stored: undefined, now })[0]).toEqual(signedOut)
+})
+
+test.each<[string, Session]>([
+  ['a sign-in has begun', follow(unloaded, { type: 'signInStarted', signIn: 1 })],
+  [
+    'somebody has signed in',
+    follow(unloaded, { type: 'signInStarted', signIn: 1 }, { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob }),
+  ],
+  ['the user has signed out', follow(unloaded, { type: 'signedOut' })],
+])('a stored session that comes late changes nothing where %s (I5)', (_title, session) => {
+  expect(decide(session, { type: 'loadedLate', stored, now })).toEqual([session, []])
+})
+
+test('a stored session that comes late and too old is shown to nobody', () => {
+  const rules = { maxSessionAge: minute }
+  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored, now: now + minute }, rules)
+  expect(next).toMatchObject({ held: undefined, generation: 4, reason: 'session_too_old' })
+  expect(effects.map((effect) => effect.do)).toEqual(['cancelRetry', 'clear', 'wake'])
+})
+
 test('the snapshot shows a user only once the store names them too (I6)', () => {
   const saving = follow(
     signedIn(),
@@ -583,7 +677,7 @@ test('the snapshot shows a user only once the store names them too (I6)', () => 
 
 test('a refresh does not change the snapshot at any of its steps', () => {
   const before = toSnapshot(signedIn())
-  const started = follow(signedIn(), want({ refusedVersion: 7 }))
+  const started = follow(signedIn(), want({ deniedVersion: 7 }))
   const saving = follow(started, { type: 'refreshSucceeded', flight: 5, tokens: newTokens })
   const settled = follow(saving, { type: 'saved', flight: 5, stored: true })
   for (const session of [started, saving, settled]) expect(toSnapshot(session)).toEqual(before)
@@ -608,7 +702,7 @@ test('the snapshot holds no token (I11)', () => {
 
 test('no note holds a token (I11)', () => {
   const events: SessionEvent[] = [
-    want({ refusedVersion: 7 }),
+    want({ deniedVersion: 7 }),
     { type: 'refreshSucceeded', flight: 5, tokens: newTokens },
     { type: 'saved', flight: 5, stored: false },
     ended('unknown'),
@@ -632,7 +726,7 @@ test('a transition changes neither the session nor the event that it is given', 
   for (const session of [signedOut, signedIn({ signIn: 1 }), sending(), waiting()]) {
     const events: SessionEvent[] = [
       want(),
-      want({ refusedVersion: 7 }),
+      want({ deniedVersion: 7 }),
       ended('rejected'),
       ended('unknown'),
       { type: 'signedOut' },

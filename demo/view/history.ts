@@ -40,9 +40,9 @@ function toLines(history: readonly HistoryEntry[]): Line[] {
   for (const entry of history) {
     const last = lines.at(-1)
     if (last && aboutCalls.includes(entry.event) && last.entry.event === entry.event) {
-      lines[lines.length - 1] = { entry, count: last.count + 1 }
+      lines[lines.length - 1] = { entry, count: last.count + (entry.calls ?? 1) }
     } else {
-      lines.push({ entry, count: 1 })
+      lines.push({ entry, count: entry.calls ?? 1 })
     }
   }
   return lines
@@ -73,7 +73,7 @@ function toSentence({ event, verdict, reason, delay }: HistoryEntry, count: numb
     case 'signed-in':
       return 'Signed in, in every tab.'
     case 'refresh-started':
-      return 'The worker asked the provider for a new token.'
+      return `The worker asked the provider for a new token${because}.`
     case 'refresh-succeeded':
       return 'The provider gave a new token.'
     case 'refresh-ended':

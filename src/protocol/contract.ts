@@ -47,7 +47,7 @@ export interface HistoryEntry {
   readonly expiresAt?: number
   /** `rejected`, `refused`, `unknown` or `failed`, where a refresh ended without a token. */
   readonly verdict?: string
-  /** Why: for `refresh-started` `expired`, `refused` (by an API) or `retry`; else as in the snapshot, or the verdict's. */
+  /** Why: for `refresh-started` `expired`, `denied` (by an API) or `retry`; else as in the snapshot, or the verdict's. */
   readonly reason?: string
   /** Milliseconds until the next attempt, where one is planned. */
   readonly delay?: number

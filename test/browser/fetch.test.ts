@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
 import { connect, isLingpaiError, type Session } from '../../src/index.ts'
+import { createPeer, never } from '../fixtures/scripted-peer.ts'
 import { settingsOf, startShared } from '../fixtures/workers.ts'
 
 const api = inject('apiOrigin')
@@ -196,6 +197,54 @@ test('headers that CORS exposes can be read, and no others', async () => {
   expect(headers.get('retry-after')).toBe('7')
   expect(headers.get('x-request-id')).toMatch(/^\d+$/)
   expect(headers.get('x-hidden')).toBeNull()
+})
+
+test('all that a Request says about how to send it reaches the worker', async () => {
+  const peer = createPeer({ fetch: never })
+  const scripted = connect({ inline: () => peer.endpoint })
+  const ways: RequestInit = {
+    credentials: 'include',
+    mode: 'same-origin',
+    cache: 'no-cache',
+    redirect: 'error',
+    integrity: 'sha256-x',
+    keepalive: true,
+    referrer: '/from',
+    referrerPolicy: 'origin',
+  }
+  void scripted.fetch('https://api.example/', { ...ways, priority: 'low' }).catch(() => {})
+  void scripted.fetch(new Request('https://api.example/', ways)).catch(() => {})
+  await expect.poll(() => peer.callsOf('fetch')).toHaveLength(2)
+  const [fromInit, fromRequest] = peer.callsOf('fetch').map(([, request]) => request)
+  const referrer = new URL('/from', location.href).href
+  expect(fromInit).toMatchObject({ ...ways, referrer, priority: 'low' })
+  expect(fromRequest).toMatchObject({ ...ways, referrer })
+  scripted.close()
+})
+
+test("the referrer is the page's address unless the caller says another", async () => {
+  const peer = createPeer({ fetch: never })
+  const scripted = connect({ inline: () => peer.endpoint })
+  void scripted.fetch('https://api.example/').catch(() => {})
+  void scripted.fetch('https://api.example/', { referrer: '' }).catch(() => {})
+  await expect
+    .poll(() => peer.callsOf('fetch').map(([, request]) => (request as RequestInit).referrer))
+    .toEqual([location.href, ''])
+  scripted.close()
+})
+
+test('a request to an origin that is not listed goes out as it is, with its method, headers and body', async () => {
+  const init = { method: 'PUT', body: 'text', headers: { 'x-one': '1' } }
+  const native = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('fine'))
+  try {
+    await session.fetch('https://other.example/', init)
+    const sent = new Request(...(native.mock.calls[0] as [RequestInfo, RequestInit?]))
+    expect(sent).toMatchObject({ url: 'https://other.example/', method: 'PUT' })
+    expect(sent.headers.get('x-one')).toBe('1')
+    expect(await sent.text()).toBe('text')
+  } finally {
+    native.mockRestore()
+  }
 })
 
 test('an abort before the call rejects with its exact reason', async () => {

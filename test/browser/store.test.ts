@@ -1,5 +1,5 @@
 import { createStore, entries, get, set } from 'idb-keyval'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { StoredSession } from '../../worker/core/adapter.ts'
 import { indexedDBStore } from '../../worker/store/indexed-db.ts'
 import { memoryStore, memoryTransactions, TRANSACTION_LIFE } from '../../worker/store/memory.ts'
@@ -136,6 +136,14 @@ test('two vaults that race for the key end with the same one', async () => {
     expect(await other.open('a', first)).toBe('from one')
     expect(await one.open('b', second)).toBe('from the other')
   }
+})
+
+test('where no key could be made, the next call makes one', async () => {
+  const store = indexedDBStore({ name: freshName() })
+  vi.spyOn(crypto.subtle, 'generateKey').mockRejectedValueOnce(new DOMException('busy', 'OperationError'))
+  await expect(store.save(stored)).rejects.toMatchObject({ name: 'OperationError' })
+  await store.save(stored)
+  expect(await store.load()).toEqual(stored)
 })
 
 test('a transaction is taken once; afterwards its state is known as used', async () => {

@@ -214,6 +214,28 @@ test('a page that was hidden connects anew for its next call, also where no even
   expect(peers).toHaveLength(2)
 })
 
+test('a page that comes back to another worker is told that its session was lost (I7)', async () => {
+  let welcome = welcomeOf({ snapshot: signedIn })
+  const { session } = await openShared({ hello: () => welcome })
+  hidePage()
+  welcome = welcomeOf({ instance: 'second' })
+  showPage()
+  await settled()
+  expect(session.getSnapshot()).toEqual({ ...signedOut, reason: 'worker_lost', mode: 'shared' })
+})
+
+test('an inline broker is made once, also where its answers are lost: two would serve one session (I1)', async () => {
+  const peer = createPeer()
+  const inline = vi.fn(() => peer.endpoint)
+  const session = connect({ inline }) as Session
+  sessions.push(session)
+  await settled()
+  peer.post({ lingpai: 'snapshot', instance: 'another', snapshot: signedOut })
+  await settled()
+  expect(peer.callsOf('hello')).toHaveLength(2)
+  expect(inline).toHaveBeenCalledOnce()
+})
+
 test('a worker that is of this page alone stays while the page is hidden, and its session with it (I7)', async () => {
   const { session, peer } = await open({ explain: () => [] })
   hidePage()
@@ -519,6 +541,12 @@ test('a redirect leaves the page for the URL of the provider', async () => {
   expect(peer.callsOf('authorize').map(([, input]) => input)).toEqual([
     { via: 'redirect', returnTo: '/orders?page=2#end' },
   ])
+})
+
+test('an input with a way of its own is the business of the grant', async () => {
+  const { session, peer } = await open({ signIn: () => undefined })
+  await session.signIn({ via: 'sms', code: '1234' })
+  expect(peer.callsOf('signIn').map(([, input]) => input)).toEqual([{ via: 'sms', code: '1234' }])
 })
 
 test('a relative returnTo is made a path of the app', async () => {

@@ -75,6 +75,8 @@ export interface GrantRequest {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** The server cannot have acted on it: a refresh that only got as far as this may be sent again. */
+  readonly isReadOnly?: boolean
 }
 
 /** The answer to a {@link GrantRequest}, whatever its status. */
@@ -125,8 +127,14 @@ export interface Grant<SignInInput = unknown> {
    * anything else nobody knows whether the server has rotated the refresh token.
    */
   refresh(tokens: TokenSet, io: GrantIO): Promise<ReceivedTokens>
-  /** Revokes the tokens; with `everywhere` it may return the URL that ends the provider's own session. */
-  signOut?(tokens: TokenSet, io: GrantIO & { readonly everywhere: boolean }): Promise<{ url?: string }> | Promise<void>
+  /**
+   * Revokes the tokens, within five seconds; what it throws is only noted. With `everywhere` it may return the URL that
+   * ends the provider's own session, and is also called where nobody is signed in here: then there are no tokens.
+   */
+  signOut?(
+    tokens: TokenSet | undefined,
+    io: GrantIO & { readonly everywhere: boolean },
+  ): Promise<{ url?: string }> | Promise<void>
   /** Checks its configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */
   validate?(): void
 }
@@ -135,7 +143,10 @@ export interface Grant<SignInInput = unknown> {
 export interface RefreshOptions {
   /** How long before its expiry a token is refreshed. Default: a fifth of its life, at most 60,000. */
   readonly margin?: number
-  /** How long one refresh request may take before its outcome counts as unknown. Default 30,000. */
+  /**
+   * How long one refresh request may take before its outcome counts as unknown. Default 10,000: shorter than the 30,000
+   * that a caller waits, so that where an answer is lost, the refresh can be sent again while the callers still wait.
+   */
   readonly timeout?: number
   /** The longest pause between two attempts while the token server is failing. Default 60,000, at least 12,000. */
   readonly retry?: number

@@ -4,17 +4,17 @@ import type {
   CancelSignal,
   Grant,
   GrantIO,
-  GrantRequest,
-  GrantResponse,
   HistoryNote,
-  Platform,
   Store,
   StoredSession,
+  TokenSet,
   TransactionStore,
 } from './adapter.ts'
+import { type AttemptHost, startAttempt } from './attempt.ts'
 import { createHistory } from './history.ts'
 import { LONGEST_TIMER } from './retry.ts'
 import {
+  denialsOf,
   type Effect,
   type Permit,
   type Session,
@@ -25,23 +25,22 @@ import {
   toSnapshot,
   transition,
 } from './session.ts'
+import { createStoreQueue, STORE_TIMEOUT } from './store-queue.ts'
 import { readStoredSession, toTokenSet } from './token-set.ts'
-import { failed, parseRetryAfter, toVerdict } from './verdict.ts'
+import { failed, RefreshVerdict, refused, toVerdict } from './verdict.ts'
 
-/** A storage that has not answered by then counts as broken; the session goes on in memory. */
-const STORE_TIMEOUT = 2000
+/** Shorter than a caller's wait: a refresh whose answer is lost can be sent again while the callers still wait. */
+const DEFAULT_REFRESH_TIMEOUT = 10_000
+const LOAD_AGAIN_AFTER = 1000
 /** The user has signed out already; the server's revocation may take this long before nobody waits for it any more. */
 const REVOCATION_TIMEOUT = 5000
 
-export interface BrokerOptions {
+/** `send` sends one request of the grant, redirects not followed. */
+export interface BrokerOptions extends AttemptHost {
   readonly grant: Grant
   readonly store: Store
   readonly transactions: TransactionStore
-  readonly platform: Platform
   readonly rules: SessionRules
-  readonly origin: string
-  /** Sends one request of the grant, redirects not followed. */
-  send(request: GrantRequest, signal: CancelSignal): Promise<GrantResponse>
 }
 
 /** A call that asks for a token. */
@@ -51,13 +50,16 @@ export interface Call {
   readonly generation: number
   readonly subject: string | undefined
   readonly signal: CancelSignal
+  /** The API that it goes to: denials are counted for each by itself. */
+  api: string
   /** Whether this call has waited for a refresh: it gets only one. */
   hasRefreshed: boolean
 }
 
 interface Waiter {
   readonly request: TokenRequest
-  settle(outcome: Permit | 'keepAnswer' | LingpaiError): void
+  /** Without a permit, the answer at hand must do. */
+  settle(outcome: Permit | undefined | LingpaiError): void
 }
 
 export type SessionBroker = ReturnType<typeof createBroker>
@@ -66,7 +68,8 @@ export type SessionBroker = ReturnType<typeof createBroker>
  * The one owner of the session. {@link transition} decides; this performs: it keeps the timers, calls the grant and the
  * store, and answers those who wait.
  */
-export function createBroker({ grant, store, transactions, platform, rules, origin, send }: BrokerOptions) {
+export function createBroker(options: BrokerOptions) {
+  const { grant, store, transactions, platform, rules } = options
   let session: Session = startSession(undefined)
   let snapshot: BrokerSnapshot = toSnapshot(session)
   const history = createHistory()
@@ -76,16 +79,16 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
   let lastSignIn = 0
   let retryTimer: unknown
   let ageTimer: unknown
-  let storeQueue: Promise<unknown> = Promise.resolve()
+  const storeQueue = createStoreQueue(store, platform)
   let saving: Promise<void> = Promise.resolve()
-  let clearing: Promise<void> = Promise.resolve()
+  let clearing: Promise<boolean> = Promise.resolve(true)
 
   const ready = restore()
 
   async function restore(): Promise<void> {
+    const loading = load().catch(() => pause(LOAD_AGAIN_AFTER).then(load))
     try {
-      const loaded = await withTimeout(async () => store.load(), STORE_TIMEOUT)
-      session = startSession(readStoredSession(loaded))
+      session = startSession(await withTimeout(() => loading, STORE_TIMEOUT))
       snapshot = toSnapshot(session)
       record({
         event: session.held ? 'session-restored' : 'started',
@@ -93,10 +96,22 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       })
     } catch {
       dispatch({ type: 'storeFailed' })
+      loading.then(
+        (stored) => dispatch({ type: 'loadedLate', stored, now: platform.now() }),
+        () => {},
+      )
     }
     watchAge()
     // Nobody may see a session that grew too old while no worker ran.
     dispatch({ type: 'timePassed', now: platform.now() })
+  }
+
+  async function load(): Promise<StoredSession | undefined> {
+    return readStoredSession(await store.load())
+  }
+
+  function pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => startTimer(milliseconds, resolve))
   }
 
   function record(note: HistoryNote): void {
@@ -132,12 +147,10 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
         settle(effect.call, effect.permit)
         return
       case 'keepAnswer':
-        settle(effect.call, 'keepAnswer')
+        settle(effect.call, undefined)
         return
       case 'refuse':
         settle(effect.call, refusal(effect.code, effect.reason))
-        return
-      case 'wait':
         return
       case 'wake':
         // A copy: whoever is answered leaves the map, and nobody who joins meanwhile was waiting for this.
@@ -161,7 +174,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
         saving = save(effect.flight, effect.session)
         return
       case 'clear':
-        clearing = inStore(() => store.clear()).catch(() => dispatch({ type: 'storeFailed' }))
+        clearing = clear()
         return
       case 'revoke':
         void revoke(effect.tokens, false)
@@ -178,26 +191,29 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     dispatch({ type: 'tokenWanted', now: platform.now(), request })
   }
 
-  function settle(call: string, outcome: Permit | 'keepAnswer' | LingpaiError): void {
+  function settle(call: string, outcome: Permit | undefined | LingpaiError): void {
     const waiter = waiters.get(call)
     waiters.delete(call)
     waiter?.settle(outcome)
   }
 
   /** Waits for leave to send, or for word that the answer at hand must do. Settles by the deadline in any case (I3). */
-  function wantToken(call: Call, refused: Permit | undefined): Promise<Permit | 'keepAnswer'> {
+  function wantToken(call: Call): Promise<Permit>
+  function wantToken(call: Call, refused: Permit): Promise<Permit | undefined>
+  function wantToken(call: Call, refused?: Permit): Promise<Permit | undefined> {
     const request: TokenRequest = {
       call: call.id,
+      api: call.api,
       generation: refused?.generation ?? call.generation,
       subject: refused ? refused.tokens.subject : call.subject,
       waitingSince: undefined,
-      refusedVersion: refused?.version,
+      deniedVersion: refused?.version,
       mayRefresh: !call.hasRefreshed,
     }
     return new Promise((resolve, reject) => {
       let timer: unknown
       const onAbort = () => settle(call.id, new LingpaiError('aborted', 'The call was aborted.'))
-      const finish = (outcome: Permit | 'keepAnswer' | LingpaiError) => {
+      const finish = (outcome: Permit | undefined | LingpaiError) => {
         platform.clearTimeout(timer)
         call.signal.removeEventListener('abort', onAbort)
         if (outcome instanceof LingpaiError) reject(outcome)
@@ -219,14 +235,16 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     })
   }
 
-  async function refresh(flight: number, tokens: NonNullable<Session['held']>): Promise<void> {
-    const attempt = startAttempt(rules.timeout ?? DEFAULT_TIMEOUT)
+  async function refresh(flight: number, tokens: TokenSet): Promise<void> {
+    const attempt = startAttempt(options, { timeout: rules.timeout ?? DEFAULT_REFRESH_TIMEOUT })
     try {
       const received = await attempt.run((io) => grant.refresh(tokens, io))
       const renewed = readRefreshed(received, tokens)
       dispatch({ type: 'refreshSucceeded', flight, tokens: renewed })
     } catch (thrown) {
-      const { verdict, message, retryAfter } = toVerdict(thrown, attempt.lastStatus(), attempt.retryAfter())
+      const isUnsent = attempt.hasOnlyRead() && !(thrown instanceof RefreshVerdict)
+      const reason = isUnsent ? refused({ reason: 'not_sent' }) : thrown
+      const { verdict, message, retryAfter } = toVerdict(reason, attempt.lastStatus(), attempt.retryAfter())
       dispatch({
         type: 'refreshEnded',
         flight,
@@ -239,7 +257,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     }
   }
 
-  function readRefreshed(received: unknown, previous: NonNullable<Session['held']>) {
+  function readRefreshed(received: unknown, previous: TokenSet) {
     const renewed = toTokenSet(received, platform.now(), previous)
     if (previous.subject !== undefined && renewed.subject !== previous.subject) {
       throw failed('tokens_of_another_user')
@@ -247,65 +265,22 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     return renewed
   }
 
-  /** One exchange of a grant: a deadline, an abort signal, and the status of the last answer, from which verdicts are read. */
-  function startAttempt(timeout: number | undefined) {
-    const { signal, abort } = platform.createAbort()
-    let lastStatus: number | undefined
-    let retryAfter: number | undefined
-    const io: GrantIO = {
-      signal,
-      origin,
-      async send(request) {
-        lastStatus = undefined
-        // A grant that does not look at its signal must not send beside the attempt that took its place (I1).
-        if (signal.aborted) throw signal.reason
-        const response = await send(request, signal)
-        lastStatus = response.status
-        retryAfter = parseRetryAfter(response.headers['retry-after'], platform.now())
-        return response
-      },
-    }
-    return {
-      abort,
-      lastStatus: () => lastStatus,
-      retryAfter: () => retryAfter,
-      /** Rejects on abort and timeout even where the grant's own code does not look at its signal. */
-      run<T>(work: (io: GrantIO) => Promise<T> | T): Promise<T> {
-        return new Promise((resolve, reject) => {
-          const timer =
-            timeout === undefined
-              ? undefined
-              : startTimer(timeout, () => {
-                  lastStatus = undefined
-                  abort(new LingpaiError('timeout', `The token server has not answered within ${timeout} ms.`))
-                })
-          if (signal.aborted) reject(signal.reason)
-          signal.addEventListener('abort', () => reject(signal.reason))
-          Promise.resolve()
-            .then(() => work(io))
-            .then(resolve, reject)
-            .finally(() => platform.clearTimeout(timer))
-        })
-      },
-    }
-  }
-
-  /**
-   * Store operations run one after the other, so that a sign-out's clear never overtakes an older save (I5). The next one
-   * begins when the last has really ended, however late: what its caller hears after the deadline is only a loss of hope.
-   */
-  function inStore(work: () => unknown): Promise<void> {
-    const done = storeQueue.then(work)
-    storeQueue = done.catch(() => {})
-    return withTimeout(() => done.then(() => {}), STORE_TIMEOUT)
-  }
-
   async function save(flight: number, record: StoredSession): Promise<void> {
-    const stored = await inStore(() => store.save(record)).then(
+    const stored = await storeQueue.save(record).then(
       () => true,
       () => false,
     )
     dispatch({ type: 'saved', flight, stored })
+  }
+
+  async function clear(): Promise<boolean> {
+    try {
+      await storeQueue.clear()
+      return true
+    } catch {
+      dispatch({ type: 'storeFailed' })
+      return false
+    }
   }
 
   function withTimeout<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
@@ -337,14 +312,14 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
   async function runSignIn(signal: CancelSignal, work: (io: GrantIO) => Promise<unknown>): Promise<void> {
     await ready
     const signIn = ++lastSignIn
-    const attempt = startAttempt(undefined)
+    const attempt = startAttempt(options, { letsRequestsEnd: true })
     const onAbort = () => attempt.abort(cancelled())
     if (signal.aborted) throw cancelled()
     signal.addEventListener('abort', onAbort)
     signIns.set(signIn, attempt)
     dispatch({ type: 'signInStarted', signIn })
     try {
-      const received = await attempt.run(work)
+      const received = await attempt.run(work, (late) => dropLateSignIn(signIn, late))
       const tokens = toTokenSet(received, platform.now())
       const isWanted = session.signIn === signIn
       dispatch({ type: 'signInSucceeded', signIn, tokens })
@@ -362,15 +337,29 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     }
   }
 
-  async function revoke(tokens: NonNullable<Session['held']>, everywhere: boolean): Promise<{ url?: string }> {
-    if (grant.signOut === undefined) return {}
+  /** Tokens that nobody waits for any more: only with them in hand can the server be told to forget them. */
+  function dropLateSignIn(signIn: number, received: unknown): void {
+    let tokens: TokenSet
     try {
-      const attempt = startAttempt(REVOCATION_TIMEOUT)
+      tokens = toTokenSet(received, platform.now())
+    } catch {
+      return
+    }
+    // An aborted sign-in may still be the current one for a moment, until its caller has been told.
+    dispatch({ type: 'signInFailed', signIn, reason: 'sign_in_cancelled' })
+    dispatch({ type: 'signInSucceeded', signIn, tokens })
+  }
+
+  /** Undefined where the server could not be told. */
+  async function revoke(tokens: TokenSet | undefined, everywhere: boolean): Promise<{ url?: string } | undefined> {
+    if (grant.signOut === undefined || (tokens === undefined && !everywhere)) return {}
+    try {
+      const attempt = startAttempt(options, { timeout: REVOCATION_TIMEOUT })
       return await attempt.run(async (io) => (await grant.signOut?.(tokens, { ...io, everywhere })) ?? {})
     } catch {
       // The session is over here; the server's own copy ends when it expires.
       record({ event: 'revocation-failed' })
-      return {}
+      return undefined
     }
   }
 
@@ -392,7 +381,7 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
   }
 
   function openCall(id: string, signal: CancelSignal): Call {
-    return { id, signal, generation: session.generation, subject: session.held?.subject, hasRefreshed: false }
+    return { id, signal, generation: session.generation, subject: session.held?.subject, api: '', hasRefreshed: false }
   }
 
   return {
@@ -413,22 +402,14 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
     },
 
     /** Leave to send a request. Rejects with `sign_in_required`, `refresh_unavailable`, `timeout` or `aborted`. */
-    async authorize(call: Call): Promise<Permit> {
-      const permit = await wantToken(call, undefined)
-      if (permit === 'keepAnswer')
-        throw new LingpaiError('sign_in_required', 'The session has ended. Call session.signIn().')
-      return permit
-    },
+    authorize: (call: Call): Promise<Permit> => wantToken(call),
 
     /** Leave to send a request again after the API has refused its token, or `undefined`: its answer is final. */
-    async reauthorize(call: Call, refused: Permit): Promise<Permit | undefined> {
-      const permit = await wantToken(call, refused)
-      return permit === 'keepAnswer' ? undefined : permit
-    },
+    reauthorize: (call: Call, refused: Permit): Promise<Permit | undefined> => wantToken(call, refused),
 
-    /** Tells that an API has accepted a token, so that a later 401 counts as news. */
-    accept({ version }: Permit): void {
-      if (session.refusals > 0) dispatch({ type: 'tokenAccepted', version })
+    /** Tells that a call's API has accepted its token, so that a later 401 of that API counts as news. */
+    accept({ api }: Call, { version }: Permit): void {
+      if (denialsOf(session, api) !== undefined) dispatch({ type: 'tokenAccepted', version, api })
     },
 
     async signIn(input: unknown, signal: CancelSignal): Promise<void> {
@@ -445,7 +426,8 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       signal: CancelSignal,
     ): Promise<{ url: string }> {
       await ready
-      const attempt = startAttempt(DEFAULT_TIMEOUT)
+      const attempt = startAttempt(options, { timeout: DEFAULT_TIMEOUT })
+      if (signal.aborted) throw cancelled()
       signal.addEventListener('abort', () => attempt.abort(cancelled()))
       try {
         const { url, transaction } = await attempt.run(async (io) => {
@@ -494,13 +476,32 @@ export function createBroker({ grant, store, transactions, platform, rules, orig
       await runSignIn(signal, async () => received)
     },
 
-    /** Ends the session here first, then tells the server; resolves even where the server cannot be reached. */
+    /**
+     * Ends the session here first, then tells the server; resolves even where the tokens could not be revoked. Rejects,
+     * after all that, with `network_error` where `everywhere` could not be done, and with `store_failed` where the stored
+     * session is still there: a restart would sign the user in again.
+     */
     async signOut(everywhere: boolean): Promise<{ url?: string }> {
       await ready
       const { held } = session
       dispatch({ type: 'signedOut' })
-      await Promise.all([clearing, withTimeout(() => transactions.clear(), STORE_TIMEOUT).catch(() => {})])
-      return held === undefined ? {} : revoke(held, everywhere)
+      const [isCleared] = await Promise.all([
+        clearing,
+        withTimeout(() => transactions.clear(), STORE_TIMEOUT).catch(() => {}),
+      ])
+      const answer = await revoke(held, everywhere)
+      if (everywhere && answer === undefined) {
+        throw new LingpaiError(
+          'network_error',
+          "The user is signed out here, but the provider's own session could not be ended. Try again.",
+        )
+      }
+      if (isCleared || answer?.url !== undefined) return answer ?? {}
+      throw new LingpaiError(
+        'store_failed',
+        'The user is signed out here, but the stored session could not be deleted: a restart may sign them in again. ' +
+          "Call session.signOut() again, or have the site's data cleared.",
+      )
     },
   }
 }

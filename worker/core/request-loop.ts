@@ -23,7 +23,7 @@ export async function runRequest<Answer>(
   const permit = await broker.authorize(call)
   const first = await send(permit)
   if (!first.isTokenRefused) {
-    broker.accept(permit)
+    broker.accept(call, permit)
     return first.answer
   }
   const next = await broker.reauthorize(call, permit).catch((error) => {
@@ -34,6 +34,6 @@ export async function runRequest<Answer>(
   first.discard?.()
   broker.record({ event: 'call-replayed', call: call.id })
   const second = await send(next)
-  if (!second.isTokenRefused) broker.accept(next)
+  if (!second.isTokenRefused) broker.accept(call, next)
   return second.answer
 }

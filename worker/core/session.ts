@@ -25,9 +25,16 @@ export interface Session {
   readonly flights: number
   /** Refreshes in a row that ended without a token. */
   readonly failures: number
-  /** Refreshes in a row that followed a 401 and whose token no API has accepted since. */
-  readonly refusals: number
-  readonly refreshStartedAt: number
+  /**
+   * By API: refreshes in a row that followed its 401 and whose token it has not accepted since, and when the last began.
+   * One API that refuses every token must not rotate them at every call, while another accepts them all.
+   */
+  readonly denials: Readonly<Record<string, Denials>>
+}
+
+export interface Denials {
+  readonly count: number
+  readonly at: number
 }
 
 export type Refresh =
@@ -35,19 +42,22 @@ export type Refresh =
   | { readonly kind: 'sending'; readonly flight: number; readonly outcomeLost: boolean }
   /** New tokens are here and being stored; nobody gets them before that is done. */
   | { readonly kind: 'saving'; readonly flight: number; readonly signIn: boolean }
-  | { readonly kind: 'waiting'; readonly flight: number; readonly outcomeLost: boolean }
+  /** A pause between attempts. Timers are hints: they do not run while the machine sleeps. */
+  | { readonly kind: 'waiting'; readonly flight: number; readonly until: number; readonly outcomeLost: boolean }
   | { readonly kind: 'failed'; readonly until: number; readonly reason: string; readonly outcomeLost: boolean }
 
 /** What the rules need to know of a call that asks for a token. */
 export interface TokenRequest {
   readonly call: string
+  /** Where the call goes, in the configuration's words. */
+  readonly api: string
   /** The session that the caller could see when it called. */
   readonly generation: number
   readonly subject: string | undefined
   /** The version that the call began to wait at: a newer one is used whatever the clock says. */
   readonly waitingSince: number | undefined
   /** The version of the token that the API has just refused. */
-  readonly refusedVersion: number | undefined
+  readonly deniedVersion: number | undefined
   /** A request gets one refresh: after that, it takes what there is or keeps its 401. */
   readonly mayRefresh: boolean
 }
@@ -61,7 +71,7 @@ export interface Permit {
 
 export type SessionEvent =
   | { readonly type: 'tokenWanted'; readonly now: number; readonly request: TokenRequest }
-  | { readonly type: 'tokenAccepted'; readonly version: number }
+  | { readonly type: 'tokenAccepted'; readonly version: number; readonly api: string }
   | { readonly type: 'refreshSucceeded'; readonly flight: number; readonly tokens: TokenSet }
   | {
       readonly type: 'refreshEnded'
@@ -79,11 +89,12 @@ export type SessionEvent =
   | { readonly type: 'signInFailed'; readonly signIn: number; readonly reason: string }
   | { readonly type: 'signedOut' }
   | { readonly type: 'storeFailed' }
+  /** The store has answered after the session had to begin without it. */
+  | { readonly type: 'loadedLate'; readonly stored: StoredSession | undefined; readonly now: number }
   | { readonly type: 'timePassed'; readonly now: number }
 
 export type Effect =
   | { readonly do: 'grant'; readonly call: string; readonly permit: Permit }
-  | { readonly do: 'wait'; readonly call: string }
   | {
       readonly do: 'refuse'
       readonly call: string
@@ -102,6 +113,7 @@ export type Effect =
    */
   | { readonly do: 'cancelRetry' }
   | { readonly do: 'abandonSignIn'; readonly signIn: number }
+  /** Where this fails, the store is cleared: what is left in it is older, and perhaps another user's (I6). */
   | { readonly do: 'save'; readonly flight: number; readonly session: StoredSession }
   | { readonly do: 'clear' }
   /** Tokens that came too late for a session that has ended: the server should forget them. */
@@ -127,8 +139,7 @@ export function startSession(stored: StoredSession | undefined): Session {
     reason: undefined,
     flights: 0,
     failures: 0,
-    refusals: 0,
-    refreshStartedAt: Number.NEGATIVE_INFINITY,
+    denials: {},
   }
 }
 
@@ -149,14 +160,14 @@ export function transition(session: Session, event: SessionEvent, rules: Session
     case 'tokenWanted':
       return onTokenWanted(session, event.request, event.now, rules)
     case 'tokenAccepted':
-      return [event.version === session.version ? { ...session, refusals: 0 } : session, []]
+      return onTokenAccepted(session, event.version, event.api)
     case 'refreshSucceeded':
       return onRefreshSucceeded(session, event.flight, event.tokens)
     case 'refreshEnded':
       return onRefreshEnded(session, event, rules)
     case 'retryDue':
       if (session.refresh.kind !== 'waiting' || session.refresh.flight !== event.flight) return [session, []]
-      return startRefresh(session, event.now, 'retry', session.refresh.outcomeLost)
+      return startRefresh(session, 'retry', session.refresh.outcomeLost)
     case 'saved':
       return onSaved(session, event.flight, event.stored)
     case 'signInStarted':
@@ -169,7 +180,11 @@ export function transition(session: Session, event: SessionEvent, rules: Session
     case 'signedOut':
       return endSession(session, undefined, abandonSignIn(session))
     case 'storeFailed':
+      // Why a session has ended matters more than what became of its record.
+      if (session.held === undefined && session.reason !== undefined) return [session, [note('store-failed')]]
       return [{ ...session, reason: 'store_failed' }, [note('store-failed')]]
+    case 'loadedLate':
+      return onLoadedLate(session, event.stored, event.now, rules)
     case 'timePassed':
       return isTooOld(session, event.now, rules) ? endSession(session, 'session_too_old') : [session, []]
     default:
@@ -178,7 +193,7 @@ export function transition(session: Session, event: SessionEvent, rules: Session
 }
 
 function onTokenWanted(session: Session, request: TokenRequest, now: number, rules: SessionRules): Step {
-  const { call, refusedVersion } = request
+  const { call, api, deniedVersion } = request
   const { held, refresh } = session
   if (held === undefined) return refuse(session, call, 'sign_in_required', session.reason)
   if (isTooOld(session, now, rules)) {
@@ -187,41 +202,71 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
   }
   if (request.generation !== session.generation && !isSameUser(held, request)) {
     // The caller meant the user of an earlier session; nobody else's token will do (I6).
-    return refusedVersion === undefined
+    return deniedVersion === undefined
       ? refuse(session, call, 'sign_in_required', 'user_changed')
       : keepAnswer(session, call)
   }
-  if (refresh.kind === 'saving') return wait(session, call)
+  if (refresh.kind === 'saving') return [session, []]
 
-  const isRefused = refusedVersion === session.version
+  const isRefused = deniedVersion === session.version
   const isNewer = request.waitingSince !== undefined && request.waitingSince < session.version
   const isUsable = !isRefused && !isExpired(held, now)
   if (refresh.kind === 'sending' || refresh.kind === 'waiting') {
     // An outage must not stop calls while the token is still good, nor must the attempts that are made during it.
-    return isUsable && session.tokenServer === 'unreachable' ? grant(session, call, held) : wait(session, call)
+    const granted = isUsable && session.tokenServer === 'unreachable' ? [grant(session, call, held)] : []
+    if (refresh.kind === 'sending' || now < refresh.until) return [session, granted]
+    const [started, effects] = startRefresh(session, 'retry', refresh.outcomeLost)
+    return [started, [{ do: 'cancelRetry' }, ...effects, ...granted]]
   }
-  if (!isRefused && (isNewer || now < refreshTime(held, rules.margin))) return grant(session, call, held)
+  if (!isRefused && (isNewer || now < refreshTime(held, rules.margin))) {
+    return [session, [grant(session, call, held)]]
+  }
   if (refresh.kind === 'failed' && isPausing(refresh.until, now)) {
-    return isUsable ? grant(session, call, held) : refuse(session, call, 'refresh_unavailable', refresh.reason)
+    return isUsable
+      ? [session, [grant(session, call, held)]]
+      : refuse(session, call, 'refresh_unavailable', refresh.reason)
   }
   const outcomeLost = refresh.kind === 'failed' && refresh.outcomeLost
-  if (!isRefused) return thenWait(startRefresh(session, now, 'expired', outcomeLost), call)
+  if (!isRefused) return startRefresh(session, 'expired', outcomeLost)
   // An API that refuses every token must not make us ask for more and more of them (I10).
-  const isStorm = session.refusals > 0 && isPausing(session.refreshStartedAt + shortestPause(session.refusals), now)
+  const before = denialsOf(session, api)
+  const isStorm = before !== undefined && isPausing(before.at + shortestPause(before.count), now)
   if (!request.mayRefresh || isStorm) return keepAnswer(session, call)
-  return thenWait(startRefresh({ ...session, refusals: session.refusals + 1 }, now, 'refused', outcomeLost), call)
+  const denials = { ...session.denials, [api]: { count: (before?.count ?? 0) + 1, at: now } }
+  return startRefresh({ ...session, denials }, 'refused', outcomeLost)
 }
 
-function startRefresh(
-  session: Session,
-  now: number,
-  reason: 'expired' | 'refused' | 'retry',
-  outcomeLost: boolean,
-): Step {
+function onTokenAccepted(session: Session, version: number, api: string): Step {
+  if (version !== session.version || denialsOf(session, api) === undefined) return [session, []]
+  const { [api]: ended, ...denials } = session.denials
+  return [{ ...session, denials }, []]
+}
+
+/** Names of APIs come from the app, so one may be the name of what every object inherits. */
+export function denialsOf({ denials }: Session, api: string): Denials | undefined {
+  return Object.hasOwn(denials, api) ? denials[api] : undefined
+}
+
+/** A store that was slow signs nobody out, unless the user has signed in or out since (I7). */
+function onLoadedLate(session: Session, stored: StoredSession | undefined, now: number, rules: SessionRules): Step {
+  const { generation, held, signIn } = session
+  if (generation !== 0 || held !== undefined || signIn !== undefined) {
+    return [session, [note('late-session-dropped')]]
+  }
+  const started = { ...startSession(stored), flights: session.flights }
+  if (isTooOld(started, now, rules)) return endSession(started, 'session_too_old')
+  const restored = note(
+    started.held ? 'session-restored' : 'started',
+    started.held ? pick(started.held, 'expiresAt') : {},
+  )
+  return [started, [restored, { do: 'wake' }]]
+}
+
+function startRefresh(session: Session, reason: 'expired' | 'refused' | 'retry', outcomeLost: boolean): Step {
   if (session.held === undefined) return [session, []]
   const flight = session.flights + 1
   return [
-    { ...session, flights: flight, refreshStartedAt: now, refresh: { kind: 'sending', flight, outcomeLost } },
+    { ...session, flights: flight, refresh: { kind: 'sending', flight, outcomeLost } },
     [
       note('refresh-started', { reason, ...pick(session.held, 'expiresAt') }),
       { do: 'refresh', flight, tokens: session.held },
@@ -269,16 +314,20 @@ function onRefreshEnded(
   const outcomeLost = refresh.outcomeLost || verdict === 'unknown'
   if (verdict === 'failed') {
     const until = now + shortestPause(failures)
-    return [
-      { ...session, failures, reason: 'refresh_failed', refresh: { kind: 'failed', until, reason, outcomeLost } },
-      [ended, { do: 'wake' }],
-    ]
+    const refresh: Refresh = { kind: 'failed', until, reason, outcomeLost }
+    // It has answered, so an outage is over, if there was one.
+    return [{ ...session, failures, tokenServer: 'ok', reason: 'refresh_failed', refresh }, [ended, { do: 'wake' }]]
   }
   const asked = clampRetryAfter(event.retryAfter) ?? retryDelay(failures, event.random, rules.retry)
   // A server that always asks for one second would get three hundred attempts in five minutes (I10).
   const delay = Math.max(asked, shortestPause(failures))
   return [
-    { ...session, failures, tokenServer: 'unreachable', refresh: { kind: 'waiting', flight, outcomeLost } },
+    {
+      ...session,
+      failures,
+      tokenServer: 'unreachable',
+      refresh: { kind: 'waiting', flight, until: now + delay, outcomeLost },
+    },
     [note('refresh-ended', { verdict, reason, delay }), { do: 'retryLater', flight, delay }, { do: 'wake' }],
   ]
 }
@@ -287,8 +336,7 @@ function onSaved(session: Session, flight: number, stored: boolean): Step {
   if (session.refresh.kind !== 'saving' || session.refresh.flight !== flight) return [session, []]
   const reason = session.reason === 'store_failed' ? undefined : session.reason
   const settled: Session = { ...session, refresh: IDLE, reason: stored ? reason : 'store_failed' }
-  // What is left in the store is older than what we hold, and perhaps another user's (I6).
-  return [settled, stored ? [{ do: 'wake' }] : [note('store-failed'), { do: 'clear' }, { do: 'wake' }]]
+  return [settled, stored ? [{ do: 'wake' }] : [note('store-failed'), { do: 'wake' }]]
 }
 
 function onSignInSucceeded(session: Session, signIn: number, tokens: TokenSet): Step {
@@ -345,19 +393,13 @@ function save({ generation, version, signedInAt }: Session, flight: number, toke
   return { do: 'save', flight, session: { format: 1, generation, version, signedInAt, tokens } }
 }
 
-function grant(session: Session, call: string, { accessToken, tokenType, ...held }: TokenSet): Step {
-  const { generation, version } = session
+function grant({ generation, version }: Session, call: string, { accessToken, tokenType, ...held }: TokenSet): Effect {
   // Only what a request needs: the refresh token stays behind (I4).
-  const tokens = { accessToken, tokenType, ...pick(held, 'subject') }
-  return [session, [{ do: 'grant', call, permit: { generation, version, tokens } }]]
-}
-
-function wait(session: Session, call: string): Step {
-  return [session, [{ do: 'wait', call }]]
-}
-
-function thenWait([session, effects]: Step, call: string): Step {
-  return [session, [...effects, { do: 'wait', call }]]
+  return {
+    do: 'grant',
+    call,
+    permit: { generation, version, tokens: { accessToken, tokenType, ...pick(held, 'subject') } },
+  }
 }
 
 function keepAnswer(session: Session, call: string): Step {

@@ -57,6 +57,7 @@ const MISCONFIGURED = [
   'unsupported_grant_type',
   'invalid_scope',
   'invalid_request',
+  'invalid_target',
 ]
 
 /**
@@ -73,20 +74,29 @@ const CLOCK_TOLERANCE = 24 * 3600
  */
 export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
   const client: Client = { client_id: options?.clientId, [clockTolerance]: CLOCK_TOLERANCE }
+  const isOpenId = String(options?.scope ?? 'openid')
+    .split(' ')
+    .includes('openid')
   let discovered: Promise<AuthorizationServer> | undefined
 
   function isLoopback(): boolean {
     return new URL(options.issuer).protocol === 'http:'
   }
 
-  function http(io: GrantIO) {
+  function http(io: GrantIO, isReadOnly = false) {
     return {
       [allowInsecureRequests]: isLoopback(),
       [customFetch]: async (
         url: string,
         { method, headers, body }: { method: string; headers: Record<string, string>; body?: unknown },
       ) => {
-        const response = await io.send({ url, method, headers, ...(body !== undefined && { body: String(body) }) })
+        const response = await io.send({
+          url,
+          method,
+          headers,
+          isReadOnly,
+          ...(body !== undefined && { body: String(body) }),
+        })
         // Where there is a challenge, oauth4webapi looks at nothing else, and the error in the body would be lost.
         const { 'www-authenticate': _challenge, ...readable } = response.headers
         return new Response(hasNoBody(response.status) ? null : response.body, {
@@ -110,7 +120,10 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
 
   async function fetchMetadata(io: GrantIO): Promise<AuthorizationServer> {
     const issuer = new URL(options.issuer)
-    return processDiscoveryResponse(issuer, await discoveryRequest(issuer, http(io)))
+    const server = await processDiscoveryResponse(issuer, await discoveryRequest(issuer, http(io, true)))
+    // Kept, it would make every refresh fail until the worker ends (I12).
+    if (typeof server.token_endpoint === 'string') return server
+    throw new LingpaiError('sign_in_failed', `${options.issuer} has no token endpoint.`)
   }
 
   return {
@@ -127,14 +140,16 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
         redirectUri: new URL(options.redirectUri ?? '/callback', io.origin).href,
       }
       const url = new URL(server.authorization_endpoint)
+      const { nonce: _nonce, ...further } = options.parameters ?? {}
       const parameters = {
-        ...options.parameters,
+        ...further,
         response_type: 'code',
         client_id: options.clientId,
         redirect_uri: transaction.redirectUri,
         scope: options.scope ?? 'openid',
         state: transaction.state,
-        nonce: transaction.nonce,
+        // OpenID providers refuse it without the scope.
+        ...(isOpenId && { nonce: transaction.nonce }),
         code_challenge: await calculatePKCECodeChallenge(transaction.verifier),
         code_challenge_method: 'S256',
       }
@@ -156,12 +171,11 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
           verifier,
           http(io),
         )
-        const isOpenId = (options.scope ?? 'openid').split(' ').includes('openid')
         return toReceivedTokens(
           await processAuthorizationCodeResponse(
             server,
             client,
-            response,
+            await withReadableExpiry(response),
             isOpenId ? { expectedNonce: nonce, requireIdToken: true } : {},
           ),
         )
@@ -178,19 +192,27 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
       // The broker reads these by their status and Retry-After.
       if (response.status === 429 || response.status === 503) throw new Error('refused')
       try {
-        return toReceivedTokens(await processRefreshTokenResponse(server, client, response))
+        const received = toReceivedTokens(
+          await processRefreshTokenResponse(server, client, await withReadableExpiry(response)),
+        )
+        // The ID token of a refresh need not say everything again (OpenID Connect Core §12.2).
+        return { ...received, ...(received.profile && { profile: { ...tokens.profile, ...received.profile } }) }
       } catch (error) {
         throw toRefreshError(error)
       }
     },
 
-    async signOut({ refreshToken, accessToken }, { everywhere, ...io }) {
+    async signOut(tokens, { everywhere, ...io }) {
       const server = await discover(io)
       // Revoking the refresh token ends its access tokens too, where the server can (RFC 7009 §2.1).
-      if (server.revocation_endpoint !== undefined) {
-        await revocationRequest(server, client, None(), refreshToken ?? accessToken, http(io)).catch((error) => {
-          if (!everywhere) throw error
-        })
+      if (server.revocation_endpoint !== undefined && tokens !== undefined) {
+        await revocationRequest(server, client, None(), tokens.refreshToken ?? tokens.accessToken, http(io))
+          .then(({ ok, status }) => {
+            if (!ok) throw new Error(`The revocation endpoint answered ${status}.`)
+          })
+          .catch((error) => {
+            if (!everywhere) throw error
+          })
       }
       if (!everywhere || server.end_session_endpoint === undefined) return {}
       // By client_id: an id_token_hint would carry the raw ID token through the page.
@@ -209,6 +231,7 @@ const PROTOCOL_CLAIMS = [
   'aud',
   'exp',
   'iat',
+  'nbf',
   'auth_time',
   'nonce',
   'acr',
@@ -221,7 +244,23 @@ const PROTOCOL_CLAIMS = [
   'jti',
 ]
 
+/**
+ * oauth4webapi refuses an answer whose `expires_in` it cannot read. The tokens in it are good, though, and those before
+ * them may be spent.
+ */
+async function withReadableExpiry(response: Response): Promise<Response> {
+  const body: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined)
+  if (typeof body !== 'object' || body === null || !('expires_in' in body)) return response
+  const { expires_in, ...rest } = body
+  return Number.parseFloat(String(expires_in)) >= 0 ? response : new Response(JSON.stringify(rest), response)
+}
+
 function toReceivedTokens(response: TokenEndpointResponse): ReceivedTokens {
+  // oauth4webapi lets DPoP pass, whose proofs we do not make.
+  if (response.token_type !== 'bearer') throw new Error(`tokens of type ${response.token_type} are not supported`)
   const claims = getValidatedIdTokenClaims(response)
   return {
     accessToken: response.access_token,
@@ -240,7 +279,9 @@ function toRefreshError(error: unknown): unknown {
   // A 400 or 401 that is no OAuth error comes from something in between, and says nothing about the refresh token.
   if (!(error instanceof ResponseBodyError)) return outcomeUnknown('unusable_answer')
   if (error.error === 'invalid_grant') return rejected()
-  return MISCONFIGURED.includes(error.error) ? failed(error.error) : outcomeUnknown(error.error)
+  if (MISCONFIGURED.includes(error.error)) return failed(error.error)
+  // Pages see the reason, so it must be a code, and no sentence that quotes the token (I11).
+  return outcomeUnknown(/^[a-z_]{1,40}$/.test(error.error) ? error.error : 'unusable_answer')
 }
 
 function toSignInError(error: unknown): LingpaiError {

@@ -113,7 +113,7 @@ async function signRequest(api: Api, { url, method, headers }: Omit<WireRequest,
       ...(data !== undefined && { data }),
     })
   } catch (error) {
-    throw invalidSigner(`threw ${error instanceof Error ? error.name : 'a value that is no Error'}`)
+    throw invalidSigner(`threw: ${error instanceof Error ? error.message : String(error)}`)
   }
   if (signed === undefined || signed === null) throw invalidSigner('must return the request')
   // A signer may add parameters; the token goes where the configuration says, and nowhere else (I4).
