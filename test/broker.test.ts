@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { BrokerSnapshot } from '../src/protocol/contract.ts'
 import { isLingpaiError } from '../src/protocol/errors.ts'
 import type { CancelSignal, Grant, GrantResponse } from '../worker/core/adapter.ts'

@@ -907,6 +907,48 @@ test.each<[string, unknown[]]>([
   expect(error).toBeInstanceOf(TypeError)
 })
 
+test('an inline broker answers later, never within postMessage, and not at all once its port is closed', async () => {
+  const endpoint = serveInline(options)
+  const heard = vi.fn()
+  endpoint.addEventListener('message', heard)
+  endpoint.postMessage({ id: 'one', type: 'GET', path: [] } as never)
+  expect(heard).not.toHaveBeenCalled()
+  await Promise.resolve()
+  await Promise.resolve()
+  expect(heard).toHaveBeenCalledOnce()
+  endpoint.postMessage({ id: 'two', type: 'GET', path: [] } as never)
+  endpoint.close?.()
+  await new Promise((resolve) => setTimeout(resolve, 0))
+  expect(heard).toHaveBeenCalledOnce()
+})
+
+test('a session object cannot be changed', () => {
+  expect(Object.isFrozen(open())).toBe(true)
+})
+
+test('an origin that is written with a slash at its end gets the token', async () => {
+  const session = await openSignedIn({ apis: [legacyApi({ origin: `${legacy.origin}/` })] })
+  expect(await post(session, '/list')).toMatchObject({ subject: 'alice' })
+})
+
+test('a session ends at the maximum age that was configured (I7)', async () => {
+  const session = await openSignedIn({ maxSessionAge: 100 })
+  await vi.waitFor(() => expect(session.getSnapshot().status).toBe('signed-out'), { timeout: 5000 })
+})
+
+test('a maximum age that is infinite is none', async () => {
+  const session = await openSignedIn({ maxSessionAge: Number.POSITIVE_INFINITY })
+  expect(await post(session, '/list')).toMatchObject({ subject: 'alice' })
+})
+
+test('a refresh of unknown outcome ends the session where the configuration says so (I7)', async () => {
+  const session = await openSignedIn({ refresh: { onUnknownOutcome: 'sign-in' } })
+  legacy.expireAccessTokens()
+  legacy.failRefreshes({ kind: 'drop' })
+  expect(await errorOf(post(session, '/list'))).toMatchObject({ code: 'sign_in_required' })
+  expect(session.getSnapshot().status).toBe('signed-out')
+})
+
 test('every method of a session is bound', async () => {
   const { signIn, request, getSnapshot, subscribe, explain, fetch, close } = open()
   const listener = vi.fn()

@@ -233,7 +233,7 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
   const isStorm = before !== undefined && isPausing(before.at + shortestPause(before.count), now)
   if (!request.mayRefresh || isStorm) return keepAnswer(session, call)
   const denials = { ...session.denials, [api]: { count: (before?.count ?? 0) + 1, at: now } }
-  return startRefresh({ ...session, denials }, 'refused', outcomeLost)
+  return startRefresh({ ...session, denials }, 'denied', outcomeLost)
 }
 
 function onTokenAccepted(session: Session, version: number, api: string): Step {
@@ -262,7 +262,7 @@ function onLoadedLate(session: Session, stored: StoredSession | undefined, now: 
   return [started, [restored, { do: 'wake' }]]
 }
 
-function startRefresh(session: Session, reason: 'expired' | 'refused' | 'retry', outcomeLost: boolean): Step {
+function startRefresh(session: Session, reason: 'expired' | 'denied' | 'retry', outcomeLost: boolean): Step {
   if (session.held === undefined) return [session, []]
   const flight = session.flights + 1
   return [
