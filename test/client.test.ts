@@ -240,6 +240,22 @@ test('an abort ends a call that still waits for the worker, with its exact reaso
   expect(await outcome).toBe(reason)
 })
 
+test('an abort ends a call that waits for the worker after a lost one, with its exact reason', async () => {
+  const first = new FakeWorker()
+  const silent = new FakeWorker({ hello: never }, 'second')
+  const session = connect({ dedicated: starting<Worker>(first, silent).start })
+  await vi.advanceTimersByTimeAsync(10)
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: { status: 'signed-out', tokenServer: 'ok' } })
+  await vi.advanceTimersByTimeAsync(10)
+  const controller = new AbortController()
+  const outcome = outcomeOf(session.fetch('https://api.example/', { signal: controller.signal }))
+  await vi.advanceTimersByTimeAsync(10)
+  const reason = { exactly: 'this' }
+  controller.abort(reason)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await Promise.race([outcome, 'still waiting'])).toBe(reason)
+})
+
 test('a signal that has aborted before the worker is there rejects at once, with its exact reason', async () => {
   const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
   const reason = { exactly: 'this' }

@@ -222,6 +222,24 @@ test('all that a Request says about how to send it reaches the worker', async ()
   scripted.close()
 })
 
+test.each([204, 205, 304])(
+  'an empty body that comes with status %i is none, as the platform demands',
+  async (status) => {
+    const answer = {
+      url: '',
+      status,
+      statusText: '',
+      type: 'cors',
+      redirected: false,
+      headers: [],
+      body: new ArrayBuffer(0),
+    }
+    const scripted = connect({ inline: () => createPeer({ fetch: () => answer }).endpoint })
+    expect(await scripted.fetch('https://api.example/')).toMatchObject({ status, body: null })
+    scripted.close()
+  },
+)
+
 test("the referrer is the page's address unless the caller says another", async () => {
   const peer = createPeer({ fetch: never })
   const scripted = connect({ inline: () => peer.endpoint })
