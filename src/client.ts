@@ -43,11 +43,10 @@ export interface Client {
 export function createClient(hosts: Hosts): Client {
   const choices = listHosts(hosts)
   const listeners = new Set<() => void>()
-  const waiting = new Set<(error: unknown) => void>()
   let choice = 0
   let wasSignedIn = false
   let lastWelcome: Welcome | undefined
-  let opening: Connection | undefined
+  let latest: Connection | undefined
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
   let fatal: LingpaiError | undefined
@@ -78,19 +77,19 @@ export function createClient(hosts: Hosts): Client {
   }
 
   function connect(): Promise<OpenConnection> {
-    connecting ??= establish().then(
+    if (connecting) return connecting
+    const attempt = establish()
+    connecting = attempt
+    attempt.then(
       (connection) => {
         current = connection
-        return connection
       },
-      (error: LingpaiError) => {
-        connecting = undefined
-        throw error
+      // Those who wait for it hear of its failure; nobody may be waiting.
+      () => {
+        if (connecting === attempt) connecting = undefined
       },
     )
-    // Those who wait for it hear of its failure; nobody may be waiting.
-    connecting.catch(() => {})
-    return connecting
+    return attempt
   }
 
   async function establish(): Promise<OpenConnection> {
@@ -123,7 +122,7 @@ export function createClient(hosts: Hosts): Client {
     for (;;) {
       const { endpoint, failure } = open()
       const connection: Connection = openConnection(endpoint, publish, () => onLost(connection))
-      opening = connection
+      latest = connection
       const hello = connection.hello()
       try {
         do {
@@ -159,13 +158,13 @@ export function createClient(hosts: Hosts): Client {
     connect()
   }
 
-  // A page in the back/forward cache must hold no port to a SharedWorker: one message would evict it.
+  // A page in the back/forward cache must hold no port to a SharedWorker, even one that is still connecting: one message
+  // would evict it.
   function onPageHide(): void {
-    if (current === undefined || snapshot.mode !== 'shared') return
-    const connection = current
+    if (snapshot.mode !== 'shared') return
     current = undefined
     connecting = undefined
-    connection.close(lost())
+    latest?.close(lost())
   }
 
   function onPageShow(event: PageTransitionEvent): void {
@@ -174,7 +173,7 @@ export function createClient(hosts: Hosts): Client {
 
   async function connected(signal?: AbortSignal): Promise<OpenConnection> {
     if (fatal) throw fatal
-    return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, group: waiting })
+    return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal })
   }
 
   function call<Name extends Method>(
@@ -207,8 +206,7 @@ export function createClient(hosts: Hosts): Client {
       globalThis.removeEventListener?.('pagehide', onPageHide)
       globalThis.removeEventListener?.('pageshow', onPageShow)
       fatal = new LingpaiError('closed', 'This session was closed with close(). Call connect() anew.')
-      for (const reject of [...waiting]) reject(fatal)
-      opening?.close(fatal)
+      latest?.close(fatal)
       current = undefined
       listeners.clear()
     },

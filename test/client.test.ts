@@ -290,6 +290,20 @@ test('fetch of an origin that is not listed does not wait for a worker that is b
   expect(fetchOfPage).toHaveBeenCalledTimes(1)
 })
 
+test('a request whose signal has aborted already leaves no timer behind', async () => {
+  const { start } = starting<Worker>(new FakeWorker({ request: never }))
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(vi.getTimerCount()).toBe(0)
+  expect(await outcomeOf(session.request({ url: 'https://api.example/a', signal: AbortSignal.abort() }))).toMatchObject(
+    {
+      code: 'aborted',
+    },
+  )
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
 test('after an error of the configuration close is still the last word', async () => {
   const hello = () => {
     throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })

@@ -29,17 +29,20 @@ export function waitFor<T>(answer: Promise<T>, { deadline, signal, onGiveUp, gro
       fail(error)
     }
     const onAbort = () => giveUp(signal?.reason)
+    answer.then((value) => {
+      finish()
+      resolve(value)
+    }, fail)
+    if (signal?.aborted) {
+      onAbort()
+      return
+    }
     group?.add(fail)
-    if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort)
     if (deadline !== undefined) {
       timer = setTimeout(() => {
         giveUp(new LingpaiError('timeout', `There was no answer within ${deadline} ms.`))
       }, deadline)
     }
-    answer.then((value) => {
-      finish()
-      resolve(value)
-    }, fail)
   })
 }

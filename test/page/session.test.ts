@@ -194,6 +194,26 @@ test('a page that is hidden lets go of its port to a SharedWorker, and what was 
   expect(await pending).toMatchObject({ code: 'worker_lost' })
 })
 
+test('a page that is hidden while it still connects lets go of its port too, and connects anew when it comes back', async () => {
+  const peers = [createPeer({ hello: never }), createPeer({ explain: () => [] })]
+  const started: Peer[] = []
+  vi.stubGlobal('SharedWorker', class {})
+  const shared = () => {
+    const peer = peers[started.length] as Peer
+    started.push(peer)
+    return Object.assign(new EventTarget(), { port: peer.endpoint }) as unknown as SharedWorker
+  }
+  const session = connect({ shared }) as Session
+  sessions.push(session)
+  await settled()
+  hidePage()
+  expect(started[0]?.isClosed()).toBe(true)
+  showPage()
+  expect(await session.explain()).toEqual([])
+  expect(session.getSnapshot().status).toBe('signed-out')
+  expect(started).toHaveLength(2)
+})
+
 test('a page that comes back from the cache connects anew, and shows what has changed meanwhile', async () => {
   let snapshot = signedIn
   const { session, peers } = await openShared({ hello: () => welcomeOf({ snapshot }), explain: () => [] })
