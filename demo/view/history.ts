@@ -24,6 +24,12 @@ const kinds: Readonly<Record<string, Kind>> = {
   'revocation-failed': 'bad',
 }
 
+const refreshSentences: Readonly<Record<string, string>> = {
+  expired: 'The token was due, so the worker asked the provider for a new one.',
+  denied: 'An API refused the token, so the worker asked the provider for a new one.',
+  retry: 'The worker asked the provider once more.',
+}
+
 let shown = ''
 
 /** Shows what happened in the worker, newest first. */
@@ -73,7 +79,7 @@ function toSentence({ event, verdict, reason, delay }: HistoryEntry, count: numb
     case 'signed-in':
       return 'Signed in, in every tab.'
     case 'refresh-started':
-      return `The worker asked the provider for a new token${because}.`
+      return refreshSentences[reason ?? ''] ?? 'The worker asked the provider for a new token.'
     case 'refresh-succeeded':
       return 'The provider gave a new token.'
     case 'refresh-ended':
