@@ -192,7 +192,10 @@ export function createClient(hosts: Hosts): Client {
 
   return {
     connected,
-    apis: async (signal) => (lastWelcome ?? (await connected(signal)).welcome).apis,
+    async apis(signal) {
+      if (fatal) throw fatal
+      return (lastWelcome ?? (await connected(signal)).welcome).apis
+    },
     call,
     getSnapshot: () => snapshot,
     subscribe(listener) {

@@ -1,6 +1,6 @@
 import type { Client } from './client.ts'
 import { waitFor } from './connect/wait.ts'
-import { findApi, type WireRequest, type WireResponse } from './protocol/contract.ts'
+import { findApi, NULL_BODY_STATUSES, type WireRequest, type WireResponse } from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError, toFetchError } from './protocol/errors.ts'
 
 /** `RequestInit`, and whether the session's token goes along. */
@@ -74,9 +74,6 @@ async function readBody(
   // Firefox has no `Request.body`: there, only the bytes tell whether there is one.
   return request.body === undefined && bytes.byteLength === 0 ? undefined : bytes
 }
-
-// `new Response` refuses a body with these, even an empty one (Fetch §2.2.3).
-const NULL_BODY_STATUSES = [204, 205, 304]
 
 function toResponse({ url, status, statusText, type, redirected, headers, body }: WireResponse): Response {
   const response = new Response(NULL_BODY_STATUSES.includes(status) ? null : body, {

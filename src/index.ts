@@ -2,13 +2,22 @@ import './connect/extended-lifetime.ts'
 import { CONTROL_DEADLINE, createClient } from './client.ts'
 import type { Hosts } from './connect/hosts.ts'
 import { createFetch, type SessionFetch } from './fetch.ts'
-import type { AuthorizeInput, Broker, HistoryEntry, Snapshot } from './protocol/contract.ts'
+import type { AuthorizeInput, Broker, HistoryEntry, ReceivedTokens, Snapshot } from './protocol/contract.ts'
 import { createRequest, type SessionRequest } from './request.ts'
 import { createSignIn } from './sign-in.ts'
 
 export type { Hosts } from './connect/hosts.ts'
 export type { SessionFetch, SessionRequestInit } from './fetch.ts'
-export type { AuthorizeInput, Broker, Endpoint, HistoryEntry, Mode, Snapshot, User } from './protocol/contract.ts'
+export type {
+  AuthorizeInput,
+  Broker,
+  Endpoint,
+  HistoryEntry,
+  Mode,
+  ReceivedTokens,
+  Snapshot,
+  User,
+} from './protocol/contract.ts'
 export {
   isLingpaiError,
   LingpaiError,
@@ -53,16 +62,7 @@ export interface Session<SignInInput = unknown> {
    * Brings tokens from elsewhere, where the worker was given `adopt: true`; else rejects with `invalid_call`, and with
    * `sign_in_failed` where they are no token set.
    */
-  readonly adopt: (tokens: {
-    readonly accessToken: string
-    readonly refreshToken?: string
-    readonly tokenType?: string
-    /** In seconds, as servers send it (RFC 6749 §5.1). */
-    readonly expiresIn?: number | string
-    readonly scope?: string
-    readonly subject?: string
-    readonly profile?: Readonly<Record<string, unknown>>
-  }) => Promise<void>
+  readonly adopt: (tokens: ReceivedTokens) => Promise<void>
   /** The access token, where the worker was given `exposeAccessToken: true`; else rejects with `token_not_exposed`. */
   readonly getAccessToken: () => Promise<string>
   /** The state of the session: an immutable object, new only when something has changed. */

@@ -6,7 +6,7 @@ import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../worker/core/ad
 import { createBroker, type SessionBroker } from '../worker/core/broker.ts'
 import { runRequest } from '../worker/core/request-loop.ts'
 import { failed, refused, rejected } from '../worker/core/verdict.ts'
-import { memoryTransactions } from '../worker/store/memory.ts'
+import { memoryTransactions } from '../worker/store/transactions.ts'
 import { createScriptedStore, type Outcome, watch } from './fixtures/broker-harness.ts'
 import { createVirtualPlatform, type VirtualPlatform } from './fixtures/virtual-platform.ts'
 
@@ -289,7 +289,7 @@ class World {
       await server.sleep(latency)
       if (signal.aborted) throw signal.reason
       const isAccepted = server.accepts(accessToken, api)
-      return { answer: isAccepted ? 200 : 401, isTokenRefused: !isAccepted }
+      return { answer: isAccepted ? 200 : 401, isTokenDenied: !isAccepted }
     }
     const run = async () => {
       const call = await broker.openCall(`call-${this.#calls.length}`, signal)

@@ -4,7 +4,7 @@ import { isLingpaiError } from '../src/protocol/errors.ts'
 import type { CancelSignal, Grant, GrantResponse } from '../worker/core/adapter.ts'
 import { runRequest } from '../worker/core/request-loop.ts'
 import { failed, refused, rejected } from '../worker/core/verdict.ts'
-import { memoryTransactions } from '../worker/store/memory.ts'
+import { memoryTransactions } from '../worker/store/transactions.ts'
 import { createHarness, createScriptedStore, type Harness, storedSession, watch } from './fixtures/broker-harness.ts'
 
 const hour = 3_600_000
@@ -1072,7 +1072,7 @@ test('a 401 for the current token costs one refresh and one replay', async () =>
   const outcome = watch(
     runRequest(harness.broker, call, async ({ tokens }) => {
       sentTokens.push(tokens.accessToken)
-      return { answer: tokens.accessToken, isTokenRefused: tokens.accessToken === 'access-1' }
+      return { answer: tokens.accessToken, isTokenDenied: tokens.accessToken === 'access-1' }
     }),
   )
   await harness.platform.settle()
@@ -1086,7 +1086,7 @@ test('a request is replayed at most once: the second 401 goes to the caller (I10
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
   const call = await harness.openCall()
   let sent = 0
-  const outcome = watch(runRequest(harness.broker, call, async () => ({ answer: ++sent, isTokenRefused: true })))
+  const outcome = watch(runRequest(harness.broker, call, async () => ({ answer: ++sent, isTokenDenied: true })))
   await harness.platform.settle()
   harness.refresh(0).succeed()
   await harness.platform.advance(hour)
@@ -1102,7 +1102,7 @@ test('150 late 401s for an old token are replayed without a refresh', async () =
     const call = await harness.openCall()
     const send = async ({ tokens: { accessToken } }: { tokens: { accessToken: string } }) => {
       if (accessToken === 'access-1') await new Promise<void>((resolve) => release.push(resolve))
-      return { answer: accessToken, isTokenRefused: accessToken === 'access-1' }
+      return { answer: accessToken, isTokenDenied: accessToken === 'access-1' }
     }
     outcomes.push(watch(runRequest(harness.broker, call, send)))
   }
@@ -1121,7 +1121,7 @@ test('an API that refuses every token does not make us refresh more often than I
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
   for (let second = 0; second < 3000; second++) {
     const call = await harness.openCall()
-    watch(runRequest(harness.broker, call, async () => ({ answer: 401, isTokenRefused: true })))
+    watch(runRequest(harness.broker, call, async () => ({ answer: 401, isTokenDenied: true })))
     await harness.platform.settle()
     harness.refreshes.at(-1)?.succeed()
     await harness.platform.advance(100)
@@ -1135,7 +1135,7 @@ test('an API that refuses every token beside one that accepts them all does not 
     for (const api of ['https://orders.example.com/', 'https://stock.example.com/']) {
       const call = await harness.openCall()
       call.api = api
-      watch(runRequest(harness.broker, call, async () => ({ answer: 401, isTokenRefused: api.includes('orders') })))
+      watch(runRequest(harness.broker, call, async () => ({ answer: 401, isTokenDenied: api.includes('orders') })))
       await harness.platform.settle()
       harness.refreshes.at(-1)?.succeed()
       await harness.platform.settle()
@@ -1149,7 +1149,7 @@ test('an API that refuses every token beside one that accepts them all does not 
 test('the body of a 401 is given up where its replay takes its place, and where no token is to be had', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
   let discarded = 0
-  const send = async () => ({ answer: 401, isTokenRefused: true, discard: () => void discarded++ })
+  const send = async () => ({ answer: 401, isTokenDenied: true, discard: () => void discarded++ })
   const replayed = watch(runRequest(harness.broker, await harness.openCall(), send))
   await harness.platform.settle()
   harness.refresh(0).succeed()

@@ -304,6 +304,16 @@ test('a request whose signal has aborted already leaves no timer behind', async 
   expect(vi.getTimerCount()).toBe(0)
 })
 
+test('after close, a fetch of an origin that is not listed rejects with closed as every call does', async () => {
+  const { start } = starting<Worker>(new FakeWorker())
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(0)
+  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
+  session.close()
+  expect(await outcomeOf(session.fetch('https://elsewhere.example/b'))).toMatchObject({ code: 'closed' })
+  expect(fetchOfPage).not.toHaveBeenCalled()
+})
+
 test('after an error of the configuration close is still the last word', async () => {
   const hello = () => {
     throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })

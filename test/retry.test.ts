@@ -1,16 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { LONGEST_TIMER, retryDelay, shortestPause } from '../worker/core/retry.ts'
+import { LONGEST_TIMER, parseRetryAfter, retryDelay, shortestPause } from '../worker/core/retry.ts'
 import { type Session, type SessionEvent, startSession, transition } from '../worker/core/session.ts'
-import {
-  failed,
-  outcomeUnknown,
-  parseRetryAfter,
-  refused,
-  rejected,
-  toVerdict,
-  type Verdict,
-} from '../worker/core/verdict.ts'
+import { failed, outcomeUnknown, refused, rejected, toVerdict, type Verdict } from '../worker/core/verdict.ts'
 
 const now = Date.UTC(2027, 0, 15, 12)
 const fiveMinutes = 300_000

@@ -31,6 +31,25 @@ export interface Snapshot extends Omit<BrokerSnapshot, 'status'> {
   readonly mode: Mode
 }
 
+/**
+ * A token set as a server sends it and a grant returns it.
+ *
+ * `expiresIn` is in seconds (RFC 6749 §5.1). Where it is absent, unreadable or not positive, the token is used until
+ * an API refuses it.
+ */
+export interface ReceivedTokens {
+  readonly accessToken: string
+  readonly refreshToken?: string
+  /** Default `Bearer`. */
+  readonly tokenType?: string
+  readonly expiresIn?: number | string
+  readonly scope?: string
+  /** Who signed in. Two token sets of the same subject are the same user's. */
+  readonly subject?: string
+  /** What pages may show of the user. Never put a token in it. */
+  readonly profile?: Readonly<Record<string, unknown>>
+}
+
 /** One thing that happened in the broker, and why. Holds no token. */
 export interface HistoryEntry {
   /** Milliseconds since 1970, on the worker's clock. */
@@ -122,6 +141,9 @@ export interface WireRequest {
   readonly referrer?: string | undefined
   readonly referrerPolicy?: string | undefined
 }
+
+/** Statuses whose answers have no body: `new Response` refuses even an empty one (Fetch §2.2.3). */
+export const NULL_BODY_STATUSES: readonly number[] = [204, 205, 304]
 
 /** A response on its way to the page. */
 export interface WireResponse {

@@ -2,8 +2,13 @@ import { createStore, entries, get, set } from 'idb-keyval'
 import { expect, test, vi } from 'vitest'
 import type { StoredSession } from '../../worker/core/adapter.ts'
 import { indexedDBStore } from '../../worker/store/indexed-db.ts'
-import { memoryStore, memoryTransactions, TRANSACTION_LIFE } from '../../worker/store/memory.ts'
-import { indexedDBTransactions, withFallback } from '../../worker/store/transactions.ts'
+import { memoryStore } from '../../worker/store/memory.ts'
+import {
+  indexedDBTransactions,
+  memoryTransactions,
+  TRANSACTION_LIFE,
+  withFallback,
+} from '../../worker/store/transactions.ts'
 import { openVault } from '../../worker/store/vault.ts'
 
 const stored: StoredSession = {

@@ -8,14 +8,15 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** What an app imports for the README's example, bundled and minified as by the app's own bundler. */
 const uses = {
   page: `export { connect } from './dist/index.js'`,
+  plainWorker: `export { serve, indexedDBStore } from './dist/worker.js'`,
   worker: `export { serve, indexedDBStore } from './dist/worker.js'; export { oauth } from './dist/oauth.js'`,
 }
 
-/** The built package's sizes in bytes, minified and gzipped. @returns {Promise<{ page: number, worker: number }>} */
+/** The built package's sizes in bytes, minified and gzipped. @returns {Promise<{ page: number, plainWorker: number, worker: number }>} */
 export async function measureSizes() {
-  const sizes = { page: 0, worker: 0 }
+  const sizes = { page: 0, plainWorker: 0, worker: 0 }
   const file = `${root}app.js`
-  for (const name of /** @type {const} */ (['page', 'worker'])) {
+  for (const name of /** @type {const} */ (['page', 'plainWorker', 'worker'])) {
     const result = await build({
       root,
       configFile: false,
@@ -50,6 +51,8 @@ export async function measureSizes() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { page, worker } = await measureSizes()
-  console.log(`page: ${page} bytes gzipped, with Comlink\nworker with OAuth: ${worker} bytes gzipped`)
+  const { page, plainWorker, worker } = await measureSizes()
+  console.log(
+    `page: ${page} bytes gzipped, with Comlink\nworker without OAuth: ${plainWorker} bytes gzipped\nworker with OAuth: ${worker} bytes gzipped`,
+  )
 }

@@ -1,25 +1,9 @@
-import type { HistoryEntry } from '../../src/protocol/contract.ts'
+import type { HistoryEntry, ReceivedTokens } from '../../src/protocol/contract.ts'
+
+// A grant returns it, and a page may adopt it: both threads share the type.
+export type { ReceivedTokens }
 
 export type MaybePromise<T> = T | Promise<T>
-
-/**
- * A token set as a server sends it and a grant returns it.
- *
- * `expiresIn` is in seconds (RFC 6749 §5.1). Where it is absent, unreadable or not positive, the token is used until
- * an API refuses it.
- */
-export interface ReceivedTokens {
-  readonly accessToken: string
-  readonly refreshToken?: string
-  /** Default `Bearer`. */
-  readonly tokenType?: string
-  readonly expiresIn?: number | string
-  readonly scope?: string
-  /** Who signed in. Two token sets of the same subject are the same user's. */
-  readonly subject?: string
-  /** What pages may show of the user. Never put a token in it. */
-  readonly profile?: Readonly<Record<string, unknown>>
-}
 
 /** A token set as the broker holds it. Times are milliseconds since 1970, on the local clock. */
 export interface TokenSet {

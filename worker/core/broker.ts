@@ -199,15 +199,15 @@ export function createBroker(options: BrokerOptions) {
 
   /** Waits for leave to send, or for word that the answer at hand must do. Settles by the deadline in any case (I3). */
   function wantToken(call: Call): Promise<Permit>
-  function wantToken(call: Call, refused: Permit): Promise<Permit | undefined>
-  function wantToken(call: Call, refused?: Permit): Promise<Permit | undefined> {
+  function wantToken(call: Call, denied: Permit): Promise<Permit | undefined>
+  function wantToken(call: Call, denied?: Permit): Promise<Permit | undefined> {
     const request: TokenRequest = {
       call: call.id,
       api: call.api,
-      generation: refused?.generation ?? call.generation,
-      subject: refused ? refused.tokens.subject : call.subject,
+      generation: denied?.generation ?? call.generation,
+      subject: denied ? denied.tokens.subject : call.subject,
       waitingSince: undefined,
-      deniedVersion: refused?.version,
+      deniedVersion: denied?.version,
       mayRefresh: !call.hasRefreshed,
     }
     return new Promise((resolve, reject) => {
@@ -405,7 +405,7 @@ export function createBroker(options: BrokerOptions) {
     authorize: (call: Call): Promise<Permit> => wantToken(call),
 
     /** Leave to send a request again after the API has refused its token, or `undefined`: its answer is final. */
-    reauthorize: (call: Call, refused: Permit): Promise<Permit | undefined> => wantToken(call, refused),
+    reauthorize: (call: Call, denied: Permit): Promise<Permit | undefined> => wantToken(call, denied),
 
     /** Tells that a call's API has accepted its token, so that a later 401 of that API counts as news. */
     accept({ api }: Call, { version }: Permit): void {

@@ -4,7 +4,7 @@ import type { Permit } from './session.ts'
 /** What one attempt brought, and whether it means that its token has expired. */
 export interface Attempt<Answer> {
   readonly answer: Answer
-  readonly isTokenRefused: boolean
+  readonly isTokenDenied: boolean
   /** Gives up the answer's body where a replay takes its place. */
   discard?(): void
 }
@@ -22,7 +22,7 @@ export async function runRequest<Answer>(
 ): Promise<Answer> {
   const permit = await broker.authorize(call)
   const first = await send(permit)
-  if (!first.isTokenRefused) {
+  if (!first.isTokenDenied) {
     broker.accept(call, permit)
     return first.answer
   }
@@ -34,6 +34,6 @@ export async function runRequest<Answer>(
   first.discard?.()
   broker.record({ event: 'call-replayed', call: call.id })
   const second = await send(next)
-  if (!second.isTokenRefused) broker.accept(call, next)
+  if (!second.isTokenDenied) broker.accept(call, next)
   return second.answer
 }

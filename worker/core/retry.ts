@@ -28,3 +28,19 @@ export function retryDelay(failures: number, random: number, longest = 60_000): 
   const ceiling = Math.max(floor, Math.min(FIRST_PAUSE * 2 ** Math.min(failures, 20), longest))
   return Math.round(floor + random * (ceiling - floor))
 }
+
+const LONGEST_RETRY_AFTER = 600_000
+
+/** Reads a Retry-After header, in seconds or as an HTTP date (RFC 9110 §10.2.3), as milliseconds from now. */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined
+  const text = header.trim()
+  if (/^\d+$/.test(text)) return clampRetryAfter(Number(text) * 1000)
+  // Date.parse makes a date of almost anything, of "-5" too; an HTTP date ends in GMT (RFC 9110 §5.6.7).
+  return text.endsWith(' GMT') ? clampRetryAfter(Date.parse(text) - now) : undefined
+}
+
+/** The pause that a server or a grant asks for, within reason; undefined where it is no number. */
+export function clampRetryAfter(delay: number | undefined): number | undefined {
+  return delay === undefined || Number.isNaN(delay) ? undefined : Math.min(Math.max(delay, 1000), LONGEST_RETRY_AFTER)
+}

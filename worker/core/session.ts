@@ -1,9 +1,9 @@
 import type { BrokerSnapshot } from '../../src/protocol/contract.ts'
 import type { LingpaiErrorCode } from '../../src/protocol/errors.ts'
 import type { HistoryNote, RefreshOptions, StoredSession, TokenSet } from './adapter.ts'
-import { isPausing, retryDelay, shortestPause } from './retry.ts'
+import { clampRetryAfter, isPausing, retryDelay, shortestPause } from './retry.ts'
 import { isExpired, isSameUser, refreshTime } from './token-set.ts'
-import { clampRetryAfter, type Verdict } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 /**
  * The session, as two axes: what is held (nothing or a token set) and what is in flight (a refresh, a sign-in).
@@ -208,9 +208,9 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
   }
   if (refresh.kind === 'saving') return [session, []]
 
-  const isRefused = deniedVersion === session.version
+  const isDenied = deniedVersion === session.version
   const isNewer = request.waitingSince !== undefined && request.waitingSince < session.version
-  const isUsable = !isRefused && !isExpired(held, now)
+  const isUsable = !isDenied && !isExpired(held, now)
   if (refresh.kind === 'sending' || refresh.kind === 'waiting') {
     // An outage must not stop calls while the token is still good, nor must the attempts that are made during it.
     const granted = isUsable && session.tokenServer === 'unreachable' ? [grant(session, call, held)] : []
@@ -218,7 +218,7 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
     const [started, effects] = startRefresh(session, 'retry', refresh.outcomeLost)
     return [started, [{ do: 'cancelRetry' }, ...effects, ...granted]]
   }
-  if (!isRefused && (isNewer || now < refreshTime(held, rules.margin))) {
+  if (!isDenied && (isNewer || now < refreshTime(held, rules.margin))) {
     return [session, [grant(session, call, held)]]
   }
   if (refresh.kind === 'failed' && isPausing(refresh.until, now)) {
@@ -227,7 +227,7 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
       : refuse(session, call, 'refresh_unavailable', refresh.reason)
   }
   const outcomeLost = refresh.kind === 'failed' && refresh.outcomeLost
-  if (!isRefused) return startRefresh(session, 'expired', outcomeLost)
+  if (!isDenied) return startRefresh(session, 'expired', outcomeLost)
   // An API that refuses every token must not make us ask for more and more of them (I10).
   const before = denialsOf(session, api)
   const isStorm = before !== undefined && isPausing(before.at + shortestPause(before.count), now)

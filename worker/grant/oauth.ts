@@ -22,7 +22,7 @@ import {
   type TokenEndpointResponse,
   validateAuthResponse,
 } from 'oauth4webapi'
-import type { AuthorizeInput } from '../../src/protocol/contract.ts'
+import { type AuthorizeInput, NULL_BODY_STATUSES } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { Grant, GrantIO, ReceivedTokens, Transaction } from '../core/adapter.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
@@ -99,7 +99,7 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
         })
         // Where there is a challenge, oauth4webapi looks at nothing else, and the error in the body would be lost.
         const { 'www-authenticate': _challenge, ...readable } = response.headers
-        return new Response(hasNoBody(response.status) ? null : response.body, {
+        return new Response(NULL_BODY_STATUSES.includes(response.status) ? null : response.body, {
           status: response.status,
           headers: readable,
         })
@@ -322,10 +322,6 @@ function validateOptions(options: OAuthOptions): void {
   for (const name of ['redirectUri', 'scope', 'postLogoutRedirectUri']) {
     if (given[name] !== undefined && typeof given[name] !== 'string') throw invalid(`${name} must be a string`)
   }
-}
-
-function hasNoBody(status: number): boolean {
-  return status === 204 || status === 205 || status === 304
 }
 
 function invalid(why: string): LingpaiError {

@@ -22,7 +22,7 @@ export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetc
         token = permit.tokens.accessToken
         const signed = api.sign ? { ...request, ...(await signRequest(api, request, undefined)) } : request
         const answer = await sendApiRequest(fetch, signed, api.attach, permit, signal)
-        return { answer, isTokenRefused: isRefusal(api, answer), discard: () => discard(answer) }
+        return { answer, isTokenDenied: isDenial(api, answer), discard: () => discard(answer) }
       })
       if (api.signInRequired.includes(response.status)) {
         discard(response)
@@ -41,8 +41,8 @@ export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetc
           const response = await sendApiRequest(fetch, request, api.attach, permit, signal)
           const text = await response.text()
           const meaning = readAnswer(api.envelope, response.status, text)
-          const isExpired = response.status === 401 ? isRefusal(api, response) : meaning.kind === 'expired'
-          return { answer: { response, text, meaning, token: permit?.tokens.accessToken }, isTokenRefused: isExpired }
+          const isExpired = response.status === 401 ? isDenial(api, response) : meaning.kind === 'expired'
+          return { answer: { response, text, meaning, token: permit?.tokens.accessToken }, isTokenDenied: isExpired }
         } catch (error) {
           throw toNetworkError(error, signal)
         }
@@ -66,7 +66,7 @@ function nameOf({ origin, pathPrefix }: Api): string {
 }
 
 /** Behind a redirect to another server, a 401 is that server's, which got no token. */
-function isRefusal(api: Api, { status, redirected, url }: Response): boolean {
+function isDenial(api: Api, { status, redirected, url }: Response): boolean {
   return status === 401 && (!redirected || new URL(url).origin === api.origin)
 }
 

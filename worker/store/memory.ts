@@ -1,4 +1,4 @@
-import type { Store, StoredSession, Transaction, TransactionStore } from '../core/adapter.ts'
+import type { Store, StoredSession } from '../core/adapter.ts'
 
 /**
  * Keeps the session in the worker's memory only: nothing is written anywhere. The session ends with the worker: when the
@@ -14,29 +14,6 @@ export function memoryStore(): Store {
     },
     clear: () => {
       kept = undefined
-    },
-  }
-}
-
-/** How long a sign-in may take at the provider, in milliseconds. */
-export const TRANSACTION_LIFE = 600_000
-
-/** Transactions for hosts without IndexedDB. */
-export function memoryTransactions(): TransactionStore {
-  const kept = new Map<string, { transaction: Transaction | 'used'; expires: number }>()
-  return {
-    async put(transaction, now) {
-      for (const [state, { expires }] of kept) if (expires <= now) kept.delete(state)
-      kept.set(transaction.state, { transaction, expires: now + TRANSACTION_LIFE })
-    },
-    async take(state, now) {
-      const entry = kept.get(state)
-      if (entry === undefined || entry.expires <= now) return undefined
-      kept.set(state, { ...entry, transaction: 'used' })
-      return entry.transaction
-    },
-    async clear() {
-      for (const [state, { transaction }] of kept) if (transaction !== 'used') kept.delete(state)
     },
   }
 }

@@ -1,8 +1,9 @@
 import { delMany, get, entries as readEntries, set, update } from 'idb-keyval'
 import type { Transaction, TransactionStore } from '../core/adapter.ts'
-import { TRANSACTION_LIFE } from './memory.ts'
 import { openVault, type SealedEntry } from './vault.ts'
 
+/** How long a sign-in may take at the provider, in milliseconds. */
+export const TRANSACTION_LIFE = 600_000
 const PREFIX = 'transaction:'
 
 type Entry = SealedEntry | { readonly used: true; readonly expires: number }
@@ -56,6 +57,26 @@ export function indexedDBTransactions(database = 'lingpai-sign-in'): Transaction
 
     async clear() {
       await remove((entry) => !('used' in entry))
+    },
+  }
+}
+
+/** Transactions for hosts without IndexedDB. */
+export function memoryTransactions(): TransactionStore {
+  const kept = new Map<string, { transaction: Transaction | 'used'; expires: number }>()
+  return {
+    async put(transaction, now) {
+      for (const [state, { expires }] of kept) if (expires <= now) kept.delete(state)
+      kept.set(transaction.state, { transaction, expires: now + TRANSACTION_LIFE })
+    },
+    async take(state, now) {
+      const entry = kept.get(state)
+      if (entry === undefined || entry.expires <= now) return undefined
+      kept.set(state, { ...entry, transaction: 'used' })
+      return entry.transaction
+    },
+    async clear() {
+      for (const [state, { transaction }] of kept) if (transaction !== 'used') kept.delete(state)
     },
   }
 }

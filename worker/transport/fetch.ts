@@ -1,4 +1,4 @@
-import type { WireRequest, WireResponse } from '../../src/protocol/contract.ts'
+import { NULL_BODY_STATUSES, type WireRequest, type WireResponse } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import type { Permit } from '../core/session.ts'
@@ -125,7 +125,7 @@ export function refuseReflection(
 
 // Chromium gives a 204 an empty stream for a body.
 function hasBody({ body, status }: Response): boolean {
-  return body !== null && ![0, 204, 205, 304].includes(status)
+  return body !== null && status !== 0 && !NULL_BODY_STATUSES.includes(status)
 }
 
 // Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).
