@@ -23,12 +23,12 @@ export function createFetch(client: Client): SessionFetch {
     const request = new Request(input, init)
     const { signal } = request
     try {
-      if (findApi(await client.apis(signal), new URL(request.url)) === undefined) {
+      const url = new URL(request.url)
+      if (findApi(await client.apis(signal), url) === undefined) {
         if (init?.auth === true) {
-          const { origin } = new URL(request.url)
           throw new LingpaiError(
             'origin_not_allowed',
-            `No token goes to ${origin}: it is not among the apis of serve().`,
+            `No token goes to ${url.origin}: it is not among the apis of serve().`,
           )
         }
         return await fetch(request)

@@ -53,13 +53,13 @@ export function openConnection(
   let pingTimer: ReturnType<typeof setInterval> | undefined
   let silentIntervals = 0
 
-  const endpoint = createCheckedEndpoint(port)
+  const endpoint = createCheckedEndpoint()
   // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
   const remote = wrap<BrokerTable>(endpoint as never)
 
-  function createCheckedEndpoint(inner: Endpoint): Endpoint {
+  function createCheckedEndpoint(): Endpoint {
     const listeners = new Set<(event: { data: unknown }) => void>()
-    inner.addEventListener('message', ({ data }) => {
+    port.addEventListener('message', ({ data }) => {
       if (closedWith || typeof data !== 'object' || data === null) return
       const message = data as Partial<Extract<Notice, { lingpai: 'snapshot' }>>
       // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
@@ -67,11 +67,11 @@ export function openConnection(
       if (message.lingpai === 'snapshot') return onSnapshot(message.snapshot as BrokerSnapshot)
       for (const listener of listeners) listener({ data })
     })
-    inner.start?.()
+    port.start?.()
     return {
       postMessage(message, transfer) {
         // Comlink would have the worker close the port when its proxies are collected; a port is closed by close() only.
-        if ((message as { type?: string }).type !== 'RELEASE') inner.postMessage(message, transfer)
+        if ((message as { type?: string }).type !== 'RELEASE') port.postMessage(message, transfer)
       },
       addEventListener: (_type, listener) => void listeners.add(listener),
       removeEventListener: (_type, listener) => void listeners.delete(listener),
@@ -131,7 +131,7 @@ export function openConnection(
     async hello() {
       const welcome = await call('hello', [{ oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION }])
       if (welcome.protocol < OLDEST_PROTOCOL_VERSION || welcome.protocol > PROTOCOL_VERSION) {
-        throw new LingpaiError('protocol_mismatch', 'The worker is of another build than the page. Reload the page.')
+        throw new LingpaiError('protocol_mismatch', 'The worker is of another build: reload the page.')
       }
       instance = welcome.instance
       watchLock(welcome.lock)
@@ -152,7 +152,7 @@ export function openConnection(
 
 function toCallError(error: unknown): never {
   if (error instanceof DOMException && error.name === 'DataCloneError') {
-    throw new LingpaiError('invalid_call', 'Only plain data can be passed to the worker, no functions.', {
+    throw new LingpaiError('invalid_call', 'Only plain data can be passed to the worker.', {
       cause: error,
     })
   }
