@@ -5,7 +5,7 @@ import { connect, type Session } from '../src/index.ts'
 import { serveInline } from '../worker/host/inline.ts'
 import type { ApiOptions } from '../worker/host/options.ts'
 import { memoryStore } from '../worker/store/memory.ts'
-import { header } from '../worker/transport/fetch.ts'
+import { header } from '../worker/transport/attach.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 

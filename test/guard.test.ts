@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Endpoint, HistoryEntry, Welcome } from '../src/protocol/contract.ts'
+import { guard, MOST_PENDING_CALLS } from '../src/protocol/guard.ts'
 import type { CancelSignal, GrantIO } from '../worker/core/adapter.ts'
-import { guard, MOST_PENDING_CALLS } from '../worker/host/guard.ts'
-import { header, sendGrantRequest } from '../worker/transport/fetch.ts'
+import { controlChecks, fetchChecks } from '../worker/host/checks.ts'
+import { header } from '../worker/transport/attach.ts'
+import { sendGrantRequest } from '../worker/transport/fetch.ts'
 import {
   apiOrigin,
   bytesOf,
@@ -257,7 +259,11 @@ function barePort() {
 function bareGuard() {
   const bare = barePort()
   const passed: unknown[] = []
-  const guarded = guard(bare.port, 'instance', (notice) => passed.push(notice))
+  const guarded = guard(bare.port, {
+    checks: { ...controlChecks, ...fetchChecks },
+    instance: 'instance',
+    onNotice: (notice) => passed.push(notice),
+  })
   guarded.addEventListener('message', ({ data }) => passed.push(data))
   return { ...bare, passed }
 }

@@ -46,7 +46,13 @@ function sending(changes: Partial<Session> = {}): Session {
 }
 
 function waiting(changes: Partial<Session> = {}): Session {
-  const refresh: Refresh = { kind: 'waiting', flight: 5, until: now + 1000, outcomeLost: false }
+  const refresh: Refresh = {
+    kind: 'waiting',
+    flight: 5,
+    until: now + 1000,
+    earliest: now + 1000,
+    outcomeLost: false,
+  }
   return sending({ refresh, failures: 1, tokenServer: 'unreachable', ...changes })
 }
 
@@ -459,7 +465,15 @@ test('failed: a clock that is set back a day does not keep calls refused for a d
   expect(decisions(next, want())).toEqual(['refresh'])
 })
 
-const longPause = waiting({ refresh: { kind: 'waiting', flight: 5, until: now + 20 * minute, outcomeLost: false } })
+const longPause = waiting({
+  refresh: {
+    kind: 'waiting',
+    flight: 5,
+    until: now + 20 * minute,
+    earliest: now + minute,
+    outcomeLost: false,
+  },
+})
 
 test('during an outage a token that is still valid is granted within its margin', () => {
   expect(decisions(longPause, want({}, now + 15 * minute - 1))).toEqual(['grant'])

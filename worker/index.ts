@@ -14,14 +14,16 @@ export type {
   GrantResponse,
   ReceivedTokens,
   RefreshOptions,
+  SignableRequest,
+  Signer,
   Store,
   StoredSession,
   TokenSet,
   Transaction,
 } from './core/adapter.ts'
 export { failed, outcomeUnknown, type RefreshVerdict, refused, rejected } from './core/verdict.ts'
-export type { ApiOptions, ServeOptions, SignableRequest } from './host/options.ts'
+export type { ApiOptions, ServeOptions } from './host/options.ts'
 export { serve } from './host/serve.ts'
 export { indexedDBStore } from './store/indexed-db.ts'
 export { memoryStore } from './store/memory.ts'
-export { type Attach, bearer, header } from './transport/fetch.ts'
+export { type Attach, bearer, header } from './transport/attach.ts'

@@ -4,6 +4,7 @@ import { find } from './element.ts'
 const modes: Readonly<Record<Snapshot['mode'], string>> = {
   shared: 'a SharedWorker, for all tabs',
   dedicated: 'a Worker of this tab',
+  wechat: "a mini program's worker",
   inline: 'in this page',
 }
 

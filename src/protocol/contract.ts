@@ -7,7 +7,7 @@ export const OLDEST_PROTOCOL_VERSION = 1
 export const DEFAULT_TIMEOUT = 30_000
 
 /** Which global scope runs the broker. */
-export type Mode = 'shared' | 'dedicated' | 'inline'
+export type Mode = 'shared' | 'dedicated' | 'wechat' | 'inline'
 
 /** Who is signed in, as the grant said: for OAuth, from the validated ID token (OpenID Connect Core §2). */
 export interface User {
@@ -93,6 +93,10 @@ export interface Envelope {
 export interface ApiRules {
   readonly origin: string
   readonly pathPrefix: string
+  /** Told only to an app thread that keeps the bodies: how to read them. */
+  readonly envelope?: Envelope
+  /** Told only to an app thread that keeps the bodies: whether the worker must see a request's data to sign them. */
+  readonly isSigned?: boolean
 }
 
 /** Finds the API that a URL belongs to. Origins are compared whole, path prefixes at a segment's end (RFC 6454 §5). */
@@ -166,6 +170,36 @@ export interface WireApiRequest {
   readonly auth?: boolean | undefined
 }
 
+/** A request whose body, and whose answer's body, stay on the app thread, which knows them by the task's name. */
+export interface WireTask {
+  readonly name: string
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [string, string])[]
+  /** Only where the API signs its requests. */
+  readonly data?: unknown
+  /** Whether the token goes along; where it is absent, to the listed APIs. */
+  readonly auth?: boolean | undefined
+  /** What an earlier worker had sent before it was lost: it is judged, and not sent again. */
+  readonly sent?: SentAttempt
+}
+
+/** One attempt of a task: the first one, or the replay after the API refused its token. */
+export interface SentAttempt {
+  readonly isReplay: boolean
+  /** What its token was; absent where it had none. */
+  readonly ticket?: Ticket
+}
+
+/** A permit without its token, by which another worker can judge the answer. */
+export interface Ticket {
+  readonly generation: number
+  readonly version: number
+  readonly subject?: string
+  /** Whether the request has waited for a refresh: it gets only one. */
+  readonly hasRefreshed: boolean
+}
+
 /** What a page may ask to begin an interactive sign-in with. */
 export interface AuthorizeInput {
   readonly via: 'redirect' | 'popup'
@@ -177,11 +211,12 @@ export interface AuthorizeInput {
  * Every method that a page may call in the worker; the guard refuses all else. The first argument of the methods that
  * can be aborted is the call's id, unique on its port.
  */
-export interface BrokerTable {
+export interface BrokerTable extends ControlTable, FetchTable, TaskTable {}
+
+/** What every worker answers. */
+export interface ControlTable {
   hello(hello: Hello): Promise<Welcome>
   ping(): Promise<void>
-  fetch(call: string, request: WireRequest): Promise<WireResponse>
-  request(call: string, request: WireApiRequest): Promise<unknown>
   signIn(call: string, input: unknown): Promise<void>
   authorize(call: string, input: AuthorizeInput): Promise<{ url: string }>
   callback(call: string, url: string): Promise<{ returnTo?: string }>
@@ -191,12 +226,24 @@ export interface BrokerTable {
   explain(): Promise<readonly HistoryEntry[]>
 }
 
+/** What a worker answers that sends the requests itself. */
+export interface FetchTable {
+  fetch(call: string, request: WireRequest): Promise<WireResponse>
+  request(call: string, request: WireApiRequest): Promise<unknown>
+}
+
+/** What a worker without a network answers: it has the app thread send, and resolves once the answer may be delivered. */
+export interface TaskTable {
+  task(call: string, task: WireTask): Promise<void>
+}
+
 /** The methods that can be aborted, and so take a call's id; and all the others. */
 export const METHODS: { readonly [Name in keyof BrokerTable]: 'call' | 'plain' } = {
   hello: 'plain',
   ping: 'plain',
   fetch: 'call',
   request: 'call',
+  task: 'call',
   signIn: 'call',
   authorize: 'call',
   callback: 'call',
@@ -214,6 +261,16 @@ export type Notice =
   | { readonly lingpai: 'abort'; readonly call: string }
   /** Page to worker: this page is leaving, nothing more will come over this port. */
   | { readonly lingpai: 'goodbye' }
+  /** App thread to worker: the app is in the foreground again, or online. */
+  | { readonly lingpai: 'resumed' }
+
+/** The part of an `AbortSignal` that every host can offer. */
+export interface CancelSignal {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
 
 /** A channel between two threads: a `MessagePort`, a `Worker`, or anything of that shape. Comlink calls it the same. */
 export interface Endpoint {

@@ -1,7 +1,7 @@
-import type { HistoryEntry, ReceivedTokens } from '../../src/protocol/contract.ts'
+import type { CancelSignal, HistoryEntry, ReceivedTokens } from '../../src/protocol/contract.ts'
 
-// A grant returns it, and a page may adopt it: both threads share the type.
-export type { ReceivedTokens }
+// Both threads share these.
+export type { CancelSignal, ReceivedTokens }
 
 export type MaybePromise<T> = T | Promise<T>
 
@@ -71,14 +71,6 @@ export interface GrantResponse {
   readonly body: string
 }
 
-/** The part of an `AbortSignal` that every host can offer. */
-export interface CancelSignal {
-  readonly aborted: boolean
-  readonly reason?: unknown
-  addEventListener(type: 'abort', listener: () => void): void
-  removeEventListener(type: 'abort', listener: () => void): void
-}
-
 /** What a grant may use of its host. */
 export interface GrantIO {
   /**
@@ -88,6 +80,8 @@ export interface GrantIO {
   send(request: GrantRequest): Promise<GrantResponse>
   /** Aborts when the result is no longer wanted: time is up, the user signed out, another sign-in took over. */
   readonly signal: CancelSignal
+  /** WeChat only: a fresh code from `wx.login`. */
+  readonly login?: () => Promise<string>
   /** The app's own origin, which redirect URIs are resolved against. */
   readonly origin: string
 }
@@ -122,6 +116,18 @@ export interface Grant<SignInInput = unknown> {
   /** Checks its configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */
   validate?(): void
 }
+
+/** What a signer sees of a request, and may change. */
+export interface SignableRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  /** The data of `session.request`; absent for `session.fetch`, whose bodies are not looked into. */
+  readonly data?: unknown
+}
+
+/** Signs a request. Called in the worker before every attempt, so that timestamp and nonce are fresh. */
+export type Signer = (request: SignableRequest) => MaybePromise<SignableRequest>
 
 /** How refreshes are done. Times are milliseconds. */
 export interface RefreshOptions {

@@ -12,6 +12,7 @@ export interface AttemptHost {
   readonly platform: Platform
   readonly origin: string
   send(request: GrantRequest, signal: CancelSignal): Promise<GrantResponse>
+  readonly login?: () => Promise<string>
 }
 
 export interface AttemptLimits {
@@ -25,7 +26,7 @@ export type GrantAttempt = ReturnType<typeof startAttempt>
 
 /** One exchange of a grant: a deadline, an abort signal, and the status of the last answer, from which verdicts are read. */
 export function startAttempt(
-  { platform, origin, send }: AttemptHost,
+  { platform, origin, send, login }: AttemptHost,
   { timeout, letsRequestsEnd = false }: AttemptLimits = {},
 ) {
   const { signal, abort } = platform.createAbort()
@@ -37,6 +38,7 @@ export function startAttempt(
   const io: GrantIO = {
     signal,
     origin,
+    ...(login && { login }),
     async send(request) {
       lastStatus = undefined
       // A grant that does not look at its signal must not send beside the attempt that took its place (I1).

@@ -396,6 +396,11 @@ export function createBroker(options: BrokerOptions) {
       return () => listeners.delete(listener)
     },
 
+    /** Tells that the host has its network back: a refresh that waits out an outage is tried again soon. */
+    resume(): void {
+      dispatch({ type: 'resumed', now: platform.now() })
+    },
+
     async openCall(id: string, signal: CancelSignal): Promise<Call> {
       await ready
       return openCall(id, signal)

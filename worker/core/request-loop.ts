@@ -9,6 +9,13 @@ export interface Attempt<Answer> {
   discard?(): void
 }
 
+/** An attempt that was sent before, by a worker that is gone; its answer is still to be judged. */
+export interface EarlierAttempt<Answer> {
+  readonly permit: Permit
+  readonly isReplay: boolean
+  readonly attempt: Promise<Attempt<Answer>>
+}
+
 /**
  * One request: authorize, send, judge. The API's refusal of a token leads to at most one refresh and one replay; the
  * answer to the replay goes to the caller, whatever it is (I10).
@@ -18,14 +25,13 @@ export interface Attempt<Answer> {
 export async function runRequest<Answer>(
   broker: SessionBroker,
   call: Call,
-  send: (permit: Permit) => Promise<Attempt<Answer>>,
+  send: (permit: Permit, isReplay: boolean) => Promise<Attempt<Answer>>,
+  earlier?: EarlierAttempt<Answer>,
 ): Promise<Answer> {
-  const permit = await broker.authorize(call)
-  const first = await send(permit)
-  if (!first.isTokenDenied) {
-    broker.accept(call, permit)
-    return first.answer
-  }
+  const permit = earlier?.permit ?? (await broker.authorize(call))
+  const first = await (earlier?.attempt ?? send(permit, false))
+  if (!first.isTokenDenied) broker.accept(call, permit)
+  if (!first.isTokenDenied || earlier?.isReplay) return first.answer
   const next = await broker.reauthorize(call, permit).catch((error) => {
     first.discard?.()
     throw error
@@ -33,7 +39,7 @@ export async function runRequest<Answer>(
   if (next === undefined) return first.answer
   first.discard?.()
   broker.record({ event: 'call-replayed', call: call.id })
-  const second = await send(next)
+  const second = await send(next, true)
   if (!second.isTokenDenied) broker.accept(call, next)
   return second.answer
 }

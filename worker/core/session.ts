@@ -43,7 +43,14 @@ export type Refresh =
   /** New tokens are here and being stored; nobody gets them before that is done. */
   | { readonly kind: 'saving'; readonly flight: number; readonly signIn: boolean }
   /** A pause between attempts. Timers are hints: they do not run while the machine sleeps. */
-  | { readonly kind: 'waiting'; readonly flight: number; readonly until: number; readonly outcomeLost: boolean }
+  | {
+      readonly kind: 'waiting'
+      readonly flight: number
+      readonly until: number
+      /** When it may end if the network is known to be back: what the jitter added is given up, and nothing else. */
+      readonly earliest: number
+      readonly outcomeLost: boolean
+    }
   | { readonly kind: 'failed'; readonly until: number; readonly reason: string; readonly outcomeLost: boolean }
 
 /** What the rules need to know of a call that asks for a token. */
@@ -92,6 +99,8 @@ export type SessionEvent =
   /** The store has answered after the session had to begin without it. */
   | { readonly type: 'loadedLate'; readonly stored: StoredSession | undefined; readonly now: number }
   | { readonly type: 'timePassed'; readonly now: number }
+  /** The host has its network back, or is in the foreground again. */
+  | { readonly type: 'resumed'; readonly now: number }
 
 export type Effect =
   | { readonly do: 'grant'; readonly call: string; readonly permit: Permit }
@@ -187,6 +196,8 @@ export function transition(session: Session, event: SessionEvent, rules: Session
       return onLoadedLate(session, event.stored, event.now, rules)
     case 'timePassed':
       return isTooOld(session, event.now, rules) ? endSession(session, 'session_too_old') : [session, []]
+    case 'resumed':
+      return onResumed(session, event.now)
     default:
       return event satisfies never
   }
@@ -262,6 +273,22 @@ function onLoadedLate(session: Session, stored: StoredSession | undefined, now: 
   return [started, [restored, { do: 'wake' }]]
 }
 
+/** A refresh that waits out an outage goes first when that is over. */
+function onResumed(session: Session, now: number): Step {
+  const { refresh } = session
+  if (refresh.kind !== 'waiting') return [session, []]
+  const { flight, earliest, until, outcomeLost } = refresh
+  if (now >= earliest) {
+    const [started, effects] = startRefresh(session, 'retry', outcomeLost)
+    return [started, [{ do: 'cancelRetry' }, ...effects]]
+  }
+  if (earliest >= until) return [session, []]
+  return [
+    { ...session, refresh: { ...refresh, until: earliest } },
+    [{ do: 'cancelRetry' }, { do: 'retryLater', flight, delay: earliest - now }],
+  ]
+}
+
 function startRefresh(session: Session, reason: 'expired' | 'denied' | 'retry', outcomeLost: boolean): Step {
   if (session.held === undefined) return [session, []]
   const flight = session.flights + 1
@@ -318,15 +345,16 @@ function onRefreshEnded(
     // It has answered, so an outage is over, if there was one.
     return [{ ...session, failures, tokenServer: 'ok', reason: 'refresh_failed', refresh }, [ended, { do: 'wake' }]]
   }
-  const asked = clampRetryAfter(event.retryAfter) ?? retryDelay(failures, event.random, rules.retry)
+  const asked = clampRetryAfter(event.retryAfter)
   // A server that always asks for one second would get three hundred attempts in five minutes (I10).
-  const delay = Math.max(asked, shortestPause(failures))
+  const shortest = Math.max(asked ?? 0, shortestPause(failures))
+  const delay = asked === undefined ? retryDelay(failures, event.random, rules.retry) : shortest
   return [
     {
       ...session,
       failures,
       tokenServer: 'unreachable',
-      refresh: { kind: 'waiting', flight, until: now + delay, outcomeLost },
+      refresh: { kind: 'waiting', flight, until: now + delay, earliest: now + shortest, outcomeLost },
     },
     [note('refresh-ended', { verdict, reason, delay }), { do: 'retryLater', flight, delay }, { do: 'wake' }],
   ]

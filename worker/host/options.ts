@@ -1,18 +1,9 @@
 import type { ApiRules, Envelope } from '../../src/protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
-import type { Grant, MaybePromise, RefreshOptions, Store } from '../core/adapter.ts'
+import type { Grant, RefreshOptions, Signer, Store } from '../core/adapter.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import type { SessionRules } from '../core/session.ts'
-import { type Attach, bearer } from '../transport/fetch.ts'
-
-/** What a signer sees of a request, and may change. */
-export interface SignableRequest {
-  readonly url: string
-  readonly method: string
-  readonly headers: Readonly<Record<string, string>>
-  /** The data of `session.request`; absent for `session.fetch`, whose bodies are not looked into. */
-  readonly data?: unknown
-}
+import { type Attach, bearer } from '../transport/attach.ts'
 
 /** An API that tokens may go to. */
 export interface ApiOptions {
@@ -25,7 +16,7 @@ export interface ApiOptions {
   /** How the API wraps its answers, for `session.request`. */
   readonly envelope?: Envelope
   /** Signs a request. Called in the worker before every attempt, so that timestamp and nonce are fresh. */
-  readonly sign?: (request: SignableRequest) => MaybePromise<SignableRequest>
+  readonly sign?: Signer
   /** HTTP statuses that mean that the user must sign in: such calls reject with `sign_in_required`. Default none. */
   readonly signInRequired?: readonly number[]
 }

@@ -1,8 +1,8 @@
 import type { Broker, Endpoint } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServeOptions } from './options.ts'
-import { platform } from './platform.ts'
 import { createService } from './service.ts'
+import { createWebHost } from './web.ts'
 
 /**
  * Runs the broker in this worker, shared or dedicated, and answers the pages that connect to it.
@@ -27,12 +27,8 @@ export function serve<SignInInput = unknown>(options: ServeOptions<SignInInput>)
       'serve() runs in a SharedWorker or Worker. Elsewhere, use serveInline() of lingpai/inline.',
     )
   }
-  const service = createService(options as ServeOptions<never>, {
-    mode: isShared ? 'shared' : 'dedicated',
-    origin: scope.location.origin,
-    platform,
-    fetch: (input, init) => fetch(input, init),
-  })
+  const host = createWebHost({ mode: isShared ? 'shared' : 'dedicated', origin: scope.location.origin })
+  const service = createService(options as ServeOptions<never>, host)
   if (!isShared) service.attach(globalThis as unknown as Endpoint)
   else {
     scope.addEventListener('connect', ({ ports: [port] }) => {

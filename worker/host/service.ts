@@ -1,7 +1,10 @@
-import { expose, transfer } from 'comlink'
+import { expose } from 'comlink'
+import { invalid } from '../../src/protocol/checks.ts'
 import {
+  type ApiRules,
   type BrokerSnapshot,
   type BrokerTable,
+  type ControlTable,
   type Endpoint,
   METHODS,
   type Mode,
@@ -10,22 +13,35 @@ import {
   type Welcome,
 } from '../../src/protocol/contract.ts'
 import { LingpaiError, type LingpaiErrorLike } from '../../src/protocol/errors.ts'
+import { type GuardOptions, guard } from '../../src/protocol/guard.ts'
 import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
-import type { Platform } from '../core/adapter.ts'
-import { type Call, createBroker } from '../core/broker.ts'
-import { indexedDBTransactions, memoryTransactions, withFallback } from '../store/transactions.ts'
-import { sendGrantRequest } from '../transport/fetch.ts'
-import { createApiCalls } from './api-calls.ts'
-import { guard } from './guard.ts'
-import { type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
+import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker.ts'
+import { type Api, type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
 
-/** What a host brings: the app's origin, its clock, its `fetch`. */
-export interface Host {
+/** What a host brings: the app's origin, its clock, how requests are sent, and the calls that only it answers. */
+export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send' | 'login' | 'transactions'> {
   readonly mode: Mode
-  readonly origin: string
-  readonly platform: Platform
-  fetch(input: string, init: RequestInit): Promise<Response>
+  /** What each method of this host takes. */
+  readonly checks: GuardOptions['checks']
+  /** A random name, new each time. */
+  createId(): string
+  /** Holds a Web Lock of that name for life, where there are any. */
+  holdLock?(name: string): Promise<string | undefined>
+  /** What the pages are told of an API. */
+  describeApi(api: Api): ApiRules
+  /** What pages should know where the snapshot has no other reason. */
+  remark(options: ParsedOptions): string | undefined
+  createCalls(options: ParsedOptions, broker: SessionBroker): (run: RunCall) => HostCalls
 }
+
+type HostCalls = Partial<Omit<BrokerTable, keyof ControlTable>>
+
+/** Runs a call that its page can abort. A lasting one goes on when the page has gone. */
+export type RunCall = <T>(
+  id: string,
+  work: (call: Call, signal: AbortSignal) => Promise<T>,
+  options?: { readonly isLasting?: boolean },
+) => Promise<T>
 
 /** A broker that pages can be attached to. */
 export interface Service {
@@ -38,47 +54,43 @@ export interface Service {
  */
 export function createService(options: ServeOptions<never>, host: Host): Service {
   encodeThrownErrors()
-  const instance = randomId()
+  const instance = host.createId()
   try {
     return createWorkingService(parseOptions(options), host, instance)
   } catch (error) {
     console.error(error)
-    return createBrokenService(error as LingpaiErrorLike, instance)
+    return createBrokenService(error as LingpaiErrorLike, host, instance)
   }
 }
 
-function createBrokenService(problem: LingpaiErrorLike, instance: string): Service {
+function createBrokenService(problem: LingpaiErrorLike, { checks }: Host, instance: string): Service {
   const refuse = () => Promise.reject(problem)
   const table = Object.assign(
     Object.create(null),
     Object.fromEntries(Object.keys(METHODS).map((name) => [name, refuse])),
   )
-  return { attach: (port) => expose(table, guard(port, instance, () => {}) as never) }
+  return { attach: (port) => expose(table, guard(port, { checks, instance, onNotice() {} }) as never) }
 }
 
 function createWorkingService(options: ParsedOptions, host: Host, instance: string): Service {
-  const { platform } = host
-  const fetch = host.fetch as typeof globalThis.fetch
+  const { platform, origin, send, login, transactions, checks } = host
   const broker = createBroker({
     grant: options.grant,
     store: options.store,
     rules: options.rules,
     platform,
-    origin: host.origin,
-    transactions:
-      typeof indexedDB === 'undefined'
-        ? memoryTransactions()
-        : withFallback(indexedDBTransactions(), memoryTransactions()),
-    send: (request, signal) => sendGrantRequest(fetch, request, signal),
+    origin,
+    transactions,
+    send,
+    ...(login && { login }),
   })
-  const apiCalls = createApiCalls(options.apis, broker, fetch)
-  const lock = holdLock(`lingpai:${instance}`)
+  const createHostCalls = host.createCalls(options, broker)
+  const lock = host.holdLock?.(`lingpai:${instance}`)
   let ports = 0
 
-  /** Tabs that each have a worker and a memory of their own are no one session, and are told so. */
-  function explainSharing(snapshot: BrokerSnapshot): BrokerSnapshot {
-    const isAlone = host.mode === 'dedicated' && options.store.isVolatile === true
-    return isAlone && snapshot.reason === undefined ? { ...snapshot, reason: 'not-shared' } : snapshot
+  function explain(snapshot: BrokerSnapshot): BrokerSnapshot {
+    const remark = snapshot.reason === undefined ? host.remark(options) : undefined
+    return remark === undefined ? snapshot : { ...snapshot, reason: remark }
   }
 
   return {
@@ -86,22 +98,28 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
       const calls = new Map<string, AbortController>()
       const lasting = new Set<string>()
       const prefix = `${++ports}.`
-      const endpoint = guard(port, instance, (notice) => {
-        if (notice.lingpai === 'abort') calls.get(notice.call)?.abort()
-        if (notice.lingpai !== 'goodbye') return
-        unsubscribe()
-        for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
-        port.close?.()
+      const endpoint = guard(port, {
+        checks,
+        instance,
+        onNotice(notice) {
+          if (notice.lingpai === 'abort') calls.get(notice.call)?.abort()
+          if (notice.lingpai === 'resumed') broker.resume()
+          if (notice.lingpai !== 'goodbye') return
+          unsubscribe()
+          for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
+          port.close?.()
+        },
       })
       const unsubscribe = broker.subscribe((snapshot) =>
-        endpoint.notify({ lingpai: 'snapshot', instance, snapshot: explainSharing(snapshot) }),
+        endpoint.notify({ lingpai: 'snapshot', instance, snapshot: explain(snapshot) }),
       )
 
-      /** Runs a call that the page can abort. Ids are the page's own, so they are told apart by their port. */
-      async function run<T>(id: string, work: (call: Call, signal: AbortSignal) => Promise<T>): Promise<T> {
-        if (calls.has(id)) throw new LingpaiError('invalid_call', 'The worker refused a call: its id is in use.')
+      /** Ids are the page's own, so they are told apart by their port. */
+      const run: RunCall = async (id, work, { isLasting = false } = {}) => {
+        if (calls.has(id)) throw invalid('its id is in use')
         const controller = new AbortController()
         calls.set(id, controller)
+        if (isLasting) lasting.add(id)
         try {
           return await work(await broker.openCall(prefix + id, controller.signal), controller.signal)
         } finally {
@@ -110,7 +128,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         }
       }
 
-      const table: BrokerTable = Object.assign(Object.create(null), {
+      const control: ControlTable = {
         async hello({ oldest, newest }) {
           if (newest < OLDEST_PROTOCOL_VERSION || oldest > PROTOCOL_VERSION) {
             throw new LingpaiError(
@@ -122,21 +140,13 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           const welcome: Welcome = {
             protocol: Math.min(newest, PROTOCOL_VERSION),
             instance,
-            snapshot: explainSharing(broker.snapshot()),
-            apis: options.apis.map(({ origin, pathPrefix }) => ({ origin, pathPrefix })),
+            snapshot: explain(broker.snapshot()),
+            apis: options.apis.map(host.describeApi),
             ...(held !== undefined && { lock: held }),
           }
           return welcome
         },
         async ping() {},
-        fetch: (id, request) =>
-          run(id, async (call, signal) => {
-            // Such a request outlives its page (Fetch §2.2.5).
-            if (request.keepalive) lasting.add(id)
-            const response = await apiCalls.fetch(call, request, signal)
-            return response.body === null ? response : transfer(response, [response.body])
-          }),
-        request: (id, request) => run(id, (call, signal) => apiCalls.request(call, request, signal)),
         signIn: (id, input) => run(id, (_call, signal) => broker.signIn(input, signal)),
         authorize: (id, input) => run(id, (_call, signal) => broker.beginSignIn(input, signal)),
         callback: (id, url) => run(id, (_call, signal) => broker.completeSignIn(url, readState(url), signal)),
@@ -154,8 +164,9 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
             )
           }),
         explain: async () => broker.explain(),
-      } satisfies BrokerTable)
+      }
 
+      const table = Object.assign(Object.create(null), control, createHostCalls(run))
       expose(Object.freeze(table), endpoint as never)
     },
   }
@@ -167,22 +178,4 @@ function readState(url: string): string | undefined {
   } catch {
     throw new LingpaiError('invalid_call', 'completeSignIn takes location.href.')
   }
-}
-
-/** Held for as long as the worker lives: a page that gets this lock knows that the worker is gone. */
-async function holdLock(name: string): Promise<string | undefined> {
-  const locks = (globalThis as { navigator?: { locks?: LockManager } }).navigator?.locks
-  if (locks === undefined) return undefined
-  return new Promise((resolve) => {
-    locks
-      .request(name, () => {
-        resolve(name)
-        return new Promise(() => {})
-      })
-      .catch(() => resolve(undefined))
-  })
-}
-
-function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

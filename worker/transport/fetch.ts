@@ -2,27 +2,7 @@ import { NULL_BODY_STATUSES, type WireRequest, type WireResponse } from '../../s
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import type { Permit } from '../core/session.ts'
-
-/** How a token is put on a request. Made by {@link bearer} or {@link header}. */
-export type Attach = { readonly kind: 'bearer' } | { readonly kind: 'header'; readonly name: string }
-
-/** `Authorization: Bearer <token>` (RFC 6750 §2.1): the default. Browsers drop it where a redirect leaves the origin. */
-export function bearer(): Attach {
-  return { kind: 'bearer' }
-}
-
-/**
- * A header of the API's own, such as `X-TOKEN`, with the bare token. Browsers would carry it along on a redirect to
- * another origin, so a request with one fails on any redirect (`redirect_refused`).
- *
- * @throws LingpaiError `invalid_config` where the name is no header name
- */
-export function header(name: string): Attach {
-  if (typeof name !== 'string' || !/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
-    throw new LingpaiError('invalid_config', `header(): ${JSON.stringify(name)} is not the name of an HTTP header.`)
-  }
-  return { kind: 'header', name }
-}
+import { type Attach, redirectRefused, toHeader } from './attach.ts'
 
 type Fetch = typeof globalThis.fetch
 
@@ -66,7 +46,7 @@ export async function sendApiRequest(
 ): Promise<Response> {
   const { url, headers: pairs, body, redirect, ...rest } = request
   const headers = new Headers(pairs as [string, string][])
-  if (permit !== undefined) attachToken(headers, attach, permit)
+  if (permit !== undefined) headers.set(...toHeader(attach, permit))
   const isGuarded = permit !== undefined && attach.kind === 'header' && redirect !== 'error'
   const guarded = isGuarded ? 'manual' : redirect
   const response = await fetch(url, {
@@ -82,11 +62,6 @@ export async function sendApiRequest(
   if (isGuarded && redirect !== 'manual' && isRedirect(response))
     throw redirectRefused(url, 'a request with a token in a header of its own')
   return response
-}
-
-function attachToken(headers: Headers, attach: Attach, { tokens }: Permit): void {
-  if (attach.kind === 'header') headers.set(attach.name, tokens.accessToken)
-  else headers.set('authorization', `${schemeOf(tokens.tokenType)} ${tokens.accessToken}`)
 }
 
 /** Reads a response whole, so that it can cross a port, and makes sure that no token goes with it. */
@@ -131,18 +106,6 @@ function hasBody({ body, status }: Response): boolean {
 // Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).
 function isRedirect({ type, status }: Response): boolean {
   return type === 'opaqueredirect' || (status >= 301 && status <= 308 && status !== 304)
-}
-
-// The scheme is case-insensitive (RFC 9110 §11.1), but not in every API.
-function schemeOf(tokenType: string): string {
-  return tokenType.toLowerCase() === 'bearer' ? 'Bearer' : tokenType
-}
-
-function redirectRefused(url: string, what: string): LingpaiError {
-  return new LingpaiError(
-    'redirect_refused',
-    `${originOf(url)} answered ${what} with a redirect, which could carry the token elsewhere. Call the final URL.`,
-  )
 }
 
 function originOf(url: string): string {

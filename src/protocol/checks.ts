@@ -1,0 +1,111 @@
+import { LingpaiError } from './errors.ts'
+
+/** Longest text of one control argument, in UTF-16 units. Bodies are not counted. */
+export const LONGEST_TEXT = 1 << 20
+export const LONGEST_URL = 1 << 16
+const MOST_HEADERS = 1000
+const DEEPEST_DATA = 20
+
+/** For each method, what turns the arguments as they came into arguments that were checked, built anew from what is known. */
+export type Checks<Table> = {
+  readonly [Method in keyof Table]: (
+    given: readonly unknown[],
+  ) => Table[Method] extends (...given: infer Arguments) => unknown ? Arguments : never
+}
+
+type HeaderPairs = readonly (readonly [string, string])[]
+
+export function toCallId(value: unknown): string {
+  if (typeof value !== 'string' || !/^\w{1,32}$/.test(value)) throw invalid('it has no call id')
+  return value
+}
+
+export function toHeaderPairs(headers: unknown, name: string): HeaderPairs {
+  if (!Array.isArray(headers) || headers.length > MOST_HEADERS) throw invalid(`${name} is not a list of pairs`)
+  let length = 0
+  return headers.map((pair) => {
+    if (!Array.isArray(pair) || pair.length !== 2) throw invalid(`${name} is not a list of pairs`)
+    const [field, text] = [toText(pair[0], 'a header', LONGEST_TEXT), toText(pair[1], 'a header', LONGEST_TEXT)]
+    length += field.length + text.length
+    if (length > LONGEST_TEXT) throw invalid(`${name} are too long`)
+    return [field, text] as const
+  })
+}
+
+/**
+ * Copies data that JSON could carry, and refuses the rest: functions, cycles, class instances, too much of it. `longest`
+ * counts UTF-16 units, names included.
+ */
+export function toPlainData(value: unknown, longest = LONGEST_TEXT): unknown {
+  let budget = longest
+  const copy = (item: unknown, depth: number): unknown => {
+    budget -= typeof item === 'string' ? item.length + 1 : 1
+    if (budget < 0) throw invalid('an argument is too large')
+    if (
+      item === null ||
+      item === undefined ||
+      typeof item === 'string' ||
+      typeof item === 'boolean' ||
+      typeof item === 'number'
+    )
+      return item
+    if (depth > DEEPEST_DATA || typeof item !== 'object') throw invalid('an argument is not plain data')
+    if (Array.isArray(item)) return item.map((element) => copy(element, depth + 1))
+    if (!isPlain(item)) throw invalid('an argument is not plain data')
+    const record: Record<string, unknown> = {}
+    for (const [name, field] of Object.entries(item)) {
+      budget -= name.length
+      // An own `__proto__` survives structured cloning, and assigning it would change the copy's prototype.
+      Object.defineProperty(record, name, {
+        value: copy(field, depth + 1),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      })
+    }
+    if (budget < 0) throw invalid('an argument is too large')
+    return record
+  }
+  return copy(value, 0)
+}
+
+/** A literal, of this realm or of another one: mini programs may get messages that were made elsewhere. */
+function isPlain(item: object): boolean {
+  const prototype = Object.getPrototypeOf(item)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+export function toText(value: unknown, name: string, longest: number): string {
+  if (typeof value !== 'string') throw invalid(`${name} is not a string`)
+  if (value.length > longest) throw invalid(`${name} is too long`)
+  return value
+}
+
+/** An optional `true` or `false`. */
+export function toFlag(value: unknown, name: string): boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw invalid(`${name} is not true or false`)
+  return value
+}
+
+export function toCount(value: unknown, name: string): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${name} is not a whole number`)
+  return value as number
+}
+
+export function toRecord(value: unknown, name: string): object {
+  if (!isRecord(value) || Array.isArray(value)) throw invalid(`${name} is not an object`)
+  return value
+}
+
+/** Reads a message's own field, whatever somebody has put on `Object.prototype`. */
+export function own(record: object, name: string): unknown {
+  return Object.hasOwn(record, name) ? (record as Record<string, unknown>)[name] : undefined
+}
+
+export function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+export function invalid(why: string): LingpaiError {
+  return new LingpaiError('invalid_call', `A call from the other thread was refused: ${why}.`)
+}

@@ -1,0 +1,91 @@
+import { invalid, isRecord, own } from './checks.ts'
+import type { Endpoint, Notice } from './contract.ts'
+import { LingpaiError } from './errors.ts'
+import { errorFrame } from './throw-handler.ts'
+
+/** More calls than this, unanswered, from one port are answered with `busy`. */
+export const MOST_PENDING_CALLS = 10_000
+
+export interface GuardedEndpoint extends Endpoint {
+  /** Sends a message that is no answer. */
+  notify(notice: Notice): void
+}
+
+export interface GuardOptions {
+  /** The closed table of methods, and what turns the arguments of each into checked ones. */
+  readonly checks: Readonly<Record<string, (given: readonly unknown[]) => readonly unknown[]>>
+  /** Random id of the answering thread, which every answer carries. */
+  readonly instance?: string
+  onNotice(notice: Notice): void
+}
+
+/**
+ * Stands between a port and Comlink. Bare Comlink walks any path from the exposed object, `constructor.constructor`
+ * included, so a page could run its own code in the worker and read every token. Only a call of one of the table's methods,
+ * by its own name and with checked arguments, gets through; all else is refused and changes nothing.
+ *
+ * @see https://github.com/GoogleChromeLabs/comlink/issues/603
+ */
+export function guard(port: Endpoint, { checks, instance, onNotice }: GuardOptions): GuardedEndpoint {
+  // Without a prototype: `constructor` and `__proto__` are no methods.
+  const table: Partial<GuardOptions['checks']> = Object.assign(Object.create(null), checks)
+  const pending = new Set<string>()
+  const listeners = new Set<(event: { data: unknown }) => void>()
+  const sender = instance === undefined ? {} : { instance }
+
+  function toCallFrame(id: string, data: object): object {
+    const path = own(data, 'path')
+    const given = own(data, 'argumentList')
+    if (own(data, 'type') !== 'APPLY') throw invalid('only calls are answered')
+    if (!Array.isArray(path) || path.length !== 1 || typeof path[0] !== 'string') throw invalid('it names no method')
+    const check = table[path[0]]
+    if (check === undefined) throw invalid('there is no such method')
+    if (!Array.isArray(given) || given.length > 4) throw invalid('it has too many arguments')
+    const values = given.map((argument) => {
+      if (!isRecord(argument) || own(argument, 'type') !== 'RAW') throw invalid('an argument is not plain data')
+      return own(argument, 'value')
+    })
+    return { id, type: 'APPLY', path: [path[0]], argumentList: check(values).map((value) => ({ type: 'RAW', value })) }
+  }
+
+  port.addEventListener('message', ({ data }) => {
+    if (!isRecord(data)) return
+    const notice = toNotice(data)
+    if (notice !== undefined) return onNotice(notice)
+    const id = own(data, 'id')
+    // Without an id of Comlink's form there is nobody to answer.
+    if (typeof id !== 'string' || !/^[\w-]{1,100}$/.test(id)) return
+    try {
+      if (pending.has(id)) throw invalid('its id is in use')
+      const frame = toCallFrame(id, data)
+      if (pending.size >= MOST_PENDING_CALLS) {
+        throw new LingpaiError('busy', `This page has ${MOST_PENDING_CALLS} unanswered calls: wait for some of them.`)
+      }
+      pending.add(id)
+      for (const listener of listeners) listener({ data: frame })
+    } catch (error) {
+      // Only our own words go out: a TypeError of ours could quote what was sent.
+      const refusal = error instanceof LingpaiError ? error : invalid('it has an unexpected form')
+      port.postMessage({ ...errorFrame(id, refusal), ...sender })
+    }
+  })
+
+  return {
+    postMessage(message, transfer) {
+      const answer = message as { readonly id: string }
+      pending.delete(answer.id)
+      port.postMessage({ ...answer, ...sender }, transfer)
+    },
+    notify: (notice) => port.postMessage(notice),
+    addEventListener: (_type, listener) => void listeners.add(listener),
+    removeEventListener: (_type, listener) => void listeners.delete(listener),
+    start: () => port.start?.(),
+  }
+}
+
+function toNotice(data: object): Notice | undefined {
+  const kind = own(data, 'lingpai')
+  if (kind === 'goodbye' || kind === 'resumed') return { lingpai: kind }
+  const call = own(data, 'call')
+  return kind === 'abort' && typeof call === 'string' ? { lingpai: 'abort', call } : undefined
+}

@@ -1,0 +1,80 @@
+import { findApi } from '../../src/protocol/contract.ts'
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { SignableRequest } from '../core/adapter.ts'
+import { bearer } from '../transport/attach.ts'
+import type { Api } from './options.ts'
+
+/** What any other server is: it gets no token, and has no envelope. */
+export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [] }
+
+export function nameOf({ origin, pathPrefix }: Api): string {
+  return origin + pathPrefix
+}
+
+export function findListedApi(apis: readonly Api[], href: string): Api | undefined {
+  if (!URL.canParse(href)) throw new LingpaiError('invalid_call', 'The URL of the request is malformed.')
+  const url = new URL(href)
+  // A name in front of the host is how look-alikes are made, and `fetch` refuses it too.
+  return url.username === '' && url.password === '' ? findApi(apis, url) : undefined
+}
+
+export function findAllowedApi(apis: readonly Api[], href: string): Api {
+  const api = findListedApi(apis, href)
+  if (api !== undefined) return api
+  throw new LingpaiError(
+    'origin_not_allowed',
+    `No token goes to ${new URL(href).origin}: it is not among the apis of serve().`,
+  )
+}
+
+/** The API of a `session.request`: with `auth: true` it must be a listed one. */
+export function chooseApi(apis: readonly Api[], href: string, auth: boolean | undefined): Api {
+  return auth === true ? findAllowedApi(apis, href) : (findListedApi(apis, href) ?? NO_API)
+}
+
+export interface Signable {
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [string, string])[]
+}
+
+export interface Signed extends Signable {
+  readonly data: unknown
+}
+
+/** Has the API's signer sign a request; where it has none, the request stays as it is. */
+export async function signRequest(api: Api, { url, method, headers }: Signable, data: unknown): Promise<Signed> {
+  if (api.sign === undefined) return { url, method, headers, data }
+  let signed: SignableRequest | undefined
+  try {
+    signed = await api.sign({
+      url,
+      method,
+      headers: Object.fromEntries(headers),
+      ...(data !== undefined && { data }),
+    })
+  } catch (error) {
+    throw invalidSigner(`threw: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  if (signed === undefined || signed === null) throw invalidSigner('must return the request')
+  // A signer may add parameters; the token goes where the configuration says, and nowhere else (I4).
+  if (!URL.canParse(signed.url) || findApi([api], new URL(signed.url)) === undefined) {
+    throw new LingpaiError('origin_not_allowed', 'serve(): sign moved the request out of its API.')
+  }
+  if (signed.data !== undefined && isWithoutBody(signed.method)) {
+    throw invalidSigner('gave data to a GET, which has no body. Sign its url or headers')
+  }
+  return { url: signed.url, method: signed.method, headers: Object.entries(signed.headers), data: signed.data }
+}
+
+function isWithoutBody(method: string): boolean {
+  return ['GET', 'HEAD'].includes(method.toUpperCase())
+}
+
+function invalidSigner(why: string): LingpaiError {
+  return new LingpaiError('invalid_config', `serve(): sign ${why}.`)
+}
+
+export function signInRequired(status: number): LingpaiError {
+  return new LingpaiError('sign_in_required', `The API asks the user to sign in (status ${status}).`, { status })
+}

@@ -1,0 +1,105 @@
+import {
+  type Checks,
+  invalid,
+  LONGEST_URL,
+  own,
+  toCallId,
+  toFlag,
+  toHeaderPairs,
+  toPlainData,
+  toRecord,
+  toText,
+} from '../../src/protocol/checks.ts'
+import type {
+  AuthorizeInput,
+  ControlTable,
+  FetchTable,
+  Hello,
+  WireApiRequest,
+  WireRequest,
+} from '../../src/protocol/contract.ts'
+
+/** What each method takes, checked field by field. */
+export const controlChecks: Checks<ControlTable> = {
+  hello: ([hello]) => [toHello(hello)],
+  ping: () => [],
+  signIn: ([call, input]) => [toCallId(call), toPlainData(input)],
+  authorize: ([call, input]) => [toCallId(call), toAuthorizeInput(input)],
+  callback: ([call, url]) => [toCallId(call), toText(url, 'url', LONGEST_URL)],
+  signOut: ([everywhere]) => [everywhere === true],
+  adopt: ([tokens]) => [toPlainData(tokens)],
+  getAccessToken: ([call]) => [toCallId(call)],
+  explain: () => [],
+}
+
+export const fetchChecks: Checks<FetchTable> = {
+  fetch: ([call, request]) => [toCallId(call), toRequest(request)],
+  request: ([call, request]) => [toCallId(call), toApiRequest(request)],
+}
+
+function toHello(value: unknown): Hello {
+  const hello = toRecord(value, 'hello')
+  const [oldest, newest] = [own(hello, 'oldest'), own(hello, 'newest')]
+  if (!Number.isInteger(oldest) || !Number.isInteger(newest)) throw invalid('hello names no protocol versions')
+  return { oldest: oldest as number, newest: newest as number }
+}
+
+const CHOICES = {
+  credentials: ['omit', 'same-origin', 'include'],
+  mode: ['cors', 'no-cors', 'same-origin'],
+  cache: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'],
+  redirect: ['follow', 'error', 'manual'],
+  priority: ['high', 'low', 'auto'],
+} as const
+
+function toRequest(value: unknown): WireRequest {
+  const record = toRecord(value, 'request')
+  const request: Record<string, unknown> = { ...toRequestHead(record) }
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const choice = own(record, name)
+    if (choice === undefined) continue
+    if (!(choices as readonly unknown[]).includes(choice)) throw invalid(`request.${name} has no such value`)
+    request[name] = choice
+  }
+  for (const name of ['integrity', 'referrer', 'referrerPolicy']) {
+    const text = own(record, name)
+    if (text !== undefined) request[name] = toText(text, `request.${name}`, LONGEST_URL)
+  }
+  if (own(record, 'keepalive') !== undefined) request.keepalive = own(record, 'keepalive') === true
+  const body = own(record, 'body')
+  if (body !== undefined) {
+    if (
+      typeof body !== 'string' &&
+      !(body instanceof ArrayBuffer) &&
+      !(typeof Blob === 'function' && body instanceof Blob)
+    ) {
+      throw invalid('request.body is neither a string, an ArrayBuffer nor a Blob')
+    }
+    request.body = body
+  }
+  return request as unknown as WireRequest
+}
+
+function toApiRequest(value: unknown): WireApiRequest {
+  const record = toRecord(value, 'request')
+  const body = own(record, 'body')
+  if (body !== undefined && typeof body !== 'string') throw invalid('request.body is not a string')
+  const auth = toFlag(own(record, 'auth'), 'request.auth')
+  return { ...toRequestHead(record), auth, ...(body !== undefined && { body }) }
+}
+
+export function toRequestHead(record: object): Pick<WireRequest, 'url' | 'method' | 'headers'> {
+  return {
+    url: toText(own(record, 'url'), 'request.url', LONGEST_URL),
+    method: toText(own(record, 'method'), 'request.method', 100),
+    headers: toHeaderPairs(own(record, 'headers'), 'request.headers'),
+  }
+}
+
+function toAuthorizeInput(value: unknown): AuthorizeInput {
+  const record = toRecord(value, 'input')
+  const via = own(record, 'via')
+  if (via !== 'redirect' && via !== 'popup') throw invalid('input.via must be "redirect" or "popup"')
+  const returnTo = own(record, 'returnTo')
+  return { via, ...(returnTo !== undefined && { returnTo: toText(returnTo, 'input.returnTo', LONGEST_URL) }) }
+}

@@ -1,0 +1,76 @@
+import { transfer } from 'comlink'
+import type { Mode } from '../../src/protocol/contract.ts'
+import type { Platform } from '../core/adapter.ts'
+import { indexedDBTransactions, memoryTransactions, withFallback } from '../store/transactions.ts'
+import { sendGrantRequest } from '../transport/fetch.ts'
+import { createApiCalls } from './api-calls.ts'
+import { controlChecks, fetchChecks } from './checks.ts'
+import { platform } from './platform.ts'
+import type { Host } from './service.ts'
+
+export interface WebHostOptions {
+  readonly mode: Mode
+  readonly origin: string
+  /** Default the browser's, or Node's. */
+  readonly platform?: Platform
+  fetch?(input: string, init: RequestInit): Promise<Response>
+}
+
+/** The host of a browser or of Node: requests by `fetch`, sign-in transactions in IndexedDB where there is one. */
+export function createWebHost(options: WebHostOptions): Host {
+  const { mode, origin } = options
+  // Looked up at each call, so that tests can fake it.
+  const fetch = (options.fetch ?? ((input, init) => globalThis.fetch(input, init))) as typeof globalThis.fetch
+  return {
+    mode,
+    origin,
+    platform: options.platform ?? platform,
+    checks: { ...controlChecks, ...fetchChecks },
+    createId,
+    holdLock,
+    transactions:
+      typeof indexedDB === 'undefined'
+        ? memoryTransactions()
+        : withFallback(indexedDBTransactions(), memoryTransactions()),
+    send: (request, signal) => sendGrantRequest(fetch, request, signal),
+    describeApi: ({ origin, pathPrefix }) => ({ origin, pathPrefix }),
+
+    /** Tabs that each have a worker and a memory of their own are no one session, and are told so. */
+    remark: ({ store }) => (mode === 'dedicated' && store.isVolatile === true ? 'not-shared' : undefined),
+
+    createCalls({ apis }, broker) {
+      const calls = createApiCalls(apis, broker, fetch)
+      return (run) => ({
+        fetch: (id, request) =>
+          run(
+            id,
+            async (call, signal) => {
+              const response = await calls.fetch(call, request, signal)
+              return response.body === null ? response : transfer(response, [response.body])
+            },
+            // Such a request outlives its page (Fetch §2.2.5).
+            { isLasting: request.keepalive === true },
+          ),
+        request: (id, request) => run(id, (call, signal) => calls.request(call, request, signal)),
+      })
+    },
+  }
+}
+
+/** Held for as long as the worker lives: a page that gets this lock knows that the worker is gone. */
+async function holdLock(name: string): Promise<string | undefined> {
+  const locks = (globalThis as { navigator?: { locks?: LockManager } }).navigator?.locks
+  if (locks === undefined) return undefined
+  return new Promise((resolve) => {
+    locks
+      .request(name, () => {
+        resolve(name)
+        return new Promise(() => {})
+      })
+      .catch(() => resolve(undefined))
+  })
+}
+
+function createId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
