@@ -6,7 +6,8 @@ import {
   openConnection,
   type Result,
 } from './connect/connection.ts'
-import { type HostChoice, type Hosts, listHosts } from './connect/hosts.ts'
+import type { HostChoice } from './connect/hosts.ts'
+import { platformTimers, type Timers } from './connect/timers.ts'
 import { waitFor } from './connect/wait.ts'
 import {
   type ApiRules,
@@ -23,6 +24,11 @@ export const CONTROL_DEADLINE = DEFAULT_TIMEOUT + 5000
 /** A worker that has not answered by then is taken for blocked, and asked again over a new port. */
 const HELLO_TIMEOUT = 5000
 
+/** What may be done twice. A sign-in may not: its code or password has perhaps been used up. */
+const REPEATABLE: ReadonlySet<Method> = new Set(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'])
+/** A worker that dies at every call is not started for ever. */
+const MOST_REPEATS = 3
+
 export interface OpenConnection extends Connection {
   readonly welcome: Welcome
 }
@@ -33,15 +39,19 @@ export interface Client {
   connected(signal?: AbortSignal): Promise<OpenConnection>
   /** Where tokens may go: known from the first connection on, and then without waiting for another. */
   apis(signal?: AbortSignal): Promise<readonly ApiRules[]>
-  /** Calls a method of the broker, once there is a connection. The deadline is for both together. */
+  /**
+   * Calls a method of the broker, once there is a connection. The deadline is for both together. Where the worker is lost,
+   * what may be done twice is called again.
+   */
   readonly call: Connection['call']
+  /** Tells the worker, where there is one, that the app is in the foreground again, or online. */
+  resume(): void
   getSnapshot(): Snapshot
   subscribe(listener: () => void): () => void
   close(): void
 }
 
-export function createClient(hosts: Hosts): Client {
-  const choices = listHosts(hosts)
+export function createClient(choices: readonly HostChoice[], timers: Timers = platformTimers): Client {
   const listeners = new Set<() => void>()
   let choice = 0
   let wasSignedIn = false
@@ -50,6 +60,7 @@ export function createClient(hosts: Hosts): Client {
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
   let fatal: LingpaiError | undefined
+  let isHidden = false
   let snapshot: Snapshot = Object.freeze({
     status: 'connecting',
     tokenServer: 'ok',
@@ -121,12 +132,12 @@ export function createClient(hosts: Hosts): Client {
   async function startHost({ mode, open }: HostChoice): Promise<OpenConnection> {
     for (;;) {
       const { endpoint, failure } = open()
-      const connection: Connection = openConnection(endpoint, publish, () => onLost(connection))
+      const connection: Connection = openConnection(endpoint, publish, () => onLost(connection), timers)
       latest = connection
       const hello = connection.hello()
       try {
         do {
-          const welcome = await Promise.race([hello, failure, delay(HELLO_TIMEOUT)])
+          const welcome = await Promise.race([hello, failure, pause(HELLO_TIMEOUT)])
           if (fatal) throw fatal
           if (welcome !== undefined) {
             // Whoever was signed in only in the memory of a worker that is gone is told why that is over (I7).
@@ -162,18 +173,20 @@ export function createClient(hosts: Hosts): Client {
   // would evict it.
   function onPageHide(): void {
     if (snapshot.mode !== 'shared') return
+    isHidden = true
     current = undefined
     connecting = undefined
     latest?.close(lost())
   }
 
   function onPageShow(event: PageTransitionEvent): void {
+    isHidden = false
     if (event.persisted && !fatal) connect()
   }
 
   async function connected(signal?: AbortSignal): Promise<OpenConnection> {
     if (fatal) throw fatal
-    return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal })
+    return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, timers })
   }
 
   function call<Name extends Method>(
@@ -182,8 +195,29 @@ export function createClient(hosts: Hosts): Client {
     { deadline, signal }: ControlOptions = {},
   ): Promise<Result<Name>> {
     const giveUp = new AbortController()
-    const answer = connected().then((connection) => connection.call(name, given, { signal: giveUp.signal }))
-    return waitFor(answer, { deadline, signal, onGiveUp: () => giveUp.abort() })
+    const answer = callOrRepeat(name, given, giveUp.signal)
+    return waitFor(answer, { deadline, signal, timers, onGiveUp: () => giveUp.abort() })
+  }
+
+  async function callOrRepeat<Name extends Method>(
+    name: Name,
+    given: Arguments<Name>,
+    signal: AbortSignal,
+    repeats = MOST_REPEATS,
+  ): Promise<Result<Name>> {
+    const connection = await connected()
+    try {
+      return await connection.call(name, given, { signal })
+    } catch (error) {
+      const isLost = isLingpaiError(error) && error.code === 'worker_lost'
+      const isUseful = !isHidden && !signal.aborted && repeats > 0
+      if (!isLost || !isUseful || !REPEATABLE.has(name)) throw error
+      return callOrRepeat(name, given, signal, repeats - 1)
+    }
+  }
+
+  function pause(milliseconds: number): Promise<undefined> {
+    return new Promise((resolve) => timers.setTimeout(() => resolve(undefined), milliseconds))
   }
 
   globalThis.addEventListener?.('pagehide', onPageHide)
@@ -197,6 +231,7 @@ export function createClient(hosts: Hosts): Client {
       return (lastWelcome ?? (await connected(signal)).welcome).apis
     },
     call,
+    resume: () => current?.notify({ lingpai: 'resumed' }),
     getSnapshot: () => snapshot,
     subscribe(listener) {
       // The same function may subscribe twice, and each subscription ends by itself.
@@ -214,10 +249,6 @@ export function createClient(hosts: Hosts): Client {
       listeners.clear()
     },
   }
-}
-
-function delay(milliseconds: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds))
 }
 
 function lost(): LingpaiError {

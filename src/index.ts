@@ -1,6 +1,6 @@
 import './connect/extended-lifetime.ts'
 import { CONTROL_DEADLINE, createClient } from './client.ts'
-import type { Hosts } from './connect/hosts.ts'
+import { type Hosts, listHosts } from './connect/hosts.ts'
 import { createFetch, type SessionFetch } from './fetch.ts'
 import type { AuthorizeInput, Broker, HistoryEntry, ReceivedTokens, Snapshot } from './protocol/contract.ts'
 import { createRequest, type SessionRequest } from './request.ts'
@@ -81,7 +81,7 @@ export interface Session<SignInInput = unknown> {
  * Pass the worker file's broker as a type, `connect<typeof broker>(...)`, and `signIn` knows what the grant takes.
  */
 export function connect<B extends Broker<never> | Broker = Broker>(hosts: Hosts): Session<SignInInputOf<B>> {
-  const client = createClient(hosts)
+  const client = createClient(listHosts(hosts))
   const { signIn, completeSignIn } = createSignIn(client)
   const options = { deadline: CONTROL_DEADLINE }
   return Object.freeze({

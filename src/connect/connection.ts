@@ -11,6 +11,7 @@ import {
 } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { decodeThrownErrors } from '../protocol/throw-handler.ts'
+import { platformTimers, type Timers } from './timers.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
 
 /** While calls are pending, the worker is asked this often whether it lives. */
@@ -29,6 +30,7 @@ export type Arguments<Name extends Method> =
 export interface Connection {
   hello(): Promise<Welcome>
   call<Name extends Method>(name: Name, given: Arguments<Name>, options?: ControlOptions): Promise<Result<Name>>
+  notify(notice: Notice): void
   /** Rejects all that is pending, and tells the worker, where it still listens, to forget this page. */
   close(error: LingpaiError): void
 }
@@ -44,13 +46,14 @@ export function openConnection(
   port: Endpoint,
   onSnapshot: (snapshot: BrokerSnapshot) => void,
   onLost: () => void,
+  timers: Timers = platformTimers,
 ): Connection {
   decodeThrownErrors()
   const pending = new Set<(error: unknown) => void>()
   const stopWatching = new AbortController()
   let instance: string | undefined
   let closedWith: LingpaiError | undefined
-  let pingTimer: ReturnType<typeof setInterval> | undefined
+  let pingTimer: unknown
   let silentIntervals = 0
 
   const endpoint = createCheckedEndpoint()
@@ -86,12 +89,17 @@ export function openConnection(
     if (!closedWith) port.postMessage(notice)
   }
 
-  async function ping(): Promise<void> {
-    if (pending.size === 0) {
-      clearInterval(pingTimer)
+  function schedulePing(): void {
+    pingTimer = timers.setTimeout(() => {
       pingTimer = undefined
-      return
-    }
+      if (closedWith || pending.size === 0) return
+      // One at a time: after a freeze, many would be due at once, and each would count as an unanswered one.
+      schedulePing()
+      void ping()
+    }, PING_INTERVAL)
+  }
+
+  async function ping(): Promise<void> {
     // A worker that has not said hello may still be starting.
     if (instance === undefined) return
     if (++silentIntervals > MOST_SILENT_INTERVALS) return lose()
@@ -116,10 +124,11 @@ export function openConnection(
     const id = (++lastCall).toString(36)
     const method = remote[name] as unknown as (...all: unknown[]) => Promise<Result<Name>>
     const answer = METHODS[name] === 'call' ? method(id, ...given) : method(...given)
-    pingTimer ??= setInterval(() => void ping(), PING_INTERVAL)
+    if (pingTimer === undefined) schedulePing()
     return waitFor(answer.catch(toCallError), {
       deadline,
       signal,
+      timers,
       group: pending,
       onGiveUp: () => notify({ lingpai: 'abort', call: id }),
     })
@@ -127,6 +136,7 @@ export function openConnection(
 
   return {
     call,
+    notify,
 
     async hello() {
       const welcome = await call('hello', [{ oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION }])
@@ -142,7 +152,7 @@ export function openConnection(
       if (closedWith) return
       notify({ lingpai: 'goodbye' })
       closedWith = error
-      clearInterval(pingTimer)
+      timers.clearTimeout(pingTimer)
       stopWatching.abort()
       for (const reject of [...pending]) reject(error)
       port.close?.()
@@ -151,7 +161,7 @@ export function openConnection(
 }
 
 function toCallError(error: unknown): never {
-  if (error instanceof DOMException && error.name === 'DataCloneError') {
+  if ((error as Error | undefined)?.name === 'DataCloneError') {
     throw new LingpaiError('invalid_call', 'Only plain data can be passed to the worker.', {
       cause: error,
     })

@@ -1,22 +1,29 @@
+import type { CancelSignal } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { platformTimers, type Timers } from './timers.ts'
 
 export interface WaitOptions {
   /** Milliseconds after which the wait ends with `timeout`. Default none. */
   readonly deadline?: number | undefined
   /** Its abort ends the wait with the signal's reason, unchanged. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: CancelSignal | undefined
   /** Told when the wait has ended without the answer. */
   readonly onGiveUp?: () => void
   /** Functions that end the waits of this group, for whoever has to end them all. */
   readonly group?: Set<(error: unknown) => void>
+  /** Default the platform's. */
+  readonly timers?: Timers
 }
 
 /** Waits for an answer, and settles once: by the answer, the deadline, the signal, or the end of its group (I3). */
-export function waitFor<T>(answer: Promise<T>, { deadline, signal, onGiveUp, group }: WaitOptions): Promise<T> {
+export function waitFor<T>(
+  answer: Promise<T>,
+  { deadline, signal, onGiveUp, group, timers = platformTimers }: WaitOptions,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    let timer: ReturnType<typeof setTimeout> | undefined
+    let timer: unknown
     const finish = () => {
-      clearTimeout(timer)
+      timers.clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
       group?.delete(fail)
     }
@@ -40,7 +47,7 @@ export function waitFor<T>(answer: Promise<T>, { deadline, signal, onGiveUp, gro
     group?.add(fail)
     signal?.addEventListener('abort', onAbort)
     if (deadline !== undefined) {
-      timer = setTimeout(() => {
+      timer = timers.setTimeout(() => {
         giveUp(new LingpaiError('timeout', `There was no answer within ${deadline} ms.`))
       }, deadline)
     }

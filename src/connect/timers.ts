@@ -1,0 +1,9 @@
+import type { Timers } from '../protocol/awake-timers.ts'
+
+export type { Timers }
+
+/** The platform's timers, looked up at each call, so that tests can fake them. */
+export const platformTimers: Timers = {
+  setTimeout: (callback, milliseconds) => setTimeout(callback, milliseconds),
+  clearTimeout: (timer) => clearTimeout(timer as number),
+}

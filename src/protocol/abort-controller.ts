@@ -1,0 +1,47 @@
+import type { CancelSignal } from './contract.ts'
+
+/**
+ * `AbortController`, as far as lingpai needs it, for mini programs, which have none. The mini program build puts it in the
+ * platform's place.
+ *
+ * @see https://dom.spec.whatwg.org/#interface-abortcontroller
+ */
+export class AbortController {
+  readonly signal: CancelSignal
+  readonly #state: { aborted: boolean; reason: unknown } = { aborted: false, reason: undefined }
+  readonly #listeners = new Set<() => void>()
+
+  constructor() {
+    const state = this.#state
+    const listeners = this.#listeners
+    this.signal = {
+      get aborted() {
+        return state.aborted
+      },
+      get reason() {
+        return state.reason
+      },
+      addEventListener: (_type, listener) => {
+        if (!state.aborted) listeners.add(listener)
+      },
+      removeEventListener: (_type, listener) => {
+        listeners.delete(listener)
+      },
+    }
+  }
+
+  abort(reason: unknown = createAbortError()): void {
+    if (this.#state.aborted) return
+    this.#state.aborted = true
+    this.#state.reason = reason
+    const called = Array.from(this.#listeners)
+    this.#listeners.clear()
+    for (const listener of called) listener()
+  }
+}
+
+function createAbortError(): Error {
+  const error = new Error('The operation was aborted.')
+  error.name = 'AbortError'
+  return error
+}
