@@ -12,6 +12,7 @@ import { waitFor } from './connect/wait.ts'
 import {
   type ApiRules,
   type BrokerSnapshot,
+  type CancelSignal,
   DEFAULT_TIMEOUT,
   type Snapshot,
   type Welcome,
@@ -36,14 +37,16 @@ export interface OpenConnection extends Connection {
 /** Keeps a page connected to its broker, and its snapshot current. */
 export interface Client {
   /** The connection, once there is one. Rejects by the deadline of a control call, or with the signal's reason. */
-  connected(signal?: AbortSignal): Promise<OpenConnection>
+  connected(signal?: CancelSignal): Promise<OpenConnection>
   /** Where tokens may go: known from the first connection on, and then without waiting for another. */
-  apis(signal?: AbortSignal): Promise<readonly ApiRules[]>
+  apis(signal?: CancelSignal): Promise<readonly ApiRules[]>
   /**
    * Calls a method of the broker, once there is a connection. The deadline is for both together. Where the worker is lost,
    * what may be done twice is called again.
    */
   readonly call: Connection['call']
+  /** Does what may be done twice, over a connection, and anew where its worker is lost. */
+  repeat<T>(work: (connection: OpenConnection) => Promise<T>, signal: CancelSignal): Promise<T>
   /** Tells the worker, where there is one, that the app is in the foreground again, or online. */
   resume(): void
   getSnapshot(): Snapshot
@@ -131,8 +134,9 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
    */
   async function startHost({ mode, open }: HostChoice): Promise<OpenConnection> {
     for (;;) {
-      const { endpoint, failure } = open()
+      const { endpoint, failure, onLoss } = open()
       const connection: Connection = openConnection(endpoint, publish, () => onLost(connection), timers)
+      onLoss?.(() => onLost(connection))
       latest = connection
       const hello = connection.hello()
       try {
@@ -184,7 +188,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     if (event.persisted && !fatal) connect()
   }
 
-  async function connected(signal?: AbortSignal): Promise<OpenConnection> {
+  async function connected(signal?: CancelSignal): Promise<OpenConnection> {
     if (fatal) throw fatal
     return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, timers })
   }
@@ -195,24 +199,23 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     { deadline, signal }: ControlOptions = {},
   ): Promise<Result<Name>> {
     const giveUp = new AbortController()
-    const answer = callOrRepeat(name, given, giveUp.signal)
+    const run = (connection: Connection) => connection.call(name, given, { signal: giveUp.signal })
+    const answer = REPEATABLE.has(name) ? repeat(run, giveUp.signal) : connected().then(run)
     return waitFor(answer, { deadline, signal, timers, onGiveUp: () => giveUp.abort() })
   }
 
-  async function callOrRepeat<Name extends Method>(
-    name: Name,
-    given: Arguments<Name>,
-    signal: AbortSignal,
+  async function repeat<T>(
+    work: (connection: OpenConnection) => Promise<T>,
+    signal: CancelSignal,
     repeats = MOST_REPEATS,
-  ): Promise<Result<Name>> {
+  ): Promise<T> {
     const connection = await connected()
     try {
-      return await connection.call(name, given, { signal })
+      return await work(connection)
     } catch (error) {
       const isLost = isLingpaiError(error) && error.code === 'worker_lost'
-      const isUseful = !isHidden && !signal.aborted && repeats > 0
-      if (!isLost || !isUseful || !REPEATABLE.has(name)) throw error
-      return callOrRepeat(name, given, signal, repeats - 1)
+      if (!isLost || isHidden || signal.aborted || repeats === 0) throw error
+      return repeat(work, signal, repeats - 1)
     }
   }
 
@@ -231,6 +234,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
       return (lastWelcome ?? (await connected(signal)).welcome).apis
     },
     call,
+    repeat,
     resume: () => current?.notify({ lingpai: 'resumed' }),
     getSnapshot: () => snapshot,
     subscribe(listener) {

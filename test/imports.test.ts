@@ -66,11 +66,14 @@ describe('the folder boundary is the thread boundary', () => {
     expect(findForbidden(/^worker\/core\//, (target) => !isAllowed(target))).toEqual([])
   })
 
-  it.each(['grant', 'transport', 'store'])('worker/%s knows core, and no other adapter and no host', (folder) => {
-    const isAllowed = (target: string) =>
-      new RegExp(`^(worker/(core|${folder})/|src/protocol/)`).test(target) || !/^(worker|src)\//.test(target)
-    expect(findForbidden(new RegExp(`^worker/${folder}/`), (target) => !isAllowed(target))).toEqual([])
-  })
+  it.each(['grant', 'sign', 'transport', 'store'])(
+    'worker/%s knows core, and no other adapter and no host',
+    (folder) => {
+      const isAllowed = (target: string) =>
+        new RegExp(`^(worker/(core|${folder})/|src/protocol/)`).test(target) || !/^(worker|src)\//.test(target)
+      expect(findForbidden(new RegExp(`^worker/${folder}/`), (target) => !isAllowed(target))).toEqual([])
+    },
+  )
 
   it('only host composes: nobody else imports the broker', () => {
     expect(findForbidden(/^worker\/(?!core|host)/, (target) => target === 'worker/core/broker.ts')).toEqual([])
@@ -115,7 +118,9 @@ describe('the folder boundary is the thread boundary', () => {
 
   it('names files in kebab case', () => {
     expect(
-      sources.map(({ path }) => path).filter((path) => !/^[a-z0-9/]+(-[a-z0-9]+)*(\/[a-z0-9-]+)*\.ts$/.test(path)),
+      sources
+        .map(({ path }) => path)
+        .filter((path) => !/^[a-z0-9/]+(-[a-z0-9]+)*(\/[a-z0-9-]+)*(\.d)?\.ts$/.test(path)),
     ).toEqual([])
   })
 })

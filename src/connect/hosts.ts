@@ -16,6 +16,8 @@ export interface HostPort {
   readonly endpoint: Endpoint
   /** Rejects where the worker's script cannot be loaded or run. */
   readonly failure: Promise<never>
+  /** Takes a listener for the loss of a worker that had started, where the platform tells of it. */
+  readonly onLoss?: (listener: () => void) => void
 }
 
 export interface HostChoice {

@@ -1,3 +1,4 @@
+import type { SentAttempt, Ticket } from './contract.ts'
 import { LingpaiError } from './errors.ts'
 
 /** Longest text of one control argument, in UTF-16 units. Bodies are not counted. */
@@ -87,9 +88,29 @@ export function toFlag(value: unknown, name: string): boolean | undefined {
   return value
 }
 
-export function toCount(value: unknown, name: string): number {
+function toCount(value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${name} is not a whole number`)
   return value as number
+}
+
+/** The fields of an attempt, from whatever record holds them. */
+export function toSentAttempt(record: object): SentAttempt {
+  const ticket = own(record, 'ticket')
+  return {
+    isReplay: own(record, 'isReplay') === true,
+    ...(ticket !== undefined && { ticket: toTicket(ticket) }),
+  }
+}
+
+function toTicket(value: unknown): Ticket {
+  const record = toRecord(value, 'ticket')
+  const subject = own(record, 'subject')
+  return {
+    generation: toCount(own(record, 'generation'), 'ticket.generation'),
+    version: toCount(own(record, 'version'), 'ticket.version'),
+    hasRefreshed: own(record, 'hasRefreshed') === true,
+    ...(subject !== undefined && { subject: toText(subject, 'ticket.subject', LONGEST_URL) }),
+  }
 }
 
 export function toRecord(value: unknown, name: string): object {

@@ -9,15 +9,50 @@ export type AnswerMeaning =
   | { readonly kind: 'signInRequired' }
   | { readonly kind: 'error'; readonly error: LingpaiError }
 
+/** What there is to know of an answer before its payload is looked at. JSON-safe: in mini programs, it crosses a thread. */
+export interface AnswerSummary {
+  readonly status: number
+  /** Whether the body is JSON, or empty. */
+  readonly isReadable: boolean
+  readonly apiCode?: string | number
+  readonly apiMessage?: string
+}
+
 /**
  * Reads an API's answer by its envelope. Without one, any 2xx with JSON (or without a body) is the payload itself.
  */
 export function readAnswer(envelope: Envelope | undefined, status: number, text: string): AnswerMeaning {
-  const isSuccess = status >= 200 && status < 300
+  const { summary, payload } = openEnvelope(envelope, status, text)
+  const meaning = judgeAnswer(envelope, summary)
+  return meaning.kind === 'success' ? { kind: 'payload', payload } : meaning
+}
+
+/** Takes an answer apart: what is to be judged, and the payload. */
+export function openEnvelope(
+  envelope: Envelope | undefined,
+  status: number,
+  text: string,
+): { readonly summary: AnswerSummary; readonly payload: unknown } {
   const body = parseJson(text)
   const fields = envelope && isRecord(body) ? body : undefined
   const apiCode = envelope && asCode(fields?.[envelope.code])
   const apiMessage = envelope && asText(fields?.[envelope.message])
+  return {
+    summary: {
+      status,
+      isReadable: body !== NOT_JSON,
+      ...(apiCode !== undefined && { apiCode }),
+      ...(apiMessage !== undefined && { apiMessage }),
+    },
+    payload: envelope === undefined ? body : fields?.[envelope.data],
+  }
+}
+
+/** Says what an answer means, without its payload. */
+export function judgeAnswer(
+  envelope: Envelope | undefined,
+  { status, isReadable, apiCode, apiMessage }: AnswerSummary,
+): Exclude<AnswerMeaning, { kind: 'payload' }> | { readonly kind: 'success' } {
   const error = () => {
     const said = apiMessage || apiCode !== undefined ? ` and ${JSON.stringify(apiMessage || apiCode)}` : ''
     return new LingpaiError('api_error', `The API answered with status ${status}${said}.`, {
@@ -29,13 +64,11 @@ export function readAnswer(envelope: Envelope | undefined, status: number, text:
   if (apiCode !== undefined && envelope?.signInRequired.includes(apiCode)) return { kind: 'signInRequired' }
   if (status === 401 || (apiCode !== undefined && envelope?.expired.includes(apiCode)))
     return { kind: 'expired', error: error() }
-  if (!isSuccess) return { kind: 'error', error: error() }
-  if (body === NOT_JSON) return { kind: 'error', error: unreadable(status, 'is not JSON') }
-  if (envelope === undefined) return { kind: 'payload', payload: body }
+  if (status < 200 || status >= 300) return { kind: 'error', error: error() }
+  if (!isReadable) return { kind: 'error', error: unreadable(status, 'is not JSON') }
+  if (envelope === undefined) return { kind: 'success' }
   if (apiCode === undefined) return { kind: 'error', error: unreadable(status, `has no field "${envelope.code}"`) }
-  return envelope.success.includes(apiCode)
-    ? { kind: 'payload', payload: fields?.[envelope.data] }
-    : { kind: 'error', error: error() }
+  return envelope.success.includes(apiCode) ? { kind: 'success' } : { kind: 'error', error: error() }
 }
 
 const NOT_JSON = Symbol('not JSON')

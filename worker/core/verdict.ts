@@ -1,3 +1,5 @@
+import { isLingpaiError } from '../../src/protocol/errors.ts'
+
 /**
  * How a refresh ended without a token.
  *
@@ -61,6 +63,7 @@ export function toVerdict(
     const isPauseKnown = thrown.verdict !== 'refused' || thrown.retryAfter !== undefined
     return isPauseKnown ? thrown : new RefreshVerdict('refused', thrown.message, retryAfter)
   }
+  if (isLingpaiError(thrown) && thrown.code === 'invalid_config') return failed('invalid_config')
   if (lastStatus === 400 || lastStatus === 401) return rejected()
   if (lastStatus === 429 || lastStatus === 503) return new RefreshVerdict('refused', `http_${lastStatus}`, retryAfter)
   return new RefreshVerdict('unknown', lastStatus === undefined ? 'no_answer' : `unusable_answer_${lastStatus}`)

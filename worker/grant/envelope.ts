@@ -1,7 +1,7 @@
 import type { Envelope } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 
-type Code = string | number
+export type Code = string | number
 
 /** How an API wraps its answers. Every field has a default that fits `{code, message, data}`. */
 export interface EnvelopeOptions {

@@ -1,5 +1,5 @@
 import { findApi } from '../../src/protocol/contract.ts'
-import { LingpaiError } from '../../src/protocol/errors.ts'
+import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { SignableRequest } from '../core/adapter.ts'
 import { bearer } from '../transport/attach.ts'
 import type { Api } from './options.ts'
@@ -54,6 +54,7 @@ export async function signRequest(api: Api, { url, method, headers }: Signable, 
       ...(data !== undefined && { data }),
     })
   } catch (error) {
+    if (isLingpaiError(error)) throw error
     throw invalidSigner(`threw: ${error instanceof Error ? error.message : String(error)}`)
   }
   if (signed === undefined || signed === null) throw invalidSigner('must return the request')

@@ -27,6 +27,8 @@ export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send'
   createId(): string
   /** Holds a Web Lock of that name for life, where there are any. */
   holdLock?(name: string): Promise<string | undefined>
+  /** Fits the app's options to this host. */
+  prepare?(options: ParsedOptions): ParsedOptions
   /** What the pages are told of an API. */
   describeApi(api: Api): ApiRules
   /** What pages should know where the snapshot has no other reason. */
@@ -56,7 +58,8 @@ export function createService(options: ServeOptions<never>, host: Host): Service
   encodeThrownErrors()
   const instance = host.createId()
   try {
-    return createWorkingService(parseOptions(options), host, instance)
+    const parsed = parseOptions(options)
+    return createWorkingService(host.prepare?.(parsed) ?? parsed, host, instance)
   } catch (error) {
     console.error(error)
     return createBrokenService(error as LingpaiErrorLike, host, instance)

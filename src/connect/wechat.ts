@@ -1,0 +1,188 @@
+import { expose } from 'comlink'
+import type { Timers } from '../protocol/awake-timers.ts'
+import { createPageChannel } from '../protocol/channel.ts'
+import type { Endpoint, Mode } from '../protocol/contract.ts'
+import { type GuardOptions, guard } from '../protocol/guard.ts'
+import type { ServiceTable } from '../protocol/services.ts'
+import { encodeThrownErrors } from '../protocol/throw-handler.ts'
+import type { HostChoice, HostPort } from './hosts.ts'
+
+/** A worker of `wx.createWorker`, as far as lingpai uses it. */
+export interface WechatWorker {
+  postMessage(message: object): void
+  onMessage(listener: (message: unknown) => void): void
+  terminate(): void
+  /** The system has taken the worker back. Only an experimental worker of iOS tells it. */
+  onProcessKilled?(listener: () => void): void
+  /** A script error in the worker. Newer base libraries have it. */
+  onError?(listener: (error: unknown) => void): void
+}
+
+/** What the app thread does for a worker, over one connection. */
+export interface Services {
+  readonly table: ServiceTable
+  abort(call: string): void
+}
+
+export interface WechatHost {
+  readonly timers: Timers
+  now(): number
+  readonly checks: GuardOptions['checks']
+  /** Services for the next connection. */
+  createServices(connection: number): Services
+}
+
+/** A worker that dies sooner than this has perhaps died of its own script. */
+const SHORT_LIFE = 10_000
+const LONGEST_PAUSE = 30_000
+
+let connections = 0
+
+/** The worker that lingpai creates, and creates anew when it is lost. There may be one at a time in a mini program. */
+export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): HostChoice {
+  let startedAt = Number.NEGATIVE_INFINITY
+  let shortLives = 0
+
+  /** A script that fails again and again must not keep the phone busy. */
+  function pauseBeforeStart(): number {
+    shortLives = host.now() - startedAt < SHORT_LIFE ? shortLives + 1 : 0
+    return shortLives < 2 ? 0 : Math.min(1000 * 2 ** (shortLives - 2), LONGEST_PAUSE)
+  }
+
+  return {
+    mode: 'wechat',
+    open() {
+      let worker: WechatWorker | undefined
+      let isClosed = false
+      let timer: unknown
+      const waiting: object[] = []
+      const link = openLink((message) => {
+        if (worker) worker.postMessage(message)
+        else waiting.push(message)
+      }, host)
+
+      function start(): void {
+        if (isClosed) return
+        startedAt = host.now()
+        worker = createWorker()
+        // Once for each worker: nobody knows whether a second listener is added, or takes the first one's place.
+        worker.onMessage((message) => void link.handleMessage(message))
+        worker.onProcessKilled?.(() => link.lose('the system has ended it'))
+        worker.onError?.((error) => link.lose(messageOf(error)))
+        for (const message of waiting.splice(0)) worker.postMessage(message)
+      }
+
+      const pause = pauseBeforeStart()
+      if (pause === 0) start()
+      else {
+        timer = host.timers.setTimeout(() => {
+          try {
+            start()
+          } catch (error) {
+            link.lose(messageOf(error))
+          }
+        }, pause)
+      }
+      return link.toHostPort(() => {
+        isClosed = true
+        host.timers.clearTimeout(timer)
+        try {
+          worker?.terminate()
+        } catch {
+          // One that the system has ended cannot be ended again.
+        }
+      })
+    },
+  }
+}
+
+/** A worker that the app owns: its dispatcher passes messages on, and nothing of it is listened to or ended here. */
+export interface BorrowedWorker extends HostChoice {
+  /** Goes on with another worker, where the app has started it anew. */
+  replace(worker: Pick<WechatWorker, 'postMessage'>): void
+  handleMessage(message: unknown): boolean
+}
+
+export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: WechatHost): BorrowedWorker {
+  let worker = first
+  let link: Link | undefined
+  return {
+    mode: 'wechat',
+    open() {
+      link = openLink((message) => worker.postMessage(message), host)
+      return link.toHostPort(() => {})
+    },
+    replace(next) {
+      worker = next
+      link?.lose('the app has replaced it')
+    },
+    handleMessage: (message) => link?.handleMessage(message) ?? false,
+  }
+}
+
+/** The broker on this thread. Made once: another one would be a second broker. */
+export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost, mode: Mode = 'inline'): HostChoice {
+  let endpoint: Endpoint | undefined
+  return {
+    mode,
+    open() {
+      endpoint ??= createEndpoint()
+      const own = endpoint
+      const link = openLink((message) => own.postMessage(message), host)
+      const listener = ({ data }: { readonly data: unknown }) => void link.handleMessage(data)
+      own.addEventListener('message', listener)
+      return link.toHostPort(() => own.removeEventListener('message', listener))
+    },
+  }
+}
+
+type Link = ReturnType<typeof openLink>
+
+/** One connection to a broker: its calls, and the services that it may ask for. */
+function openLink(post: (message: object) => void, host: WechatHost) {
+  encodeThrownErrors()
+  connections += 1
+  const services = host.createServices(connections)
+  let fail: (error: Error) => void = () => {}
+  const failure = new Promise<never>((_resolve, reject) => {
+    fail = reject
+  })
+  // Only those who start a worker look at it; a loss later in its life is told to the listener.
+  failure.catch(() => {})
+  let onLoss = () => {}
+
+  const lose = (why: string) => {
+    fail(new Error(why))
+    onLoss()
+  }
+  const channel = createPageChannel(post, `page${connections}-${Math.random().toString(36).slice(2)}`, () =>
+    lose('it has started anew'),
+  )
+  expose(
+    Object.assign(Object.create(null), services.table),
+    guard(channel.services, {
+      checks: host.checks,
+      onNotice: (notice) => {
+        if (notice.lingpai === 'abort') services.abort(notice.call)
+      },
+    }) as never,
+  )
+  return {
+    handleMessage: channel.handleMessage,
+    lose,
+    toHostPort: (close: () => void): HostPort => ({
+      endpoint: Object.assign(channel.calls, { close }),
+      failure,
+      onLoss(listener) {
+        onLoss = listener
+      },
+    }),
+  }
+}
+
+/** WeChat's documents show an error as `{error: {message}}`, and phones may differ. */
+function messageOf(thrown: unknown): string {
+  const error = (thrown as { error?: unknown } | undefined)?.error ?? thrown
+  const message = (error as { message?: unknown } | undefined)?.message
+  return typeof message === 'string' ? message : 'its script has failed'
+}

@@ -1,0 +1,63 @@
+import type { SentAttempt } from './contract.ts'
+import type { AnswerSummary } from './envelope.ts'
+
+/**
+ * What the app thread of a mini program does for its worker, which has no network, no storage and no sign-in of its own.
+ * A closed table, guarded like the worker's.
+ */
+export interface ServiceTable {
+  /** Sends a request of the grant. A notice `abort` with the same call's id gives it up. */
+  send(call: string, request: ServiceRequest): Promise<ServiceAnswer>
+  /** Sends an attempt of a task that a page has registered. */
+  sendTask(order: TaskOrder): Promise<TaskAnswer>
+  /** The answer to the attempt of a task that was sent last. */
+  awaitTask(name: string): Promise<TaskAnswer>
+  load(key: string): Promise<LoadedRecord>
+  save(key: string, text: string): Promise<SavedRecord>
+  clear(key: string): Promise<void>
+  /** A fresh code from `wx.login`. */
+  login(): Promise<string>
+}
+
+export interface ServiceRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body?: string
+  /**
+   * Names what the request is for. Where a lost worker has sent one of that name, the next worker gets that one's answer,
+   * and nothing is sent: a refresh token that may have been used is not used again.
+   */
+  readonly exchange?: string
+}
+
+export type ServiceAnswer =
+  | { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }
+  /** It has not left the phone, and why. */
+  | { readonly unsent: string }
+
+export interface TaskOrder extends SentAttempt {
+  readonly name: string
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [string, string])[]
+  /** What the signer made of the task's data; where it is absent, the data are as the page has them. */
+  readonly data?: unknown
+}
+
+export type TaskAnswer =
+  | (AnswerSummary & {
+      /** The server answered with a redirect, which was not followed: it could carry the token elsewhere. */
+      readonly isRedirect?: boolean
+    })
+  /** Nothing was sent, since too many tasks are running; now there is room, and tokens and signatures may have aged. */
+  | { readonly hasWaited: true }
+
+export interface LoadedRecord extends SavedRecord {
+  readonly text?: string
+}
+
+export interface SavedRecord {
+  /** Whether the phone encrypts it. */
+  readonly isEncrypted: boolean
+}

@@ -1,0 +1,291 @@
+import { type CancelSignal, DEFAULT_TIMEOUT } from '../protocol/contract.ts'
+import { openEnvelope } from '../protocol/envelope.ts'
+import { LingpaiError } from '../protocol/errors.ts'
+import { type DownloadAnswer, type DownloadProgress, isRedirect, type Network, type UploadProgress } from './network.ts'
+import type { TaskOptions, TaskPlan, Tasks } from './tasks.ts'
+
+interface CallOptions {
+  /** Absolute: a mini program has no address of its own. */
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  /**
+   * Whether the token is attached. Default: to the APIs listed in the worker. With `false`, a listed API's request is still
+   * signed and its envelope read; `true` rejects with `origin_not_allowed` where the URL is not listed.
+   */
+  readonly auth?: boolean
+  /** Its abort ends the call: an `AbortSignal`, or that of `lingpai/wechat`'s own `AbortController`. */
+  readonly signal?: CancelSignal
+}
+
+/** A call of an API that takes and gives JSON. The same as on the web. */
+export interface RequestOptions extends CallOptions {
+  /** Default `GET`. One of those that `wx.request` has: it lacks PATCH. */
+  readonly method?: string
+  /** Sent as JSON; for GET and HEAD, as the query. */
+  readonly data?: unknown
+  /** In milliseconds, for the whole call with any refresh. Default 30,000. */
+  readonly timeout?: number
+}
+
+/** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/upload/wx.uploadFile.html */
+export interface UploadOptions extends CallOptions {
+  readonly filePath: string
+  /** The form field that the file is sent in. */
+  readonly name: string
+  /** The other fields of the form. */
+  readonly formData?: Readonly<Record<string, unknown>>
+  readonly onProgress?: (progress: UploadProgress) => void
+  /** In milliseconds, for each attempt to send it. Default WeChat's, 60,000 unless app.json says otherwise. */
+  readonly timeout?: number
+}
+
+/** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/download/wx.downloadFile.html */
+export interface DownloadOptions extends CallOptions {
+  /** Where to put the file. Default a temporary one of WeChat's choice. */
+  readonly filePath?: string
+  readonly onProgress?: (progress: DownloadProgress) => void
+  /** In milliseconds, for each attempt to fetch it. Default WeChat's, 60,000 unless app.json says otherwise. */
+  readonly timeout?: number
+}
+
+/** What a download has brought. */
+export interface DownloadedFile {
+  readonly statusCode: number
+  /** Where the file is, unless `filePath` was given. */
+  readonly tempFilePath?: string
+  readonly filePath?: string
+}
+
+/**
+ * Resolves with the payload of the API's envelope, or with the JSON body where the API has none.
+ *
+ * Rejects with a LingpaiError: `api_error` (`status`, `apiCode`, `apiMessage`), `sign_in_required`, `network_error`,
+ * `timeout`, `aborted`, ...
+ */
+export type WechatRequest = <T = unknown>(options: RequestOptions) => Promise<T>
+
+/** Uploads a file, signed in; resolves and rejects as a request does. */
+export type UploadFile = <T = unknown>(options: UploadOptions) => Promise<T>
+
+/** Downloads a file, signed in. Where the API refuses, rejects as a request does, and no file is left behind. */
+export type DownloadFile = (options: DownloadOptions) => Promise<DownloadedFile>
+
+/** Those of `wx.request`. */
+const METHODS: readonly string[] = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']
+/** An API's refusal is short; what is longer is the file that was asked for. */
+const LONGEST_REFUSAL = 1 << 16
+
+export interface FileReader {
+  /** The file's text, or undefined where it is longer, or is no text. */
+  readShortText(path: string, longest: number): Promise<string | undefined>
+  remove(path: string): void
+}
+
+export interface CallHost {
+  readonly tasks: Pick<Tasks, 'run'>
+  readonly network: Network
+  readonly files: FileReader
+}
+
+/** The calls of a mini program's pages. */
+export function createCalls({ tasks, network, files }: CallHost) {
+  async function run<Answer, Result>(plan: TaskPlan<Answer, Result>, options: TaskOptions): Promise<Result> {
+    try {
+      return await tasks.run(plan, options)
+    } catch (cause) {
+      throw options.signal?.aborted ? new LingpaiError('aborted', 'The request was aborted.', { cause }) : cause
+    }
+  }
+
+  const request: WechatRequest = async <T>(options: RequestOptions): Promise<T> => {
+    const { method = 'GET', data, timeout = DEFAULT_TIMEOUT, signal } = checkOptions(options, 'request')
+    const verb = checkMethod(method)
+    const hasQuery = verb === 'GET' || verb === 'HEAD'
+    const plain = data === undefined ? undefined : toJson(data)
+    return run(
+      {
+        ...planHead(options, hasQuery ? plain : undefined),
+        method: verb,
+        data: hasQuery ? undefined : plain,
+        send: ({ url, method, headers, data: signed, ticket }) => {
+          const body = signed ?? (hasQuery ? undefined : plain)
+          return network.request({
+            url,
+            method,
+            headers: withContentType(headers),
+            ...(body !== undefined && { body: JSON.stringify(body) }),
+            refusesRedirects: ticket !== undefined,
+          })
+        },
+        summarize: ({ status, text }, envelope) => ({
+          ...openEnvelope(envelope, status, text).summary,
+          ...(isRedirect(status) && { isRedirect: true }),
+        }),
+        deliver: ({ status, text }, envelope) => openEnvelope(envelope, status, text).payload as T,
+      },
+      { deadline: toDeadline(timeout), signal },
+    )
+  }
+
+  const uploadFile: UploadFile = async <T>(options: UploadOptions): Promise<T> => {
+    const { filePath, name, formData, onProgress, timeout, signal } = checkOptions(options, 'uploadFile')
+    if (typeof filePath !== 'string' || filePath === '') throw invalid('uploadFile', 'filePath is missing')
+    if (typeof name !== 'string' || name === '')
+      throw invalid('uploadFile', 'name, the form field of the file, is missing')
+    const fields = formData === undefined ? undefined : toJson(formData)
+    return run(
+      {
+        ...planHead(options, undefined),
+        method: 'POST',
+        // An empty form is signed too.
+        data: fields ?? {},
+        send: ({ url, headers, data: signed }) => {
+          const form = (signed ?? fields) as Record<string, unknown> | undefined
+          return network.uploadFile({
+            url,
+            headers,
+            filePath,
+            name,
+            timeout,
+            onProgress: guardProgress(onProgress),
+            ...(form !== undefined && { formData: form }),
+          })
+        },
+        summarize: ({ status, text }, envelope) => openEnvelope(envelope, status, text).summary,
+        deliver: ({ status, text }, envelope) => openEnvelope(envelope, status, text).payload as T,
+      },
+      { deadline: undefined, signal },
+    )
+  }
+
+  const downloadFile: DownloadFile = async (options) => {
+    const { filePath, onProgress, timeout, signal } = checkOptions(options, 'downloadFile')
+    return run(
+      {
+        ...planHead(options, undefined),
+        method: 'GET',
+        data: undefined,
+        send: ({ url, headers }) => {
+          const running = network.downloadFile({
+            url,
+            headers,
+            filePath,
+            timeout,
+            onProgress: guardProgress(onProgress),
+          })
+          return { ...running, answer: running.answer.then(readRefusal) }
+        },
+        // Only what says why there is no file is read by the envelope; the file itself is nobody's JSON.
+        summarize: ({ status, refusal }, envelope) => {
+          const { summary } = openEnvelope(envelope, status, refusal ?? '')
+          const isSuccess = status >= 200 && status < 300
+          const isRefusal = summary.apiCode !== undefined && envelope?.success.includes(summary.apiCode) !== true
+          const [success] = envelope?.success ?? []
+          return isSuccess && !isRefusal
+            ? { status, isReadable: true, ...(success !== undefined && { apiCode: success }) }
+            : summary
+        },
+        discard: ({ file }) => {
+          const path = file.filePath ?? file.tempFilePath
+          if (path !== undefined) files.remove(path)
+        },
+        deliver: ({ file }) => file,
+      },
+      { deadline: undefined, signal },
+    )
+  }
+
+  /** `wx.downloadFile` puts a refusal into the file, whatever its status. */
+  async function readRefusal({ status, tempFilePath, filePath }: DownloadAnswer) {
+    const path = filePath ?? tempFilePath
+    const text = path === undefined ? undefined : await files.readShortText(path, LONGEST_REFUSAL)
+    const file: DownloadedFile = {
+      statusCode: status,
+      ...(tempFilePath !== undefined && { tempFilePath }),
+      ...(filePath !== undefined && { filePath }),
+    }
+    return { status, file, refusal: text?.trimStart().startsWith('{') ? text : undefined }
+  }
+
+  return { request, uploadFile, downloadFile }
+}
+
+function planHead({ url, headers = {}, auth }: CallOptions, query: unknown) {
+  const target = new URL(url)
+  for (const [name, value] of toQuery(query)) target.searchParams.set(name, value)
+  return { url: target.href, headers: Object.entries(headers), auth }
+}
+
+function toQuery(data: unknown): [string, string][] {
+  if (data === undefined) return []
+  if (typeof data !== 'object' || data === null || Array.isArray(data))
+    throw invalid('request', 'the data of a GET, which become its query, are no object')
+  return Object.entries(data).map(([name, value]) => [name, String(value)])
+}
+
+function checkOptions<Options extends CallOptions>(options: Options, call: string): Options {
+  const given: Partial<Options> & { header?: unknown } = options ?? {}
+  const { url, headers = {}, auth } = given
+  if (typeof url !== 'string' || !URL.canParse(url) || !/^https?:/.test(url))
+    throw invalid(call, 'url must be an absolute URL such as "https://api.example.com/orders"')
+  // wx.request takes `header`; a name that nobody reads would send the request without it, and without a word.
+  if (given.header !== undefined) throw invalid(call, 'the option is called headers, not header')
+  if (
+    typeof headers !== 'object' ||
+    headers === null ||
+    !Object.values(headers).every((value) => typeof value === 'string')
+  )
+    throw invalid(call, 'headers must be an object of texts')
+  if (auth !== undefined && typeof auth !== 'boolean') throw invalid(call, 'auth must be true or false')
+  const { timeout } = given as { timeout?: unknown }
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0))
+    throw invalid(call, 'timeout must be milliseconds')
+  return options
+}
+
+function checkMethod(method: unknown): string {
+  const verb = typeof method === 'string' ? method.toUpperCase() : ''
+  if (METHODS.includes(verb)) return verb
+  const remedy =
+    verb === 'PATCH'
+      ? ': wx.request has no PATCH, so the API must offer it as PUT or POST'
+      : ` of ${METHODS.join(', ')}`
+  throw invalid('request', `method must be one${remedy}`)
+}
+
+/** What JSON makes of it: the same for a signer as for the server. */
+function toJson(data: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(data))
+  } catch {
+    throw invalid('request', 'the data are not JSON')
+  }
+}
+
+function toDeadline(timeout: number): number {
+  // Longer timers fire at once.
+  return Math.min(timeout, 2 ** 31 - 1)
+}
+
+function withContentType(headers: readonly (readonly [string, string])[]): readonly (readonly [string, string])[] {
+  const isGiven = headers.some(([name]) => name.toLowerCase() === 'content-type')
+  return isGiven ? headers : [...headers, ['content-type', 'application/json']]
+}
+
+/** The app's own bug must not end the transfer. */
+function guardProgress<Progress>(
+  onProgress: ((progress: Progress) => void) | undefined,
+): ((progress: Progress) => void) | undefined {
+  if (onProgress === undefined) return undefined
+  return (progress) => {
+    try {
+      onProgress(progress)
+    } catch (error) {
+      console.error(error)
+    }
+  }
+}
+
+function invalid(call: string, why: string): LingpaiError {
+  return new LingpaiError('invalid_call', `session.${call} cannot send this: ${why}.`)
+}

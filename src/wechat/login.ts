@@ -1,0 +1,47 @@
+import type { Timers } from '../protocol/awake-timers.ts'
+import { LingpaiError } from '../protocol/errors.ts'
+
+type LoginApi = Pick<WechatMiniprogram.Wx, 'login'>
+
+/** WeChat allows four a second for a user, and counts them by day: one a second is more than any sign-in needs. */
+const SHORTEST_GAP = 1000
+const LOGIN_TIMEOUT = 20_000
+
+/**
+ * Gets a code from `wx.login`, one at a time: each code may replace the session key, and too many are refused.
+ *
+ * @see https://developers.weixin.qq.com/miniprogram/dev/framework/performance/api-frequency.html
+ */
+export function createLogin(wx: LoginApi, timers: Timers, now: () => number): () => Promise<string> {
+  let last = Number.NEGATIVE_INFINITY
+  let running: Promise<string> | undefined
+
+  function pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => timers.setTimeout(resolve, milliseconds))
+  }
+
+  async function login(): Promise<string> {
+    const sinceLast = now() - last
+    // A clock that was set back must not make it wait for long.
+    if (sinceLast >= 0 && sinceLast < SHORTEST_GAP) await pause(SHORTEST_GAP - sinceLast)
+    last = now()
+    return new Promise((resolve, reject) => {
+      wx.login({
+        timeout: LOGIN_TIMEOUT,
+        success: ({ code }) => (code ? resolve(code) : reject(failure('it gave no code'))),
+        fail: ({ errMsg }) => reject(failure(errMsg)),
+      })
+    })
+  }
+
+  return () => {
+    // A code is good once, so it is never shared: whoever comes later waits for a code of their own.
+    const turn = (running ?? Promise.resolve('')).then(login, login)
+    running = turn
+    return turn
+  }
+}
+
+function failure(why: string): LingpaiError {
+  return new LingpaiError('network_error', `wx.login has failed (${why.slice(0, 200)}). Try again in a moment.`)
+}

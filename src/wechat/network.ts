@@ -1,0 +1,193 @@
+import { LingpaiError } from '../protocol/errors.ts'
+
+/** An exchange that is under way. */
+export interface Running<Answer> {
+  readonly answer: Promise<Answer>
+  abort(): void
+}
+
+export interface OutgoingRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body?: string
+  readonly timeout?: number | undefined
+  /** Redirects are not followed where the base library can do that (3.2.2): they could carry a token elsewhere. */
+  readonly refusesRedirects?: boolean
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: string
+}
+
+export interface OutgoingUpload extends Omit<OutgoingRequest, 'method' | 'body' | 'refusesRedirects'> {
+  readonly filePath: string
+  readonly name: string
+  readonly formData?: Readonly<Record<string, unknown>>
+  readonly onProgress?: ((progress: UploadProgress) => void) | undefined
+}
+
+export type OutgoingDownload = Pick<OutgoingRequest, 'url' | 'headers' | 'timeout'> & {
+  readonly filePath?: string | undefined
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
+}
+
+/** WeChat's own, as `UploadTask.onProgressUpdate` tells it. */
+export interface UploadProgress {
+  /** In percent. */
+  readonly progress: number
+  readonly totalBytesSent: number
+  readonly totalBytesExpectedToSend: number
+}
+
+/** WeChat's own, as `DownloadTask.onProgressUpdate` tells it. */
+export interface DownloadProgress {
+  /** In percent. */
+  readonly progress: number
+  readonly totalBytesWritten: number
+  readonly totalBytesExpectedToWrite: number
+}
+
+export interface DownloadAnswer {
+  readonly status: number
+  readonly tempFilePath?: string
+  readonly filePath?: string
+}
+
+type NetworkApi = Pick<WechatMiniprogram.Wx, 'request' | 'uploadFile' | 'downloadFile'>
+
+export type Network = ReturnType<typeof createNetwork>
+
+/** WeChat's three ways to use the network, as promises that can be aborted. Any HTTP status is an answer. */
+export function createNetwork(wx: NetworkApi) {
+  return {
+    /** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/request/wx.request.html */
+    request({ url, method, headers, body, timeout, refusesRedirects = false }: OutgoingRequest): Running<HttpAnswer> {
+      return run<HttpAnswer>((resolve, fail) => {
+        const task = wx.request({
+          url,
+          method: method as 'GET',
+          header: Object.fromEntries(headers),
+          ...(body !== undefined && { data: body }),
+          // Any other value than `json` leaves the text as it is.
+          dataType: 'text',
+          responseType: 'text',
+          ...(timeout !== undefined && { timeout }),
+          ...(refusesRedirects && { redirect: 'manual' as const }),
+          success: ({ statusCode, header, data }) =>
+            resolve({ status: statusCode, headers: toLowerCase(header), text: toText(data) }),
+          fail,
+        })
+        // With `redirect: 'manual'`, a redirect ends the request with its headers, and no documented callback follows.
+        if (refusesRedirects) {
+          task?.onHeadersReceived?.((received) => {
+            const { statusCode, header } = received as { statusCode?: number; header?: object }
+            if (statusCode !== undefined && isRedirect(statusCode))
+              resolve({ status: statusCode, headers: toLowerCase(header), text: '' })
+          })
+        }
+        return task
+      })
+    },
+
+    /** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/upload/wx.uploadFile.html */
+    uploadFile({ url, headers, filePath, name, formData, timeout, onProgress }: OutgoingUpload): Running<HttpAnswer> {
+      return run<HttpAnswer>((resolve, fail) => {
+        const task = wx.uploadFile({
+          url,
+          filePath,
+          name,
+          header: Object.fromEntries(headers),
+          ...(formData !== undefined && { formData }),
+          ...(timeout !== undefined && { timeout }),
+          success: ({ statusCode, data }) => resolve({ status: statusCode, headers: {}, text: toText(data) }),
+          fail,
+        })
+        if (onProgress) task?.onProgressUpdate?.(onProgress)
+        return task
+      })
+    },
+
+    /** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/download/wx.downloadFile.html */
+    downloadFile({ url, headers, filePath, timeout, onProgress }: OutgoingDownload): Running<DownloadAnswer> {
+      return run<DownloadAnswer>((resolve, fail) => {
+        const task = wx.downloadFile({
+          url,
+          header: Object.fromEntries(headers),
+          ...(filePath !== undefined && { filePath }),
+          ...(timeout !== undefined && { timeout }),
+          success: (answer) =>
+            resolve({
+              status: answer.statusCode,
+              ...(answer.tempFilePath && { tempFilePath: answer.tempFilePath }),
+              ...(answer.filePath && { filePath: answer.filePath }),
+            }),
+          fail,
+        })
+        if (onProgress) task?.onProgressUpdate?.(onProgress)
+        return task
+      })
+    },
+  }
+}
+
+type Start<Answer> = (
+  resolve: (answer: Answer) => void,
+  fail: (failure: { errMsg: string; errno?: number }) => void,
+) => { abort(): void } | undefined
+
+function run<Answer>(start: Start<Answer>): Running<Answer> {
+  let task: { abort(): void } | undefined
+  const answer = new Promise<Answer>((resolve, reject) => {
+    task = start(resolve, (failure) => reject(toNetworkError(failure)))
+  })
+  return { answer, abort: () => task?.abort() }
+}
+
+/** What the platform calls a failure, as one of ours. @see https://developers.weixin.qq.com/miniprogram/dev/framework/usability/PublicErrno.html */
+function toNetworkError(failure: { errMsg?: unknown; errno?: unknown } | undefined): LingpaiError {
+  const text = typeof failure?.errMsg === 'string' ? failure.errMsg : ''
+  const said = describe(text, failure?.errno)
+  if (/not in domain list/.test(text)) {
+    return new LingpaiError(
+      'invalid_config',
+      `WeChat sent nothing: the server is not among the mini program's request domains (${said}). Add it on mp.weixin.qq.com, or turn the check off in DevTools.`,
+    )
+  }
+  if (/timeout|timed out/i.test(text))
+    return new LingpaiError('timeout', `The server has not answered in time (${said}).`)
+  if (/:fail abort/.test(text)) return new LingpaiError('aborted', 'The request was aborted.')
+  return new LingpaiError(
+    'network_error',
+    `No answer: the network failed or changed, or the app was in the background (${said}).`,
+  )
+}
+
+/** Without addresses, whose queries may hold what is secret. */
+function describe(text: string, errno: unknown): string {
+  const words = text.replace(/\S+:\/\/\S+/g, '<url>').slice(0, 200) || 'no reason given'
+  return typeof errno === 'number' ? `${words}, errno ${errno}` : words
+}
+
+/** Whether a failure says that the request never left the phone, though it was not for the app's own fault. */
+export function isUnsent(failure: unknown): boolean {
+  return failure instanceof LingpaiError && /createRequestTask:fail/.test(failure.message)
+}
+
+function toLowerCase(header: unknown): Record<string, string> {
+  const pairs = Object.entries((header ?? {}) as Record<string, unknown>)
+  return Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), String(value)]))
+}
+
+/** Some versions parse JSON whatever they are told. */
+function toText(data: unknown): string {
+  if (typeof data === 'string') return data
+  return data === undefined || data === null ? '' : JSON.stringify(data)
+}
+
+export function isRedirect(status: number): boolean {
+  return status >= 301 && status <= 308 && status !== 304
+}

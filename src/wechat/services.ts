@@ -1,0 +1,122 @@
+import {
+  type Checks,
+  invalid,
+  LONGEST_URL,
+  own,
+  toCallId,
+  toHeaderPairs,
+  toPlainData,
+  toRecord,
+  toSentAttempt,
+  toText,
+} from '../protocol/checks.ts'
+import type { ServiceAnswer, ServiceRequest, ServiceTable, TaskOrder } from '../protocol/services.ts'
+import type { Exchanges } from './exchanges.ts'
+import { isUnsent, type Running } from './network.ts'
+import type { Storage } from './storage.ts'
+import type { Tasks } from './tasks.ts'
+
+/** WeChat's own limit for one key of its storage, in UTF-16 units, is below this. */
+const LONGEST_RECORD = 1 << 20
+const LONGEST_BODY = 1 << 20
+/** A signer may have been shown this much, and gives it back. */
+const LONGEST_DATA = 1 << 24
+/** WeChat's default; the worker gives up earlier. */
+const SEND_TIMEOUT = 60_000
+
+/** What each service takes: the worker holds no more rights on the app thread than these. */
+export const serviceChecks: Checks<ServiceTable> = {
+  send: ([call, request]) => [toCallId(call), toServiceRequest(request)],
+  sendTask: ([order]) => [toTaskOrder(order)],
+  awaitTask: ([name]) => [toCallId(name)],
+  load: ([key]) => [toKey(key)],
+  save: ([key, text]) => [toKey(key), toText(text, 'the record', LONGEST_RECORD)],
+  clear: ([key]) => [toKey(key)],
+  login: () => [],
+}
+
+export interface ServiceParts {
+  readonly tasks: Pick<Tasks, 'sendTask' | 'awaitTask'>
+  readonly exchanges: Exchanges
+  readonly storage: Storage
+  readonly login: () => Promise<string>
+}
+
+/** The services of one connection to a worker. */
+export interface ServiceDesk {
+  readonly table: ServiceTable
+  abort(call: string): void
+}
+
+export function createServices({ tasks, exchanges, storage, login }: ServiceParts, connection: number): ServiceDesk {
+  const running = new Map<string, Running<unknown>>()
+
+  return {
+    abort: (call) => running.get(call)?.abort(),
+
+    table: {
+      async send(call, { exchange, ...request }): Promise<ServiceAnswer> {
+        if (running.has(call)) throw invalid('its id is in use')
+        const exchanged = exchanges.send(connection, exchange, {
+          ...request,
+          timeout: SEND_TIMEOUT,
+          refusesRedirects: true,
+        })
+        running.set(call, exchanged)
+        try {
+          const { status, headers, text } = await exchanged.answer
+          return { status, headers, body: text }
+        } catch (error) {
+          if (isUnsent(error)) return { unsent: 'not_sent' }
+          throw error
+        } finally {
+          running.delete(call)
+        }
+      },
+      sendTask: (order) => tasks.sendTask(order),
+      awaitTask: (name) => tasks.awaitTask(name),
+      load: (key) => storage.load(key),
+      async save(key, text) {
+        const saved = await storage.save(key, text)
+        exchanges.clear()
+        return saved
+      },
+      async clear(key) {
+        exchanges.clear()
+        await storage.clear(key)
+      },
+      login,
+    },
+  }
+}
+
+function toServiceRequest(value: unknown): ServiceRequest {
+  const record = toRecord(value, 'request')
+  const body = own(record, 'body')
+  const exchange = own(record, 'exchange')
+  return {
+    url: toText(own(record, 'url'), 'request.url', LONGEST_URL),
+    method: toText(own(record, 'method'), 'request.method', 20),
+    headers: toHeaderPairs(own(record, 'headers'), 'request.headers'),
+    ...(body !== undefined && { body: toText(body, 'request.body', LONGEST_BODY) }),
+    ...(exchange !== undefined && { exchange: toText(exchange, 'request.exchange', 100) }),
+  }
+}
+
+function toTaskOrder(value: unknown): TaskOrder {
+  const record = toRecord(value, 'order')
+  const data = own(record, 'data')
+  return {
+    ...toSentAttempt(record),
+    name: toCallId(own(record, 'name')),
+    url: toText(own(record, 'url'), 'order.url', LONGEST_URL),
+    method: toText(own(record, 'method'), 'order.method', 20),
+    headers: toHeaderPairs(own(record, 'headers'), 'order.headers'),
+    ...(data !== undefined && { data: toPlainData(data, LONGEST_DATA) }),
+  }
+}
+
+function toKey(value: unknown): string {
+  if (typeof value !== 'string' || !/^[\w.:-]{1,100}$/.test(value)) throw invalid('it names no key of the storage')
+  return value
+}

@@ -1,0 +1,13 @@
+export type { Envelope } from '../src/protocol/contract.ts'
+export type { SignableRequest, Signer } from './core/adapter.ts'
+export { type Code, type EnvelopeOptions, envelope } from './grant/envelope.ts'
+export type { EnvelopeCall } from './grant/envelope-call.ts'
+export { type EnvelopeGrantOptions, envelopeGrant } from './grant/envelope-grant.ts'
+export type { TokenFields } from './grant/token-fields.ts'
+export type { HashAlgorithm } from './sign/hash.ts'
+export {
+  type SignatureFields,
+  type SignerPlatform,
+  type SortedParamsOptions,
+  sortedParams,
+} from './sign/sorted-params.ts'

@@ -1,0 +1,95 @@
+import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
+import type { GrantRequest, Signer } from '../core/adapter.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
+
+/** One call of an API's own sign-in: JSON there, JSON back. `Given` is what it is made from. */
+export interface EnvelopeCall<Given> {
+  /** Absolute. https, but for a server on this machine. */
+  readonly url: string
+  /** Any method that has a body. Default `POST`. */
+  readonly method?: string
+  /** Further headers. `content-type: application/json` is set already. */
+  readonly headers?: Readonly<Record<string, string>> | ((given: Given) => Readonly<Record<string, string>>)
+  /** The fields of the request's body. */
+  readonly data?: (given: Given) => object
+}
+
+/** Makes one attempt's request, signed anew. @throws LingpaiError `invalid_config` where the app's functions cannot */
+export async function prepareCall<Given>(
+  name: string,
+  { url, method = 'POST', headers = {}, data }: EnvelopeCall<Given>,
+  given: Given,
+  defaultData: (given: Given) => object,
+  sign: Signer | undefined,
+): Promise<GrantRequest> {
+  const plain = await attempt(name, () => ({
+    url,
+    method,
+    headers: withJsonType(typeof headers === 'function' ? headers(given) : headers),
+    data: (data ?? defaultData)(given),
+  }))
+  if (!isRecord(plain.data)) throw invalid(`${name}.data must return an object`)
+  const signed = sign ? await attempt(`sign of ${name}`, () => sign(plain)) : plain
+  if (!isRecord(signed)) throw invalid('sign must return the request')
+  // A signer may add parameters; the refresh token goes to the endpoint that is configured, and nowhere else (I4).
+  if (!isAt(signed.url, new URL(url))) throw invalid(`sign moved the request of ${name} to another URL`)
+  return {
+    url: signed.url,
+    method: signed.method,
+    headers: signed.headers,
+    body: JSON.stringify(signed.data ?? plain.data),
+  }
+}
+
+async function attempt<Result>(name: string, work: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isLingpaiError(error)) throw error
+    throw invalid(`${name} threw: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** In lower case, since a header that is there in two spellings is sent as two values. */
+function withJsonType(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const given = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
+  return { 'content-type': 'application/json', ...Object.fromEntries(given) }
+}
+
+function isAt(href: string, { origin, pathname }: URL): boolean {
+  try {
+    const url = new URL(href)
+    return url.origin === origin && url.pathname === pathname
+  } catch {
+    return false
+  }
+}
+
+/** @throws LingpaiError `invalid_config` */
+export function checkCall(name: string, call: unknown): void {
+  if (!isRecord(call)) throw invalid(`${name} must be an object {url}`)
+  const { url: href, method, headers, data } = call
+  let url: URL
+  try {
+    url = new URL(href as string)
+  } catch {
+    throw invalid(`${name}.url must be an absolute URL, such as "https://api.example.com/login"`)
+  }
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname)))
+    throw invalid(`${name}.url must be https, but for a server on this machine`)
+  // A GET has no body, and a token in a URL ends up in logs (RFC 6750 §5.3).
+  if (method !== undefined && !(typeof method === 'string' && /^[A-Z]+$/.test(method) && !/^(GET|HEAD)$/.test(method)))
+    throw invalid(`${name}.method must be POST, or another method that has a body, in capitals`)
+  const isHeaders = isRecord(headers) && Object.values(headers).every((value) => typeof value === 'string')
+  if (headers !== undefined && typeof headers !== 'function' && !isHeaders)
+    throw invalid(`${name}.headers must be an object of texts, or a function that returns one`)
+  if (data !== undefined && typeof data !== 'function') throw invalid(`${name}.data must be a function`)
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function invalid(why: string): LingpaiError {
+  return new LingpaiError('invalid_config', `envelopeGrant(): ${why}.`)
+}

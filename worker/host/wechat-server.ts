@@ -1,0 +1,95 @@
+import { createWorkerChannel } from '../../src/protocol/channel.ts'
+import type { Mode } from '../../src/protocol/contract.ts'
+import type { Grant, TokenSet } from '../core/adapter.ts'
+import { hash } from '../sign/hash.ts'
+import { encodeUtf8 } from '../sign/utf8.ts'
+import { memoryTransactions } from '../store/transactions.ts'
+import { isWechatStore, openWechatStore, type WechatStorage } from '../store/wechat.ts'
+import { type NamedGrantRequest, sendGrantRequest } from '../transport/wechat.ts'
+import { controlChecks } from './checks.ts'
+import type { ParsedOptions, ServeOptions } from './options.ts'
+import { createService, type Host, type Service } from './service.ts'
+import { taskChecks } from './wechat-checks.ts'
+import { createId, wechatPlatform } from './wechat-platform.ts'
+import { createRemoteServices, type RemoteServices } from './wechat-services.ts'
+import { createTaskCalls } from './wechat-tasks.ts'
+
+/** The broker of a mini program, at one end of a channel that carries JSON. */
+export interface WechatServer {
+  /** Whether the message was one of lingpai's. */
+  handleMessage(message: unknown): boolean
+}
+
+export function createWechatServer(
+  options: ServeOptions<never>,
+  mode: Mode,
+  post: (message: object) => void,
+): WechatServer {
+  const instance = createId()
+  const services = createRemoteServices()
+  let service: Service | undefined
+  return createWorkerChannel(post, instance, (channel) => {
+    services.connect(channel.services)
+    // Not before the app thread listens: the broker begins with a look into its storage.
+    service ??= createService(options, createWechatHost(mode, instance, services))
+    service.attach(channel.calls)
+  })
+}
+
+function createWechatHost(mode: Mode, instance: string, services: RemoteServices): Host {
+  let storage: WechatStorage | undefined
+  return {
+    mode,
+    // What WeChat sends as Referer; no grant of a mini program redirects anywhere.
+    origin: 'https://servicewechat.com',
+    platform: wechatPlatform,
+    checks: { ...controlChecks, ...taskChecks },
+    createId: () => instance,
+    transactions: memoryTransactions(),
+    send: (request, signal) => sendGrantRequest(services, request, signal),
+    login: () => services.login(),
+    describeApi: ({ origin, pathPrefix, envelope, sign }) => ({
+      origin,
+      pathPrefix,
+      isSigned: sign !== undefined,
+      ...(envelope && { envelope }),
+    }),
+    remark: () => (storage?.isEncrypted() === false ? 'stored-unencrypted' : undefined),
+
+    prepare(options: ParsedOptions): ParsedOptions {
+      if (isWechatStore(options.store)) storage = openWechatStore(options.store, services)
+      return { ...options, grant: nameExchanges(options.grant), ...(storage && { store: storage }) }
+    },
+
+    createCalls({ apis }, broker) {
+      const runTask = createTaskCalls(apis, broker, services)
+      return (run) => ({ task: (id, task) => run(id, (call) => runTask(call, task)) })
+    },
+  }
+}
+
+const NO_KEY = new Uint8Array(0)
+
+/**
+ * Names the requests of a refresh after the tokens that they renew. The next worker's refresh of the same tokens then gets
+ * the answer that a lost worker was waiting for, in place of sending a refresh token that may have been used (I2).
+ */
+function nameExchanges(grant: Grant): Grant {
+  return Object.assign(Object.create(grant) as Grant, {
+    refresh(tokens: TokenSet, io: Parameters<Grant['refresh']>[1]) {
+      const name = hash('sha256', encodeUtf8(`${tokens.accessToken}\n${tokens.refreshToken ?? ''}`), NO_KEY).slice(
+        0,
+        32,
+      )
+      let sent = 0
+      return grant.refresh(tokens, {
+        ...io,
+        send: (request) => {
+          sent += 1
+          const named: NamedGrantRequest = { ...request, exchange: `${name}.${sent}` }
+          return io.send(named)
+        },
+      })
+    },
+  })
+}

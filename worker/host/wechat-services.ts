@@ -1,0 +1,60 @@
+import { wrap } from 'comlink'
+import type { CancelSignal, Endpoint, Notice } from '../../src/protocol/contract.ts'
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { ServiceRequest, ServiceTable } from '../../src/protocol/services.ts'
+import { decodeThrownErrors } from '../../src/protocol/throw-handler.ts'
+
+/** The app thread's services, as the worker calls them. */
+export interface RemoteServices extends Omit<ServiceTable, 'send'> {
+  send(request: ServiceRequest, signal: CancelSignal): ReturnType<ServiceTable['send']>
+  /** Goes on over another connection of the app thread; what was asked over the old one fails. */
+  connect(endpoint: Endpoint): void
+}
+
+export function createRemoteServices(): RemoteServices {
+  decodeThrownErrors()
+  const pending = new Set<(error: unknown) => void>()
+  let endpoint: Endpoint | undefined
+  // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
+  let remote: ServiceTable | undefined
+  let lastCall = 0
+
+  function ask<T>(work: (services: ServiceTable) => Promise<T>): Promise<T> {
+    const services = remote
+    if (services === undefined) return Promise.reject(lost())
+    return new Promise((resolve, reject) => {
+      pending.add(reject)
+      work(services)
+        .then(resolve, reject)
+        .then(() => pending.delete(reject))
+    })
+  }
+
+  return {
+    connect(next) {
+      const orphans = [...pending]
+      pending.clear()
+      endpoint = next
+      remote = wrap<ServiceTable>(next as never) as unknown as ServiceTable
+      for (const reject of orphans) reject(lost())
+    },
+    send(request, signal) {
+      lastCall += 1
+      const call = lastCall.toString(36)
+      const port = endpoint
+      const onAbort = () => port?.postMessage({ lingpai: 'abort', call } satisfies Notice)
+      signal.addEventListener('abort', onAbort)
+      return ask((services) => services.send(call, request)).finally(() => signal.removeEventListener('abort', onAbort))
+    },
+    sendTask: (order) => ask((services) => services.sendTask(order)),
+    awaitTask: (name) => ask((services) => services.awaitTask(name)),
+    load: (key) => ask((services) => services.load(key)),
+    save: (key, text) => ask((services) => services.save(key, text)),
+    clear: (key) => ask((services) => services.clear(key)),
+    login: () => ask((services) => services.login()),
+  }
+}
+
+function lost(): LingpaiError {
+  return new LingpaiError('network_error', 'The app has connected anew, so an answer to the old connection is lost.')
+}

@@ -1,0 +1,95 @@
+import type { Ticket, WireTask } from '../../src/protocol/contract.ts'
+import { type AnswerSummary, judgeAnswer } from '../../src/protocol/envelope.ts'
+import type { ServiceTable } from '../../src/protocol/services.ts'
+import type { Call, SessionBroker } from '../core/broker.ts'
+import { type Attempt, type EarlierAttempt, runRequest } from '../core/request-loop.ts'
+import type { Permit } from '../core/session.ts'
+import { toHeader } from '../transport/attach.ts'
+import { awaitTask, sendTask } from '../transport/wechat.ts'
+import { chooseApi, NO_API, nameOf, signInRequired, signRequest } from './apis.ts'
+import type { Api } from './options.ts'
+
+type TaskServices = Pick<ServiceTable, 'sendTask' | 'awaitTask'>
+
+/**
+ * The tasks of a mini program: the loop of {@link runRequest} here, `wx.request` and its kind on the app thread, which also
+ * keeps the bodies. Resolves where the answer may be delivered; rejects with what is to be told instead.
+ */
+export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, services: TaskServices) {
+  return async (call: Call, task: WireTask): Promise<void> => {
+    const api = chooseApi(apis, task.url, task.auth)
+    const hasToken = task.auth !== false && api !== NO_API
+    call.api = nameOf(api)
+    const summary = hasToken ? await runWithToken(call, api, task) : await runWithoutToken(api, task)
+    const meaning = judgeAnswer(api.envelope, summary)
+    if (hasToken && (meaning.kind === 'signInRequired' || api.signInRequired.includes(summary.status))) {
+      throw signInRequired(summary.status)
+    }
+    if (meaning.kind === 'signInRequired') throw signInRequired(summary.status)
+    if (meaning.kind !== 'success') throw meaning.error
+  }
+
+  async function runWithToken(call: Call, api: Api, task: WireTask): Promise<AnswerSummary> {
+    const send = async (permit: Permit, isReplay: boolean): Promise<Attempt<AnswerSummary>> => {
+      const summary = await sendAttempt(api, task, isReplay, permit, toTicket(permit, call))
+      // There was no room: meanwhile the token may have been replaced, or its user.
+      return summary === undefined ? send(await broker.authorize(call), isReplay) : toAttempt(api, summary)
+    }
+    return runRequest(broker, call, send, findEarlier(call, api, task))
+  }
+
+  async function runWithoutToken(api: Api, task: WireTask): Promise<AnswerSummary> {
+    if (task.sent !== undefined) return awaitTask(services, task.name, task.url)
+    return (await sendAttempt(api, task, false)) ?? runWithoutToken(api, task)
+  }
+
+  async function sendAttempt(
+    api: Api,
+    { name, url, method, headers, data }: WireTask,
+    isReplay: boolean,
+    permit?: Permit,
+    ticket?: Ticket,
+  ): Promise<AnswerSummary | undefined> {
+    const signed = await signRequest(api, { url, method, headers }, data)
+    return sendTask(services, {
+      name,
+      isReplay,
+      url: signed.url,
+      method: signed.method,
+      headers: permit ? withHeader(signed.headers, toHeader(api.attach, permit)) : signed.headers,
+      ...(api.sign && signed.data !== undefined && { data: signed.data }),
+      ...(ticket && { ticket }),
+    })
+  }
+
+  /** What an earlier worker has sent is not sent again; its answer is judged as if it were ours. */
+  function findEarlier(call: Call, api: Api, { name, url, sent }: WireTask): EarlierAttempt<AnswerSummary> | undefined {
+    if (sent?.ticket === undefined) return undefined
+    const { generation, version, subject, hasRefreshed } = sent.ticket
+    call.hasRefreshed = hasRefreshed
+    return {
+      isReplay: sent.isReplay,
+      permit: {
+        generation,
+        version,
+        tokens: { accessToken: '', tokenType: '', ...(subject !== undefined && { subject }) },
+      },
+      attempt: awaitTask(services, name, url).then((summary) => toAttempt(api, summary)),
+    }
+  }
+}
+
+function toAttempt(api: Api, summary: AnswerSummary): Attempt<AnswerSummary> {
+  return { answer: summary, isTokenDenied: judgeAnswer(api.envelope, summary).kind === 'expired' }
+}
+
+function toTicket({ generation, version, tokens }: Permit, { hasRefreshed }: Call): Ticket {
+  return { generation, version, hasRefreshed, ...(tokens.subject !== undefined && { subject: tokens.subject }) }
+}
+
+function withHeader(
+  headers: WireTask['headers'],
+  [name, value]: readonly [string, string],
+): readonly (readonly [string, string])[] {
+  return [...headers.filter(([other]) => other.toLowerCase() !== name.toLowerCase()), [name, value]]
+}

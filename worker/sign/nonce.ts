@@ -1,0 +1,13 @@
+const LENGTH = 32
+
+/** 32 hex digits. A nonce has to be new, not secret: anybody who sees the request can read it. */
+export function createNonce(random: () => number): string {
+  return Array.from({ length: LENGTH }, () => Math.floor(random() * 16).toString(16)).join('')
+}
+
+/** Uniform in [0, 1): from Web Crypto where there is one. A mini program's worker has only `Math.random`. */
+export function randomNumber(): number {
+  if (typeof crypto === 'undefined' || typeof crypto.getRandomValues !== 'function') return Math.random()
+  const [value] = crypto.getRandomValues(new Uint32Array(1)) as unknown as [number]
+  return value / 2 ** 32
+}

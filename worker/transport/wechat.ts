@@ -1,0 +1,66 @@
+import type { AnswerSummary } from '../../src/protocol/envelope.ts'
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { ServiceRequest, ServiceTable, TaskAnswer, TaskOrder } from '../../src/protocol/services.ts'
+import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
+import { refused } from '../core/verdict.ts'
+import { redirectRefused } from './attach.ts'
+
+/** A request of the grant that names what it is for: a lost worker's answer to it is taken over. */
+export interface NamedGrantRequest extends GrantRequest {
+  readonly exchange?: string
+}
+
+export interface GrantServices {
+  send(request: ServiceRequest, signal: CancelSignal): ReturnType<ServiceTable['send']>
+}
+
+/** Has the app thread send a grant's request. */
+export async function sendGrantRequest(
+  services: GrantServices,
+  { url, method, headers = {}, body, exchange }: NamedGrantRequest,
+  signal: CancelSignal,
+): Promise<GrantResponse> {
+  const answer = await services.send(
+    {
+      url,
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: Object.entries(headers),
+      ...(body !== undefined && { body }),
+      ...(exchange !== undefined && { exchange }),
+    },
+    signal,
+  )
+  if ('unsent' in answer) throw refused({ reason: answer.unsent })
+  if (isRedirect(answer.status)) throw redirectRefused(url, 'a request of the grant')
+  return answer
+}
+
+/** Has the app thread send an attempt of a task; undefined where it had to wait, and the token may have aged. */
+export async function sendTask(
+  services: Pick<ServiceTable, 'sendTask'>,
+  order: TaskOrder,
+): Promise<AnswerSummary | undefined> {
+  return readTaskAnswer(await services.sendTask(order), order.url)
+}
+
+/** The answer to what a lost worker has sent. */
+export async function awaitTask(
+  services: Pick<ServiceTable, 'awaitTask'>,
+  name: string,
+  url: string,
+): Promise<AnswerSummary> {
+  const answer = readTaskAnswer(await services.awaitTask(name), url)
+  if (answer === undefined)
+    throw new LingpaiError('worker_lost', 'The request was not sent before its worker was lost.')
+  return answer
+}
+
+function readTaskAnswer(answer: TaskAnswer, url: string): AnswerSummary | undefined {
+  if ('hasWaited' in answer) return undefined
+  if (answer.isRedirect) throw redirectRefused(url, 'a request with a token')
+  return answer
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 301 && status <= 308 && status !== 304
+}
