@@ -122,8 +122,12 @@ export function openConnection(
     if (closedWith) throw closedWith
     if (signal?.aborted) throw signal.reason
     const id = (++lastCall).toString(36)
-    const method = remote[name] as unknown as (...all: unknown[]) => Promise<Result<Name>>
-    const answer = METHODS[name] === 'call' ? method(id, ...given) : method(...given)
+    // Not by spreading: lowered to ES5 that is `method.apply(…)`, which Comlink takes for a method of that name.
+    const answer: Promise<Result<Name>> = Reflect.apply(
+      remote[name],
+      undefined,
+      METHODS[name] === 'call' ? [id, ...given] : given,
+    )
     if (pingTimer === undefined) schedulePing()
     return waitFor(answer.catch(toCallError), {
       deadline,

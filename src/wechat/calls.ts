@@ -204,7 +204,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
       ...(tempFilePath !== undefined && { tempFilePath }),
       ...(filePath !== undefined && { filePath }),
     }
-    return { status, file, refusal: text?.trimStart().startsWith('{') ? text : undefined }
+    return { status, file, refusal: text !== undefined && /^\s*\{/.test(text) ? text : undefined }
   }
 
   return { request, uploadFile, downloadFile }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { findBrowser } from './find-browser.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const projectsWithoutBrowser = ['node', 'page']
+const projectsWithoutBrowser = ['node', 'page', 'wechat']
 const vitestParameters = process.argv.slice(2)
 
 /** @type {NodeJS.ProcessEnv & { CHROME_PATH?: string, npm_execpath?: string }} */
