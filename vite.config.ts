@@ -1,29 +1,14 @@
 import { playwright } from '@vitest/browser-playwright'
-import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { comlinkWithoutProxies } from './build/comlink-without-proxies.ts'
 
 /** One file per entry point of package.json; everything that is used is bundled, so the package has no dependencies. */
 const entries = {
   index: 'src/index.ts',
   worker: 'worker/index.ts',
   oauth: 'worker/grant/oauth.ts',
-  envelope: 'worker/grant/envelope.ts',
+  envelope: 'worker/envelope.ts',
   inline: 'worker/host/inline.ts',
-}
-
-/**
- * Comlink can turn an object into a proxy over a port of its own, which the guard refuses in any case. That handler is all
- * that brings the worker's half into the page and the page's into the worker: half a kilobyte in each.
- */
-const comlinkWithoutProxies: Plugin = {
-  name: 'comlink-without-proxies',
-  apply: 'build',
-  transform(code, id) {
-    if (!/comlink[^/]*\.mjs$/.test(id)) return undefined
-    const handler = '["proxy", proxyTransferHandler],'
-    if (!code.includes(handler)) throw new Error(`${id} no longer holds ${handler}: look at what Comlink does now.`)
-    return { code: code.replace(handler, ''), map: null }
-  },
 }
 
 export default defineConfig({
@@ -43,6 +28,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     projects: [
       { extends: true, test: { name: 'node', environment: 'node', include: ['test/*.test.ts'] } },
+      { extends: true, test: { name: 'wechat', environment: 'node', include: ['test/wechat/*.test.ts'] } },
       { extends: true, test: { name: 'page', environment: 'happy-dom', include: ['test/page/*.test.ts'] } },
       {
         extends: true,

@@ -48,7 +48,7 @@ it('packs the build, the licence and the documents, and no sources or tests', ()
     }),
   )
   const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
-  expect(paths.filter((path) => !/^(dist\/|docs\/|README|LICENSE|CHANGELOG|package\.json)/.test(path))).toEqual([])
+  expect(paths.filter((path) => !/^(bin\/|dist\/|docs\/|README|LICENSE|CHANGELOG|package\.json)/.test(path))).toEqual([])
   for (const path of [
     'LICENSE',
     'README.md',

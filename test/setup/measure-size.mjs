@@ -1,7 +1,8 @@
 // @ts-check
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build } from 'vite'
+import { build, minify } from 'vite'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -50,9 +51,36 @@ export async function measureSizes() {
   return sizes
 }
 
+/**
+ * The mini program files' sizes in bytes, minified, as they count against a package's 2 MB, and then gzipped: what a page's
+ * `require('lingpai/wechat')` brings, and the worker library.
+ *
+ * @returns {Promise<Record<'page' | 'worker', { minified: number, gzipped: number }>>}
+ */
+export async function measureMiniprogram() {
+  return { page: await measureFiles(['wechat.js']), worker: await measureFiles(['worker.js']) }
+}
+
+/** @param {string[]} files Those that they require are added. */
+async function measureFiles(files) {
+  const size = { minified: 0, gzipped: 0 }
+  const all = new Set(files)
+  for (const file of all) {
+    const text = readFileSync(`${root}dist/miniprogram/${file}`, 'utf8')
+    for (const [, required] of text.matchAll(/\brequire\("\.\/([^"]+)"\)/g))
+      all.add(path.posix.join(path.posix.dirname(file), `${required}`))
+    const { code } = await minify(file, text, { compress: { target: 'es2015' }, codegen: { legalComments: 'none' } })
+    size.minified += code.length
+    size.gzipped += gzipSync(code, { level: 9 }).length
+  }
+  return size
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { page, plainWorker, worker } = await measureSizes()
   console.log(
     `page: ${page} bytes gzipped, with Comlink\nworker without OAuth: ${plainWorker} bytes gzipped\nworker with OAuth: ${worker} bytes gzipped`,
   )
+  for (const [name, { minified, gzipped }] of Object.entries(await measureMiniprogram()))
+    console.log(`mini program, ${name}: ${minified} bytes minified, ${gzipped} gzipped`)
 }

@@ -7,14 +7,11 @@ import path from 'node:path'
 
 /** @type {[string, string, string]} */
 const [compilerDirectory, orderFile, outcomeFile] = /** @type {any} */ (process.argv.slice(2))
-const require = createRequire(path.join(compilerDirectory, 'package.json'))
-const miniprogramCi = require('miniprogram-ci')
+const load = createRequire(path.join(compilerDirectory, 'package.json'))
+const miniprogramCi = load('miniprogram-ci')
 
 /** @type {import('./settings.mjs').Order} */
 const order = JSON.parse(await readFile(orderFile, 'utf8'))
-const configFile = path.join(order.project, 'project.config.json')
-/** @type {{ setting?: object, [name: string]: unknown }} */
-const config = JSON.parse(await readFile(configFile, 'utf8'))
 
 // Uploading signs with the key; compiling only insists that there is one.
 const privateKey = generateKeyPairSync('rsa', {
@@ -24,33 +21,43 @@ const privateKey = generateKeyPairSync('rsa', {
 }).privateKey
 
 // Asked of Tencent's server otherwise: the verdict must not depend on the network.
-const fileTypes = require('miniprogram-ci/dist/utils/white_ext_list')
+const fileTypes = load('miniprogram-ci/dist/utils/white_ext_list')
 fileTypes.getWhiteExtList = async () => ({
   MiniProgramWhiteList: new Set(fileTypes.MiniProgramWhiteList),
   GameWhiteList: new Set(fileTypes.GameWhiteList),
 })
 
+// Minifying parses wxml and wxss, which nothing else here does; the rest is what owners choose for an upload.
+const asUploaded = { minified: true, minifyWXML: true, minifyWXSS: true, postcss: true, ignoreUploadUnusedFiles: true }
+
+// The classic compiler cannot minify outside of DevTools: it fails with a TypeError.
+const notMinified = { minified: false, minifyWXML: false, minifyWXSS: false }
+
 /** @type {import('./settings.mjs').Outcome} */
 const outcome = { warnings: [], failures: [], seconds: [] }
-if (order.packNpm) outcome.warnings = await packNpm()
+for (const project of order.packNpm) outcome.warnings.push(...(await packNpm(project)))
 for (const task of order.tasks) {
   const started = performance.now()
   try {
     await writeOutput(task.output, await compile(task))
     outcome.failures.push(null)
   } catch (error) {
-    outcome.failures.push(error instanceof Error ? error.message : String(error))
+    outcome.failures.push(describe(error))
+    outcome.seconds.push((performance.now() - started) / 1000)
+    // A refusal leaves the compiler's worker pool in the middle of its work.
+    break
   }
   outcome.seconds.push((performance.now() - started) / 1000)
 }
 await writeFile(outcomeFile, JSON.stringify(outcome))
 process.exit()
 
-function createProject() {
+/** @param {string} projectPath */
+function createProject(projectPath) {
   const project = new miniprogramCi.Project({
     appid: 'touristappid',
     type: 'miniProgram',
-    projectPath: order.project,
+    projectPath,
     privateKey,
     ignores: ['node_modules/**/*', '**/node_modules/**/*'],
   })
@@ -58,10 +65,13 @@ function createProject() {
   return project
 }
 
-/** @returns {Promise<string[]>} */
-async function packNpm() {
+/**
+ * @param {string} project
+ * @returns {Promise<string[]>}
+ */
+async function packNpm(project) {
   /** @type {{ jsPath?: string, msg: string }[]} */
-  const warnings = await miniprogramCi.packNpm(createProject(), { reporter: () => {} })
+  const warnings = await miniprogramCi.packNpm(createProject(project), { reporter: () => {} })
   return warnings.map(({ jsPath, msg }) => `${jsPath ?? ''}: ${msg}`)
 }
 
@@ -69,12 +79,14 @@ async function packNpm() {
  * @param {import('./settings.mjs').Task} task
  * @returns {Promise<{ [file: string]: string | Buffer }>}
  */
-async function compile({ compiler, setting: { es6, enhance } }) {
-  const setting = { ...config.setting, es6, enhance, minified: compiler === 'upload' }
+async function compile({ compiler, project: projectPath, setting: { es6, enhance } }) {
+  const configFile = path.join(projectPath, 'project.config.json')
+  const config = JSON.parse(await readFile(configFile, 'utf8'))
+  const setting = { ...config.setting, es6, enhance, ...(compiler === 'upload' ? asUploaded : notMinified) }
   // The upload compiler reads the settings from the project only: its parameters cannot set `es6` and `enhance` apart.
-  await writeFile(configFile, JSON.stringify({ ...config, setting: { ...setting, ignoreUploadUnusedFiles: true } }))
+  await writeFile(configFile, JSON.stringify({ ...config, setting }))
   miniprogramCi.cleanCache()
-  const project = createProject()
+  const project = createProject(projectPath)
   return compiler === 'classic'
     ? await miniprogramCi.compile(project, { setting })
     : await miniprogramCi.getCompiledResult({ project, setting: { useProjectConfig: true } })
@@ -90,4 +102,10 @@ async function writeOutput(directory, files) {
     await mkdir(path.dirname(target), { recursive: true })
     await writeFile(target, content)
   }
+}
+
+/** Some of the compiler's texts leave out the file. @param {any} error */
+function describe(error) {
+  const text = error?.message ?? String(error)
+  return error?.path && !text.includes(error.path) ? `${error.path}: ${text}` : text
 }

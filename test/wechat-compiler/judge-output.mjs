@@ -1,12 +1,13 @@
 // @ts-check
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { parse } from 'acorn'
 
+// Checked by Tencent's server only. https://developers.weixin.qq.com/miniprogram/dev/framework/subpackages.html
+const packageLimit = 2 * 1024 * 1024
+
 /**
- * @typedef {{ file: string, text: string }} Problem
- *
  * @typedef {object} Expectation
  * @property {string[]} files Files that the compiled app must have, from its root.
  * @property {string} workers The app's workers folder, from its root.
@@ -19,20 +20,23 @@ import { parse } from 'acorn'
  *
  * @param {string} output
  * @param {Expectation} expectation
- * @returns {Promise<Problem[]>}
+ * @returns {Promise<string[]>} Each names its file.
  */
 export async function judgeOutput(output, { files, workers, es5 }) {
-  /** @type {Problem[]} */
+  /** @type {string[]} */
   const problems = []
   for (const file of files)
-    if (!existsSync(path.join(output, file))) problems.push({ file, text: 'is not in the compiled app' })
+    if (!existsSync(path.join(output, file))) problems.push(`${file} is not in the compiled app`)
 
   const present = new Set(await listFiles(output))
+  let size = 0
   for (const file of present) {
+    if (!file.endsWith('.map')) size += (await stat(path.join(output, file))).size
     if (!file.endsWith('.js')) continue
     const code = await readFile(path.join(output, file), 'utf8')
     problems.push(...judgeScript({ file, code, present, workers, es5: es5 || isLibraryFile(file, workers) }))
   }
+  if (size > packageLimit) problems.push(`the compiled app has ${size} bytes; WeChat takes ${packageLimit}`)
   return problems
 }
 
@@ -55,25 +59,25 @@ function isLibraryFile(file, workers) {
 
 /**
  * @param {{ file: string, code: string, present: Set<string>, workers: string, es5: boolean }} script
- * @returns {Problem[]}
+ * @returns {string[]}
  */
 function judgeScript({ file, code, present, workers, es5 }) {
   let program
   try {
     program = parse(code, { ecmaVersion: es5 ? 5 : 'latest', sourceType: 'script' })
   } catch (error) {
-    return [{ file, text: `is not ${es5 ? 'ES5' : 'a script'}: ${error instanceof Error ? error.message : error}` }]
+    return [`${file} is not ${es5 ? 'ES5' : 'a script'}: ${error instanceof Error ? error.message : error}`]
   }
-  /** @type {Problem[]} */
+  /** @type {string[]} */
   const problems = []
   const { requests, names } = readReferences(program)
   if (names.has('regeneratorRuntime'))
-    problems.push({ file, text: 'uses the global regeneratorRuntime, which mini programs do not have' })
+    problems.push(`${file} uses the global regeneratorRuntime, which mini programs do not have`)
   for (const request of requests) {
     const found = candidatesFor(file, request).find((candidate) => present.has(candidate))
-    if (!found) problems.push({ file, text: `requires '${request}', which is not in the compiled app` })
+    if (!found) problems.push(`${file} requires '${request}', which is not in the compiled app`)
     else if (isInside(workers, file) !== isInside(workers, found))
-      problems.push({ file, text: `requires '${request}' across the border of ${workers}/, which mini programs forbid` })
+      problems.push(`${file} requires '${request}' across the border of ${workers}/, which mini programs forbid`)
   }
   return problems
 }

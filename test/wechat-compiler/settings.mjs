@@ -19,14 +19,16 @@ export const settings = {
  *
  * @typedef {'classic' | 'upload'} CompilerName
  *
- * @typedef {{ compiler: CompilerName, setting: LanguageSetting, output: string }} Task
+ * @typedef {{ compiler: CompilerName, setting: LanguageSetting }} Variant
  *
- * @typedef {{ packNpm: boolean, project: string, tasks: Task[] }} Order
+ * @typedef {Variant & { project: string, output: string }} Task
+ *
+ * @typedef {{ packNpm: string[], tasks: Task[] }} Order Projects whose npm packages to build, then what to compile.
  *
  * @typedef {{ warnings: string[], failures: (string | null)[], seconds: number[] }} Outcome
  */
 
-/** Every setting with the compiler that tells it apart. @type {{ compiler: CompilerName, setting: LanguageSetting }[]} */
+/** Every setting with the compiler that tells it apart. @type {Variant[]} */
 export const variants = [
   { compiler: 'classic', setting: settings.enhanced },
   { compiler: 'classic', setting: settings.plain },
@@ -35,7 +37,7 @@ export const variants = [
   { compiler: 'upload', setting: settings.untouched },
 ]
 
-/** @param {{ compiler: CompilerName, setting: LanguageSetting }} variant */
+/** @param {Variant} variant */
 export function nameVariant({ compiler, setting }) {
   return `${compiler} compiler, ${setting.name}`
 }

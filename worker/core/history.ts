@@ -12,7 +12,7 @@ export function createHistory() {
   return {
     add(at: number, { generation, version }: { generation: number; version: number }, note: HistoryNote): void {
       const entry: HistoryEntry = { at, generation, version, ...note }
-      const last = entries.at(-1)
+      const last = entries[entries.length - 1]
       if (last !== undefined && isSameForCalls(last, entry)) {
         entries[entries.length - 1] = { ...entry, calls: (last.calls ?? 1) + 1 }
         return
