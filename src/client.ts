@@ -132,7 +132,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
    * Asks until there is an answer. A silent worker is never replaced: two brokers would serve one session. A new port to
    * a SharedWorker leads to the same one, and gets through where another tab has blocked the first.
    */
-  async function startHost({ mode, open }: HostChoice): Promise<OpenConnection> {
+  async function startHost({ onSilence, open }: HostChoice): Promise<OpenConnection> {
     for (;;) {
       const { endpoint, failure, onLoss } = open()
       const connection: Connection = openConnection(endpoint, publish, () => onLost(connection), timers)
@@ -155,7 +155,8 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
             return { ...connection, welcome }
           }
           publishConnecting('blocked')
-        } while (mode !== 'shared')
+        } while (onSilence === 'wait')
+        if (onSilence === 'give up') throw new Error('it does not answer')
         connection.close(lost())
       } catch (error) {
         connection.close(lost())

@@ -22,6 +22,11 @@ export interface HostPort {
 
 export interface HostChoice {
   readonly mode: Mode
+  /**
+   * What becomes of a worker that does not answer. `ask again`: over a new port, which leads to the same worker. `wait`: it
+   * is not replaced, since two brokers would serve one session. `give up`: it is ended first, so the next host may be tried.
+   */
+  readonly onSilence: 'ask again' | 'wait' | 'give up'
   /** Throws where the constructor does, or where the browser has none. */
   open(): HostPort
 }
@@ -29,7 +34,8 @@ export interface HostChoice {
 /** The hosts to try, best first. */
 export function listHosts({ shared, dedicated, inline }: Hosts): HostChoice[] {
   const choices: HostChoice[] = []
-  const add = (mode: Mode, open: () => HostPort) => choices.push({ mode, open })
+  const add = (mode: Mode, open: () => HostPort) =>
+    choices.push({ mode, onSilence: mode === 'shared' ? 'ask again' : 'wait', open })
   if (shared) {
     add('shared', () => {
       const worker = shared()

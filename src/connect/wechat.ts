@@ -1,7 +1,7 @@
 import { expose } from 'comlink'
 import type { Timers } from '../protocol/awake-timers.ts'
 import { createPageChannel } from '../protocol/channel.ts'
-import type { Endpoint, Mode } from '../protocol/contract.ts'
+import type { Endpoint } from '../protocol/contract.ts'
 import { type GuardOptions, guard } from '../protocol/guard.ts'
 import type { ServiceTable } from '../protocol/services.ts'
 import { encodeThrownErrors } from '../protocol/throw-handler.ts'
@@ -51,6 +51,7 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): H
 
   return {
     mode: 'wechat',
+    onSilence: 'give up',
     open() {
       let worker: WechatWorker | undefined
       let isClosed = false
@@ -108,6 +109,7 @@ export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: Wec
   let link: Link | undefined
   return {
     mode: 'wechat',
+    onSilence: 'wait',
     open() {
       link = openLink((message) => worker.postMessage(message), host)
       return link.toHostPort(() => {})
@@ -121,10 +123,11 @@ export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: Wec
 }
 
 /** The broker on this thread. Made once: another one would be a second broker. */
-export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost, mode: Mode = 'inline'): HostChoice {
+export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost): HostChoice {
   let endpoint: Endpoint | undefined
   return {
-    mode,
+    mode: 'inline',
+    onSilence: 'wait',
     open() {
       endpoint ??= createEndpoint()
       const own = endpoint

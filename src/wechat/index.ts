@@ -53,6 +53,9 @@ export type {
 export type { DownloadProgress, UploadProgress } from './network.ts'
 export type { SignInPageOptions } from './sign-in-page.ts'
 
+/** Reasons of a snapshot for which a session has ended without the user's will. */
+const UNWANTED_ENDS: readonly unknown[] = ['refresh_rejected', 'refresh_answer_lost', 'session_too_old', 'worker_lost']
+
 /** How a mini program keeps its session. */
 export interface WechatOptions {
   readonly wechat: {
@@ -195,8 +198,8 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     const snapshot = client.getSnapshot()
     const hasEnded = previous.status === 'signed-in' && snapshot.status === 'signed-out'
     if (snapshot.status === 'signed-in') guide?.stop()
-    // Whoever signs out has a reason of their own, and none is given.
-    else if (hasEnded && snapshot.reason !== undefined) guide?.lead()
+    // Whoever signs out knows where to go next.
+    else if (hasEnded && UNWANTED_ENDS.includes(snapshot.reason)) guide?.lead()
     if (snapshot.status !== 'connecting') previous = snapshot
   })
   const onShow = () => client.resume()

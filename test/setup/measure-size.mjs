@@ -1,5 +1,6 @@
 // @ts-check
 import { readFileSync } from 'node:fs'
+import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build, minify } from 'vite'
@@ -68,7 +69,7 @@ async function measureFiles(files) {
   for (const file of all) {
     const text = readFileSync(`${root}dist/miniprogram/${file}`, 'utf8')
     for (const [, required] of text.matchAll(/\brequire\("\.\/([^"]+)"\)/g))
-      all.add(path.posix.join(path.posix.dirname(file), `${required}`))
+      all.add(posix.join(posix.dirname(file), `${required}`))
     const { code } = await minify(file, text, { compress: { target: 'es2015' }, codegen: { legalComments: 'none' } })
     size.minified += code.length
     size.gzipped += gzipSync(code, { level: 9 }).length

@@ -31,8 +31,8 @@ export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send'
   prepare?(options: ParsedOptions): ParsedOptions
   /** What the pages are told of an API. */
   describeApi(api: Api): ApiRules
-  /** What pages should know where the snapshot has no other reason. */
-  remark(options: ParsedOptions): string | undefined
+  /** What pages should know of a snapshot that has no reason of its own. */
+  remark(options: ParsedOptions, snapshot: BrokerSnapshot): string | undefined
   createCalls(options: ParsedOptions, broker: SessionBroker): (run: RunCall) => HostCalls
 }
 
@@ -92,7 +92,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
   let ports = 0
 
   function explain(snapshot: BrokerSnapshot): BrokerSnapshot {
-    const remark = snapshot.reason === undefined ? host.remark(options) : undefined
+    const remark = snapshot.reason === undefined ? host.remark(options, snapshot) : undefined
     return remark === undefined ? snapshot : { ...snapshot, reason: remark }
   }
 

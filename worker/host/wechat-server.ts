@@ -54,7 +54,8 @@ function createWechatHost(mode: Mode, instance: string, services: RemoteServices
       isSigned: sign !== undefined,
       ...(envelope && { envelope }),
     }),
-    remark: () => (storage?.isEncrypted() === false ? 'stored-unencrypted' : undefined),
+    remark: (_options, { status }) =>
+      status === 'signed-in' && storage?.isEncrypted() === false ? 'stored-unencrypted' : undefined,
 
     prepare(options: ParsedOptions): ParsedOptions {
       if (isWechatStore(options.store)) storage = openWechatStore(options.store, services)

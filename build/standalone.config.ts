@@ -1,0 +1,34 @@
+import { defineConfig } from 'vite'
+import { comlinkWithoutProxies } from './comlink-without-proxies.ts'
+import { finish, standaloneNotice } from './finish.ts'
+import { pathOf } from './paths.ts'
+
+const entry = pathOf('build/lingpai-worker.js')
+
+/** The whole worker library in one ES module, which `npx lingpai init` copies to where no bundler is. */
+export default defineConfig({
+  root: pathOf(''),
+  publicDir: false,
+  plugins: [
+    comlinkWithoutProxies,
+    {
+      name: 'entry',
+      resolveId: (id) => (id === entry ? id : undefined),
+      load: (id) =>
+        id === entry
+          ? ['worker/index.ts', 'worker/grant/oauth.ts', 'worker/envelope.ts']
+              .map((module) => `export * from '${pathOf(module)}'`)
+              .join('\n')
+          : undefined,
+    },
+    finish({ notice: standaloneNotice, stamped: true }),
+  ],
+  build: {
+    outDir: 'dist/standalone',
+    target: 'es2022',
+    minify: false,
+    license: { fileName: 'THIRD-PARTY-LICENSES.md' },
+    lib: { entry, formats: ['es'], fileName: () => 'lingpai-worker.js' },
+    rolldownOptions: { output: { codeSplitting: false } },
+  },
+})
