@@ -5,6 +5,8 @@ export const miniprogramPackage: Plugin = {
   name: 'miniprogram-package',
   generateBundle() {
     this.emitFile({ type: 'asset', fileName: 'index.js', source: `module.exports = require('./wechat.js')\n` })
+    // The name under which TypeScript finds the types: those of `lingpai/inline` are the web's.
+    this.emitFile({ type: 'asset', fileName: 'wechat/inline.js', source: `module.exports = require('../inline.js')\n` })
     this.emitFile({ type: 'asset', fileName: 'package.json', source: '{ "type": "commonjs" }\n' })
   },
 }

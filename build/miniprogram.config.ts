@@ -13,7 +13,7 @@ import { polyfills } from './polyfills.ts'
 const entries = {
   app: {
     wechat: 'src/wechat/index.ts',
-    inline: 'worker/host/wechat-inline.ts',
+    inline: 'worker/wechat-inline.ts',
     envelope: 'worker/envelope.ts',
   },
   worker: { worker: 'worker/wechat.ts' },

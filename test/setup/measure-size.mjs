@@ -44,10 +44,7 @@ export async function measureSizes() {
     })
     const [output] = [result].flat()
     for (const chunk of output && 'output' in output ? output.output : [])
-      if (chunk.type === 'chunk') {
-        if (process.env.DUMP) (await import('node:fs')).writeFileSync(`${process.env.DUMP + name}.js`, chunk.code)
-        sizes[name] += gzipSync(chunk.code, { level: 9 }).length
-      }
+      if (chunk.type === 'chunk') sizes[name] += gzipSync(chunk.code, { level: 9 }).length
   }
   return sizes
 }
