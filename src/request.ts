@@ -1,6 +1,7 @@
 import type { Client } from './client.ts'
 import { DEFAULT_TIMEOUT, type WireApiRequest } from './protocol/contract.ts'
 import { LingpaiError } from './protocol/errors.ts'
+import { toQuery } from './query.ts'
 
 /** A call of an API that takes and gives JSON. The same on the web and in a mini program. */
 export interface RequestOptions {
@@ -61,11 +62,4 @@ function toJsonRequest({ url, method = 'GET', data, headers = {}, auth }: Reques
   } catch (cause) {
     throw new LingpaiError('invalid_call', `session.request cannot send this: ${(cause as Error).message}.`, { cause })
   }
-}
-
-function toQuery(data: unknown): [string, string][] {
-  if (data === undefined) return []
-  if (typeof data !== 'object' || data === null)
-    throw new TypeError('the data of a GET, which become its query, are no object')
-  return Object.entries(data).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
 }

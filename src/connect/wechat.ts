@@ -153,12 +153,17 @@ function openLink(post: (message: object) => void, host: WechatHost) {
   // Only those who start a worker look at it; a loss later in its life is told to the listener.
   failure.catch(() => {})
   let onLoss = () => {}
+  let isOpen = true
 
   const lose = (why: string) => {
+    isOpen = false
     fail(new Error(why))
     onLoss()
   }
-  const channel = createPageChannel(post, `page${connections}-${Math.random().toString(36).slice(2)}`, () =>
+  const postWhileOpen = (message: object) => {
+    if (isOpen) post(message)
+  }
+  const channel = createPageChannel(postWhileOpen, `page${connections}-${Math.random().toString(36).slice(2)}`, () =>
     lose('it has started anew'),
   )
   expose(
@@ -171,10 +176,16 @@ function openLink(post: (message: object) => void, host: WechatHost) {
     }) as never,
   )
   return {
-    handleMessage: channel.handleMessage,
+    // What a lost worker still says is not listened to: its tasks are its successor's now, which sends them.
+    handleMessage: (message: unknown) => isOpen && channel.handleMessage(message),
     lose,
-    toHostPort: (close: () => void): HostPort => ({
-      endpoint: Object.assign(channel.calls, { close }),
+    toHostPort: (end: () => void): HostPort => ({
+      endpoint: Object.assign(channel.calls, {
+        close() {
+          isOpen = false
+          end()
+        },
+      }),
       failure,
       onLoss(listener) {
         onLoss = listener

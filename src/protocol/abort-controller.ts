@@ -34,9 +34,17 @@ export class AbortController {
     if (this.#state.aborted) return
     this.#state.aborted = true
     this.#state.reason = reason
-    const called = Array.from(this.#listeners)
-    this.#listeners.clear()
-    for (const listener of called) listener()
+    const failures: unknown[] = []
+    for (const listener of Array.from(this.#listeners)) {
+      // An earlier one may have removed it, and one that throws must keep no other from being told.
+      if (!this.#listeners.delete(listener)) continue
+      try {
+        listener()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 }
 

@@ -1,6 +1,7 @@
 import { type CancelSignal, DEFAULT_TIMEOUT } from '../protocol/contract.ts'
 import { openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { toQuery } from '../query.ts'
 import { type DownloadAnswer, type DownloadProgress, isRedirect, type Network, type UploadProgress } from './network.ts'
 import type { TaskOptions, TaskPlan, Tasks } from './tasks.ts'
 
@@ -212,15 +213,16 @@ export function createCalls({ tasks, network, files }: CallHost) {
 
 function planHead({ url, headers = {}, auth }: CallOptions, query: unknown) {
   const target = new URL(url)
-  for (const [name, value] of toQuery(query)) target.searchParams.set(name, value)
+  for (const [name, value] of toFields(query)) target.searchParams.set(name, value)
   return { url: target.href, headers: Object.entries(headers), auth }
 }
 
-function toQuery(data: unknown): [string, string][] {
-  if (data === undefined) return []
-  if (typeof data !== 'object' || data === null || Array.isArray(data))
-    throw invalid('request', 'the data of a GET, which become its query, are no object')
-  return Object.entries(data).map(([name, value]) => [name, String(value)])
+function toFields(query: unknown): [string, string][] {
+  try {
+    return toQuery(query)
+  } catch (error) {
+    throw invalid('request', (error as Error).message)
+  }
 }
 
 function checkOptions<Options extends CallOptions>(options: Options, call: string): Options {

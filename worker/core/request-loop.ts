@@ -5,6 +5,8 @@ import type { Permit } from './session.ts'
 export interface Attempt<Answer> {
   readonly answer: Answer
   readonly isTokenDenied: boolean
+  /** The permit that it was sent with at last, where it had to wait and was given a newer one. */
+  readonly permit?: Permit
   /** Gives up the answer's body where a replay takes its place. */
   discard?(): void
 }
@@ -28,8 +30,9 @@ export async function runRequest<Answer>(
   send: (permit: Permit, isReplay: boolean) => Promise<Attempt<Answer>>,
   earlier?: EarlierAttempt<Answer>,
 ): Promise<Answer> {
-  const permit = earlier?.permit ?? (await broker.authorize(call))
-  const first = await (earlier?.attempt ?? send(permit, false))
+  const asked = earlier?.permit ?? (await broker.authorize(call))
+  const first = await (earlier?.attempt ?? send(asked, false))
+  const permit = first.permit ?? asked
   if (!first.isTokenDenied) broker.accept(call, permit)
   if (!first.isTokenDenied || earlier?.isReplay) return first.answer
   const next = await broker.reauthorize(call, permit).catch((error) => {
@@ -40,6 +43,6 @@ export async function runRequest<Answer>(
   first.discard?.()
   broker.record({ event: 'call-replayed', call: call.id })
   const second = await send(next, true)
-  if (!second.isTokenDenied) broker.accept(call, next)
+  if (!second.isTokenDenied) broker.accept(call, second.permit ?? next)
   return second.answer
 }

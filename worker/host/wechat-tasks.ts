@@ -33,7 +33,9 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     const send = async (permit: Permit, isReplay: boolean): Promise<Attempt<AnswerSummary>> => {
       const summary = await sendAttempt(api, task, isReplay, permit, toTicket(permit, call))
       // There was no room: meanwhile the token may have been replaced, or its user.
-      return summary === undefined ? send(await broker.authorize(call), isReplay) : toAttempt(api, summary)
+      return summary === undefined
+        ? send(await broker.authorize(call), isReplay)
+        : { ...toAttempt(api, summary), permit }
     }
     return runRequest(broker, call, send, findEarlier(call, api, task))
   }
