@@ -23,8 +23,6 @@ module.exports = globals
 /** What stands in for modules of core-js that look at more than the language, and are not needed where this runs. */
 export const coreJsParts: ReadonlyMap<string, string> = new Map([
   ['global-this', platformGlobals],
-  // Whether the platform's URL is good enough: DevTools' is, and no device has one.
-  ['url-constructor-detection', 'module.exports = false'],
   // Asks for Bun and Deno by name.
   ['environment', `module.exports = 'REST'`],
   // Else it brings Internet Explorer's way of making an empty object.

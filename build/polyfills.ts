@@ -23,9 +23,6 @@ const added = new Set([
   'es.object.has-own',
   'es.string.at-alternative',
   'web.queue-microtask',
-  'web.url',
-  'web.url-search-params',
-  'web.url.can-parse',
 ])
 
 /**
@@ -37,7 +34,7 @@ const left = [
   /^es\.(array-buffer|data-view|date|error|iterator|json|map|number|parse|promise|reflect|regexp|set|symbol|typed-array|weak)/,
   /^es\.object\.(get-own-property-names|to-string)/,
   /^es\.string\.(includes|iterator|replace|search|split|match|trim)$/,
-  /^web\.(dom-collections|timers|url-search-params\.|url\.)/,
+  /^web\.(dom-collections|timers|url|url-search-params)/,
   /^esnext\./,
 ]
 
@@ -48,6 +45,8 @@ const refused =
 /** Modules of our own that stand for what is neither in these engines nor in core-js. */
 const modules = {
   AbortController: pathOf('src/protocol/abort-controller.ts'),
+  // core-js has it too, as large as all the rest together.
+  URL: pathOf('src/protocol/strict-url.ts'),
   settle: pathOf('build/settle.ts'),
 }
 
@@ -78,7 +77,7 @@ export const polyfills: Plugin = {
         ['babel-plugin-polyfill-corejs3', { method: 'usage-pure', version: '3.51', shouldInjectPolyfill: isAdded }],
         () => replaceFinally(() => needed.add('settle')),
         () => refuseMethods,
-        () => findGlobal('AbortController', () => needed.add('AbortController')),
+        ...(['AbortController', 'URL'] as const).map((name) => () => findGlobal(name, () => needed.add(name))),
       ],
     })
     if (transformed === null) return undefined

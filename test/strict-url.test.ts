@@ -25,12 +25,22 @@ function tryToRead(text: string): StrictUrl | undefined {
   }
 }
 
+/**
+ * The platform's reading. Node 20 leaves dot segments behind after one such as `.a`, which the standard never does; a `/.` in
+ * front makes it look at all of them (https://github.com/ada-url/ada/issues/935).
+ */
+function parseByStandard(text: string): URL {
+  const url = new URL(text)
+  const hasDots = /\/(\.|%2e){1,2}(\/|$)/i.test(url.pathname)
+  return hasDots ? new URL(text.replace(/^\w+:\/\/[^/?#]*/, '$&/.')) : url
+}
+
 function expectSameOrRefused(text: string): void {
   const url = tryToRead(text)
   expect(StrictUrl.canParse(text)).toBe(url !== undefined)
   if (url === undefined) return
   expect(URL.canParse(text)).toBe(true)
-  expect(readAll(url)).toEqual(readAll(new URL(text)))
+  expect(readAll(url)).toEqual(readAll(parseByStandard(text)))
 }
 
 const ordinary = [
@@ -53,6 +63,7 @@ const ordinary = [
   'https://api.example.com/a/..',
   'https://api.example.com/a/.',
   'https://api.example.com/.../..a/a../.a',
+  'https://api.example.com/a/.b/../c/./d',
   'https://api.example.com/a%2fb%5Cc%00%zz%',
   'https://api.example.com/订单/列表?关键字=手机 壳&x=é#第一',
   'https://api.example.com/a b"c<d>e`f{g}h|i[j]k~l!m$n&o\'p(q)r*s+t,u;v=w:x@y',
@@ -86,7 +97,7 @@ const ordinary = [
 ]
 
 test.each(ordinary)('reads %j as the platform does', (text) => {
-  expect(readAll(new StrictUrl(text))).toEqual(readAll(new URL(text)))
+  expect(readAll(new StrictUrl(text))).toEqual(readAll(parseByStandard(text)))
   expect(StrictUrl.canParse(text)).toBe(true)
 })
 
@@ -111,9 +122,8 @@ const refused = [
   'https:///api.example.com',
   'https:////api.example.com',
   'https//api.example.com',
-  'https :\u002f/api.example.com',
+  'https ://api.example.com',
   'http\u017f://api.example.com',
-  'http\u017f\u003a//api.example.com',
   'ftp://api.example.com',
   'ws://api.example.com',
   'wss://api.example.com',
@@ -276,11 +286,13 @@ test('does not repeat the text that it refuses', () => {
 })
 
 const letterCase = (text: string) =>
-  fc.array(fc.boolean(), { minLength: text.length, maxLength: text.length }).map((isUpper) =>
-    Array.from(text, (letter, index) => (isUpper[index] ? letter.toUpperCase() : letter)).join(''),
-  )
+  fc
+    .array(fc.boolean(), { minLength: text.length, maxLength: text.length })
+    .map((isUpper) => Array.from(text, (letter, index) => (isUpper[index] ? letter.toUpperCase() : letter)).join(''))
 const scheme = fc.constantFrom('http', 'https').chain(letterCase)
-const label = fc.stringMatching(/^[A-Za-z][A-Za-z0-9]{0,6}(-[a-z0-9]{1,5}){0,2}$/).filter((text) => !/^xn--/i.test(text))
+const label = fc
+  .stringMatching(/^[A-Za-z][A-Za-z0-9]{0,6}(-[a-z0-9]{1,5}){0,2}$/)
+  .filter((text) => !/^xn--/i.test(text))
 const host = fc.oneof(
   { weight: 4, arbitrary: fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.')) },
   { weight: 1, arbitrary: fc.ipV4() },
@@ -296,7 +308,21 @@ const piece = fc.oneof(
   fc.constantFrom(
     ...['.', '..', '/', '//', '%2e', '%2E', '.%2e', '%2e.', '%2E%2e', '...', '%', '%2', '%zz', '%2f', '%00', '%5c'],
     ...[' ', '"', "'", '<', '>', '`', '{', '}', '|', '[', ']', '@', ':', ';', '=', '&', '+', ',', '$', '!', '~', '('],
-    ...['a', 'orders', '订单', 'é', '\ud83d\ude00', '\ud83d', '\ude00', '\u2028', '%E8%AE%A2', 'a=1', '&b=2', '?', '%26'],
+    ...[
+      'a',
+      'orders',
+      '订单',
+      'é',
+      '\ud83d\ude00',
+      '\ud83d',
+      '\ude00',
+      '\u2028',
+      '%E8%AE%A2',
+      'a=1',
+      '&b=2',
+      '?',
+      '%26',
+    ],
   ),
   fc.string({ maxLength: 6 }),
   fc.string({ unit: 'binary', maxLength: 4 }),
@@ -307,7 +333,6 @@ const text = (unclear: RegExp) =>
   fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join('').replace(unclear, '').replace(/ +$/, ''))
 const optional = (mark: string, arbitrary: fc.Arbitrary<string>) =>
   fc.option(arbitrary, { nil: undefined }).map((given) => (given === undefined ? '' : mark + given))
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is left out
 const controls = '\\u0000-\\u001f\\u007f\\\\'
 const path = optional('/', text(new RegExp(`[${controls}?#^]`, 'g')))
 const query = optional('?', text(new RegExp(`[${controls}#]`, 'g')))
@@ -316,14 +341,18 @@ const goodUrl = fc
   .tuple(scheme, host, port, path, query, fragment)
   .map(([first, ...rest]) => `${first}://${rest.join('')}`)
 
-test('reads every good URL, as the platform does', () => {
-  fc.assert(
-    fc.property(goodUrl, (given) => {
-      expect(readAll(new StrictUrl(given))).toEqual(readAll(new URL(given)))
-    }),
-    options,
-  )
-}, timeout)
+test(
+  'reads every good URL, as the platform does',
+  () => {
+    fc.assert(
+      fc.property(goodUrl, (given) => {
+        expect(readAll(new StrictUrl(given))).toEqual(readAll(parseByStandard(given)))
+      }),
+      options,
+    )
+  },
+  timeout,
+)
 
 const nasty = fc.oneof(
   fc.constantFrom(
@@ -334,7 +363,17 @@ const nasty = fc.oneof(
     ...['0', '1', '0x', '0x7f', '017', '.1', '127.1', '256', '4294967296', '[', ']', '[::1]', '::', '::ffff:1.2.3.4'],
     ...['_', '-', '--', '*', '+', '$', '!', "'", '"', '<', '>', '^', '`', '{', '|', '}', '~', '&', '=', ';', ','],
     ...[':80', ':443', ':0', ':', ':65536', ':99999999999', ':8a', 'http', 'https', 'http:', 'https:', 'file:', 'ws:'],
-    ...['evil.example', 'api.example.com', '@evil.example', '.evil.example', 'user:pass@', 'localhost', '.', 'C:', 'c|'],
+    ...[
+      'evil.example',
+      'api.example.com',
+      '@evil.example',
+      '.evil.example',
+      'user:pass@',
+      'localhost',
+      '.',
+      'C:',
+      'c|',
+    ],
   ),
   fc.nat(0xffff).map((unit) => String.fromCharCode(unit)),
   fc.nat(0x7f).map((unit) => String.fromCharCode(unit)),
@@ -365,60 +404,99 @@ test.each([
   ['a strange host', strangeHost],
   ['any text after the scheme', fc.oneof(codeUnits(12), fc.string({ unit: 'binary' })).map((rest) => `http://${rest}`)],
   ['any text', fc.oneof(codeUnits(12), fc.string(), fc.webUrl({ withQueryParameters: true, withFragments: true }))],
-])('either refuses %s, or reads it as the platform does', (_name, arbitrary) => {
-  fc.assert(fc.property(arbitrary, expectSameOrRefused), options)
-}, timeout)
+])(
+  'either refuses %s, or reads it as the platform does',
+  (_name, arbitrary) => {
+    fc.assert(fc.property(arbitrary, expectSameOrRefused), options)
+  },
+  timeout,
+)
 
-test('reads what it writes as the same', () => {
-  fc.assert(
-    fc.property(goodUrl, (given) => {
-      const url = new StrictUrl(given)
-      expect(readAll(new StrictUrl(url.href))).toEqual(readAll(url))
-    }),
-    options,
-  )
-}, timeout)
+test(
+  'reads what it writes as the same',
+  () => {
+    fc.assert(
+      fc.property(goodUrl, (given) => {
+        const url = new StrictUrl(given)
+        expect(readAll(new StrictUrl(url.href))).toEqual(readAll(url))
+      }),
+      options,
+    )
+  },
+  timeout,
+)
 
 const word = fc.oneof(
-  fc.constantFrom('a', 'b', '', 'a b', 'é', '订单', '+', '%', '%20', '&', '=', '\ud83d', "!'()*~-._", '\ufffd', '\ufeff'),
+  fc.constantFrom(
+    'a',
+    'b',
+    '',
+    'a b',
+    'é',
+    '订单',
+    '+',
+    '%',
+    '%20',
+    '&',
+    '=',
+    '\ud83d',
+    "!'()*~-._",
+    '\ufffd',
+    '\ufeff',
+  ),
   codeUnits(3),
   fc.string({ maxLength: 5 }),
 )
 
-test('sets and gets parameters as the platform does', () => {
-  fc.assert(
-    fc.property(goodUrl, fc.array(fc.tuple(word, word), { maxLength: 4 }), word, (given, changes, name) => {
-      const ours = new StrictUrl(given)
-      const theirs = new URL(given)
-      for (const [changed, value] of changes) {
-        ours.searchParams.set(changed, value)
-        theirs.searchParams.set(changed, value)
-        expect(readAll(ours)).toEqual(readAll(theirs))
-      }
-      for (const sought of [name, ...theirs.searchParams.keys()])
-        expect(ours.searchParams.get(sought)).toBe(theirs.searchParams.get(sought))
-    }),
-    options,
-  )
-}, timeout)
+test(
+  'sets and gets parameters as the platform does',
+  () => {
+    fc.assert(
+      fc.property(goodUrl, fc.array(fc.tuple(word, word), { maxLength: 4 }), word, (given, changes, name) => {
+        const ours = new StrictUrl(given)
+        const theirs = parseByStandard(given)
+        for (const [changed, value] of changes) {
+          ours.searchParams.set(changed, value)
+          theirs.searchParams.set(changed, value)
+          expect(readAll(ours)).toEqual(readAll(theirs))
+        }
+        for (const sought of [name, ...theirs.searchParams.keys()])
+          expect(ours.searchParams.get(sought)).toBe(theirs.searchParams.get(sought))
+      }),
+      options,
+    )
+  },
+  timeout,
+)
 
-test('decodes broken UTF-8 in parameters as the platform does', () => {
-  const bytes = fc
-    .array(fc.oneof(fc.integer({ min: 0x80, max: 0xff }), fc.constantFrom(0x41, 0x80, 0xbf, 0xe0, 0xed, 0xf0, 0xf4)), {
-      maxLength: 12,
-    })
-    .map((all) => all.map((byte) => `%${byte.toString(16)}`).join(''))
-  fc.assert(
-    fc.property(bytes, (value) => {
-      const given = `https://api.example.com/?q=${value}`
-      expect(new StrictUrl(given).searchParams.get('q')).toBe(new URL(given).searchParams.get('q'))
-    }),
-    options,
-  )
-}, timeout)
+test(
+  'decodes broken UTF-8 in parameters as the platform does',
+  () => {
+    const bytes = fc
+      .array(
+        fc.oneof(fc.integer({ min: 0x80, max: 0xff }), fc.constantFrom(0x41, 0x80, 0xbf, 0xe0, 0xed, 0xf0, 0xf4)),
+        {
+          maxLength: 12,
+        },
+      )
+      .map((all) => all.map((byte) => `%${byte.toString(16)}`).join(''))
+    fc.assert(
+      fc.property(bytes, (value) => {
+        const given = `https://api.example.com/?q=${value}`
+        expect(new StrictUrl(given).searchParams.get('q')).toBe(new URL(given).searchParams.get('q'))
+      }),
+      options,
+    )
+  },
+  timeout,
+)
 
 test('replaces a repeated parameter where it first was, and drops the others', () => {
   const url = new StrictUrl('https://api.example.com/?a=1&b=2&a=3&c')
   url.searchParams.set('a', "x y'")
   expect(url.href).toBe('https://api.example.com/?a=x+y%27&b=2&c=')
+})
+
+test('resolves dot segments after a name that begins with a dot', () => {
+  expect(new StrictUrl('https://api.example.com/a/.b/../c/./d').pathname).toBe('/a/c/d')
 })

@@ -115,6 +115,8 @@ export function createCalls({ tasks, network, files }: CallHost) {
             method,
             headers: withContentType(headers),
             ...(body !== undefined && { body: JSON.stringify(body) }),
+            // Else WeChat's own, or that of app.json, would end it sooner.
+            timeout: toDeadline(timeout),
             refusesRedirects: ticket !== undefined,
           })
         },

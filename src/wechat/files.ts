@@ -6,7 +6,7 @@ type FileApi = Pick<WechatMiniprogram.Wx, 'getFileSystemManager'>
 export function createFiles(wx: FileApi): FileReader {
   return {
     readShortText(path, longest) {
-      return new Promise((resolve) => {
+      const reading = new Promise<string | undefined>((resolve) => {
         const none = () => resolve(undefined)
         const manager = wx.getFileSystemManager()
         manager.getFileInfo({
@@ -23,6 +23,7 @@ export function createFiles(wx: FileApi): FileReader {
           fail: none,
         })
       })
+      return reading.catch(() => undefined)
     },
     remove(path) {
       wx.getFileSystemManager().unlink({ filePath: path })

@@ -42,6 +42,7 @@ export function createLogin(wx: LoginApi, timers: Timers, now: () => number): ()
   }
 }
 
-function failure(why: string): LingpaiError {
-  return new LingpaiError('network_error', `wx.login has failed (${why.slice(0, 200)}). Try again in a moment.`)
+/** A failure without a word must still reject: thrown here, its error would go to WeChat. */
+function failure(why: string | undefined): LingpaiError {
+  return new LingpaiError('network_error', `wx.login has failed (${String(why).slice(0, 200)}). Try again in a moment.`)
 }

@@ -98,9 +98,10 @@ function isAtLeast(version: string, least: readonly number[]): boolean {
   return true
 }
 
-function failure(what: string, errMsg: string): LingpaiError {
+/** A failure without a word must still reject: thrown here, its error would go to WeChat. */
+function failure(what: string, errMsg: string | undefined): LingpaiError {
   return new LingpaiError(
     'store_failed',
-    `WeChat could not ${what} the session in its storage (${errMsg.slice(0, 200)}).`,
+    `WeChat could not ${what} the session in its storage (${String(errMsg).slice(0, 200)}).`,
   )
 }
