@@ -4,12 +4,14 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findBrowser } from './find-browser.mjs'
+import { findEngine } from './find-engine.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const projectsWithoutBrowser = ['node', 'page', 'wechat']
+const projectsWithBrowser = ['browser', 'tabs']
+const projectsWithEngine = ['wechat']
 const vitestParameters = process.argv.slice(2)
 
-/** @type {NodeJS.ProcessEnv & { CHROME_PATH?: string, npm_execpath?: string }} */
+/** @type {NodeJS.ProcessEnv & { CHROME_PATH?: string, JSC_PATH?: string, npm_execpath?: string }} */
 const environment = { ...process.env }
 
 /** @type {{ name: string, run: () => Promise<number> }[]} */
@@ -19,7 +21,8 @@ const steps = [
   { name: 'build', run: runBuild },
   { name: 'package contents', run: () => runTool('publint', 'publint', ['run', '--strict']) },
 ]
-if (needsBrowser(vitestParameters)) steps.push({ name: 'browser', run: chooseBrowser })
+if (isAnyChosen(projectsWithEngine)) steps.push({ name: 'JavaScriptCore', run: chooseEngine })
+if (isAnyChosen(projectsWithBrowser)) steps.push({ name: 'browser', run: chooseBrowser })
 steps.push({ name: 'tests', run: () => runTool('vitest', 'vitest', ['run', ...vitestParameters]) })
 
 process.exitCode = await runSteps()
@@ -46,19 +49,35 @@ function secondsSince(started) {
   return `${((performance.now() - started) / 1000).toFixed(1)} s`
 }
 
-/** @param {string[]} parameters */
-function needsBrowser(parameters) {
-  const projects = parameters.flatMap((parameter, index) => {
+/**
+ * Whether the tests that are to run include some of these projects.
+ *
+ * @param {string[]} names
+ */
+function isAnyChosen(names) {
+  const projects = vitestParameters.flatMap((parameter, index) => {
     if (parameter.startsWith('--project=')) return [parameter.slice('--project='.length)]
-    return parameter === '--project' ? [parameters[index + 1] ?? ''] : []
+    return parameter === '--project' ? [vitestParameters[index + 1] ?? ''] : []
   })
-  return projects.length === 0 || projects.some((name) => !projectsWithoutBrowser.includes(name))
+  return projects.length === 0 || projects.some((name) => names.includes(name))
 }
 
-async function chooseBrowser() {
+function chooseBrowser() {
+  return choose(async () => {
+    environment.CHROME_PATH = (await findBrowser()).executablePath
+  })
+}
+
+function chooseEngine() {
+  return choose(async () => {
+    environment.JSC_PATH = (await findEngine()).executablePath
+  })
+}
+
+/** @param {() => Promise<void>} find */
+async function choose(find) {
   try {
-    const { executablePath } = await findBrowser()
-    environment.CHROME_PATH = executablePath
+    await find()
     return 0
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
