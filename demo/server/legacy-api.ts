@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { checkPassword } from './accounts.ts'
+import { type AccountProfile, checkPassword, findProfile } from './accounts.ts'
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
 import { createFaultGate, type Fault } from './faults.ts'
 import type { Hold } from './hold.ts'
 import { startHttpServer } from './http-server.ts'
-import { answerJson, isJsonObject, type JsonObject, parseJson } from './json.ts'
+import { isJsonObject, type JsonObject, parseJson } from './json.ts'
+import { legacyCodes as codes, refuse, succeed } from './legacy-answers.ts'
 import { createLegacyTokens } from './legacy-tokens.ts'
 import { answerRedirect } from './redirect.ts'
 import { readBody } from './request-body.ts'
@@ -18,6 +19,12 @@ export interface LegacyApiOptions {
   readonly accessTokenSeconds?: number
   /** Judges every body, its signature included; a refusal is HTTP 400 with code 4000. Default: not looked at. */
   verifySignature?(parameters: JsonObject, path: string): boolean
+  /** Whose a code of `wx.login` is, undefined for nobody's. Default alice's, whatever it says. */
+  ownerOfCode?(code: string): string | undefined
+  /** Whether a code is good more than once: DevTools gives an app without an id the same one each time. Default false. */
+  readonly takesUsedCodes?: boolean
+  /** Asked first, with the subject of the request's token; answers false for a request that is not its own. */
+  extension?(request: IncomingMessage, response: ServerResponse, subject: string | undefined): Promise<boolean>
 }
 
 export interface LegacyApi {
@@ -41,20 +48,7 @@ interface Call {
   readonly subject: string | undefined
 }
 
-/** Codes and statuses of the calls. Codes above 100000 mean that the person must sign in. */
-const codes = {
-  success: 'SUCCESS',
-  businessFailure: 42,
-  badRequest: 4000,
-  tokenExpired: 40101,
-  forbidden: 40301,
-  notFound: 40401,
-  wrongPassword: 100401,
-  refreshExpired: 900211,
-  refreshInvalid: 900212,
-} as const
-
-const callsWithoutToken: ReadonlySet<string> = new Set(['/login', '/refresh'])
+const callsWithoutToken: ReadonlySet<string> = new Set(['/login', '/login-with-code', '/refresh'])
 
 /** An API with its own sign-in and envelope: POST and JSON for everything, `{code, message, data}` for every answer. */
 export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<LegacyApi> {
@@ -62,18 +56,35 @@ export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<Le
   const log = createRequestLog()
   const faults = createFaultGate()
   const counters = { logins: 0, refreshes: 0, reuseDetections: 0 }
+  const usedCodes = new Set<string>()
+
+  function welcome(response: ServerResponse, { subject, name }: AccountProfile): void {
+    counters.logins += 1
+    succeed(response, { token: tokens.issue(subject), user: { id: subject, name } })
+  }
+
+  function welcomeByCode(response: ServerResponse, code: string): void {
+    const { ownerOfCode = () => 'alice', takesUsedCodes = false } = options
+    const profile = usedCodes.has(code) && !takesUsedCodes ? undefined : findProfile(ownerOfCode(code) ?? '')
+    usedCodes.add(code)
+    if (profile) welcome(response, profile)
+    else refuse(response, codes.wrongCode, 'code is wrong or used')
+  }
 
   const calls: Readonly<Record<string, (call: Call) => void>> = {
     '/login': ({ response, parameters }) => {
+      if (parameters.code !== undefined) {
+        welcomeByCode(response, String(parameters.code))
+        return
+      }
       const profile = checkPassword(String(parameters.account), String(parameters.password))
       if (!profile) {
         refuse(response, codes.wrongPassword, 'account or password is wrong')
         return
       }
-      counters.logins += 1
-      const user = { id: profile.subject, name: profile.name }
-      succeed(response, { token: tokens.issue(profile.subject), user })
+      welcome(response, profile)
     },
+    '/login-with-code': ({ response, parameters }) => welcomeByCode(response, String(parameters.code)),
     '/refresh': ({ response, parameters }) => {
       const refreshToken = String(parameters.refreshToken)
       const state = tokens.refreshState(refreshToken)
@@ -93,6 +104,11 @@ export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<Le
     '/redirect': ({ response, parameters }) => answerRedirect(response, parameters.to, parameters.status ?? 302),
   }
 
+  const subjectOf = ({ headers }: IncomingMessage): string | undefined => {
+    const token = headers['x-token']
+    return typeof token === 'string' ? tokens.subjectOf(token) : undefined
+  }
+
   const answer = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
     const parameters = parseJson((await readBody(request)).toString())
     if (!isJsonObject(parameters)) {
@@ -108,8 +124,7 @@ export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<Le
       refuse(response, codes.notFound, 'no such call', 404)
       return
     }
-    const token = request.headers['x-token']
-    const subject = typeof token === 'string' ? tokens.subjectOf(token) : undefined
+    const subject = subjectOf(request)
     if (subject === undefined && !callsWithoutToken.has(path) && path !== '/expired-code') {
       refuse(response, codes.tokenExpired, 'token expired', 401)
       return
@@ -132,6 +147,7 @@ export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<Le
     allowOrigin(request, response)
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
     if (isPreflight(request)) answerPreflight(request, response)
+    else if (await options.extension?.(request, response, subjectOf(request))) return
     else if (request.method === 'POST') await answer(request, response, pathname)
     else refuse(response, codes.badRequest, 'every call is a POST', 405)
   })
@@ -151,12 +167,4 @@ export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<Le
       faults.clear()
     },
   }
-}
-
-function succeed(response: ServerResponse, data: unknown): void {
-  answerJson(response, 200, { code: codes.success, message: '', data })
-}
-
-function refuse(response: ServerResponse, code: number, message: string, status = 200): void {
-  answerJson(response, status, { code, message, data: null })
 }

@@ -1,0 +1,12 @@
+const { connect } = require('lingpai/wechat')
+
+App({
+  session: connect({
+    wechat: {
+      worker: 'workers/token.js',
+      signInPage: { url: '/pages/login/login', message: '登录失败，请重新登录', delay: 1200 },
+    },
+  }),
+  // For the checklist, which wants to know whether the app was ended and opened again.
+  startedAt: Date.now(),
+})

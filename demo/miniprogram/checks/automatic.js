@@ -1,0 +1,163 @@
+const { AbortController } = require('lingpai/wechat')
+const { origin } = require('../server.js')
+const { describeSix, fireSix } = require('./fire-six.js')
+const { session } = getApp()
+
+const SAMPLE = `${origin}/download?id=sample`
+
+function expect(condition, note) {
+  if (!condition) throw new Error(note)
+  return note
+}
+
+// What the call rejected with; where it did not, the check has failed.
+const rejectionOf = (call) =>
+  call.then(
+    () => expect(false, 'the call did not reject'),
+    (error) => error,
+  )
+
+function describePhone() {
+  const base = wx.getAppBaseInfo ? wx.getAppBaseInfo() : wx.getSystemInfoSync()
+  const device = wx.getDeviceInfo ? wx.getDeviceInfo() : wx.getSystemInfoSync()
+  const system = [device.platform, device.system, device.model].filter((part) => part).join(' ')
+  return `base library ${base.SDKVersion} · WeChat ${base.version} · ${system}`
+}
+
+// Reads the session as a stranger would: without asking for decryption.
+function readPlainly() {
+  return new Promise((resolve) => {
+    wx.getStorage({
+      key: 'lingpai.session',
+      success: ({ data }) => resolve(String(data)),
+      fail: ({ errMsg }) => resolve(errMsg),
+    })
+  })
+}
+
+function writeFile(filePath, data) {
+  return new Promise((resolve, reject) => {
+    wx.getFileSystemManager().writeFile({
+      filePath,
+      data,
+      encoding: 'utf8',
+      success: resolve,
+      fail: ({ errMsg }) => reject(new Error(errMsg)),
+    })
+  })
+}
+
+// Each says what it saw; one that rejects has failed.
+module.exports = [
+  {
+    id: 'phone',
+    zh: '这台设备',
+    en: 'this device',
+    run: () => Promise.resolve(describePhone()),
+  },
+  {
+    id: 'worker',
+    zh: 'Worker 已启动，不在页面线程里',
+    en: 'the worker runs, and the app has not fallen back to its own thread',
+    run: () =>
+      session.explain().then((history) => {
+        const { mode } = session.getSnapshot()
+        return expect(mode === 'wechat', `mode ${mode}, ${history.length} entries of history`)
+      }),
+  },
+  {
+    id: 'sign-in',
+    zh: '用密码登录',
+    en: 'signs in with a password',
+    run: () =>
+      session.signIn({ account: 'alice', password: 'lingpai' }).then(() => {
+        const { status, user } = session.getSnapshot()
+        return expect(status === 'signed-in', `${status}, ${user.subject}`)
+      }),
+  },
+  {
+    id: 'storage',
+    zh: '存储里读不到明文令牌',
+    en: 'no token can be read in the storage',
+    run: () =>
+      readPlainly().then((text) => {
+        const names = wx.getStorageInfoSync().keys.filter((key) => key.indexOf('lingpai.') === 0)
+        const isPlain = text.indexOf('refreshToken') >= 0 || names.indexOf('lingpai.session.plain') >= 0
+        return expect(!isPlain, isPlain ? 'kept in the clear (base library before 2.21.3)' : names.join(' '))
+      }),
+  },
+  {
+    id: 'six',
+    zh: '六个请求，一次续期',
+    en: 'six calls with an expired token cost one refresh',
+    run: () =>
+      fireSix().then((result) => {
+        const { answered, refreshes, reuses } = result
+        return expect(answered === 6 && refreshes === 1 && reuses === 0, describeSix(result))
+      }),
+  },
+  {
+    id: 'upload',
+    zh: '上传，有进度',
+    en: 'uploads a file and tells its progress',
+    run: () => {
+      const filePath = `${wx.env.USER_DATA_PATH}/checklist.txt`
+      const seen = []
+      return writeFile(filePath, new Array(200001).join('0'))
+        .then(() =>
+          session.uploadFile({
+            url: `${origin}/upload`,
+            filePath,
+            name: 'file',
+            onProgress: ({ progress }) => seen.push(progress),
+          }),
+        )
+        .then(({ size }) => expect(size === 200000 && seen.length > 0, `${size} B, progress ${seen.join(' ')}`))
+    },
+  },
+  {
+    id: 'download',
+    zh: '下载，有进度',
+    en: 'downloads a file and tells its progress',
+    run: () => {
+      const seen = []
+      return session
+        .downloadFile({ url: SAMPLE, onProgress: ({ progress }) => seen.push(progress) })
+        .then(({ statusCode }) => expect(statusCode === 200 && seen.length > 0, `progress ${seen.join(' ')}`))
+    },
+  },
+  {
+    id: 'abort',
+    zh: '下载到一半取消',
+    en: 'a download is aborted half-way',
+    run: () => {
+      const controller = new AbortController()
+      const download = session.downloadFile({
+        url: SAMPLE,
+        onProgress: () => controller.abort(),
+        signal: controller.signal,
+      })
+      return rejectionOf(download).then(({ code }) => expect(code === 'aborted', String(code)))
+    },
+  },
+  {
+    id: 'redirect',
+    zh: '带令牌的请求不跟随转向（基础库 3.2.2 起）',
+    en: 'a call with a token follows no redirect (base library 3.2.2 and later)',
+    run: () => {
+      const data = { to: `${origin}/elsewhere`, status: 307 }
+      const call = session.request({ url: `${origin}/redirect`, method: 'POST', data })
+      return rejectionOf(call).then(({ code }) => expect(code === 'redirect_refused', String(code)))
+    },
+  },
+  {
+    id: 'timer',
+    zh: '一秒的定时器，迟到多少',
+    en: 'how late a timer of one second is',
+    run: () =>
+      new Promise((resolve) => {
+        const startedAt = Date.now()
+        setTimeout(() => resolve(`${Date.now() - startedAt - 1000} ms late`), 1000)
+      }),
+  },
+]

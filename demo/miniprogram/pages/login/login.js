@@ -1,0 +1,49 @@
+const { describeError } = require('../../describe-error.js')
+const { session } = getApp()
+
+Page({
+  data: { status: 'connecting', account: 'alice', password: '', isBusy: false, problem: null },
+
+  onLoad() {
+    this.stopWatching = session.subscribe(() => this.showStatus())
+    this.showStatus()
+  },
+
+  onUnload() {
+    this.stopWatching()
+  },
+
+  // Whoever is signed in, by this page or since last week, goes on to the list.
+  showStatus() {
+    const { status } = session.getSnapshot()
+    if (status === this.data.status) return
+    this.setData({ status })
+    if (status === 'signed-in') wx.reLaunch({ url: '/pages/list/list' })
+  },
+
+  typeAccount(event) {
+    this.setData({ account: event.detail.value })
+  },
+
+  typePassword(event) {
+    this.setData({ password: event.detail.value })
+  },
+
+  signInWithPassword() {
+    const { account, password } = this.data
+    return this.signIn({ account, password })
+  },
+
+  // The worker gets the code from wx.login; this page never sees it.
+  signInWithWechat() {
+    return this.signIn({ via: 'wx.login' })
+  },
+
+  signIn(input) {
+    this.setData({ isBusy: true, problem: null })
+    return session.signIn(input).then(
+      () => this.setData({ isBusy: false, password: '' }),
+      (error) => this.setData({ isBusy: false, problem: describeError(error) }),
+    )
+  },
+})

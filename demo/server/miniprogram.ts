@@ -1,0 +1,28 @@
+import { type LegacyApi, startLegacyApi } from './legacy-api.ts'
+import { controlLegacyApi } from './legacy-control.ts'
+import { createLegacyFiles } from './legacy-files.ts'
+import { createSignatureCheck } from './signature-check.ts'
+
+export interface MiniprogramServerOptions {
+  readonly port?: number
+  /** How fast files are sent. Default: without a limit. */
+  readonly bytesPerSecond?: number
+}
+
+/** As in `demo/miniprogram/workers/token.js`. */
+const secret = 'not-a-secret'
+
+/** The server of the demo's mini program: the legacy API with files, signatures that are verified, and buttons to press. */
+export async function startMiniprogramServer(options: MiniprogramServerOptions = {}): Promise<LegacyApi> {
+  const verifySignature = createSignatureCheck(secret)
+  const files = createLegacyFiles({ ...options, verifySignature })
+  const api: LegacyApi = await startLegacyApi({
+    ...options,
+    accessTokenSeconds: 600,
+    takesUsedCodes: true,
+    verifySignature,
+    extension: async (request, response, subject) =>
+      (await controlLegacyApi(request, response, api)) || files.answer(request, response, subject),
+  })
+  return api
+}
