@@ -134,12 +134,13 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
    */
   async function startHost({ onSilence, open }: HostChoice): Promise<OpenConnection> {
     for (;;) {
-      const { endpoint, failure, onLoss } = open()
+      const { endpoint, failure, started, onLoss } = open()
       const connection: Connection = openConnection(endpoint, publish, () => onLost(connection), timers)
       onLoss?.(() => onLost(connection))
       latest = connection
       const hello = connection.hello()
       try {
+        await Promise.race([started, hello, failure])
         do {
           const welcome = await Promise.race([hello, failure, pause(HELLO_TIMEOUT)])
           if (fatal) throw fatal
@@ -160,14 +161,17 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
         connection.close(lost())
       } catch (error) {
         connection.close(lost())
-        throw error
+        // A worker that was taken away before it had answered is no fault of its script: it is started again.
+        const isTakenAway = onLoss !== undefined && isLingpaiError(error) && error.code === 'worker_lost'
+        if (fatal || !isTakenAway) throw error
       }
     }
   }
 
   function onLost(connection: Connection): void {
     connection.close(lost())
-    if (current === undefined || fatal) return
+    // A platform may tell it late, or twice: the worker that came after is not lost by that.
+    if (connection !== latest || current === undefined || fatal) return
     current = undefined
     connecting = undefined
     publishConnecting('worker_lost')

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createClient } from '../src/client.ts'
+import type { HostChoice } from '../src/connect/hosts.ts'
 import { connect } from '../src/index.ts'
 import type { BrokerSnapshot, Endpoint } from '../src/protocol/contract.ts'
+import { LingpaiError } from '../src/protocol/errors.ts'
 import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from './fixtures/scripted-peer.ts'
 
 /** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */
@@ -429,4 +432,172 @@ test('a listener that throws keeps no other from being told, and breaks no conne
   expect(told).toHaveBeenCalledOnce()
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
   expect(dedicated.started).toEqual([])
+})
+
+/** A host whose platform tells of a worker's loss, and workers of whom each is another instance. */
+function losing(...handlers: readonly Handlers[]) {
+  const peers: Peer[] = []
+  const losses: (() => void)[] = []
+  const choice: HostChoice = {
+    mode: 'wechat',
+    onSilence: 'wait',
+    open() {
+      const number = peers.length
+      const peer = createPeer(handlers[number] ?? {}, `worker${number}`)
+      peers.push(peer)
+      return {
+        endpoint: peer.endpoint,
+        failure: never(),
+        onLoss: (listener) => void losses.push(listener),
+      }
+    },
+  }
+  const lose = (number: number) => losses[number]?.()
+  return { choice, peers, lose }
+}
+
+const alive = new AbortController().signal
+
+test('where the platform tells of a loss, another worker is started at once, and what is safe is asked again', async () => {
+  const { choice, peers, lose } = losing({ explain: never }, { explain: () => ['answered'] })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const explained = client.call('explain', [])
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  expect(client.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'worker_lost' })
+  expect(await explained).toEqual(['answered'])
+  expect(peers).toHaveLength(2)
+  expect(peers[0]?.isClosed()).toBe(true)
+})
+
+test.each(['signIn', 'fetch', 'request'] as const)(
+  '%s may have reached its server, so it is not done again on another worker',
+  async (method) => {
+    const { choice, peers, lose } = losing({ [method]: never }, { [method]: () => 'done twice' })
+    const client = createClient([choice])
+    await vi.advanceTimersByTimeAsync(0)
+    const outcome = outcomeOf(client.call(method, [{ url: 'https://api.example/', method: 'GET', headers: [] }]))
+    await vi.advanceTimersByTimeAsync(0)
+    lose(0)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(await outcome).toMatchObject({ code: 'worker_lost' })
+    expect(peers.map((peer) => peer.callsOf(method).length)).toEqual([1, 0])
+  },
+)
+
+test.each(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'] as const)(
+  '%s is done again on another worker',
+  async (method) => {
+    const { choice, peers, lose } = losing({ [method]: never }, { [method]: () => 'again' })
+    const client = createClient([choice])
+    await vi.advanceTimersByTimeAsync(0)
+    const outcome = client.call(method, [{ via: 'redirect' }] as never)
+    await vi.advanceTimersByTimeAsync(0)
+    lose(0)
+    expect(await outcome).toBe('again')
+    expect(peers.map((peer) => peer.callsOf(method).length)).toEqual([1, 1])
+  },
+)
+
+test('a worker that dies at every call is given up after three repeats', async () => {
+  const { choice, peers, lose } = losing()
+  const client = createClient([choice])
+  const work = vi.fn(async () => {
+    const number = peers.length - 1
+    queueMicrotask(() => lose(number))
+    return (await client.connected()).call('explain', [])
+  })
+  const outcome = outcomeOf(client.repeat(work, alive))
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(work).toHaveBeenCalledTimes(4)
+  expect(peers).toHaveLength(5)
+})
+
+test('another error than a loss is no reason to repeat', async () => {
+  const client = createClient([losing().choice])
+  const error = new LingpaiError('timeout', 'too slow')
+  const work = vi.fn(() => Promise.reject(error))
+  expect(await outcomeOf(client.repeat(work, alive))).toBe(error)
+  expect(work).toHaveBeenCalledOnce()
+})
+
+test('what its caller has given up is not repeated', async () => {
+  const { choice, lose } = losing()
+  const client = createClient([choice])
+  const controller = new AbortController()
+  const work = vi.fn((connection: { call(name: 'explain', given: []): Promise<unknown> }) => {
+    controller.abort()
+    queueMicrotask(() => lose(0))
+    return connection.call('explain', [])
+  })
+  const outcome = outcomeOf(client.repeat(work, controller.signal))
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(work).toHaveBeenCalledOnce()
+})
+
+test('after close nothing is repeated, and no worker is started', async () => {
+  const { choice, peers, lose } = losing({ explain: never })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = outcomeOf(client.call('explain', []))
+  await vi.advanceTimersByTimeAsync(0)
+  client.close()
+  lose(0)
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ code: 'closed' })
+  expect(peers).toHaveLength(1)
+})
+
+test('a page that is hidden asks nothing again: a message would evict it from the back/forward cache', async () => {
+  const listeners = new Map<string, () => void>()
+  vi.stubGlobal('addEventListener', (type: string, listener: () => void) => listeners.set(type, listener))
+  const shared = starting<SharedWorker>(new FakeWorker({ explain: never }), new FakeWorker({}, 'second'))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = outcomeOf(session.explain())
+  await vi.advanceTimersByTimeAsync(10)
+  listeners.get('pagehide')?.()
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(shared.started).toHaveLength(1)
+})
+
+test('a loss that is told late, or twice, does not take down the worker that came after (I7)', async () => {
+  const { choice, peers, lose } = losing()
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(client.getSnapshot()).toMatchObject({ status: 'signed-out' })
+  const changes = vi.fn()
+  client.subscribe(changes)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(changes).not.toHaveBeenCalled()
+  expect(peers).toHaveLength(2)
+  expect(peers[1]?.isClosed()).toBe(false)
+  lose(1)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(peers).toHaveLength(3)
+})
+
+test('resume is told to the worker that is there, and to none where none is', async () => {
+  const { choice, peers, lose } = losing({}, { hello: never })
+  const client = createClient([choice])
+  client.resume()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(peers[0]?.noticesOf('resumed')).toEqual([])
+  client.resume()
+  expect(peers[0]?.noticesOf('resumed')).toEqual([{ lingpai: 'resumed' }])
+  lose(0)
+  await vi.advanceTimersByTimeAsync(0)
+  client.resume()
+  expect(peers.map((peer) => peer.noticesOf('resumed').length)).toEqual([1, 0])
+  client.close()
+  client.resume()
+  expect(peers.map((peer) => peer.noticesOf('resumed').length)).toEqual([1, 0])
 })

@@ -66,7 +66,7 @@ const compilerOptions = {
     lingpai: [join(root, 'src/index.ts')],
     'lingpai/worker': [join(root, 'worker/index.ts')],
     'lingpai/oauth': [join(root, 'worker/grant/oauth.ts')],
-    'lingpai/envelope': [join(root, 'worker/grant/envelope.ts')],
+    'lingpai/envelope': [join(root, 'worker/envelope.ts')],
     'lingpai/inline': [join(root, 'worker/host/inline.ts')],
   },
 }

@@ -4,6 +4,7 @@ import type { Endpoint, HistoryEntry, Welcome } from '../src/protocol/contract.t
 import { guard, MOST_PENDING_CALLS } from '../src/protocol/guard.ts'
 import type { CancelSignal, GrantIO } from '../worker/core/adapter.ts'
 import { controlChecks, fetchChecks } from '../worker/host/checks.ts'
+import { taskChecks } from '../worker/host/wechat-checks.ts'
 import { header } from '../worker/transport/attach.ts'
 import { sendGrantRequest } from '../worker/transport/fetch.ts'
 import {
@@ -896,4 +897,77 @@ test('whatever a page sends, the worker stays alive, its prototypes stay as they
   expect(uncaught).toEqual([])
   await page.call('signIn', 'after', {})
   expect(await stateOfTheWorker()).toMatchObject({ prototypes, snapshot: { status: 'signed-in' }, answer: 'RAW' })
+})
+
+const task = { name: 'task1', url: `${apiOrigin}/orders`, method: 'POST', headers: [['x-a', '1']] }
+const ticket = { generation: 1, version: 2, subject: 'alice', hasRefreshed: true }
+
+/** What a guard lets through of a call of `task`. */
+function passTask(...values: readonly unknown[]): { passed: unknown[]; refused: unknown } {
+  const { port, sent, deliver } = barePort()
+  const passed: unknown[] = []
+  const guarded = guard(port, { checks: taskChecks as never, onNotice() {} })
+  guarded.addEventListener('message', ({ data }) => {
+    const { argumentList } = data as { argumentList: { value: unknown }[] }
+    passed.push(...argumentList.map(({ value }) => value))
+  })
+  deliver({ ...callFrame('task', ...values), id: 'raw' })
+  return { passed, refused: sent.length > 0 ? codeOf(sent[0] as never) : undefined }
+}
+
+test('a task passes with what is known of it, and with nothing else', () => {
+  const whole = { ...task, auth: false, data: { a: [1, null] }, sent: { isReplay: true, ticket } }
+  expect(passTask('c', { ...whole, other: 1, body: 'x' })).toEqual({ passed: ['c', whole], refused: undefined })
+  expect(passTask('c', task).passed[1]).toStrictEqual({ ...task, auth: undefined })
+  expect(passTask('c', { ...task, sent: {} }).passed[1]).toMatchObject({ sent: { isReplay: false } })
+})
+
+test.each<[string, unknown[]]>([
+  ['without a call id', [undefined, task]],
+  ['under a call id that is no id', ['../c', task]],
+  ['that is absent', ['c']],
+  ['that is null', ['c', null]],
+  ['that is a list', ['c', [task]]],
+  ['that is a text', ['c', 'task1']],
+  ['that inherits its fields', ['c', Object.create(task)]],
+  ['without a name', ['c', { ...task, name: undefined }]],
+  ['named by a path', ['c', { ...task, name: 'a.b' }]],
+  ['with an endless name', ['c', { ...task, name: 'x'.repeat(33) }]],
+  ['named by a number', ['c', { ...task, name: 1 }]],
+  ['without a url', ['c', { ...task, url: undefined }]],
+  ['whose url is an object', ['c', { ...task, url: new URL(task.url) }]],
+  ['whose url is endless', ['c', { ...task, url: 'x'.repeat((1 << 16) + 1) }]],
+  ['whose method is no text', ['c', { ...task, method: null }]],
+  ['whose method is endless', ['c', { ...task, method: 'x'.repeat(101) }]],
+  ['without headers', ['c', { ...task, headers: undefined }]],
+  ['whose headers are an object', ['c', { ...task, headers: { a: 'b' } }]],
+  ['with half a header', ['c', { ...task, headers: [['a']] }]],
+  ['with a header that is a number', ['c', { ...task, headers: [['a', 1]] }]],
+  ['whose auth is a text', ['c', { ...task, auth: 'true' }]],
+  ['whose auth is null', ['c', { ...task, auth: null }]],
+  ['whose data hold a function', ['c', { ...task, data: { submit() {} } }]],
+  ['whose data are a date', ['c', { ...task, data: new Date() }]],
+  ['whose data are a big number', ['c', { ...task, data: 1n }]],
+  ['whose data are huge', ['c', { ...task, data: 'x'.repeat(1 << 24) }]],
+  ['sent, by a text', ['c', { ...task, sent: 'yes' }]],
+  ['sent, by null', ['c', { ...task, sent: null }]],
+  ['sent with a ticket that is a list', ['c', { ...task, sent: { ticket: [] } }]],
+  ['sent with a ticket without a version', ['c', { ...task, sent: { ticket: { generation: 1 } } }]],
+  ['sent with a fractional version', ['c', { ...task, sent: { ticket: { ...ticket, version: 1.5 } } }]],
+  ['sent with a negative generation', ['c', { ...task, sent: { ticket: { ...ticket, generation: -1 } } }]],
+  ['sent with a version beyond all numbers', ['c', { ...task, sent: { ticket: { ...ticket, version: 2 ** 53 } } }]],
+  ['sent for a subject that is a number', ['c', { ...task, sent: { ticket: { ...ticket, subject: 1 } } }]],
+])('a task %s is refused, and nothing passes', (_what, values) => {
+  expect(passTask(...values)).toEqual({ passed: [], refused: 'invalid_call' })
+})
+
+test('a ticket is copied field by field: only true means that it has refreshed', () => {
+  const given = { ...ticket, hasRefreshed: 'yes', accessToken: 'forged' }
+  const [, passed] = passTask('c', { ...task, sent: { isReplay: 1, ticket: given } }).passed
+  expect(passed).toMatchObject({ sent: { isReplay: false, ticket: { ...ticket, hasRefreshed: false } } })
+  expect(JSON.stringify(passed)).not.toContain('forged')
+})
+
+test('a worker of the web does not know tasks', async () => {
+  expect(codeOf(await page.call('task', 'c', task))).toBe('invalid_call')
 })

@@ -515,6 +515,82 @@ test('a clock that is set back does not keep the timer from ending a pause (I12)
   expect(decisions(waiting(), { type: 'retryDue', flight: 5, now: now - 86_400_000 })).toEqual(['refresh'])
 })
 
+const resumed = (at: number): SessionEvent => ({ type: 'resumed', now: at })
+
+/** A pause of a minute that the jitter has drawn: without it, four seconds would have been enough. */
+function pausing(changes: Partial<Extract<Refresh, { kind: 'waiting' }>> = {}): Session {
+  const refresh: Refresh = {
+    kind: 'waiting',
+    flight: 5,
+    until: now + minute,
+    earliest: now + 4000,
+    outcomeLost: false,
+    ...changes,
+  }
+  return waiting({ refresh, failures: 3 })
+}
+
+test('a pause may end after its shortest time where the network is back, and no earlier (I10)', () => {
+  const [next, effects] = decide(pausing(), resumed(now + 1000))
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'retryLater', flight: 5, delay: 3000 }])
+  expect(next.refresh).toMatchObject({ kind: 'waiting', until: now + 4000, earliest: now + 4000, flight: 5 })
+  expect(decisions(next, { type: 'retryDue', flight: 5, now: now + 4000 })).toEqual(['refresh'])
+})
+
+test('after that time a resumed pause ends at once, and its timer no longer counts (I5)', () => {
+  for (const at of [now + 4000, now + 5000, now + 2 * minute]) {
+    const [next, effects] = decide(pausing(), resumed(at))
+    expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'refresh', flight: 6, tokens }])
+    expect(decide(next, { type: 'retryDue', flight: 5, now: at })).toEqual([next, []])
+  }
+})
+
+test('resumed many times, a pause changes once, and keeps its shortest time (I10)', () => {
+  const once = follow(pausing(), resumed(now + 1000))
+  const [again, effects] = decide(once, resumed(now + 2000))
+  expect(again).toBe(once)
+  expect(effects).toEqual([])
+})
+
+test('what a server has asked for with Retry-After is kept, however often the app returns', () => {
+  const asked = follow(sending({ failures: 0 }), ended('refused', { retryAfter: 90_000, random: 0.9 }))
+  expect(asked.refresh).toMatchObject({ kind: 'waiting', until: now + 90_000, earliest: now + 90_000 })
+  for (const at of [now, now + 1000, now + 89_999]) expect(decide(asked, resumed(at))).toEqual([asked, []])
+  expect(decisions(asked, resumed(now + 90_000))).toEqual(['cancelRetry', 'refresh'])
+})
+
+test('the shortest time grows with each failure, whatever the jitter draws (I10)', () => {
+  const floors = [0, 1, 2, 3, 4, 9].map((failures) => {
+    const { refresh } = follow(sending({ failures }), ended('unknown', { random: 0.999 }))
+    return refresh.kind === 'waiting' && refresh.earliest - now
+  })
+  expect(floors).toEqual([1000, 2000, 4000, 8000, 12_000, 12_000])
+})
+
+test('a lost answer is remembered when a resumed pause ends (I9)', () => {
+  const lost = follow(sending(), ended('unknown'), resumed(now + minute), ended('rejected', { flight: 6 }))
+  expect(lost.reason).toBe('refresh_answer_lost')
+})
+
+test('resumed after the clock was set back, a pause keeps its timer: by the clock it would last for a day (I12)', () => {
+  const session = pausing()
+  for (const at of [now - 86_400_000, now - 3_600_000, now - 9000])
+    expect(decide(session, resumed(at))).toEqual([session, []])
+})
+
+test.each<[string, Session]>([
+  ['nobody is signed in', signedOut],
+  ['nothing is to be refreshed', signedIn()],
+  ['a refresh is under way', sending()],
+  ['new tokens are being stored', signedIn({ refresh: { kind: 'saving', flight: 4, signIn: false } })],
+  [
+    'the refresh has failed for good',
+    signedIn({ refresh: { kind: 'failed', until: now + minute, reason: 'invalid_client', outcomeLost: false } }),
+  ],
+])('resumed where %s, nothing changes', (_what, session) => {
+  expect(decide(session, resumed(now + minute))).toEqual([session, []])
+})
+
 test('after a successful refresh the token server is no longer unreachable', () => {
   const session = sending({ tokenServer: 'unreachable', failures: 3, reason: 'refresh_failed' })
   const next = follow(session, { type: 'refreshSucceeded', flight: 5, tokens: newTokens })

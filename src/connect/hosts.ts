@@ -16,7 +16,9 @@ export interface HostPort {
   readonly endpoint: Endpoint
   /** Rejects where the worker's script cannot be loaded or run. */
   readonly failure: Promise<never>
-  /** Takes a listener for the loss of a worker that had started, where the platform tells of it. */
+  /** Resolves when the worker is started, where that has to wait: before, nobody expects an answer of it. */
+  readonly started?: Promise<void>
+  /** Takes a listener for the loss of a worker, where the platform tells of it; `failure` rejects first where it is its fault. */
   readonly onLoss?: (listener: () => void) => void
 }
 

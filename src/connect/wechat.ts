@@ -34,7 +34,8 @@ export interface WechatHost {
 
 /** A worker that dies sooner than this has perhaps died of its own script. */
 const SHORT_LIFE = 10_000
-const LONGEST_PAUSE = 30_000
+/** Shorter than a call's deadline, so that the call is told what became of the worker. */
+const LONGEST_PAUSE = 20_000
 
 let connections = 0
 
@@ -68,23 +69,28 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): H
         worker = createWorker()
         // Once for each worker: nobody knows whether a second listener is added, or takes the first one's place.
         worker.onMessage((message) => void link.handleMessage(message))
-        worker.onProcessKilled?.(() => link.lose('the system has ended it'))
-        worker.onError?.((error) => link.lose(messageOf(error)))
+        worker.onProcessKilled?.(link.lose)
+        worker.onError?.((error) => link.fail(messageOf(error)))
         for (const message of waiting.splice(0)) worker.postMessage(message)
+      }
+
+      function startLater(pause: number): Promise<void> {
+        return new Promise((resolve) => {
+          timer = host.timers.setTimeout(() => {
+            try {
+              start()
+            } catch (error) {
+              link.fail(messageOf(error))
+            }
+            resolve()
+          }, pause)
+        })
       }
 
       const pause = pauseBeforeStart()
       if (pause === 0) start()
-      else {
-        timer = host.timers.setTimeout(() => {
-          try {
-            start()
-          } catch (error) {
-            link.lose(messageOf(error))
-          }
-        }, pause)
-      }
-      return link.toHostPort(() => {
+      const started = pause === 0 ? undefined : startLater(pause)
+      const port = link.toHostPort(() => {
         isClosed = true
         host.timers.clearTimeout(timer)
         try {
@@ -93,6 +99,7 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): H
           // One that the system has ended cannot be ended again.
         }
       })
+      return started ? { ...port, started } : port
     },
   }
 }
@@ -116,7 +123,7 @@ export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: Wec
     },
     replace(next) {
       worker = next
-      link?.lose('the app has replaced it')
+      link?.lose()
     },
     handleMessage: (message) => link?.handleMessage(message) ?? false,
   }
@@ -146,26 +153,24 @@ function openLink(post: (message: object) => void, host: WechatHost) {
   encodeThrownErrors()
   connections += 1
   const services = host.createServices(connections)
-  let fail: (error: Error) => void = () => {}
+  let rejectFailure: (error: Error) => void = () => {}
   const failure = new Promise<never>((_resolve, reject) => {
-    fail = reject
+    rejectFailure = reject
   })
   // Only those who start a worker look at it; a loss later in its life is told to the listener.
   failure.catch(() => {})
   let onLoss = () => {}
   let isOpen = true
 
-  const lose = (why: string) => {
+  const lose = () => {
     isOpen = false
-    fail(new Error(why))
     onLoss()
   }
   const postWhileOpen = (message: object) => {
     if (isOpen) post(message)
   }
-  const channel = createPageChannel(postWhileOpen, `page${connections}-${Math.random().toString(36).slice(2)}`, () =>
-    lose('it has started anew'),
-  )
+  const name = `page${connections}-${Math.random().toString(36).slice(2)}`
+  const channel = createPageChannel(postWhileOpen, name, lose)
   expose(
     Object.assign(Object.create(null), services.table),
     guard(channel.services, {
@@ -178,7 +183,13 @@ function openLink(post: (message: object) => void, host: WechatHost) {
   return {
     // What a lost worker still says is not listened to: its tasks are its successor's now, which sends them.
     handleMessage: (message: unknown) => isOpen && channel.handleMessage(message),
+    /** The worker was taken away. */
     lose,
+    /** The worker, or what starts it, has failed of itself. */
+    fail(why: string): void {
+      rejectFailure(new Error(why))
+      lose()
+    },
     toHostPort: (end: () => void): HostPort => ({
       endpoint: Object.assign(channel.calls, {
         close() {

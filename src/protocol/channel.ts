@@ -1,5 +1,6 @@
 import { isRecord, own } from './checks.ts'
 import type { Endpoint } from './contract.ts'
+import { LingpaiError } from './errors.ts'
 
 /** What both threads talk about: the calls of the app thread, and the services that it does for the worker. */
 type Topic = 'calls' | 'services'
@@ -77,12 +78,12 @@ export function createWorkerChannel(
   let topics: Topics | undefined
 
   function open(connection: string): void {
-    if (connection !== current) {
-      current = connection
-      topics = createTopics((kind, body) => post({ lingpai: 'channel', kind, connection, instance, body }))
-      onOpen({ calls: topics.calls.endpoint, services: topics.services.endpoint })
-    }
+    // First of all: what comes before it is from a worker that the app thread does not know yet, and is dropped.
     post({ lingpai: 'channel', kind: 'ready', connection, instance })
+    if (connection === current) return
+    current = connection
+    topics = createTopics((kind, body) => post({ lingpai: 'channel', kind, connection, instance, body }))
+    onOpen({ calls: topics.calls.endpoint, services: topics.services.endpoint })
   }
 
   post({ lingpai: 'channel', kind: 'ready', instance })
@@ -104,8 +105,7 @@ function createTopics(post: (topic: Topic, body: unknown) => void) {
   const createTopic = (topic: Topic) => {
     const listeners = new Set<(event: { data: unknown }) => void>()
     const endpoint: Endpoint = {
-      // A copy without `undefined`, which Comlink's messages hold and JSON does not.
-      postMessage: (body) => post(topic, JSON.parse(JSON.stringify(body))),
+      postMessage: (body) => post(topic, toJson(body)),
       addEventListener: (_type, listener) => void listeners.add(listener),
       removeEventListener: (_type, listener) => void listeners.delete(listener),
     }
@@ -118,6 +118,15 @@ function createTopics(post: (topic: Topic, body: unknown) => void) {
       if (kind !== 'calls' && kind !== 'services') return
       for (const listener of [...topics[kind].listeners]) listener({ data })
     },
+  }
+}
+
+/** A copy without `undefined`, which Comlink's messages hold and JSON does not. */
+function toJson(body: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(body))
+  } catch (cause) {
+    throw new LingpaiError('invalid_call', 'Only plain data can be passed to the other thread.', { cause })
   }
 }
 

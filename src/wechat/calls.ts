@@ -33,7 +33,7 @@ export interface UploadOptions extends CallOptions {
   readonly filePath: string
   /** The form field that the file is sent in. */
   readonly name: string
-  /** The other fields of the form. */
+  /** The other fields of the form. What is no text is sent as JSON; what is null is left out. */
   readonly formData?: Readonly<Record<string, unknown>>
   readonly onProgress?: (progress: UploadProgress) => void
   /** In milliseconds, for each attempt to send it. Default WeChat's, 60,000 unless app.json says otherwise. */
@@ -102,7 +102,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
     const { method = 'GET', data, timeout = DEFAULT_TIMEOUT, signal } = checkOptions(options, 'request')
     const verb = checkMethod(method)
     const hasQuery = verb === 'GET' || verb === 'HEAD'
-    const plain = data === undefined ? undefined : toJson(data)
+    const plain = data === undefined ? undefined : toJson('request', data)
     return run(
       {
         ...planHead(options, hasQuery ? plain : undefined),
@@ -135,7 +135,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
     if (typeof filePath !== 'string' || filePath === '') throw invalid('uploadFile', 'filePath is missing')
     if (typeof name !== 'string' || name === '')
       throw invalid('uploadFile', 'name, the form field of the file, is missing')
-    const fields = formData === undefined ? undefined : toJson(formData)
+    const fields = formData === undefined ? undefined : toForm(formData)
     return run(
       {
         ...planHead(options, undefined),
@@ -143,7 +143,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
         // An empty form is signed too.
         data: fields ?? {},
         send: ({ url, headers, data: signed }) => {
-          const form = (signed ?? fields) as Record<string, unknown> | undefined
+          const form = signed === undefined ? fields : toForm(signed)
           return network.uploadFile({
             url,
             headers,
@@ -258,12 +258,24 @@ function checkMethod(method: unknown): string {
 }
 
 /** What JSON makes of it: the same for a signer as for the server. */
-function toJson(data: unknown): unknown {
+function toJson(call: string, data: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(data))
   } catch {
-    throw invalid('request', 'the data are not JSON')
+    throw invalid(call, 'the data are not JSON')
   }
+}
+
+/** A form carries nothing but text, and a signer must see what is sent. */
+function toForm(data: unknown): Record<string, string> {
+  const fields = toJson('uploadFile', data)
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
+    throw invalid('uploadFile', 'formData must be an object')
+  return Object.fromEntries(
+    Object.entries(fields)
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+  )
 }
 
 function toDeadline(timeout: number): number {

@@ -169,7 +169,11 @@ function toNetworkError(failure: { errMsg?: unknown; errno?: unknown } | undefin
 /** Without addresses, whose queries may hold what is secret. */
 function describe(text: string, errno: unknown): string {
   // Cut before it is searched, which takes long in a long text.
-  const words = text.slice(0, 1000).replace(/\S+:\/\/\S+/g, '<url>').slice(0, 200) || 'no reason given'
+  const words =
+    text
+      .slice(0, 1000)
+      .replace(/\S+:\/\/\S+/g, '<url>')
+      .slice(0, 200) || 'no reason given'
   return typeof errno === 'number' ? `${words}, errno ${errno}` : words
 }
 

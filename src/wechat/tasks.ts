@@ -75,6 +75,13 @@ export function createTasks(client: Client, timers: Timers) {
     return task
   }
 
+  /** One that is kept for a task that waits for its token, which may take as long as the token server is down. */
+  function takeIdleSlot(): boolean {
+    const idle = [...tasks.values()].find(({ hasSlot, isSending }) => hasSlot && !isSending)
+    if (idle) idle.hasSlot = false
+    return idle !== undefined
+  }
+
   function waitForSlot(task: Task): Promise<void> {
     task.queue ??= new Promise<void>((resolve, reject) => {
       const leaveQueue = slots.wait(() => {
@@ -166,6 +173,9 @@ export function createTasks(client: Client, timers: Timers) {
           },
         })
       } catch (error) {
+        task.error ??= new LingpaiError('aborted', 'The task has ended.')
+        // Where its worker was lost for good, it may still wait for a place, which nobody would give back.
+        if (task.queue) task.stop()
         task.last?.answer.then((answer) => plan.discard?.(answer as Answer)).catch(() => {})
         throw error
       } finally {
@@ -178,7 +188,7 @@ export function createTasks(client: Client, timers: Timers) {
     /** The worker's order to send an attempt. Where all places are taken, waits for one, and asks for a new order. */
     async sendTask(order: TaskOrder): Promise<TaskAnswer> {
       const task = findTask(order.name)
-      if (!task.hasSlot && !slots.tryTake()) {
+      if (!task.hasSlot && !slots.tryTake() && !(order.ticket === undefined && takeIdleSlot())) {
         await waitForSlot(task)
         return { hasWaited: true }
       }

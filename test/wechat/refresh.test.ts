@@ -1,28 +1,53 @@
-import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { type LegacyApi, startLegacyApi } from '../../demo/server/legacy-api.ts'
-import { smallApp } from '../fixtures/wechat/mini-program.ts'
-import { type Engine, startPhone } from '../fixtures/wechat/phone.ts'
-
-const engines: readonly Engine[] = ['jsc', 'quickjs', 'vm']
+import { beforeEach, expect, test } from 'vitest'
+import type { LegacyApi } from '../../demo/server/legacy-api.ts'
+import {
+  answered,
+  beginLists,
+  countRequests,
+  fetchLists,
+  listCall,
+  outcome,
+  phoneEngines,
+  readSnapshot,
+  refused,
+  type SessionAppOptions,
+  signIn,
+  startApi,
+  startApp,
+  startSignedIn,
+} from '../fixtures/wechat/session-app.ts'
 
 let api: LegacyApi
 
 beforeEach(async () => {
-  api = await startLegacyApi({ accessTokenSeconds: 1000 })
-  onTestFinished(() => api.close())
+  api = await startApi()
 })
 
-async function startSignedIn(engine: Engine) {
-  const phone = await startPhone({ engine, baseLibrary: '2.20.2', files: smallApp({ origin: api.origin }) })
-  onTestFinished(() => phone.close())
-  await phone.run(`getApp().session.signIn({ account: 'alice', password: 'lingpai' })`)
+const TOAST = '登录失败，请重新登录'
+const LOGIN = '/pages/login/login'
+
+/** The answer of a refresh that the server refuses for good. */
+function rejection(code: number) {
+  return { kind: 'answer', status: 200, body: JSON.stringify({ code, message: 'no', data: null }) } as const
+}
+
+function pageOptions(options: string): string {
+  return `{ wechat: { worker: 'workers/token.js', ${options} } }`
+}
+
+/** An app at its home page, whose session the server no longer knows. */
+async function startRejected(options: SessionAppOptions = {}) {
+  const phone = await startSignedIn(api, options)
+  await phone.openPage('pages/home/home')
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
   return phone
 }
 
-test.each(engines)(
+test.each([...phoneEngines, 'vm'] as const)(
   'six calls with an expired token cost one refresh, and get six answers, on %s (I1)',
   async (engine) => {
-    const phone = await startSignedIn(engine)
+    const phone = await startSignedIn(api, { engine, baseLibrary: '2.20.2' })
     api.expireAccessTokens()
     const lists = await phone.run(
       `Promise.all([1, 2, 3, 4, 5, 6].map((n) => getApp().session.request({ url: '${api.origin}/list', method: 'POST', data: { n } })))`,
@@ -31,3 +56,220 @@ test.each(engines)(
     expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
   },
 )
+
+test.each(phoneEngines)(
+  'a rejected refresh gives six calls sign_in_required, one toast and one reLaunch, on %s',
+  async (engine) => {
+    const phone = await startRejected({ engine, baseLibrary: '2.20.2' })
+    expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+    const start = phone.now()
+    await phone.advance(5000)
+    expect(phone.toasts.map(({ title }) => title)).toEqual([TOAST])
+    expect(phone.navigations).toEqual([{ api: 'reLaunch', url: LOGIN, at: start + 1200 }])
+    expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
+    expect(phone.errors).toEqual([])
+  },
+)
+
+test.each([900211, 900212, 100001])(
+  'the code %i of a refresh ends the session, and its token is not sent again (I2, I7)',
+  async (code) => {
+    const phone = await startSignedIn(api)
+    api.expireAccessTokens()
+    api.failRefreshes(rejection(code))
+    expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+    expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+    expect(countRequests(api, '/refresh')).toBe(1)
+    expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-out', reason: 'refresh_rejected' })
+  },
+)
+
+test('a code below those that are listed does not end the session (I7)', async () => {
+  const phone = await startSignedIn(api)
+  api.expireAccessTokens()
+  api.failRefreshes(rejection(100000))
+  expect(await fetchLists(phone, api)).toEqual(answered())
+  expect(api.counters).toMatchObject({ refreshes: 2, reuseDetections: 0 })
+  expect(phone.toasts).toEqual([])
+})
+
+test('a later session that ends leads to the sign-in page again', async () => {
+  const phone = await startRejected()
+  await fetchLists(phone, api)
+  await phone.advance(2000)
+  await signIn(phone)
+  await phone.openPage('pages/home/home')
+  expect(await fetchLists(phone, api)).toEqual(answered())
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+  await phone.advance(5000)
+  expect(phone.toasts).toHaveLength(2)
+  expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN, LOGIN])
+})
+
+test('an app that is killed between the toast and the page leads there anew when it is started again', async () => {
+  const phone = await startRejected()
+  await fetchLists(phone, api)
+  await phone.advance(600)
+  phone.killApp()
+  await phone.advance(5000)
+  expect(phone.navigations).toEqual([])
+  await phone.restartApp()
+  await phone.openPage('pages/home/home')
+  expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+  await phone.advance(5000)
+  expect(phone.toasts).toHaveLength(2)
+  expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN])
+})
+
+test('whoever is on the sign-in page already is left alone', async () => {
+  const phone = await startRejected()
+  await phone.openPage('pages/login/login')
+  expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+  await phone.advance(5000)
+  expect(phone.toasts).toEqual([])
+  expect(phone.navigations).toEqual([])
+})
+
+test('whoever goes to the sign-in page while the toast is shown is not led there once more', async () => {
+  const phone = await startRejected()
+  await fetchLists(phone, api)
+  await phone.openPage('pages/login/login')
+  await phone.advance(5000)
+  expect(phone.navigations).toEqual([])
+  await phone.openPage('pages/home/home')
+  await fetchLists(phone, api)
+  await phone.advance(5000)
+  expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN])
+})
+
+test('where the reLaunch fails, a later call leads there again', async () => {
+  const phone = await startRejected()
+  phone.failNext('reLaunch', { errMsg: 'reLaunch:fail timeout' })
+  await fetchLists(phone, api)
+  await phone.advance(5000)
+  expect(phone.navigations).toEqual([])
+  await fetchLists(phone, api)
+  await phone.advance(5000)
+  expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN])
+  expect(phone.toasts).toHaveLength(2)
+})
+
+test('the page, the message and the delay are the ones that the app names', async () => {
+  const page = `signInPage: { url: '/pages/login/login?from=lost', message: 'Please sign in', delay: 300 }`
+  const phone = await startRejected({ app: { connect: pageOptions(page) } })
+  await fetchLists(phone, api)
+  const start = phone.now()
+  await phone.advance(5000)
+  expect(phone.toasts.map(({ title }) => title)).toEqual(['Please sign in'])
+  expect(phone.navigations).toEqual([{ api: 'reLaunch', url: '/pages/login/login?from=lost', at: start + 300 }])
+})
+
+test('an empty message shows no toast', async () => {
+  const phone = await startRejected({
+    app: { connect: pageOptions(`signInPage: { url: '${LOGIN}', message: '' }`) },
+  })
+  await fetchLists(phone, api)
+  await phone.advance(5000)
+  expect(phone.toasts).toEqual([])
+  expect(phone.navigations).toHaveLength(1)
+})
+
+test("the app's own onSignInRequired takes the page's place", async () => {
+  const handler = `onSignInRequired: () => { wx.showToast({ title: 'mine' }) }, signInPage: { url: '${LOGIN}' }`
+  const phone = await startRejected({ app: { connect: pageOptions(handler) } })
+  expect(await fetchLists(phone, api, 1)).toEqual(refused('sign_in_required', 1))
+  await phone.advance(5000)
+  expect(phone.toasts.map(({ title }) => title)).toContain('mine')
+  expect(phone.toasts.map(({ title }) => title)).not.toContain(TOAST)
+  expect(phone.navigations).toEqual([])
+})
+
+test('without a page, nobody is led anywhere', async () => {
+  const phone = await startRejected({ app: { connect: pageOptions('') } })
+  expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+  await phone.advance(5000)
+  expect([phone.toasts, phone.navigations]).toEqual([[], []])
+})
+
+test.each(['2.20.2', 'latest'] as const)(
+  'whoever signs out is led nowhere until a call needs a token, with base library %s',
+  async (baseLibrary) => {
+    const phone = await startSignedIn(api, { baseLibrary })
+    await phone.openPage('pages/home/home')
+    await phone.run('getApp().session.signOut()')
+    await phone.advance(5000)
+    expect(phone.toasts).toEqual([])
+    expect(phone.navigations).toEqual([])
+    expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+    await phone.advance(5000)
+    expect(phone.toasts).toHaveLength(1)
+    expect(phone.navigations).toHaveLength(1)
+  },
+)
+
+test('whoever signs in again before the delay ends stays where they are', async () => {
+  const phone = await startRejected()
+  await fetchLists(phone, api)
+  await phone.advance(600)
+  await signIn(phone)
+  await phone.advance(5000)
+  expect(phone.toasts).toHaveLength(1)
+  expect(phone.navigations).toEqual([])
+})
+
+test('an app that starts without a session leads nowhere until a call needs a token', async () => {
+  const phone = await startApp(api)
+  await phone.openPage('pages/home/home')
+  await phone.advance(5000)
+  expect(phone.toasts).toEqual([])
+  expect(await phone.run(outcome(listCall(api)))).toBe('sign_in_required')
+  await phone.advance(5000)
+  expect(phone.toasts).toHaveLength(1)
+})
+
+test('a 403 that means sign-in leads to the page, and the session stays', async () => {
+  const phone = await startSignedIn(api)
+  await phone.openPage('pages/home/home')
+  const call = `getApp().session.request({ url: '${api.origin}/forbidden', method: 'POST', data: {} })`
+  expect(await phone.run(outcome(call))).toBe('sign_in_required')
+  await phone.advance(5000)
+  expect(phone.navigations).toHaveLength(1)
+  expect(api.counters.refreshes).toBe(0)
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in' })
+})
+
+test('calls that come while a refresh is under way wait for it, and those that need no token do not', async () => {
+  const phone = await startSignedIn(api)
+  api.expireAccessTokens()
+  const refresh = phone.holdNext('request', { matching: '/refresh' })
+  const early = beginLists(phone, api, 2)
+  await phone.settle()
+  expect(refresh.reached).toBe(true)
+  const late = beginLists(phone, api, 2)
+  const free = `getApp().session.request({ url: '${api.origin}/expired-code', method: 'POST', data: {}, auth: false })`
+  expect(await phone.run(outcome(free))).toBe('api_error')
+  refresh.release()
+  expect(await phone.until(Promise.all([early, late]))).toEqual([answered(2), answered(2)])
+  expect(api.counters.refreshes).toBe(1)
+})
+
+test('a 401 for a token that was replaced meanwhile is replayed without another refresh', async () => {
+  const phone = await startSignedIn(api)
+  api.expireAccessTokens()
+  const slow = phone.holdNext('request', { matching: '/list', afterwards: true })
+  const first = beginLists(phone, api, 1)
+  await phone.settle()
+  expect(await fetchLists(phone, api, 1)).toEqual(answered(1))
+  slow.release()
+  expect(await phone.until(first)).toEqual(answered(1))
+  expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
+})
+
+test('an API that goes on refusing gets one replay, and the call its 401 (I10)', async () => {
+  const phone = await startSignedIn(api, { app: { api: `attach: header('X-OTHER')` } })
+  expect(await phone.run(outcome(listCall(api)))).toBe('api_error')
+  expect(countRequests(api, '/list')).toBe(2)
+  expect(countRequests(api, '/refresh')).toBe(1)
+})

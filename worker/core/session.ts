@@ -282,7 +282,8 @@ function onResumed(session: Session, now: number): Step {
     const [started, effects] = startRefresh(session, 'retry', outcomeLost)
     return [started, [{ do: 'cancelRetry' }, ...effects]]
   }
-  if (earliest >= until) return [session, []]
+  // Where the clock was set back, the timer that runs already is the better judge.
+  if (earliest >= until || !isPausing(earliest, now)) return [session, []]
   return [
     { ...session, refresh: { ...refresh, until: earliest } },
     [{ do: 'cancelRetry' }, { do: 'retryLater', flight, delay: earliest - now }],

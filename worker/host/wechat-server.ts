@@ -76,7 +76,7 @@ const NO_KEY = new Uint8Array(0)
  * the answer that a lost worker was waiting for, in place of sending a refresh token that may have been used (I2).
  */
 function nameExchanges(grant: Grant): Grant {
-  return Object.assign(Object.create(grant) as Grant, {
+  const named = {
     refresh(tokens: TokenSet, io: Parameters<Grant['refresh']>[1]) {
       const name = hash('sha256', encodeUtf8(`${tokens.accessToken}\n${tokens.refreshToken ?? ''}`), NO_KEY).slice(
         0,
@@ -87,10 +87,15 @@ function nameExchanges(grant: Grant): Grant {
         ...io,
         send: (request) => {
           sent += 1
-          const named: NamedGrantRequest = { ...request, exchange: `${name}.${sent}` }
-          return io.send(named)
+          const ofExchange: NamedGrantRequest = { ...request, exchange: `${name}.${sent}` }
+          return io.send(ofExchange)
         },
       })
     },
-  })
+  }
+  for (const name of ['signIn', 'authorize', 'callback', 'signOut'] as const) {
+    // Bound, since a grant may be an instance of a class with private fields.
+    if (grant[name]) Object.assign(named, { [name]: grant[name].bind(grant) })
+  }
+  return named
 }

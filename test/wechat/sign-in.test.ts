@@ -1,0 +1,172 @@
+import { beforeEach, expect, test } from 'vitest'
+import type { LegacyApi } from '../../demo/server/legacy-api.ts'
+import {
+  answered,
+  countRequests,
+  fetchLists,
+  listCall,
+  outcome,
+  phoneEngines,
+  readSnapshot,
+  refused,
+  startApi,
+  startApp,
+  startSignedIn,
+} from '../fixtures/wechat/session-app.ts'
+
+let api: LegacyApi
+let owner: string | undefined
+
+beforeEach(async () => {
+  owner = 'alice'
+  api = await startApi({ ownerOfCode: () => owner })
+})
+
+const WITH_CODE = `getApp().session.signIn({ via: 'wx.login' })`
+
+function codeGrant(options = '') {
+  return { grant: `signIn: { url: '${api.origin}/login-with-code' }, ${options}` }
+}
+
+/** An app that signs in by code, and silently, whose session the server no longer knows. */
+async function startSilent(options: Parameters<typeof startApp>[1] = {}) {
+  const phone = await startApp(api, { app: codeGrant('silentSignIn: true'), ...options })
+  await phone.run(WITH_CODE)
+  await phone.openPage('pages/home/home')
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  return phone
+}
+
+test.each(phoneEngines)('a password signs in, and six calls are answered, on %s', async (engine) => {
+  const phone = await startSignedIn(api, { engine, baseLibrary: '2.20.2' })
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', user: { subject: 'alice' }, mode: 'wechat' })
+  expect(await fetchLists(phone, api)).toEqual(answered())
+  expect(phone.logins).toEqual([])
+})
+
+test('a wrong password is sign_in_failed, with the code of the API', async () => {
+  const phone = await startApp(api)
+  const call = `getApp().session.signIn({ account: 'alice', password: 'no' })`
+  expect(await phone.run(`${call}.catch(({ code, apiCode }) => [code, apiCode])`)).toEqual(['sign_in_failed', 100401])
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-out' })
+})
+
+test.each(phoneEngines)('a code of wx.login signs in, on %s', async (engine) => {
+  const phone = await startApp(api, { engine, app: codeGrant() })
+  await phone.run(WITH_CODE)
+  expect(phone.logins).toHaveLength(1)
+  expect(await fetchLists(phone, api)).toEqual(answered())
+})
+
+test('the other fields go along with the code', async () => {
+  const phone = await startApp(api, { app: codeGrant() })
+  await phone.run(`getApp().session.signIn({ via: 'wx.login', invitation: 'abc' })`)
+  expect(JSON.parse(String(phone.tasks.at(-1)?.data))).toMatchObject({ code: 'code-1', invitation: 'abc' })
+})
+
+test('a code that the API refuses is sign_in_failed, and the next attempt has a code of its own', async () => {
+  const phone = await startApp(api, { app: codeGrant() })
+  owner = undefined
+  expect(await phone.run(outcome(WITH_CODE))).toBe('sign_in_failed')
+  owner = 'alice'
+  await phone.run(WITH_CODE)
+  expect(phone.logins.map(({ code }) => code)).toEqual(['code-1', 'code-2'])
+})
+
+test('six sign-ins at once ask for a code at most once a second, and one of them wins', async () => {
+  const phone = await startApp(api, { app: codeGrant() })
+  const outcomes = await phone.run<string[]>(`Promise.all([${Array(6).fill(outcome(WITH_CODE)).join(', ')}])`)
+  expect(outcomes.filter((one) => one === 'answered')).toHaveLength(1)
+  expect(outcomes.filter((one) => one === 'sign_in_cancelled')).toHaveLength(5)
+  const times = phone.logins.map(({ at }) => at)
+  for (const [index, at] of times.slice(1).entries()) expect(at - (times[index] ?? 0)).toBeGreaterThanOrEqual(1000)
+  expect(api.counters.logins).toBe(1)
+  expect(await fetchLists(phone, api)).toEqual(answered())
+})
+
+test('a wx.login that fails is a network_error, and the next one works', async () => {
+  const phone = await startApp(api, { app: codeGrant() })
+  phone.failNext('login', { errMsg: 'login:fail internal error' })
+  expect(await phone.run(outcome(WITH_CODE))).toBe('network_error')
+  expect(await phone.run(outcome(WITH_CODE))).toBe('answered')
+})
+
+test.each(phoneEngines)(
+  'with silentSignIn, a rejected refresh costs one wx.login, and six calls are answered without a toast, on %s',
+  async (engine) => {
+    const phone = await startSilent({ engine })
+    expect(await fetchLists(phone, api)).toEqual(answered())
+    expect(phone.logins).toHaveLength(2)
+    expect(api.counters).toEqual({ logins: 2, refreshes: 1, reuseDetections: 0 })
+    await phone.advance(5000)
+    expect([phone.toasts, phone.navigations]).toEqual([[], []])
+    expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', user: { subject: 'alice' } })
+  },
+)
+
+test('a silent sign-in that the API refuses ends the session, and leads to the sign-in page', async () => {
+  const phone = await startSilent()
+  owner = undefined
+  expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+  await phone.advance(5000)
+  expect(phone.toasts).toHaveLength(1)
+  expect(phone.navigations).toHaveLength(1)
+  expect(phone.logins).toHaveLength(2)
+})
+
+test('a silent sign-in as somebody else does not take over the session (I6)', async () => {
+  const phone = await startSilent()
+  owner = 'bob'
+  expect(await fetchLists(phone, api)).not.toContain('answered')
+  expect(await readSnapshot(phone)).not.toMatchObject({ user: { subject: 'bob' } })
+})
+
+test('a wx.login that fails costs no session: it is tried again, and the rejected token is not sent again (I2, I7)', async () => {
+  const phone = await startSilent()
+  phone.failNext('login', { errMsg: 'login:fail internal error' })
+  expect(await fetchLists(phone, api)).toEqual(answered())
+  expect(countRequests(api, '/refresh')).toBe(1)
+  expect(phone.logins).toHaveLength(2)
+  expect(phone.toasts).toEqual([])
+})
+
+test('a code whose answer is lost is not used again', async () => {
+  const phone = await startSilent()
+  phone.failNext('request', { errMsg: 'request:fail', errno: 5 }, { matching: '/login-with-code', afterwards: true })
+  expect(await fetchLists(phone, api)).toEqual(answered())
+  expect(phone.logins.map(({ code }) => code)).toEqual(['code-1', 'code-2', 'code-3'])
+  expect(api.counters).toEqual({ logins: 3, refreshes: 1, reuseDetections: 0 })
+})
+
+test('a worker that is killed during a silent sign-in signs nobody out', async () => {
+  const phone = await startSilent()
+  const login = phone.holdNext('login')
+  const lists = phone.evaluate(outcome(listCall(api)))
+  await phone.until(() => login.reached)
+  await phone.killWorker()
+  login.release()
+  expect(await phone.until(lists)).toBe('answered')
+  expect(countRequests(api, '/refresh')).toBe(1)
+  expect(phone.toasts).toEqual([])
+})
+
+test('without silentSignIn, wx.login is not called for a rejected refresh', async () => {
+  const phone = await startApp(api, { app: codeGrant() })
+  await phone.run(WITH_CODE)
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
+  expect(phone.logins).toHaveLength(1)
+})
+
+test('a sign-out takes a sign-in along that waits for its code', async () => {
+  const phone = await startApp(api, { app: codeGrant() })
+  const login = phone.holdNext('login')
+  const call = phone.evaluate(outcome(WITH_CODE))
+  await phone.settle()
+  await phone.run('getApp().session.signOut()')
+  login.release()
+  expect(await phone.until(call)).toBe('sign_in_cancelled')
+  expect(countRequests(api, '/login-with-code')).toBe(0)
+})
