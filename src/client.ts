@@ -6,7 +6,7 @@ import {
   openConnection,
   type Result,
 } from './connect/connection.ts'
-import type { HostChoice } from './connect/hosts.ts'
+import type { HostChoice } from './connect/host.ts'
 import { platformTimers, type Timers } from './connect/timers.ts'
 import { waitFor } from './connect/wait.ts'
 import {

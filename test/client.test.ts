@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createClient } from '../src/client.ts'
-import type { HostChoice } from '../src/connect/hosts.ts'
+import type { HostChoice } from '../src/connect/host.ts'
 import { connect } from '../src/index.ts'
 import type { BrokerSnapshot, Endpoint } from '../src/protocol/contract.ts'
 import { LingpaiError } from '../src/protocol/errors.ts'

@@ -45,6 +45,44 @@ export const broker = serve({ grant, apis: [{ origin: 'https://api.example.com',
 export const endpoint = () => serveInline({ grant: oauth({ issuer: 'https://id.example.com', clientId: 'web' }), apis: [{ origin: 'https://api.example.com' }], store: memoryStore() })
 `
 
+// Without WeChat's typings and without DOM: what an app has that installs nothing but lingpai.
+const app = `
+import { AbortController, connect, type Snapshot } from 'lingpai/wechat'
+import { serveInline } from 'lingpai/wechat/inline'
+import type { broker } from './token.js'
+import { options } from './token.js'
+export const session = connect<typeof broker>({
+  wechat: { worker: 'workers/token.js', signInPage: { url: '/pages/login/login' } },
+  inline: () => serveInline(options),
+})
+export const snapshot: Snapshot = session.getSnapshot()
+void session.signIn({ account: 'alice', password: 'secret' })
+void session.signIn({ via: 'wx.login' })
+// @ts-expect-error The grant takes an account and a password.
+void session.signIn({ name: 'alice' })
+const { signal } = new AbortController()
+export const orders: Promise<{ id: number }[]> = session.request<{ id: number }[]>({ url: 'https://api.example.com/orders', signal })
+void session.uploadFile({ url: 'https://api.example.com/photos', filePath: 'a', name: 'photo', onProgress: ({ progress }) => progress + 1 })
+void session.downloadFile({ url: 'https://api.example.com/file' }).then(({ tempFilePath }) => tempFilePath)
+`
+
+const appWorker = `
+import { envelope, envelopeGrant, header, serve, sortedParams, wechatStore } from 'lingpai/wechat/worker'
+const sign = sortedParams({ algorithm: 'hmac-sha256', secret: 'secret' })
+export const options = {
+  grant: envelopeGrant<{ account: string; password: string }>({
+    signIn: { url: 'https://api.example.com/login' },
+    refresh: { url: 'https://api.example.com/refresh' },
+    rejected: (code) => Number(code) > 100000,
+    sign,
+  }),
+  apis: [{ origin: 'https://api.example.com', attach: header('X-TOKEN'), envelope: envelope({ success: 'SUCCESS' }), sign }],
+  store: wechatStore(),
+}
+export const broker = serve(options)
+export const isOurs: boolean = broker.handleMessage({})
+`
+
 beforeAll(() => {
   const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
     cwd: root,
@@ -58,6 +96,8 @@ beforeAll(() => {
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   writeFileSync(join(folder, 'page.ts'), page)
   writeFileSync(join(folder, 'token.worker.ts'), worker)
+  writeFileSync(join(folder, 'app.ts'), app)
+  writeFileSync(join(folder, 'token.ts'), appWorker)
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -67,26 +107,26 @@ it.each([
 ])(
   'type-checks an app that uses the packed package, with module resolution %s and its libraries checked',
   async (moduleResolution, module) => {
-    const compilerOptions = {
-      target: 'es2022',
-      module,
-      moduleResolution,
-      strict: true,
-      noEmit: true,
-      skipLibCheck: false,
-      lib: ['es2022', 'dom'],
-      types: [],
-    }
-    writeFileSync(
-      join(folder, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions, files: ['page.ts', 'token.worker.ts'] }),
+    expect(await typeCheck(['page.ts', 'token.worker.ts'], { module, moduleResolution, lib: ['es2022', 'dom'] })).toBe(
+      '',
     )
-    const result = await promisify(execFile)(process.execPath, [compiler, '-p', folder]).catch(
-      (error: { stdout: string }) => error,
-    )
-    expect(result.stdout).toBe('')
   },
 )
+
+it("type-checks a mini program that uses the packed package, without DOM and without WeChat's own typings", async () => {
+  const realm = { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022'] }
+  expect(await typeCheck(['app.ts', 'token.ts'], realm)).toBe('')
+})
+
+/** What the compiler says of an app's files, its libraries checked. */
+async function typeCheck(files: readonly string[], realm: object): Promise<string> {
+  const compilerOptions = { target: 'es2022', strict: true, noEmit: true, skipLibCheck: false, types: [], ...realm }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  const { stdout } = await promisify(execFile)(process.execPath, [compiler, '-p', folder]).catch(
+    (error: { stdout: string }) => error,
+  )
+  return stdout
+}
 
 it('loads in Node: every entry but the page is free of browser globals at import', async () => {
   for (const entry of ['lingpai', 'lingpai/worker', 'lingpai/oauth', 'lingpai/envelope', 'lingpai/inline']) {

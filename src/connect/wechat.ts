@@ -5,7 +5,7 @@ import type { Endpoint } from '../protocol/contract.ts'
 import { type GuardOptions, guard } from '../protocol/guard.ts'
 import type { ServiceTable } from '../protocol/services.ts'
 import { encodeThrownErrors } from '../protocol/throw-handler.ts'
-import type { HostChoice, HostPort } from './hosts.ts'
+import type { HostChoice, HostPort } from './host.ts'
 
 /** A worker of `wx.createWorker`, as far as lingpai uses it. */
 export interface WechatWorker {

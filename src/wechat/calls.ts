@@ -1,75 +1,18 @@
-import { type CancelSignal, DEFAULT_TIMEOUT } from '../protocol/contract.ts'
+import { DEFAULT_TIMEOUT } from '../protocol/contract.ts'
 import { openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { toQuery } from '../query.ts'
-import { type DownloadAnswer, type DownloadProgress, isRedirect, type Network, type UploadProgress } from './network.ts'
+import { type DownloadAnswer, isRedirect, type Network } from './network.ts'
+import type {
+  CallOptions,
+  DownloadedFile,
+  DownloadFile,
+  RequestOptions,
+  UploadFile,
+  UploadOptions,
+  WechatRequest,
+} from './session.ts'
 import type { TaskOptions, TaskPlan, Tasks } from './tasks.ts'
-
-interface CallOptions {
-  /** Absolute: a mini program has no address of its own. */
-  readonly url: string
-  readonly headers?: Readonly<Record<string, string>>
-  /**
-   * Whether the token is attached. Default: to the APIs listed in the worker. With `false`, a listed API's request is still
-   * signed and its envelope read; `true` rejects with `origin_not_allowed` where the URL is not listed.
-   */
-  readonly auth?: boolean
-  /** Its abort ends the call: an `AbortSignal`, or that of `lingpai/wechat`'s own `AbortController`. */
-  readonly signal?: CancelSignal
-}
-
-/** A call of an API that takes and gives JSON. The same as on the web. */
-export interface RequestOptions extends CallOptions {
-  /** Default `GET`. One of those that `wx.request` has: it lacks PATCH. */
-  readonly method?: string
-  /** Sent as JSON; for GET and HEAD, as the query. */
-  readonly data?: unknown
-  /** In milliseconds, for the whole call with any refresh. Default 30,000. */
-  readonly timeout?: number
-}
-
-/** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/upload/wx.uploadFile.html */
-export interface UploadOptions extends CallOptions {
-  readonly filePath: string
-  /** The form field that the file is sent in. */
-  readonly name: string
-  /** The other fields of the form. What is no text is sent as JSON; what is null is left out. */
-  readonly formData?: Readonly<Record<string, unknown>>
-  readonly onProgress?: (progress: UploadProgress) => void
-  /** In milliseconds, for each attempt to send it. Default WeChat's, 60,000 unless app.json says otherwise. */
-  readonly timeout?: number
-}
-
-/** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/download/wx.downloadFile.html */
-export interface DownloadOptions extends CallOptions {
-  /** Where to put the file. Default a temporary one of WeChat's choice. */
-  readonly filePath?: string
-  readonly onProgress?: (progress: DownloadProgress) => void
-  /** In milliseconds, for each attempt to fetch it. Default WeChat's, 60,000 unless app.json says otherwise. */
-  readonly timeout?: number
-}
-
-/** What a download has brought. */
-export interface DownloadedFile {
-  readonly statusCode: number
-  /** Where the file is, unless `filePath` was given. */
-  readonly tempFilePath?: string
-  readonly filePath?: string
-}
-
-/**
- * Resolves with the payload of the API's envelope, or with the JSON body where the API has none.
- *
- * Rejects with a LingpaiError: `api_error` (`status`, `apiCode`, `apiMessage`), `sign_in_required`, `network_error`,
- * `timeout`, `aborted`, ...
- */
-export type WechatRequest = <T = unknown>(options: RequestOptions) => Promise<T>
-
-/** Uploads a file, signed in; resolves and rejects as a request does. */
-export type UploadFile = <T = unknown>(options: UploadOptions) => Promise<T>
-
-/** Downloads a file, signed in. Where the API refuses, rejects as a request does, and no file is left behind. */
-export type DownloadFile = (options: DownloadOptions) => Promise<DownloadedFile>
 
 /** Those of `wx.request`. */
 const METHODS: readonly string[] = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']

@@ -1,5 +1,5 @@
 import { CONTROL_DEADLINE, createClient } from '../client.ts'
-import type { HostChoice } from '../connect/hosts.ts'
+import type { HostChoice } from '../connect/host.ts'
 import { platformTimers } from '../connect/timers.ts'
 import {
   type BorrowedWorker,
@@ -10,15 +10,16 @@ import {
   type WechatWorker,
 } from '../connect/wechat.ts'
 import { createAwakeTimers } from '../protocol/awake-timers.ts'
-import type { Broker, Endpoint, HistoryEntry, ReceivedTokens, Snapshot } from '../protocol/contract.ts'
+import type { Broker } from '../protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from '../protocol/errors.ts'
-import { createCalls, type DownloadFile, type UploadFile, type WechatRequest } from './calls.ts'
+import { createCalls } from './calls.ts'
 import { createExchanges } from './exchanges.ts'
 import { createFiles } from './files.ts'
 import { createLogin } from './login.ts'
 import { createNetwork } from './network.ts'
 import { createServices, type ServiceParts, serviceChecks } from './services.ts'
-import { createSignInPage, type SignInGuide, type SignInPageOptions } from './sign-in-page.ts'
+import type { UploadFile, WechatOptions, WechatRequest, WechatSession } from './session.ts'
+import { createSignInPage, type SignInGuide } from './sign-in-page.ts'
 import { createStorage } from './storage.ts'
 import { createTasks } from './tasks.ts'
 
@@ -45,81 +46,22 @@ export type {
   DownloadedFile,
   DownloadFile,
   DownloadOptions,
+  DownloadProgress,
   RequestOptions,
+  SignInPageOptions,
   UploadFile,
   UploadOptions,
+  UploadProgress,
+  WechatLoginInput,
+  WechatOptions,
   WechatRequest,
-} from './calls.ts'
-export type { DownloadProgress, UploadProgress } from './network.ts'
-export type { SignInPageOptions } from './sign-in-page.ts'
+  WechatSession,
+} from './session.ts'
 
 /** Reasons of a snapshot for which a session has ended without the user's will. */
 const UNWANTED_ENDS: readonly unknown[] = ['refresh_rejected', 'refresh_answer_lost', 'session_too_old', 'worker_lost']
 
-/** How a mini program keeps its session. */
-export interface WechatOptions {
-  readonly wechat: {
-    /** The worker file, as `wx.createWorker` takes it; or the app's own worker, whose messages go to `handleMessage`. */
-    readonly worker?: string | Pick<WechatWorker, 'postMessage'>
-    /** `useExperimentalWorker` of `wx.createWorker`: faster on iOS, but the system may end it. Default false. */
-    readonly useExperimentalWorker?: boolean
-    /** Where the user is led who must sign in: one toast, one `wx.reLaunch`. Default: nowhere. */
-    readonly signInPage?: SignInPageOptions
-    /** What to do, in place of `signInPage`, when a call shows that the user must sign in. */
-    readonly onSignInRequired?: () => void
-  }
-  /** The broker on the app thread, `() => serveInline(options)`, for where no worker can be had. */
-  readonly inline?: () => Endpoint
-}
-
 type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
-
-/** A mini program's side of the session. Every method is bound, so it can be passed around on its own. */
-export interface WechatSession<SignInInput = unknown> {
-  /** A call of an API that takes and gives JSON, its envelope unwrapped. */
-  readonly request: WechatRequest
-  /** `wx.uploadFile`, signed in. */
-  readonly uploadFile: UploadFile
-  /** `wx.downloadFile`, signed in. */
-  readonly downloadFile: DownloadFile
-  /**
-   * Signs in, in the worker: with what the grant's `signIn` takes, or with `{via: 'wx.login'}`, for which the worker gets a
-   * fresh code.
-   *
-   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `network_error`, `timeout`, `invalid_call`, and with
-   * `worker_lost` where nobody knows what became of it: a code or a captcha may have been used up, so nothing is repeated.
-   */
-  readonly signIn: (input: SignInInput | WechatLoginInput) => Promise<void>
-  /**
-   * Ends the session, and has its tokens revoked where the grant can. Here it is over at once, whatever the server does.
-   *
-   * Rejects with `store_failed` where the stored session could not be deleted, and with `network_error` where `everywhere`
-   * could not be done.
-   */
-  readonly signOut: (options?: { readonly everywhere?: boolean }) => Promise<void>
-  /** Brings tokens from elsewhere, where the worker was given `adopt: true`; else rejects with `invalid_call`. */
-  readonly adopt: (tokens: ReceivedTokens) => Promise<void>
-  /** The access token, where the worker was given `exposeAccessToken: true`; else rejects with `token_not_exposed`. */
-  readonly getAccessToken: () => Promise<string>
-  /** The state of the session: an immutable object, new only when something has changed. */
-  readonly getSnapshot: () => Snapshot
-  /** Calls the listener after each change of the snapshot. Returns what ends that. */
-  readonly subscribe: (listener: () => void) => () => void
-  /** What happened in the worker and why: the last 500 things, newest last, without tokens. */
-  readonly explain: () => Promise<readonly HistoryEntry[]>
-  /** For an app that owns the worker: takes a message of its `onMessage`, and says whether it was one of lingpai's. */
-  readonly handleMessage: (message: unknown) => boolean
-  /** For an app that owns the worker and had to start it anew: goes on with the new one. */
-  readonly replaceWorker: (worker: Pick<WechatWorker, 'postMessage'>) => void
-  /** Lets go of the worker. Calls that are pending, and all later ones, reject with `closed`; the session is kept. */
-  readonly close: () => void
-}
-
-/** Has the worker get a code from `wx.login`; the other fields go to the grant's sign-in call as they are. */
-export interface WechatLoginInput {
-  readonly via: 'wx.login'
-  readonly [field: string]: unknown
-}
 
 /**
  * Connects the app thread of a mini program to the worker that keeps the session. Call it once, in app.js. Returns at once;

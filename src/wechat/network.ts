@@ -1,4 +1,5 @@
 import { LingpaiError } from '../protocol/errors.ts'
+import type { DownloadProgress, UploadProgress } from './session.ts'
 
 /** An exchange that is under way. */
 export interface Running<Answer> {
@@ -33,22 +34,6 @@ export interface OutgoingUpload extends Omit<OutgoingRequest, 'method' | 'body' 
 export type OutgoingDownload = Pick<OutgoingRequest, 'url' | 'headers' | 'timeout'> & {
   readonly filePath?: string | undefined
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
-}
-
-/** WeChat's own, as `UploadTask.onProgressUpdate` tells it. */
-export interface UploadProgress {
-  /** In percent. */
-  readonly progress: number
-  readonly totalBytesSent: number
-  readonly totalBytesExpectedToSend: number
-}
-
-/** WeChat's own, as `DownloadTask.onProgressUpdate` tells it. */
-export interface DownloadProgress {
-  /** In percent. */
-  readonly progress: number
-  readonly totalBytesWritten: number
-  readonly totalBytesExpectedToWrite: number
 }
 
 export interface DownloadAnswer {

@@ -1,15 +1,6 @@
 import type { Timers } from '../protocol/awake-timers.ts'
 import { LingpaiError } from '../protocol/errors.ts'
-
-/** Where the user signs in, and how they get there. */
-export interface SignInPageOptions {
-  /** Absolute within the mini program: `/pages/login/login`. */
-  readonly url: string
-  /** Shown as a toast first. Default 登录失败，请重新登录; an empty text shows none. */
-  readonly message?: string
-  /** How long the toast is shown before the page opens, in milliseconds. Default 1200. */
-  readonly delay?: number
-}
+import type { SignInPageOptions } from './session.ts'
 
 interface NavigationApi extends Pick<WechatMiniprogram.Wx, 'showToast' | 'reLaunch'> {}
 

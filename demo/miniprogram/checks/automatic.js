@@ -67,7 +67,7 @@ module.exports = [
   },
   {
     id: 'sign-in',
-    zh: '用密码登录',
+    zh: '密码登录',
     en: 'signs in with a password',
     run: () =>
       session.signIn({ account: 'alice', password: 'lingpai' }).then(() => {
@@ -128,7 +128,7 @@ module.exports = [
   },
   {
     id: 'abort',
-    zh: '下载到一半取消',
+    zh: '下载中途取消',
     en: 'a download is aborted half-way',
     run: () => {
       const controller = new AbortController()
@@ -142,7 +142,7 @@ module.exports = [
   },
   {
     id: 'redirect',
-    zh: '带令牌的请求不跟随转向（基础库 3.2.2 起）',
+    zh: '带令牌的请求不跟随重定向（基础库 3.2.2 起）',
     en: 'a call with a token follows no redirect (base library 3.2.2 and later)',
     run: () => {
       const data = { to: `${origin}/elsewhere`, status: 307 }
@@ -152,7 +152,7 @@ module.exports = [
   },
   {
     id: 'timer',
-    zh: '一秒的定时器，迟到多少',
+    zh: '1 秒定时器晚了多少',
     en: 'how late a timer of one second is',
     run: () =>
       new Promise((resolve) => {

@@ -1,0 +1,24 @@
+import type { Endpoint, Mode } from '../protocol/contract.ts'
+
+/** A port to a worker that may still be starting. */
+export interface HostPort {
+  /** Its `close` ends the worker, or this page's part in it. */
+  readonly endpoint: Endpoint
+  /** Rejects where the worker's script cannot be loaded or run. */
+  readonly failure: Promise<never>
+  /** Resolves when the worker is started, where that has to wait: before, nobody expects an answer of it. */
+  readonly started?: Promise<void>
+  /** Takes a listener for the loss of a worker, where the platform tells of it; `failure` rejects first where it is its fault. */
+  readonly onLoss?: (listener: () => void) => void
+}
+
+export interface HostChoice {
+  readonly mode: Mode
+  /**
+   * What becomes of a worker that does not answer. `ask again`: over a new port, which leads to the same worker. `wait`: it
+   * is not replaced, since two brokers would serve one session. `give up`: it is ended first, so the next host may be tried.
+   */
+  readonly onSilence: 'ask again' | 'wait' | 'give up'
+  /** Throws where the constructor does, or where the browser has none. */
+  open(): HostPort
+}
