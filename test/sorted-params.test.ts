@@ -1,12 +1,12 @@
 import { createHash, createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { createVerifier } from '../demo/server/signature-check.ts'
 import type { SignableRequest } from '../worker/core/adapter.ts'
 import { type HashAlgorithm, hash } from '../worker/sign/hash.ts'
 import { createNonce, randomNumber } from '../worker/sign/nonce.ts'
 import { type SortedParamsOptions, sortedParams } from '../worker/sign/sorted-params.ts'
 import { encodeUtf8 } from '../worker/sign/utf8.ts'
-import { createVerifier } from './fixtures/verify-signature.ts'
 
 const ascii = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0))
 const repeated = (byte: number, length: number) => new Uint8Array(length).fill(byte)

@@ -215,7 +215,7 @@ test('an update of the base library finds the record that was kept in the clear,
   const storage = createStorage(wx, '3.0.0')
   expect(await storage.load('key')).toEqual({ isEncrypted: true, text: 'old' })
   await storage.save('key', 'new')
-  expect([...kept]).toEqual([['key', { data: 'new', isEncrypted: true }]])
+  expect([...kept]).toEqual([['lingpai.key', { data: 'new', isEncrypted: true }]])
 })
 
 test('a base library that is set back does not stumble over the encrypted record', async () => {
@@ -230,21 +230,21 @@ test.each(['3.0.0', '2.20.2'])('clear removes both records (%s)', async (version
   await createStorage(wx, '2.20.2').save('key', 'other')
   await createStorage(wx, '3.0.0').save('another', 'stays')
   await createStorage(wx, version).clear('key')
-  expect([...kept.keys()]).toEqual(['another'])
+  expect([...kept.keys()]).toEqual(['lingpai.another'])
 })
 
 test('what another hand has put there, and is no text, is no record', async () => {
   const { wx, kept } = createFakeStorage()
-  kept.set('key', { data: { an: 'object' }, isEncrypted: true })
+  kept.set('lingpai.key', { data: { an: 'object' }, isEncrypted: true })
   expect(await createStorage(wx, '3.0.0').load('key')).toEqual({ isEncrypted: true })
 })
 
 test.each<[string, string, (storage: ReturnType<typeof createStorage>) => Promise<unknown>]>([
-  ['read', 'get key', (storage) => storage.load('key')],
-  ['read', 'get key.plain', (storage) => storage.load('key')],
-  ['write', 'set key', (storage) => storage.save('key', 'secret-text')],
-  ['delete', 'remove key', (storage) => storage.clear('key')],
-  ['delete', 'remove key.plain', (storage) => storage.clear('key')],
+  ['read', 'get lingpai.key', (storage) => storage.load('key')],
+  ['read', 'get lingpai.key.plain', (storage) => storage.load('key')],
+  ['write', 'set lingpai.key', (storage) => storage.save('key', 'secret-text')],
+  ['delete', 'remove lingpai.key', (storage) => storage.clear('key')],
+  ['delete', 'remove lingpai.key.plain', (storage) => storage.clear('key')],
 ])(
   'where WeChat cannot %s (%s fails), it rejects with store_failed, and without the record (I11)',
   async (what, operation, work) => {
@@ -268,15 +268,15 @@ test('operations take their turn: one begins when the one before it has ended, w
   const { wx, log, hold, release, fail } = createFakeStorage()
   const storage = createStorage(wx, '3.0.0')
   hold()
-  fail('set key', { errMsg: 'full' })
+  fail('set lingpai.key', { errMsg: 'full' })
   const saved = outcomeOf(storage.save('key', 'one'))
   const cleared = storage.clear('key')
   await vi.advanceTimersByTimeAsync(0)
-  expect(log).toEqual(['set key encrypted'])
+  expect(log).toEqual(['set lingpai.key encrypted'])
   await release()
   expect(await saved).toMatchObject({ code: 'store_failed' })
   await cleared
-  expect(log).toEqual(['set key encrypted', 'remove key', 'remove key.plain'])
+  expect(log).toEqual(['set lingpai.key encrypted', 'remove lingpai.key', 'remove lingpai.key.plain'])
 })
 
 test('a late save of a lost worker does not overtake what its successor saves', async () => {
@@ -286,7 +286,7 @@ test('a late save of a lost worker does not overtake what its successor saves', 
   const saves = [storage.save('key', 'of the lost one'), storage.save('key', 'of its successor')]
   await release()
   await Promise.all(saves)
-  expect(kept.get('key')?.data).toBe('of its successor')
+  expect(kept.get('lingpai.key')?.data).toBe('of its successor')
 })
 
 // login

@@ -1,7 +1,7 @@
 import { type LegacyApi, startLegacyApi } from './legacy-api.ts'
 import { controlLegacyApi } from './legacy-control.ts'
 import { createLegacyFiles } from './legacy-files.ts'
-import { createSignatureCheck } from './signature-check.ts'
+import { createVerifier } from './signature-check.ts'
 
 export interface MiniprogramServerOptions {
   readonly port?: number
@@ -14,7 +14,7 @@ const secret = 'not-a-secret'
 
 /** The server of the demo's mini program: the legacy API with files, signatures that are verified, and buttons to press. */
 export async function startMiniprogramServer(options: MiniprogramServerOptions = {}): Promise<LegacyApi> {
-  const verifySignature = createSignatureCheck(secret)
+  const verifySignature = createVerifier({ algorithm: 'md5', secret })
   const files = createLegacyFiles({ ...options, verifySignature })
   const api: LegacyApi = await startLegacyApi({
     ...options,

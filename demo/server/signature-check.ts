@@ -1,26 +1,49 @@
-import { createHash } from 'node:crypto'
-import type { JsonObject } from './json.ts'
+import { createHash, createHmac } from 'node:crypto'
 
-const timeTolerance = 300_000
+export interface SignatureRules {
+  readonly algorithm: 'md5' | 'sha256' | 'hmac-sha256'
+  readonly secret: string
+  /** Default `signature`. */
+  readonly signatureField?: string
+  /** Default `nonce`: has to be there, and new in every request. `false`: not looked at. */
+  readonly nonceField?: string | false
+  /** Default `time`, in milliseconds. `false`: not looked at. */
+  readonly timeField?: string | false
+  /** How far the time may be from the server's clock, in milliseconds. Default 5 minutes. */
+  readonly tolerance?: number
+  readonly upperCase?: boolean
+}
 
-/**
- * Judges requests signed by `sortedParams({algorithm: 'md5', secret})`: the parameters sorted by name, the secret at the
- * end, MD5; the time near the server's clock; no nonce twice.
- */
-export function createSignatureCheck(secret: string): (parameters: JsonObject) => boolean {
-  const nonces = new Set<string>()
-  return ({ signature, ...signed }) => {
-    const text = Object.keys(signed)
-      .sort()
-      .filter((name) => signed[name] !== null && signed[name] !== '')
-      .map((name) => `${name}=${typeof signed[name] === 'string' ? signed[name] : JSON.stringify(signed[name])}`)
-    const expected = createHash('md5')
-      .update([...text, `key=${secret}`].join('&'))
-      .digest('hex')
-    const isInTime = Math.abs(Number(signed.time) - Date.now()) <= timeTolerance
-    if (signature !== expected || !isInTime) return false
-    if (typeof signed.nonce !== 'string' || signed.nonce === '' || nonces.has(signed.nonce)) return false
-    nonces.add(signed.nonce)
+/** What a server does with a signed request, written without the code of the signer: for `verifySignature` of the legacy API. */
+export function createVerifier(rules: SignatureRules): (parameters: Readonly<Record<string, unknown>>) => boolean {
+  const {
+    algorithm,
+    secret,
+    signatureField = 'signature',
+    nonceField = 'nonce',
+    timeField = 'time',
+    tolerance = 300_000,
+    upperCase = false,
+  } = rules
+  const nonces = new Set<unknown>()
+
+  return (parameters) => {
+    const { [signatureField]: signature, ...signed } = parameters
+    let text = ''
+    for (const name of Object.keys(signed).sort()) {
+      const value = signed[name]
+      if (value === null || value === '') continue
+      text += `${text === '' ? '' : '&'}${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`
+    }
+    if (algorithm !== 'hmac-sha256') text += `${text === '' ? '' : '&'}key=${secret}`
+    const hash = algorithm === 'hmac-sha256' ? createHmac('sha256', secret) : createHash(algorithm)
+    const expected = hash.update(text, 'utf8').digest('hex')
+    if (signature !== (upperCase ? expected.toUpperCase() : expected)) return false
+    if (timeField !== false && !(Math.abs(Number(signed[timeField]) - Date.now()) <= tolerance)) return false
+    if (nonceField === false) return true
+    const nonce = signed[nonceField]
+    if (typeof nonce !== 'string' || nonce === '' || nonces.has(nonce)) return false
+    nonces.add(nonce)
     return true
   }
 }

@@ -6,6 +6,8 @@ export interface Timers {
 
 /** A freeze costs a wait at most this much, in milliseconds. */
 const SLICE = 1000
+/** On a phone that is late every time, a wait ends all the same. */
+const MOST_LATE_SLICES = 5
 
 /**
  * Timers that count only the time in which the app runs. A mini program is frozen in the background, and all its timers
@@ -18,12 +20,12 @@ export function createAwakeTimers(timers: Timers, now: () => number): Timers {
     timer?: unknown
   }
 
-  function startSlice(wait: Wait, callback: () => void, left: number): void {
+  function startSlice(wait: Wait, callback: () => void, left: number, lateSlices = 0): void {
     const length = Math.min(left, SLICE)
     const due = now() + length
     wait.timer = timers.setTimeout(() => {
       const isLate = now() > due + SLICE
-      if (isLate) startSlice(wait, callback, left)
+      if (isLate && lateSlices < MOST_LATE_SLICES) startSlice(wait, callback, left, lateSlices + 1)
       else if (left > length) startSlice(wait, callback, left - length)
       else callback()
     }, length)

@@ -84,9 +84,12 @@ export function createStorage(wx: StorageApi, sdkVersion: string): Storage {
   }
 }
 
-/** Under two names, since reading one kind as the other fails. */
+/**
+ * Under a prefix, so that the worker can reach nothing else of the app's storage; and under two names, since reading one kind
+ * as the other fails.
+ */
 function keptAs(key: string, isEncrypted: boolean): string {
-  return isEncrypted ? key : `${key}.plain`
+  return isEncrypted ? `lingpai.${key}` : `lingpai.${key}.plain`
 }
 
 function isAtLeast(version: string, least: readonly number[]): boolean {

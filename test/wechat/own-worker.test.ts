@@ -105,6 +105,17 @@ test.each(deliveries)('a worker that lingpai creates takes %s messages', async (
   expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
 })
 
+test('in a worker of the app, where a second onMessage is added, no message is taken twice', async () => {
+  const phone = await startSignedIn(api, { listeners: 'add', app: ownApp() })
+  await fetchLists(phone, api)
+  const openings = phone.messages.filter(({ data }) => (data as { kind?: string }).kind === 'open')
+  const readies = phone.messages.filter(({ data }) => {
+    const { kind, connection } = data as { kind?: string; connection?: string }
+    return kind === 'ready' && connection !== undefined
+  })
+  expect(readies).toHaveLength(openings.length)
+})
+
 test('a worker that the app has created anew takes over: the session is restored, and what was sent is not sent again', async () => {
   const phone = await startSignedIn(api, { app: ownApp() })
   const answer = phone.holdNext('request', { matching: '/list', afterwards: true })

@@ -189,9 +189,9 @@ test('a sign-out whose record cannot be deleted says so', async () => {
   expect(phone.toasts).toEqual([])
 })
 
-test('the store keeps the session under the key that the app names', async () => {
+test('the store keeps the session under the key that the app names, and the worker reaches no other of the app', async () => {
   const phone = await startSignedIn(api, { app: { serve: `store: wechatStore({ key: 'mine' })` } })
-  expect(phone.storage.keys()).toEqual(['mine'])
+  expect(phone.storage.keys()).toEqual(['lingpai.mine'])
 })
 
 /** Whatever holds one of the tokens, of all that could be seen. */

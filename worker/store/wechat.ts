@@ -16,13 +16,13 @@ export interface WechatStorage extends Store {
 }
 
 /**
- * Keeps the session in the mini program's storage, encrypted by WeChat where its base library can (2.21.3 and later). What
- * is kept is `wx.setStorage`'s `key`, by default `lingpai.session`.
+ * Keeps the session in the mini program's storage, encrypted by WeChat where its base library can (2.21.3 and later), under
+ * `lingpai.` and the key: by default `lingpai.session`.
  *
  * @throws LingpaiError `invalid_config`
  * @see https://developers.weixin.qq.com/miniprogram/dev/api/storage/wx.setStorage.html
  */
-export function wechatStore({ key = 'lingpai.session' }: { readonly key?: string } = {}): WechatStore {
+export function wechatStore({ key = 'session' }: { readonly key?: string } = {}): WechatStore {
   if (typeof key !== 'string' || !/^[\w.:-]{1,100}$/.test(key)) {
     throw new LingpaiError(
       'invalid_config',

@@ -142,7 +142,7 @@ module.exports = [
   },
   {
     id: 'redirect',
-    zh: '带令牌的请求不跟随重定向（基础库 3.2.2 起）',
+    zh: '带令牌不跟随重定向（基础库 3.2.2 起）',
     en: 'a call with a token follows no redirect (base library 3.2.2 and later)',
     run: () => {
       const data = { to: `${origin}/elsewhere`, status: 307 }
