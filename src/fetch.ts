@@ -2,7 +2,7 @@ import { transfer } from 'comlink'
 import type { Client } from './client.ts'
 import type { Connection } from './connect/connection.ts'
 import { waitFor } from './connect/wait.ts'
-import { receiveBody } from './incoming-body.ts'
+import { type IncomingBody, receiveBody } from './incoming-body.ts'
 import { findApi, NULL_BODY_STATUSES, type WireRequest, type WireResponse } from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError, toFetchError } from './protocol/errors.ts'
 
@@ -18,6 +18,8 @@ export interface SessionRequestInit extends RequestInit {
 /** `window.fetch`, signed in. Rejects as `fetch` does: with `TypeError`, or with the reason of an abort, unchanged. */
 export type SessionFetch = (input: RequestInfo | URL, init?: SessionRequestInit) => Promise<Response>
 
+const READERS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const
+
 /** @see https://fetch.spec.whatwg.org/#fetch-method */
 export function createFetch(client: Client): SessionFetch {
   return async (input, init) => {
@@ -25,6 +27,8 @@ export function createFetch(client: Client): SessionFetch {
     // The platform's own constructor checks and normalises everything, as `fetch` itself would.
     const request = new Request(input, init)
     const { signal } = request
+    // Taken now: the caller may change it while we wait.
+    const form = init?.body instanceof FormData ? { form: [...init.body] } : undefined
     try {
       const url = new URL(request.url)
       if (findApi(await client.apis(signal), url) === undefined) {
@@ -37,7 +41,7 @@ export function createFetch(client: Client): SessionFetch {
         return await fetch(request)
       }
       const connection = await client.connected(signal)
-      const [wire, transferred] = await toWireRequest(request, init)
+      const [wire, transferred] = await toWireRequest(request, init, form)
       const answer = await connection.call('fetch', [transfer(wire, transferred)], { signal })
       return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
     } catch (error) {
@@ -50,14 +54,16 @@ export function createFetch(client: Client): SessionFetch {
 async function toWireRequest(
   request: Request,
   init: RequestInit | undefined,
+  form: unknown,
 ): Promise<readonly [WireRequest, Transferable[]]> {
   const { url, method, headers, credentials, mode, cache, redirect, integrity, keepalive } = request
-  const [body, transferred = []] = await readBody(request, init)
+  const [body, transferred = []] = form ? [form] : await readBody(request, init)
+  // Another boundary will be drawn for a form that is made again.
+  const isDrawnAgain = form && !new Headers(init?.headers).has('content-type')
   const wire = {
     url,
     method,
-    // Another boundary will be drawn for a form that is made again.
-    headers: [...headers].filter(([, value]) => !isForm(body) || !/^multipart\/form-data; boundary=/.test(value)),
+    headers: [...headers].filter(([name]) => !(isDrawnAgain && name === 'content-type')),
     body,
     credentials,
     mode,
@@ -82,7 +88,6 @@ function pagePolicy(): string {
 async function readBody(request: Request, init: RequestInit | undefined): Promise<readonly [unknown, Transferable[]?]> {
   const body = init?.body
   if (typeof body === 'string' || body instanceof Blob) return [body]
-  if (body instanceof FormData) return [{ form: [...body] }]
   if (request.body === null) return [undefined]
   if (body instanceof ReadableStream) return [request.body, [request.body as ReadableStream]]
   if (body === undefined || body === null) {
@@ -94,36 +99,30 @@ async function readBody(request: Request, init: RequestInit | undefined): Promis
   return [bytes, [bytes]]
 }
 
-function isForm(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'form' in body
-}
-
 function toResponse(wire: WireResponse, connection: Connection, signal: AbortSignal | undefined): Response {
   const { url, status, statusText, type, redirected, headers, body } = wire
-  const response = new Response(NULL_BODY_STATUSES.includes(status) ? null : toBody(body, connection, signal), {
+  const content = NULL_BODY_STATUSES.includes(status) ? null : toBody(body, connection, signal)
+  const incoming = content !== null && 'stream' in content ? content : undefined
+  const response = new Response(incoming?.stream ?? (content as ArrayBuffer | null), {
     // An opaque response has status 0, which the constructor refuses (Fetch §5.5).
     status: status === 0 ? 200 : status,
     statusText,
     headers: headers as [string, string][],
   })
-  return asReceived(response, { url, type, redirected, ...(status === 0 && { status, ok: false }) })
+  return asReceived(response, { url, type, redirected, ...(status === 0 && { status, ok: false }) }, incoming)
 }
 
 /** A body that an abort, and the loss of the worker, end with an error for as long as it was not read. */
-function toBody(body: unknown, connection: Connection, signal: AbortSignal | undefined): BodyInit | null {
+function toBody(
+  body: unknown,
+  connection: Connection,
+  signal: AbortSignal | undefined,
+): IncomingBody | ArrayBuffer | null {
   if (body === null || (body instanceof ArrayBuffer && signal === undefined)) return body
-  const isWhole = body instanceof ArrayBuffer
-  const onAbort = () => fail(signal?.reason)
-  const onLost = (error: unknown) => fail(isLingpaiError(error) ? toFetchError(error) : error)
-  const release = isWhole ? undefined : connection.hold(onLost)
-  const port = isWhole ? toPort(body) : (body as MessagePort)
-  const { stream, fail } = receiveBody(port, () => {
-    release?.()
-    signal?.removeEventListener('abort', onAbort)
-  })
-  signal?.addEventListener('abort', onAbort)
-  if (signal?.aborted) onAbort()
-  return stream
+  if (body instanceof ArrayBuffer) return receiveBody(toPort(body), signal, () => {})
+  const release = connection.hold((error) => incoming.fail(error))
+  const incoming = receiveBody(body as MessagePort, signal, release)
+  return incoming
 }
 
 /** A body that has come whole, as one that is still coming: only such a one can be ended by an abort. */
@@ -135,9 +134,17 @@ function toPort(buffer: ArrayBuffer): MessagePort {
 }
 
 /** What only the platform can set on a response, set on the object itself, and on its clones. */
-function asReceived(response: Response, fields: object): Response {
+function asReceived(response: Response, fields: object, incoming: IncomingBody | undefined): Response {
   const clone = response.clone.bind(response)
-  const values = { ...fields, clone: () => asReceived(clone(), fields) }
+  const values: Record<string, unknown> = { ...fields, clone: () => asReceived(clone(), fields, incoming) }
+  for (const name of incoming ? READERS : []) {
+    const read = response[name]?.bind(response)
+    // Chromium tells whoever reads a stream of ours so no other error than "Failed to fetch".
+    values[name] = () =>
+      read().catch((error: unknown) => {
+        throw incoming?.failure()?.[0] ?? error
+      })
+  }
   for (const [name, value] of Object.entries(values))
     Object.defineProperty(response, name, { value, configurable: true })
   return response

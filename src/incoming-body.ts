@@ -1,43 +1,66 @@
 import { BODY_WINDOW, type BodyMessage } from './protocol/contract.ts'
-import { decodeError } from './protocol/errors.ts'
+import { decodeError, isLingpaiError, toFetchError } from './protocol/errors.ts'
 
 /** A body whose chunks come over a port, asked for as it is read. */
 export interface IncomingBody {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>
   /** Ends it with an error of this side's own. */
   fail(error: unknown): void
+  /** What ended it too early, if anything did, as the only element. */
+  failure(): readonly [unknown] | undefined
 }
 
-/** Makes a stream of what the worker sends over a port. `onEnd` is told once that it is over, in whatever way. */
-export function receiveBody(port: MessagePort, onEnd: () => void): IncomingBody {
+/**
+ * Makes a stream of what the worker sends over a port. The signal ends it for as long as it was not read, also where it has
+ * come whole. `onEnd` is told once that no more comes, in whatever way.
+ */
+export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, onEnd: () => void): IncomingBody {
   let controller: ReadableByteStreamController
   let asked = 0
-  let isOpen = true
+  let isComing = true
+  let failure: readonly [unknown] | undefined
 
   function end(): void {
-    isOpen = false
+    isComing = false
     port.close()
     onEnd()
   }
 
   function stop(): void {
+    signal?.removeEventListener('abort', onAbort)
+    if (!isComing) return
     port.postMessage(0)
     end()
   }
 
+  function fail(error: unknown): void {
+    failure = [isLingpaiError(error) ? toFetchError(error) : error]
+    controller.error(failure[0])
+    stop()
+  }
+
+  function onAbort(): void {
+    fail(signal?.reason)
+  }
+
+  function closeWhenRead(): void {
+    if (controller.desiredSize !== BODY_WINDOW) return
+    controller.close()
+    // Whoever waits with a buffer of their own is answered only so.
+    controller.byobRequest?.respond(0)
+    stop()
+  }
+
   port.onmessage = ({ data }: MessageEvent<BodyMessage>) => {
-    if (!isOpen) return
+    if (!isComing) return
     if (data instanceof ArrayBuffer) {
       asked -= data.byteLength
       controller.enqueue(new Uint8Array(data))
       return
     }
-    if (data === null) {
-      controller.close()
-      // Whoever waits with a buffer of their own is answered only so.
-      controller.byobRequest?.respond(0)
-    } else controller.error(decodeError(data as Exclude<typeof data, number>))
     end()
+    if (data === null) closeWhenRead()
+    else fail(decodeError(data as Exclude<typeof data, number>))
   }
 
   const stream = new ReadableStream(
@@ -47,9 +70,10 @@ export function receiveBody(port: MessagePort, onEnd: () => void): IncomingBody 
         controller = given
       },
       pull() {
+        if (!isComing) return closeWhenRead()
         const more = (controller.desiredSize ?? 0) - asked
         // Not for each chunk: every ask is a message.
-        if (!isOpen || (asked > 0 && more < BODY_WINDOW / 4)) return
+        if (asked > 0 && more < BODY_WINDOW / 4) return
         asked += more
         port.postMessage(more)
       },
@@ -57,12 +81,7 @@ export function receiveBody(port: MessagePort, onEnd: () => void): IncomingBody 
     },
     { highWaterMark: BODY_WINDOW },
   )
-  return {
-    stream,
-    fail(error) {
-      if (!isOpen) return
-      controller.error(error)
-      stop()
-    },
-  }
+  signal?.addEventListener('abort', onAbort)
+  if (signal?.aborted) onAbort()
+  return { stream, fail, failure: () => failure }
 }

@@ -7,6 +7,7 @@ import { downloadBytes } from './download-bytes.ts'
 import { answerJson } from './json.ts'
 import { answerRedirect } from './redirect.ts'
 import { readBody } from './request-body.ts'
+import { streamRoutes } from './stream-routes.ts'
 
 export interface ApiExchange {
   readonly request: IncomingMessage
@@ -33,6 +34,7 @@ const nullBodyStatuses: ReadonlySet<number> = new Set([204, 205, 304])
 const downloadChunkSize = 64 * 1024
 
 export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
+  ...streamRoutes,
   '/orders': {
     answer({ response, subject }) {
       const orders = [

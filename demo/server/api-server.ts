@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { apiRoutes, findApiRoute } from './api-routes.ts'
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
 import { createHoldPoint, type Hold, type HoldPoint } from './hold.ts'
-import { startHttpServer } from './http-server.ts'
+import { type HttpServerOptions, startHttpServer } from './http-server.ts'
 import { answerJson } from './json.ts'
 import { createRequestLog, type LoggedRequest } from './request-log.ts'
 
@@ -11,6 +11,8 @@ export interface ApiServerOptions {
   readonly port?: number
   /** Default `localhost`. */
   readonly hostname?: string
+  /** Key and certificate, for HTTP/2. */
+  readonly tls?: HttpServerOptions['tls']
   /** The header whose whole value is the token; default is `Authorization: Bearer`. */
   readonly tokenHeader?: string
   /** Asked first; answers false for a request that is not its own. */

@@ -1,11 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createSecureServer } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
 export interface HttpServerOptions {
   readonly port?: number | undefined
   readonly hostname?: string | undefined
+  /** Key and certificate in PEM: then it speaks HTTP/2 over TLS, and HTTP/1.1 to who cannot. Default neither. */
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined
 }
 
 export interface HttpServer {
@@ -18,13 +21,13 @@ export async function startHttpServer(
   options: HttpServerOptions,
   createHandler: (origin: string) => Promise<RequestHandler>,
 ): Promise<HttpServer> {
-  const { port = 0, hostname = 'localhost' } = options
+  const { port = 0, hostname = 'localhost', tls } = options
   let publish: (handler: RequestHandler) => void = () => {}
   const handlerReady = new Promise<RequestHandler>((resolve) => {
     publish = resolve
   })
 
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     try {
       const handle = await handlerReady
       await handle(request, response)
@@ -34,19 +37,26 @@ export async function startHttpServer(
       if (!response.headersSent) response.writeHead(500)
       response.end()
     }
-  })
+  }
+  const server =
+    tls === undefined ? createServer(answer) : createSecureServer({ ...tls, allowHTTP1: true }, answer as never)
   // Node's five seconds close a kept connection just when a test that slept a little uses it again.
-  server.keepAliveTimeout = 60_000
+  if ('keepAliveTimeout' in server) server.keepAliveTimeout = 60_000
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, hostname, resolve)
   })
-  const origin = `http://${hostname}:${(server.address() as AddressInfo).port}`
+  const origin = `${tls === undefined ? 'http' : 'https'}://${hostname}:${(server.address() as AddressInfo).port}`
   const close = (): Promise<void> =>
     new Promise((resolve) => {
       server.close(() => resolve())
-      server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
     })
 
   try {

@@ -1,10 +1,13 @@
 import type { TestProject } from 'vitest/node'
+import { startApiServer } from '../../demo/server/api-server.ts'
 import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
 import { startHttpServer } from '../../demo/server/http-server.ts'
 import { startServers } from '../../demo/server/index.ts'
 import { answerJson } from '../../demo/server/json.ts'
 import { startLegacyApi } from '../../demo/server/legacy-api.ts'
 import { callbackUrl, tokensOf } from '../fixtures/provider.ts'
+import { createCertificate } from './certificate.ts'
+import { startWitness } from './witness-server.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -13,6 +16,12 @@ declare module 'vitest' {
     readonly legacyOrigin: string
     /** GET /tokens?account=... answers tokens of the provider, for a grant that signs in without a redirect. */
     readonly mintOrigin: string
+    /** APIs that take every token, so that no other test's 401 gets in the way: `Authorization`, then `X-Token`, HTTP/2. */
+    readonly steadyOrigin: string
+    readonly headerOrigin: string
+    readonly secureOrigin: string
+    /** No API: it tells what it saw. */
+    readonly witnessOrigin: string
   }
 }
 
@@ -26,11 +35,22 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     const account = new URL(request.url ?? '/', 'http://localhost').searchParams.get('account') ?? 'alice'
     answerJson(response, 200, await tokensOf(servers.authorizationServer, account))
   })
+  const verify = async () => ({ subject: 'alice' })
+  const others = await Promise.all([
+    startApiServer({ verify }),
+    startApiServer({ verify, tokenHeader: 'X-Token' }),
+    startApiServer({ verify, tls: createCertificate(new Date()) }),
+    startWitness(),
+  ])
+  project.provide('steadyOrigin', others[0].origin)
+  project.provide('headerOrigin', others[1].origin)
+  project.provide('secureOrigin', others[2].origin)
+  project.provide('witnessOrigin', others[3].origin)
   project.provide('apiOrigin', servers.api.origin)
   project.provide('issuer', servers.authorizationServer.issuer)
   project.provide('legacyOrigin', legacy.origin)
   project.provide('mintOrigin', mint.origin)
   return async () => {
-    await Promise.all([servers.close(), legacy.close(), mint.close()])
+    await Promise.all([servers, legacy, mint, ...others].map((server) => server.close()))
   }
 }

@@ -55,6 +55,23 @@ const CHOICES = {
   priority: ['high', 'low', 'auto'],
 } as const
 
+const POLICIES: readonly string[] = [
+  'no-referrer',
+  'no-referrer-when-downgrade',
+  'same-origin',
+  'origin',
+  'strict-origin',
+  'origin-when-cross-origin',
+  'strict-origin-when-cross-origin',
+  'unsafe-url',
+]
+const OLD_POLICIES: ReadonlyMap<string, string> = new Map([
+  ['never', 'no-referrer'],
+  ['default', 'strict-origin-when-cross-origin'],
+  ['always', 'unsafe-url'],
+  ['origin-when-crossorigin', 'origin-when-cross-origin'],
+])
+
 function toRequest(value: unknown): WireRequest {
   const record = toRecord(value, 'request')
   const request: Record<string, unknown> = { ...toRequestHead(record) }
@@ -68,10 +85,18 @@ function toRequest(value: unknown): WireRequest {
     const text = own(record, name)
     if (text !== undefined) request[name] = toText(text, `request.${name}`, LONGEST_URL)
   }
+  if (typeof request.referrerPolicy === 'string') request.referrerPolicy = toReferrerPolicy(request.referrerPolicy)
   if (own(record, 'keepalive') !== undefined) request.keepalive = own(record, 'keepalive') === true
   const body = own(record, 'body')
   if (body !== undefined) request.body = toBody(body)
   return request as unknown as WireRequest
+}
+
+/** A `<meta name="referrer">` may have old names, and unknown ones, which say nothing (HTML §4.2.5.2). */
+function toReferrerPolicy(text: string): string {
+  const name = text.toLowerCase()
+  const policy = OLD_POLICIES.get(name) ?? name
+  return POLICIES.includes(policy) ? policy : ''
 }
 
 function toBody(body: unknown): unknown {

@@ -1,4 +1,5 @@
 import { NULL_BODY_STATUSES } from '../../src/protocol/contract.ts'
+import { isLingpaiError } from '../../src/protocol/errors.ts'
 import type { BodyReader } from './outgoing-body.ts'
 import { createReflectionCheck } from './reflection.ts'
 
@@ -34,7 +35,10 @@ async function readSmallBody(reader: BodyReader): Promise<ArrayBuffer | BodyRead
   try {
     while (size <= SMALL) {
       const reading = reader.read()
-      const result = await Promise.race([reading, lateness])
+      const result = await Promise.race([reading, lateness]).catch((error) => {
+        if (isLingpaiError(error)) throw error
+      })
+      // Late, or broken off: that is for who reads it, since the headers have come.
       if (result === undefined) return putBack(chunks, reader, reading)
       if (result.done) return join(chunks, size)
       if (result.value === undefined) continue

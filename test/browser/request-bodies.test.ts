@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { connect, type Session } from '../../src/index.ts'
+import { errorOf, sha256 } from '../fixtures/streams.ts'
+import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+
+const api = inject('steadyOrigin')
+const secure = inject('secureOrigin')
+const ANY = { authorization: 'Bearer any' }
+
+const sessions = {} as Record<(typeof HOSTS)[number], Session>
+
+beforeAll(async () => {
+  for (const host of HOSTS) {
+    sessions[host] = connect(hostOf(host, settingsOf({ apiOrigin: api, others: [secure] }))) as Session
+    await sessions[host].signIn({ account: 'alice' })
+  }
+})
+afterAll(() => {
+  for (const host of HOSTS) sessions[host].close()
+})
+
+const onEachHost = test.each(HOSTS)
+/** Refuses its first request with 401, after it has come whole, and sends the body of the second one back. */
+const deniedOnce = (origin = api) => `${origin}/denied-once?id=${crypto.randomUUID()}`
+const large = Uint8Array.from({ length: 8_000_000 }, (_none, index) => index % 251)
+
+const bodies: [string, () => BodyInit][] = [
+  ['text', () => 'tea & ink 令牌'],
+  ['empty text', () => ''],
+  ['URLSearchParams', () => new URLSearchParams({ a: '1', b: '令' })],
+  ['an ArrayBuffer', () => new Uint8Array([0, 1, 254, 255]).buffer],
+  ['a part of a buffer', () => new Uint8Array([9, 9, 1, 2, 3, 9]).subarray(2, 5)],
+  ['a DataView', () => new DataView(new Uint8Array([4, 5, 6]).buffer)],
+  ['a Blob of 8 MB', () => new Blob([large], { type: 'application/x-thing' })],
+  ['a typed array of 8 MB', () => large],
+  ['a File', () => new File(['file'], 'a.txt', { type: 'text/plain' })],
+]
+
+test.each(HOSTS.flatMap((host) => bodies.map(([what, body]) => [host, what, body] as const)))(
+  'on %s, a body that is %s is sent again, the same, after a 401 (I10)',
+  async (host, _what, body) => {
+    for (const isRequest of [false, true]) {
+      const [url, init] = [deniedOnce(), { method: 'POST', body: body() }]
+      const expected = new Request(url, { method: 'POST', body: body() })
+      const response = await (isRequest
+        ? sessions[host].fetch(new Request(url, init))
+        : sessions[host].fetch(url, init))
+      expect(response.status).toBe(200)
+      expect(response.headers.get('content-type')).toBe(
+        expected.headers.get('content-type') ?? 'application/octet-stream',
+      )
+      expect(await sha256(await response.arrayBuffer())).toBe(await sha256(await expected.arrayBuffer()))
+    }
+  },
+)
+
+test.each(HOSTS.flatMap((host) => [false, true].map((isRequest) => [host, isRequest] as const)))(
+  'on %s, a form keeps its fields, files, names and types across a 401 (as a Request: %s)',
+  async (host, isRequest) => {
+    const form = new FormData()
+    form.append('note', '令牌\nline')
+    form.append('note', 'second')
+    form.append('quo"ted', '')
+    form.append('file', new File([large], '照片".png', { type: 'image/png' }))
+    form.append('blob', new Blob(['bare']))
+    const [url, init] = [deniedOnce(), { method: 'POST', body: form }]
+    const response = await (isRequest ? sessions[host].fetch(new Request(url, init)) : sessions[host].fetch(url, init))
+    const expected = await new Response(form).formData()
+    const look = async (data: FormData) =>
+      Promise.all(
+        [...data].map(async ([name, value]) =>
+          typeof value === 'string'
+            ? [name, value]
+            : [name, value.name, value.type, await sha256(await value.arrayBuffer())],
+        ),
+      )
+    expect(await look(await response.formData())).toEqual(await look(expected))
+  },
+)
+
+onEachHost("a multipart content type of the caller's own is kept (%s)", async (host) => {
+  const headers = { 'content-type': 'multipart/form-data; boundary=mine' }
+  const body = '--mine\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--mine--\r\n'
+  const response = await sessions[host].fetch(deniedOnce(), { method: 'POST', headers, body })
+  expect(response.headers.get('content-type')).toBe(headers['content-type'])
+  const form = new FormData()
+  form.set('a', '1')
+  const init = { method: 'POST', headers, body: form }
+  const own = await fetch(`${api}/bytes`, { ...init, headers: { ...headers, ...ANY } })
+  const ours = await sessions[host].fetch(`${api}/bytes`, init)
+  expect(ours.headers.get('content-type')).toBe(own.headers.get('content-type'))
+})
+
+onEachHost('what the caller does to a buffer after the call is not sent (%s)', async (host) => {
+  const bytes = new Uint8Array([1, 2, 3])
+  const form = new FormData()
+  form.set('a', 'before')
+  const fields = new URLSearchParams({ a: 'before' })
+  const send = (body: BodyInit) => sessions[host].fetch(deniedOnce(), { method: 'POST', body })
+  const answers = [send(bytes), send(form), send(fields)] as const
+  bytes.fill(9)
+  form.set('a', 'after')
+  fields.set('a', 'after')
+  expect(new Uint8Array(await (await answers[0]).arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]))
+  expect((await (await answers[1]).formData()).get('a')).toBe('before')
+  expect(await (await answers[2]).text()).toBe('a=before')
+})
+
+onEachHost('a Request that was used, or is being used, rejects with a TypeError (%s)', async (host) => {
+  const request = new Request(`${api}/bytes`, { method: 'POST', body: 'text' })
+  const first = sessions[host].fetch(request)
+  expect(await errorOf(sessions[host].fetch(request))).toBeInstanceOf(TypeError)
+  expect(await (await first).text()).toBe('text')
+  expect(request.bodyUsed).toBe(true)
+})
+
+const streamed = (...parts: string[]): RequestInit => ({
+  method: 'POST',
+  body: new ReadableStream({
+    start(controller) {
+      for (const part of parts) controller.enqueue(new TextEncoder().encode(part))
+      controller.close()
+    },
+  }),
+  ...({ duplex: 'half' } as object),
+})
+
+onEachHost('a stream is sent over HTTP/2 as it comes (%s)', async (host) => {
+  expect(await (await sessions[host].fetch(`${secure}/bytes`, streamed('one ', 'two'))).text()).toBe('one two')
+  const request = new Request(`${secure}/bytes`, streamed('three'))
+  expect(await (await sessions[host].fetch(request)).text()).toBe('three')
+})
+
+onEachHost('a stream is sent once: a 401 reaches the caller (%s)', async (host) => {
+  const response = await sessions[host].fetch(deniedOnce(secure), streamed('one'))
+  expect(response.status).toBe(401)
+  expect(await response.json()).toMatchObject({ received: 3 })
+})
+
+onEachHost('a stream without duplex, or over HTTP/1.1, rejects with a TypeError, as with fetch (%s)', async (host) => {
+  const { duplex: _none, ...bare } = streamed('one') as RequestInit & { duplex: string }
+  expect(await errorOf(sessions[host].fetch(`${secure}/bytes`, bare))).toBeInstanceOf(TypeError)
+  expect(await errorOf(fetch(`${api}/bytes`, { ...streamed('one'), headers: ANY }))).toBeInstanceOf(TypeError)
+  expect(await errorOf(sessions[host].fetch(`${api}/bytes`, streamed('one')))).toBeInstanceOf(TypeError)
+})
+
+/** What the server saw of the page's own fetch, and of the session's. */
+async function compare(host: (typeof HOSTS)[number], init: RequestInit, origin = api): Promise<[unknown, unknown]> {
+  const url = `${origin}/echo`
+  const headers = Object.fromEntries(new Headers(init.headers))
+  const own = await (await fetch(url, { ...init, headers: { ...headers, ...ANY } })).json()
+  const ours = await (await sessions[host].fetch(url, init)).json()
+  return [own, ours].map(({ method, bodyText, headers }) => ({
+    method,
+    bodyText,
+    // Chromium sends client hints from a page only, from no worker.
+    ...Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('sec-ch-'))),
+    authorization: undefined,
+  })) as [unknown, unknown]
+}
+
+const ways: RequestInit[] = [
+  {},
+  { method: 'post', body: 'text' },
+  { method: 'PATCH', body: 'text' },
+  { method: 'delete' },
+  {
+    headers: { 'X-Custom': 'a', Cookie: 'forbidden', Host: 'forbidden', 'Sec-Forbidden': '1', 'Accept-Language': 'xx' },
+  },
+  { priority: 'high' },
+  { priority: 'low' },
+  { credentials: 'omit' },
+  { credentials: 'include' },
+  { cache: 'no-cache' },
+  { cache: 'no-store' },
+  { cache: 'reload' },
+  { referrer: '' },
+  { referrer: '/somewhere' },
+  ...(['no-referrer', 'origin', 'unsafe-url', 'same-origin', 'no-referrer-when-downgrade'] as const).map(
+    (referrerPolicy) => ({ referrerPolicy }),
+  ),
+  { functions: () => 1, foreign: { deep: () => 1 }, timeout: 5, agent: Symbol('x') } as RequestInit,
+]
+
+test.each(HOSTS.flatMap((host) => ways.map((init) => [host, init] as const)))(
+  'on %s, the server sees of %j what it sees of fetch',
+  async (host, init) => {
+    for (const origin of [api, secure]) {
+      const [own, ours] = await compare(host, init, origin)
+      expect(ours).toEqual(own)
+    }
+  },
+)
+
+test.each(
+  HOSTS.flatMap((host) =>
+    ['no-referrer', 'unsafe-url', 'never', 'always', 'origin-when-crossorigin', 'UNSAFE-URL', 'nonsense', ''].map(
+      (policy) => [host, policy] as const,
+    ),
+  ),
+)("on %s, a page's <meta name=referrer content=%j> counts as with fetch", async (host, content) => {
+  const meta = Object.assign(document.createElement('meta'), { name: 'referrer', content })
+  document.head.append(meta)
+  try {
+    const [own, ours] = await compare(host, {})
+    expect(ours).toEqual(own)
+  } finally {
+    meta.content = 'strict-origin-when-cross-origin'
+    meta.remove()
+  }
+})
+
+onEachHost('what fetch refuses is refused with a TypeError (%s)', async (host) => {
+  for (const init of [
+    { method: 'TRACE' },
+    { method: 'CONNECT' },
+    { method: 'a b' },
+    { method: 'GET', body: 'text' },
+    { headers: { 'bad name': '1' } },
+    { headers: { good: 'bad\nvalue' } },
+    { mode: 'navigate' },
+    { cache: 'only-if-cached' },
+    { referrerPolicy: 'nonsense' },
+    { referrer: 'http://[' },
+    { integrity: 'sha256-AAAA' },
+  ] as RequestInit[]) {
+    expect(await errorOf(fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)
+    expect(await errorOf(sessions[host].fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)
+  }
+})
+
+onEachHost('page code that has patched the built-ins neither breaks a call nor sees a token (%s)', async (host) => {
+  if (host === 'inline') return
+  const seen: unknown[] = []
+  const native = { fetch: globalThis.fetch }
+  globalThis.fetch = (...given) => {
+    seen.push(given)
+    return native.fetch(...given)
+  }
+  Object.assign(Object.prototype, { polluted: () => 1, redirect2: 'error' })
+  Object.defineProperty(Array.prototype, 'last', { value: 1, enumerable: true, configurable: true })
+  try {
+    const response = await sessions[host].fetch(deniedOnce(), { method: 'POST', body: new URLSearchParams({ a: '1' }) })
+    expect(await response.text()).toBe('a=1')
+    expect(seen).toEqual([])
+  } finally {
+    globalThis.fetch = native.fetch
+    for (const name of ['polluted', 'redirect2']) delete (Object.prototype as unknown as Record<string, unknown>)[name]
+    delete (Array.prototype as unknown as Record<string, unknown>).last
+  }
+})

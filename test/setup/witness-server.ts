@@ -1,0 +1,35 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
+import { type HttpServer, startHttpServer } from '../../demo/server/http-server.ts'
+import { answerJson } from '../../demo/server/json.ts'
+import { readBody } from '../../demo/server/request-body.ts'
+
+/** All that one request has brought. */
+export interface Sighting {
+  readonly method: string
+  readonly url: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A server that is no API of the session's: it answers every request with what it saw of it, and `/log?of=…` with all. */
+export async function startWitness(): Promise<HttpServer> {
+  const log: Sighting[] = []
+  return startHttpServer({}, async () => async (request, response) => {
+    const { method = '', url = '', headers } = request
+    const { pathname, searchParams } = new URL(url, 'http://localhost')
+    allowOrigin(request, response)
+    if (pathname === '/log') {
+      const of = searchParams.get('of') ?? ''
+      return answerJson(
+        response,
+        200,
+        log.filter((sighting) => sighting.url.includes(of)),
+      )
+    }
+    const sighting = { method, url, headers, body: (await readBody(request)).toString() }
+    log.push(sighting)
+    if (isPreflight(request)) answerPreflight(request, response)
+    else answerJson(response, 200, { seen: sighting })
+  })
+}
