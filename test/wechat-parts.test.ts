@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { borrowWorker } from '../src/connect/wechat.ts'
 import type { Timers } from '../src/protocol/awake-timers.ts'
 import { createExchanges } from '../src/wechat/exchanges.ts'
 import { createLogin } from '../src/wechat/login.ts'
@@ -586,4 +587,17 @@ test.each<[string, object]>([
   expect(() => createFakePage(changes as Partial<SignInPageOptions>)).toThrow(
     expect.objectContaining({ code: 'invalid_config' }),
   )
+})
+
+// a worker that the app owns
+
+test("what a lost worker still says is lingpai's, and no message of the app's own", () => {
+  const borrowed = borrowWorker(
+    { postMessage() {} },
+    { timers, now: Date.now, checks: {}, createServices: () => ({ table: {} as never, abort() {} }) },
+  )
+  borrowed.open().endpoint.close?.()
+  const message = { lingpai: 'channel', kind: 'services', connection: 'page', instance: 'lost', body: 'a token' }
+  expect([borrowed.handleMessage(message), borrowed.handleMessage({ message })]).toEqual([true, true])
+  expect(borrowed.handleMessage({ echo: 'hello' })).toBe(false)
 })

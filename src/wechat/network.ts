@@ -144,6 +144,12 @@ function toNetworkError(failure: { errMsg?: unknown; errno?: unknown } | undefin
   }
   if (/timeout|timed out/i.test(text))
     return new LingpaiError('timeout', `The server has not answered in time (${said}).`)
+  if (/file not found|no such file/i.test(text)) {
+    return new LingpaiError(
+      'invalid_call',
+      `WeChat finds no such file or folder (${said}). Check filePath; a temporary file may be gone once the app was closed.`,
+    )
+  }
   if (/:fail abort/.test(text)) return new LingpaiError('aborted', 'The request was aborted.')
   return new LingpaiError(
     'network_error',

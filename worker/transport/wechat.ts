@@ -30,7 +30,8 @@ export async function sendGrantRequest(
     },
     signal,
   )
-  if ('unsent' in answer) throw refused({ reason: answer.unsent })
+  // Only a refresh is named, and only that has a verdict.
+  if ('unsent' in answer) throw exchange === undefined ? notSent() : refused({ reason: answer.unsent })
   if (isRedirect(answer.status)) throw redirectRefused(url, 'a request of the grant')
   return answer
 }
@@ -59,6 +60,10 @@ function readTaskAnswer(answer: TaskAnswer, url: string): AnswerSummary | undefi
   if ('hasWaited' in answer) return undefined
   if (answer.isRedirect) throw redirectRefused(url, 'a request with a token')
   return answer
+}
+
+function notSent(): LingpaiError {
+  return new LingpaiError('network_error', 'The request has not left the phone. Try again in a moment.')
 }
 
 function isRedirect(status: number): boolean {
