@@ -265,6 +265,16 @@ test.each<[string, string, (storage: ReturnType<typeof createStorage>) => Promis
   },
 )
 
+test('an operation that WeChat never answers is given up, and keeps no later one (I3)', async () => {
+  const { wx } = createFakeStorage()
+  const storage = createStorage(Object.assign(wx, { getStorage: () => {} }), '3.0.0')
+  const loaded = outcomeOf(storage.load('key'))
+  const saved = storage.save('key', 'text')
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(await loaded).toMatchObject({ code: 'timeout' })
+  expect(await saved).toEqual({ isEncrypted: true })
+})
+
 test('operations take their turn: one begins when the one before it has ended, whatever it ended with', async () => {
   const { wx, log, hold, release, fail } = createFakeStorage()
   const storage = createStorage(wx, '3.0.0')

@@ -149,6 +149,11 @@ export interface WireRequest {
 /** Statuses whose answers have no body: `new Response` refuses even an empty one (Fetch §2.2.3). */
 export const NULL_BODY_STATUSES: readonly number[] = [204, 205, 304]
 
+/** The statuses that lead elsewhere (RFC 9110 §15.4). */
+export function isRedirect(status: number): boolean {
+  return status >= 301 && status <= 308 && status !== 304
+}
+
 /** A response on its way to the page. */
 export interface WireResponse {
   readonly url: string

@@ -1,8 +1,8 @@
-import { DEFAULT_TIMEOUT } from '../protocol/contract.ts'
+import { DEFAULT_TIMEOUT, isRedirect } from '../protocol/contract.ts'
 import { openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { toQuery } from '../query.ts'
-import { type DownloadAnswer, isRedirect, type Network } from './network.ts'
+import type { DownloadAnswer, Network } from './network.ts'
 import type {
   CallOptions,
   DownloadedFile,
@@ -140,8 +140,9 @@ export function createCalls({ tasks, network, files }: CallHost) {
             ? { status, isReadable: true, ...(success !== undefined && { apiCode: success }) }
             : summary
         },
-        discard: ({ file }) => {
-          const path = file.filePath ?? file.tempFilePath
+        discard({ file }, isReplaced) {
+          // Where the app has named the file, the replay writes it anew, perhaps at this moment.
+          const path = isReplaced ? file.tempFilePath : (file.filePath ?? file.tempFilePath)
           if (path !== undefined) files.remove(path)
         },
         deliver: ({ file }) => file,

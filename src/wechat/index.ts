@@ -87,7 +87,7 @@ export function connect<B extends Broker<never> | Broker = Broker>(
   const timers = createAwakeTimers(platformTimers, Date.now)
   const network = createNetwork(wx)
   const exchanges = createExchanges(network)
-  const storage = createStorage(wx, readSdkVersion())
+  const storage = createStorage(wx, readSdkVersion(), timers)
   const login = createLogin(wx, timers, Date.now)
   const guide = createGuide()
 

@@ -1,3 +1,4 @@
+import { isRedirect } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import type { DownloadProgress, UploadProgress } from './session.ts'
 
@@ -182,8 +183,4 @@ function toLowerCase(header: unknown): Record<string, string> {
 function toText(data: unknown): string {
   if (typeof data === 'string') return data
   return data === undefined || data === null ? '' : JSON.stringify(data)
-}
-
-export function isRedirect(status: number): boolean {
-  return status >= 301 && status <= 308 && status !== 304
 }

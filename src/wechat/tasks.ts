@@ -22,7 +22,7 @@ export interface TaskPlan<Answer, Result> {
   /** Reads what is to be judged. */
   summarize(answer: Answer, envelope: Envelope | undefined): AnswerSummary & { readonly isRedirect?: boolean }
   /** Gives up an answer that nobody gets. */
-  discard?(answer: Answer): void
+  discard?(answer: Answer, isReplaced: boolean): void
   /** What the page gets where the worker found nothing wrong. */
   deliver(answer: Answer, envelope: Envelope | undefined): Result
 }
@@ -104,7 +104,7 @@ export function createTasks(client: Client, timers: Timers) {
 
   function start(task: Task, order: TaskOrder): Attempt {
     const { plan, envelope, last } = task
-    last?.answer.then((answer) => plan.discard?.(answer as never)).catch(() => {})
+    last?.answer.then((answer) => plan.discard?.(answer as never, true)).catch(() => {})
     const running: Running<never> = plan.send(order)
     task.stop = () => running.abort()
     task.isSending = true
@@ -183,7 +183,7 @@ export function createTasks(client: Client, timers: Timers) {
         task.error ??= new LingpaiError('aborted', 'The task has ended.')
         // Where its worker was lost for good, it may still wait for a place, which nobody would give back.
         if (task.queue) task.stop()
-        task.last?.answer.then((answer) => plan.discard?.(answer as Answer)).catch(() => {})
+        task.last?.answer.then((answer) => plan.discard?.(answer as Answer, false)).catch(() => {})
         // The broker's own wait for a token began later, and would have said so.
         throw wantsToken && isTimeout(error) ? tokenServerUnreachable() : error
       } finally {

@@ -1,3 +1,4 @@
+import { isRedirect } from '../../src/protocol/contract.ts'
 import type { AnswerSummary } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServiceRequest, ServiceTable, TaskAnswer, TaskOrder } from '../../src/protocol/services.ts'
@@ -64,8 +65,4 @@ function readTaskAnswer(answer: TaskAnswer, url: string): AnswerSummary | undefi
 
 function notSent(): LingpaiError {
   return new LingpaiError('network_error', 'The request has not left the phone. Try again in a moment.')
-}
-
-function isRedirect(status: number): boolean {
-  return status >= 301 && status <= 308 && status !== 304
 }
