@@ -1,5 +1,8 @@
+import { transfer } from 'comlink'
 import type { Client } from './client.ts'
+import type { Connection } from './connect/connection.ts'
 import { waitFor } from './connect/wait.ts'
+import { receiveBody } from './incoming-body.ts'
 import { findApi, NULL_BODY_STATUSES, type WireRequest, type WireResponse } from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError, toFetchError } from './protocol/errors.ts'
 
@@ -34,7 +37,9 @@ export function createFetch(client: Client): SessionFetch {
         return await fetch(request)
       }
       const connection = await client.connected(signal)
-      return toResponse(await connection.call('fetch', [await toWireRequest(request, init)], { signal }))
+      const [wire, transferred] = await toWireRequest(request, init)
+      const answer = await connection.call('fetch', [transfer(wire, transferred)], { signal })
+      return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
     } catch (error) {
       if (signal.aborted) throw signal.reason
       throw isLingpaiError(error) ? toFetchError(error) : error
@@ -42,13 +47,18 @@ export function createFetch(client: Client): SessionFetch {
   }
 }
 
-async function toWireRequest(request: Request, init: RequestInit | undefined): Promise<WireRequest> {
-  const { url, method, credentials, mode, cache, redirect, integrity, keepalive, referrerPolicy } = request
-  return {
+async function toWireRequest(
+  request: Request,
+  init: RequestInit | undefined,
+): Promise<readonly [WireRequest, Transferable[]]> {
+  const { url, method, headers, credentials, mode, cache, redirect, integrity, keepalive } = request
+  const [body, transferred = []] = await readBody(request, init)
+  const wire = {
     url,
     method,
-    headers: [...request.headers],
-    body: await readBody(request, init),
+    // Another boundary will be drawn for a form that is made again.
+    headers: [...headers].filter(([, value]) => !isForm(body) || !/^multipart\/form-data; boundary=/.test(value)),
+    body,
     credentials,
     mode,
     cache,
@@ -58,31 +68,70 @@ async function toWireRequest(request: Request, init: RequestInit | undefined): P
     priority: init?.priority,
     // In the worker, "about:client" would mean the worker's script.
     referrer: request.referrer === 'about:client' ? globalThis.location?.href : request.referrer,
-    referrerPolicy,
+    referrerPolicy: request.referrerPolicy || pagePolicy(),
   }
+  return [wire, transferred]
 }
 
-/** Strings and blobs go as they are; everything else as the bytes that the platform would send, read once. */
-async function readBody(
-  request: Request,
-  init: RequestInit | undefined,
-): Promise<string | Blob | ArrayBuffer | undefined> {
+/** The page's own policy, which a worker does not share. One that came in a header cannot be read (Referrer Policy §4). */
+function pagePolicy(): string {
+  return globalThis.document?.querySelector?.<HTMLMetaElement>('meta[name=referrer]')?.content ?? ''
+}
+
+/** What can be sent again stays what it is, without being read; a stream is sent as it comes; all else is read once. */
+async function readBody(request: Request, init: RequestInit | undefined): Promise<readonly [unknown, Transferable[]?]> {
   const body = init?.body
-  if (typeof body === 'string' || body instanceof Blob) return body
-  if (request.body === null) return undefined
+  if (typeof body === 'string' || body instanceof Blob) return [body]
+  if (body instanceof FormData) return [{ form: [...body] }]
+  if (request.body === null) return [undefined]
+  if (body instanceof ReadableStream) return [request.body, [request.body as ReadableStream]]
+  if (body === undefined || body === null) {
+    const blob = await waitFor(request.blob(), { signal: request.signal })
+    // Firefox has no `Request.body`: there, only the bytes tell whether there is one.
+    return [request.body === undefined && blob.size === 0 ? undefined : blob]
+  }
   const bytes = await waitFor(request.arrayBuffer(), { signal: request.signal })
-  // Firefox has no `Request.body`: there, only the bytes tell whether there is one.
-  return request.body === undefined && bytes.byteLength === 0 ? undefined : bytes
+  return [bytes, [bytes]]
 }
 
-function toResponse({ url, status, statusText, type, redirected, headers, body }: WireResponse): Response {
-  const response = new Response(NULL_BODY_STATUSES.includes(status) ? null : body, {
+function isForm(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'form' in body
+}
+
+function toResponse(wire: WireResponse, connection: Connection, signal: AbortSignal | undefined): Response {
+  const { url, status, statusText, type, redirected, headers, body } = wire
+  const response = new Response(NULL_BODY_STATUSES.includes(status) ? null : toBody(body, connection, signal), {
     // An opaque response has status 0, which the constructor refuses (Fetch §5.5).
     status: status === 0 ? 200 : status,
     statusText,
     headers: headers as [string, string][],
   })
   return asReceived(response, { url, type, redirected, ...(status === 0 && { status, ok: false }) })
+}
+
+/** A body that an abort, and the loss of the worker, end with an error for as long as it was not read. */
+function toBody(body: unknown, connection: Connection, signal: AbortSignal | undefined): BodyInit | null {
+  if (body === null || (body instanceof ArrayBuffer && signal === undefined)) return body
+  const isWhole = body instanceof ArrayBuffer
+  const onAbort = () => fail(signal?.reason)
+  const onLost = (error: unknown) => fail(isLingpaiError(error) ? toFetchError(error) : error)
+  const release = isWhole ? undefined : connection.hold(onLost)
+  const port = isWhole ? toPort(body) : (body as MessagePort)
+  const { stream, fail } = receiveBody(port, () => {
+    release?.()
+    signal?.removeEventListener('abort', onAbort)
+  })
+  signal?.addEventListener('abort', onAbort)
+  if (signal?.aborted) onAbort()
+  return stream
+}
+
+/** A body that has come whole, as one that is still coming: only such a one can be ended by an abort. */
+function toPort(buffer: ArrayBuffer): MessagePort {
+  const { port1, port2 } = new MessageChannel()
+  port1.postMessage(buffer, [buffer])
+  port1.postMessage(null)
+  return port2
 }
 
 /** What only the platform can set on a response, set on the object itself, and on its clones. */

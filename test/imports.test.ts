@@ -87,9 +87,12 @@ describe('the folder boundary is the thread boundary', () => {
     }
   })
 
-  it('comlink appears only in connect, protocol and host', () => {
+  it('comlink appears only in client, fetch, connect, protocol and host', () => {
     expect(
-      findForbidden(/^(?!src\/client|src\/connect\/|src\/protocol\/|worker\/host\/)/, (target) => target === 'comlink'),
+      findForbidden(
+        /^(?!src\/client|src\/fetch|src\/connect\/|src\/protocol\/|worker\/host\/)/,
+        (target) => target === 'comlink',
+      ),
     ).toEqual([])
   })
 

@@ -31,6 +31,8 @@ export interface Connection {
   hello(): Promise<Welcome>
   call<Name extends Method>(name: Name, given: Arguments<Name>, options?: ControlOptions): Promise<Result<Name>>
   notify(notice: Notice): void
+  /** Has something that outlives its call, such as a body on its way, told of the worker's loss. Returns what ends that. */
+  hold(fail: (error: unknown) => void): () => void
   /** Rejects all that is pending, and tells the worker, where it still listens, to forget this page. */
   close(error: LingpaiError): void
 }
@@ -141,6 +143,12 @@ export function openConnection(
   return {
     call,
     notify,
+
+    hold(fail) {
+      pending.add(fail)
+      if (pingTimer === undefined) schedulePing()
+      return () => void pending.delete(fail)
+    },
 
     async hello() {
       const welcome = await call('hello', [{ oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION }])

@@ -1,3 +1,5 @@
+import type { WireError } from './errors.ts'
+
 /** Version of the messages between page and worker. Raised when an old page could not understand a new worker. */
 export const PROTOCOL_VERSION = 1
 /** The oldest version that this build still understands. */
@@ -133,7 +135,10 @@ export interface WireRequest {
   readonly url: string
   readonly method: string
   readonly headers: readonly (readonly [string, string])[]
-  /** A string, an ArrayBuffer or a Blob: bodies that can be sent twice, since a 401 is answered by a replay. */
+  /**
+   * A string, an ArrayBuffer, a Blob or a {@link WireForm}: bodies that can be sent twice, since a 401 is answered by a
+   * replay. Or a `ReadableStream`, which is sent once.
+   */
   readonly body?: unknown
   readonly credentials?: string | undefined
   readonly mode?: string | undefined
@@ -146,6 +151,11 @@ export interface WireRequest {
   readonly referrerPolicy?: string | undefined
 }
 
+/** A `FormData`, which cannot cross a port: its fields, with strings and Files. */
+export interface WireForm {
+  readonly form: readonly (readonly [string, unknown])[]
+}
+
 /** Statuses whose answers have no body: `new Response` refuses even an empty one (Fetch §2.2.3). */
 export const NULL_BODY_STATUSES: readonly number[] = [204, 205, 304]
 
@@ -153,6 +163,15 @@ export const NULL_BODY_STATUSES: readonly number[] = [204, 205, 304]
 export function isRedirect(status: number): boolean {
   return status >= 301 && status <= 308 && status !== 304
 }
+
+/** How many bytes of a body may be on their way, or wait to be read: enough to hide a message's travel, little to hold. */
+export const BODY_WINDOW = 1 << 20
+
+/**
+ * What goes over the port of a body: from the page, how many bytes more it has room for, or 0 for no more at all; from the
+ * worker, a chunk, null at the end, or an error.
+ */
+export type BodyMessage = number | ArrayBuffer | null | WireError
 
 /** A response on its way to the page. */
 export interface WireResponse {
@@ -162,7 +181,8 @@ export interface WireResponse {
   readonly type: string
   readonly redirected: boolean
   readonly headers: readonly (readonly [string, string])[]
-  readonly body: ArrayBuffer | null
+  /** The whole of a small body as an ArrayBuffer; else a `MessagePort` over which its chunks come. Null where there is none. */
+  readonly body: unknown
 }
 
 /** A call of `session.request`: JSON text in, the envelope's payload out. */

@@ -5,6 +5,8 @@ import type { Permit } from './session.ts'
 export interface Attempt<Answer> {
   readonly answer: Answer
   readonly isTokenDenied: boolean
+  /** Whether the request cannot be sent again, so that its caller gets this answer in any case. */
+  readonly isFinal?: boolean
   /** The permit that it was sent with at last, where it had to wait and was given a newer one. */
   readonly permit?: Permit
   /** Gives up the answer's body where a replay takes its place. */
@@ -34,7 +36,7 @@ export async function runRequest<Answer>(
   const first = await (earlier?.attempt ?? send(asked, false))
   const permit = first.permit ?? asked
   if (!first.isTokenDenied) broker.accept(call, permit)
-  if (!first.isTokenDenied || earlier?.isReplay) return first.answer
+  if (!first.isTokenDenied || first.isFinal || earlier?.isReplay) return first.answer
   const next = await broker.reauthorize(call, permit).catch((error) => {
     first.discard?.()
     throw error

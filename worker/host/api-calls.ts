@@ -4,15 +4,24 @@ import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { Call, SessionBroker } from '../core/broker.ts'
 import { runRequest } from '../core/request-loop.ts'
 import type { Permit } from '../core/session.ts'
-import { readForPage, refuseReflection, sendApiRequest } from '../transport/fetch.ts'
+import { sendApiRequest, toWireHead } from '../transport/fetch.ts'
+import { refuseReflection } from '../transport/reflection.ts'
+import { isStream } from '../transport/request-body.ts'
+import { type ResponseBody, readResponseBody } from '../transport/response-body.ts'
 import { chooseApi, findAllowedApi, NO_API, nameOf, signInRequired, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
+
+/** A response whose body may still be on its way. */
+export interface FetchedResponse {
+  readonly head: Omit<WireResponse, 'body'>
+  readonly body: ResponseBody
+}
 
 /** What pages ask of the APIs: each call through the request loop, to a listed API and nowhere else (I4). */
 export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetch: typeof globalThis.fetch) {
   return {
     /** `session.fetch`: any answer is the caller's. */
-    async fetch(call: Call, request: WireRequest, signal: AbortSignal): Promise<WireResponse> {
+    async fetch(call: Call, request: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
       const api = findAllowedApi(apis, request.url)
       call.api = nameOf(api)
       let token: string | undefined
@@ -20,13 +29,19 @@ export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetc
         token = permit.tokens.accessToken
         const { data: _none, ...signed } = await signRequest(api, request, undefined)
         const answer = await sendApiRequest(fetch, { ...request, ...signed }, api.attach, permit, signal)
-        return { answer, isTokenDenied: isDenial(api, answer), discard: () => discard(answer) }
+        return {
+          answer,
+          isTokenDenied: isDenial(api, answer),
+          isFinal: isStream(request.body),
+          discard: () => discard(answer),
+        }
       })
       if (api.signInRequired.includes(response.status)) {
         discard(response)
         throw signInRequired(response.status)
       }
-      return readForPage(response, token)
+      const head = toWireHead(response, token)
+      return { head, body: await readResponseBody(response, token) }
     },
 
     /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */

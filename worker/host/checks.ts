@@ -16,6 +16,7 @@ import type {
   FetchTable,
   Hello,
   WireApiRequest,
+  WireForm,
   WireRequest,
 } from '../../src/protocol/contract.ts'
 
@@ -44,6 +45,8 @@ function toHello(value: unknown): Hello {
   return { oldest: oldest as number, newest: newest as number }
 }
 
+const MOST_FIELDS = 10_000
+
 const CHOICES = {
   credentials: ['omit', 'same-origin', 'include'],
   mode: ['cors', 'no-cors', 'same-origin'],
@@ -67,17 +70,31 @@ function toRequest(value: unknown): WireRequest {
   }
   if (own(record, 'keepalive') !== undefined) request.keepalive = own(record, 'keepalive') === true
   const body = own(record, 'body')
-  if (body !== undefined) {
-    if (
-      typeof body !== 'string' &&
-      !(body instanceof ArrayBuffer) &&
-      !(typeof Blob === 'function' && body instanceof Blob)
-    ) {
-      throw invalid('request.body is neither a string, an ArrayBuffer nor a Blob')
-    }
-    request.body = body
-  }
+  if (body !== undefined) request.body = toBody(body)
   return request as unknown as WireRequest
+}
+
+function toBody(body: unknown): unknown {
+  if (typeof body === 'string' || body instanceof ArrayBuffer || isBlob(body) || isStream(body)) return body
+  const form = own(toRecord(body, 'request.body'), 'form')
+  if (!Array.isArray(form) || form.length > MOST_FIELDS) throw invalid('request.body is of no known kind')
+  return { form: form.map(toField) } satisfies WireForm
+}
+
+function toField(field: unknown): readonly [string, unknown] {
+  if (!Array.isArray(field) || field.length !== 2 || typeof field[0] !== 'string')
+    throw invalid('a field of request.body is no pair')
+  const [name, value] = field
+  if (typeof value !== 'string' && !isBlob(value)) throw invalid('a field of request.body is neither text nor a file')
+  return [name, value]
+}
+
+function isBlob(value: unknown): boolean {
+  return typeof Blob === 'function' && value instanceof Blob
+}
+
+function isStream(value: unknown): boolean {
+  return typeof ReadableStream === 'function' && value instanceof ReadableStream
 }
 
 function toApiRequest(value: unknown): WireApiRequest {

@@ -38,10 +38,14 @@ export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send'
 
 type HostCalls = Partial<Omit<BrokerTable, keyof ControlTable>>
 
-/** Runs a call that its page can abort. A lasting one goes on when the page has gone. */
+/**
+ * Runs a call that its page can abort. A lasting one goes on when the page has gone. What it leaves behind when it is
+ * answered, such as a body on its way, it hands to `keep`, with what stops that when the page goes; `keep` returns what
+ * takes it back.
+ */
 export type RunCall = <T>(
   id: string,
-  work: (call: Call, signal: AbortSignal) => Promise<T>,
+  work: (call: Call, signal: AbortSignal, keep: (stop: () => void) => () => void) => Promise<T>,
   options?: { readonly isLasting?: boolean },
 ) => Promise<T>
 
@@ -100,6 +104,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
     attach(port) {
       const calls = new Map<string, AbortController>()
       const lasting = new Set<string>()
+      const kept = new Set<() => void>()
       const prefix = `${++ports}.`
       const endpoint = guard(port, {
         checks,
@@ -110,12 +115,18 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           if (notice.lingpai !== 'goodbye') return
           unsubscribe()
           for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
+          for (const stop of kept) stop()
           port.close?.()
         },
       })
       const unsubscribe = broker.subscribe((snapshot) =>
         endpoint.notify({ lingpai: 'snapshot', instance, snapshot: explain(snapshot) }),
       )
+
+      const keep = (stop: () => void) => {
+        kept.add(stop)
+        return () => void kept.delete(stop)
+      }
 
       /** Ids are the page's own, so they are told apart by their port. */
       const run: RunCall = async (id, work, { isLasting = false } = {}) => {
@@ -124,7 +135,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         calls.set(id, controller)
         if (isLasting) lasting.add(id)
         try {
-          return await work(await broker.openCall(prefix + id, controller.signal), controller.signal)
+          return await work(await broker.openCall(prefix + id, controller.signal), controller.signal, keep)
         } finally {
           calls.delete(id)
           lasting.delete(id)
@@ -163,7 +174,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
             if (options.exposeAccessToken) return (await broker.authorize(call)).tokens.accessToken
             throw new LingpaiError(
               'token_not_exposed',
-              'The access token stays in the worker, without serve({exposeAccessToken: true}). Use session.fetch.',
+              'The access token stays in the worker, without serve({exposeAccessToken: true}). Use session.fetch or session.request.',
             )
           }),
         explain: async () => broker.explain(),

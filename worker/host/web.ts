@@ -3,6 +3,7 @@ import type { Mode } from '../../src/protocol/contract.ts'
 import type { Platform } from '../core/adapter.ts'
 import { indexedDBTransactions, memoryTransactions, withFallback } from '../store/transactions.ts'
 import { sendGrantRequest } from '../transport/fetch.ts'
+import { sendBody } from '../transport/outgoing-body.ts'
 import { createApiCalls } from './api-calls.ts'
 import { controlChecks, fetchChecks } from './checks.ts'
 import { platform } from './platform.ts'
@@ -44,9 +45,13 @@ export function createWebHost(options: WebHostOptions): Host {
         fetch: (id, request) =>
           run(
             id,
-            async (call, signal) => {
-              const response = await calls.fetch(call, request, signal)
-              return response.body === null ? response : transfer(response, [response.body])
+            async (call, signal, keep) => {
+              const { head, body } = await calls.fetch(call, request, signal)
+              if (body === null) return { ...head, body }
+              if (body instanceof ArrayBuffer) return transfer({ ...head, body }, [body])
+              const { port1, port2 } = new MessageChannel()
+              const release = keep(sendBody(port1, body, () => release()))
+              return transfer({ ...head, body: port2 }, [port2])
             },
             // Such a request outlives its page (Fetch §2.2.5).
             { isLasting: request.keepalive === true },

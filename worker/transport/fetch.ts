@@ -1,8 +1,10 @@
-import { isRedirect, NULL_BODY_STATUSES, type WireRequest, type WireResponse } from '../../src/protocol/contract.ts'
+import { isRedirect, type WireRequest, type WireResponse } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import type { Permit } from '../core/session.ts'
 import { type Attach, redirectRefused, toHeader } from './attach.ts'
+import { refuseReflection } from './reflection.ts'
+import { toRequestBody } from './request-body.ts'
 
 type Fetch = typeof globalThis.fetch
 
@@ -52,7 +54,7 @@ export async function sendApiRequest(
   const response = await fetch(url, {
     ...(rest as RequestInit),
     headers,
-    ...(body !== undefined && { body: body as BodyInit }),
+    ...toRequestBody(body),
     ...(guarded !== undefined && { redirect: guarded as RequestRedirect }),
     signal,
   }).catch((error) => {
@@ -64,43 +66,11 @@ export async function sendApiRequest(
   return response
 }
 
-/** Reads a response whole, so that it can cross a port, and makes sure that no token goes with it. */
-export async function readForPage(response: Response, token: string | undefined): Promise<WireResponse> {
-  const body = hasBody(response) ? await response.arrayBuffer() : null
-  // A search costs about a millisecond per MiB; what is larger is a download, and no echo.
-  const isSearched = body !== null && body.byteLength <= LONGEST_SEARCH
-  refuseReflection(response, isSearched ? new TextDecoder('latin1').decode(body) : '', token)
-  return {
-    url: response.url,
-    status: response.status,
-    statusText: response.statusText,
-    type: response.type,
-    redirected: response.redirected,
-    headers: [...response.headers],
-    body,
-  }
-}
-
-const LONGEST_SEARCH = 1 << 20
-
-/** Throws where an answer that is meant for the page holds the token that was sent (I11). */
-export function refuseReflection(
-  { url, status, statusText, headers }: Response,
-  text: string,
-  token: string | undefined,
-): void {
-  if (token === undefined || ![text, url, statusText, ...[...headers].flat()].some((part) => part.includes(token)))
-    return
-  throw new LingpaiError(
-    'token_reflected',
-    'The answer contains the access token, so it was not passed on to the page.',
-    { status },
-  )
-}
-
-// Chromium gives a 204 an empty stream for a body.
-function hasBody({ body, status }: Response): boolean {
-  return body !== null && status !== 0 && !NULL_BODY_STATUSES.includes(status)
+/** What a page is told of a response, besides its body. Throws where that holds the token that was sent (I11). */
+export function toWireHead(response: Response, token: string | undefined): Omit<WireResponse, 'body'> {
+  refuseReflection(response, '', token)
+  const { url, status, statusText, type, redirected, headers } = response
+  return { url, status, statusText, type, redirected, headers: [...headers] }
 }
 
 // Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).
