@@ -1,6 +1,8 @@
+import { fileURLToPath } from 'node:url'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import { comlinkWithoutProxies } from './build/comlink-without-proxies.ts'
+import { recipePages } from './test/setup/recipe-pages.ts'
 
 /** One file per entry point of package.json; everything that is used is bundled, so the package has no dependencies. */
 const entries = {
@@ -10,6 +12,22 @@ const entries = {
   envelope: 'worker/envelope.ts',
   inline: 'worker/host/inline.ts',
 }
+
+/** What the pages of docs/recipes need to run as they stand there. */
+const recipes = {
+  plugins: [recipePages],
+  resolve: { alias: [{ find: /^lingpai$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }] },
+}
+const clients = [
+  '@microsoft/fetch-event-source',
+  '@tanstack/query-core',
+  'axios',
+  'eventsource',
+  'graphql-request',
+  'ky',
+  'ofetch',
+  'openapi-fetch',
+]
 
 export default defineConfig({
   plugins: [comlinkWithoutProxies],
@@ -29,9 +47,17 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'node', environment: 'node', include: ['test/*.test.ts'] } },
       { extends: true, test: { name: 'wechat', environment: 'node', include: ['test/wechat/*.test.ts'] } },
+      {
+        extends: true,
+        ...recipes,
+        test: { name: 'recipes', environment: 'node', include: ['test/recipes/*.test.ts'], testTimeout: 10_000 },
+      },
       { extends: true, test: { name: 'page', environment: 'happy-dom', include: ['test/page/*.test.ts'] } },
       {
         extends: true,
+        ...recipes,
+        // Found only while a test runs, they would have the page reload in its middle.
+        optimizeDeps: { include: clients },
         test: {
           name: 'browser',
           include: ['test/browser/*.test.ts'],

@@ -77,6 +77,7 @@ function readArguments(given) {
 function initialize(folder, { force = false, web = false, wechat = false }) {
   requireFolder(folder)
   const miniProgram = web ? undefined : findMiniProgram(folder, wechat)
+  if (!web && !wechat && miniProgram === undefined) requireStaticSite(folder)
   const isMiniProgram = wechat || miniProgram !== undefined
   if (miniProgram?.folder === folder) {
     throw new UsageError(
@@ -126,6 +127,20 @@ function findMiniProgram(start, isCertain) {
       return { folder, workers: 'workers' in content ? content.workers : undefined }
   }
   return undefined
+}
+
+/**
+ * A project of a mini program whose app.json is elsewhere, or not written yet: a browser's library is of no use there.
+ *
+ * @param {string} folder
+ */
+function requireStaticSite(folder) {
+  const project = [...selfAndParents(folder)].find((parent) => existsSync(join(parent, 'project.config.json')))
+  if (project === undefined) return
+  throw new UsageError(
+    `No app.json of a mini program is above ${show(folder)}, but ${show(join(project, 'project.config.json'))} is. ` +
+      'Choose a folder beside app.json, such as miniprogram/workers; or choose --wechat or --web.',
+  )
 }
 
 /** @param {string} start */
@@ -198,8 +213,10 @@ function miniProgramSteps(folder, miniProgram) {
   steps.push(`Connect to it in app.js:
 
      const { connect } = require('lingpai/wechat')
-     App({ session: connect({ wechat: { worker: '${path}/token.js' } }) })`)
-  return describeSteps(steps, 'wechat-mini-programs')
+     App({ session: connect({ wechat: { worker: '${path}/token.js' } }) })
+
+     Before that, let WeChat DevTools build npm: 工具 → 构建 npm.`)
+  return describeSteps(steps, 'wechat.md#set-up')
 }
 
 /**
@@ -231,17 +248,17 @@ function webSteps(folder) {
        store: indexedDBStore(),
      })`,
     ],
-    'the-two-files',
+    'guide.md#the-two-files',
   )
 }
 
 /**
  * @param {string[]} steps
- * @param {string} anchor
+ * @param {string} page
  */
-function describeSteps(steps, anchor) {
+function describeSteps(steps, page) {
   const numbered = steps.map((step, index) => `  ${index + 1}. ${step}\n`)
-  return `\nNext:\n${numbered.join('')}\nMore: lingpai/docs/guide.md#${anchor}`
+  return `\nNext:\n${numbered.join('')}\nMore: lingpai/docs/${page}`
 }
 
 /** @param {string} name */

@@ -157,7 +157,8 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
           }
           publishConnecting('blocked')
         } while (onSilence === 'wait')
-        if (onSilence === 'give up') throw new Error('it does not answer')
+        if (onSilence === 'give up')
+          throw new Error('it does not answer. Its script has failed, or has not called serve(): see its console')
         connection.close(lost())
       } catch (error) {
         connection.close(lost())

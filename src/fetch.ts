@@ -81,7 +81,7 @@ async function toWireRequest(
 
 /** The page's own policy, which a worker does not share. One that came in a header cannot be read (Referrer Policy §4). */
 function pagePolicy(): string {
-  return globalThis.document?.querySelector<HTMLMetaElement>('meta[name=referrer]')?.content ?? ''
+  return globalThis.document?.querySelector?.<HTMLMetaElement>('meta[name=referrer]')?.content ?? ''
 }
 
 /** What can be sent again stays what it is, without being read; a stream is sent as it comes; all else is read once. */

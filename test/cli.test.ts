@@ -105,6 +105,25 @@ it('copies the browser worker library where there is no mini program', () => {
   expect(stdout).toContain(`from './lingpai-worker.js'`)
 })
 
+it('writes nothing where the project is a mini program, and its app.json is elsewhere', () => {
+  write('project.config.json', { miniprogramRoot: 'miniprogram/' })
+  write('miniprogram/app.json', { pages: [] })
+  const { status, stderr } = lingpai('init', 'workers')
+  expect(status).toBe(1)
+  expect(stderr).toContain('No app.json of a mini program is above workers')
+  expect(stderr).toContain('--wechat')
+  expect(existsSync(join(folder, 'workers'))).toBe(false)
+})
+
+it('points to the page that goes on, which the package has', () => {
+  write('app.json', { pages: [] })
+  for (const target of [['workers'], ['public', '--web']]) {
+    const [, path = '', heading = ''] = /More: lingpai\/(\S+)#(\S+)/.exec(lingpai('init', ...target).stdout) ?? []
+    const headings = readFileSync(join(root, path), 'utf8').match(/^## .+$/gm) ?? []
+    expect(headings.map((text) => text.slice(3).toLowerCase().replaceAll(' ', '-'))).toContain(heading)
+  }
+})
+
 it("does not take another tool's app.json for a mini program's", () => {
   write('app.json', { expo: { name: 'app' } })
   lingpai('init', 'public')

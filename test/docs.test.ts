@@ -30,6 +30,10 @@ function readCodeBlocks(path: string): CodeBlock[] {
     })
 }
 
+function readExamples(path: string): CodeBlock[] {
+  return readCodeBlocks(path).filter(({ language }) => language === 'ts')
+}
+
 function withoutCode(text: string): string {
   return text.replace(/^```\w*\n[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
 }
@@ -72,7 +76,7 @@ const compilerOptions = {
 }
 
 /** A block that begins with `// name.ts` is that file. */
-function nameOf({ code }: CodeBlock): string | undefined {
+function nameOf({ code }: Pick<CodeBlock, 'code'>): string | undefined {
   return /^\/\/ ([\w.-]+\.ts)/.exec(code)?.[1]
 }
 
@@ -88,12 +92,18 @@ function findFiles(blocks: readonly CodeBlock[], example: CodeBlock): Map<string
 it('type-checks every TypeScript example against the sources', async () => {
   const cache = join(root, 'node_modules/.cache/docs')
   rmSync(cache, { recursive: true, force: true })
-  for (const path of ['README.md', 'README.zh-CN.md', 'docs/guide.md']) {
-    const blocks = readCodeBlocks(path).filter(({ language }) => language === 'ts')
-    expect(blocks.length, path).toBeGreaterThan(5)
+  const guide = readExamples('docs/guide.md')
+  const recipes = documents.filter((path) => /^docs\/recipes\/(?!README)/.test(path))
+  expect(recipes.length).toBeGreaterThan(5)
+  for (const path of ['README.md', 'README.zh-CN.md', 'docs/guide.md', ...recipes]) {
+    const blocks = readExamples(path)
+    const isRecipe = recipes.includes(path)
+    expect(blocks.length, path).toBeGreaterThan(isRecipe ? 0 : 5)
     for (const [index, example] of blocks.entries()) {
       const place = join(cache, path.replace(/\W/g, '-'), String(index + 1))
       mkdirSync(place, { recursive: true })
+      // A recipe leaves out the two files that every app has.
+      if (isRecipe) for (const { code } of guide.slice(0, 2)) writeFileSync(join(place, nameOf({ code }) ?? ''), code)
       for (const [name, code] of findFiles(blocks, example)) if (name !== '') writeFileSync(join(place, name), code)
     }
   }
@@ -166,5 +176,7 @@ it('has the same examples and figures in both languages', () => {
     [...read(path).matchAll(/\]\(([^)]+)\)/g)]
       .map(([, target]) => target)
       .filter((target) => !target?.startsWith('README'))
+      // Each puts the page in its own language first.
+      .sort()
   expect(targets('README.zh-CN.md')).toEqual(targets('README.md'))
 })

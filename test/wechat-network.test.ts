@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
+import { isRedirect } from '../src/protocol/contract.ts'
 import { createFiles } from '../src/wechat/files.ts'
-import { createNetwork, isRedirect, isUnsent, type OutgoingRequest, type Running } from '../src/wechat/network.ts'
+import { createNetwork, isUnsent, type OutgoingRequest, type Running } from '../src/wechat/network.ts'
 
 /** What `wx.request` and its kind were given. */
 interface Options {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { borrowWorker } from '../src/connect/wechat.ts'
 import type { Timers } from '../src/protocol/awake-timers.ts'
 import { createExchanges } from '../src/wechat/exchanges.ts'
 import { createLogin } from '../src/wechat/login.ts'
@@ -263,6 +264,16 @@ test.each<[string, string, (storage: ReturnType<typeof createStorage>) => Promis
     }
   },
 )
+
+test('an operation that WeChat never answers is given up, and keeps no later one (I3)', async () => {
+  const { wx } = createFakeStorage()
+  const storage = createStorage(Object.assign(wx, { getStorage: () => {} }), '3.0.0')
+  const loaded = outcomeOf(storage.load('key'))
+  const saved = storage.save('key', 'text')
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(await loaded).toMatchObject({ code: 'timeout' })
+  expect(await saved).toEqual({ isEncrypted: true })
+})
 
 test('operations take their turn: one begins when the one before it has ended, whatever it ended with', async () => {
   const { wx, log, hold, release, fail } = createFakeStorage()
@@ -586,4 +597,17 @@ test.each<[string, object]>([
   expect(() => createFakePage(changes as Partial<SignInPageOptions>)).toThrow(
     expect.objectContaining({ code: 'invalid_config' }),
   )
+})
+
+// a worker that the app owns
+
+test("what a lost worker still says is lingpai's, and no message of the app's own", () => {
+  const borrowed = borrowWorker(
+    { postMessage() {} },
+    { timers, now: Date.now, checks: {}, createServices: () => ({ table: {} as never, abort() {} }) },
+  )
+  borrowed.open().endpoint.close?.()
+  const message = { lingpai: 'channel', kind: 'services', connection: 'page', instance: 'lost', body: 'a token' }
+  expect([borrowed.handleMessage(message), borrowed.handleMessage({ message })]).toEqual([true, true])
+  expect(borrowed.handleMessage({ echo: 'hello' })).toBe(false)
 })

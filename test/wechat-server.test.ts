@@ -95,6 +95,22 @@ test('a refresh of other tokens names its requests otherwise', async () => {
   expect(new Set(names).size).toBe(8)
 })
 
+test('a refresh that leaves out its first request names the other as before, so that no answer is taken for another one', async () => {
+  const both = await namesOf()
+  const shortened: Grant = {
+    ...refreshing(),
+    async refresh(_tokens, io) {
+      await io.send({ url: `${url}2` })
+      return { accessToken: 'access.new', expiresIn: 3600 }
+    },
+  }
+  const { client, sent } = open(shortened)
+  await client.call('signIn', [{}])
+  await untilExpired()
+  await client.call('getAccessToken', [])
+  expect(sent.map(({ exchange }) => exchange)).toEqual([both[1]])
+})
+
 test('no name of a request shows a token (I11)', async () => {
   expect(JSON.stringify(await namesOf({ accessToken: 'c0ffee', refreshToken: 'c0c0a' }))).not.toMatch(/c0ffee|c0c0a/)
 })
@@ -214,4 +230,18 @@ test('a grant gets its code for wx.login from the app thread', async () => {
   )
   await client.call('signIn', [{ via: 'wx.login' }])
   expect(await client.call('getAccessToken', [])).toBe('access of code')
+})
+
+test('a sign-in whose request has not left the phone is a network_error', async () => {
+  const { client } = open(
+    {
+      ...refreshing(),
+      async signIn(_input, io) {
+        await io.send({ url })
+        return { accessToken: 'access' }
+      },
+    },
+    { send: async () => ({ unsent: 'not_sent' }) },
+  )
+  await expect(client.call('signIn', [{}])).rejects.toMatchObject({ code: 'network_error' })
 })

@@ -45,7 +45,7 @@ async function open(answers: Answers, changes: Partial<Api> = {}, options: Harne
     return outcome
   }
   const tokensOf = () => orders.map(({ headers }) => headers.find(([name]) => name === 'X-TOKEN')?.[1])
-  return { ...harness, orders, awaited, run, tokensOf }
+  return { ...harness, orders, awaited, run, runTask, tokensOf }
 }
 
 test('a task is sent with its token, and told what its token was', async () => {
@@ -196,6 +196,16 @@ test('what an earlier worker has sent for the same user, who has signed in anew,
   expect(orders).toMatchObject([{ isReplay: true }])
 })
 
+test('what was sent before a worker was lost is not replayed for whoever signs in at the next one, numbered alike (I6)', async () => {
+  const { run, orders, refreshes, signIn } = await open([() => change()], {}, { stored: undefined })
+  const change = async (): Promise<TaskAnswer> => {
+    await signIn('bob')
+    return unauthorized
+  }
+  expect(await run(sent())).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
+  expect([orders, refreshes]).toEqual([[], []])
+})
+
 test('what only waited for room when its worker was lost was not sent, and says so', async () => {
   const { run } = await open([hasWaited])
   expect(await run(sent())).toMatchObject({ settled: 1, error: { code: 'worker_lost' } })
@@ -267,6 +277,20 @@ test('a redirect is refused, and replayed nowhere (I4)', async () => {
   const { run, orders } = await open([{ status: 302, isReadable: true, isRedirect: true }])
   expect(await run()).toMatchObject({ error: { code: 'redirect_refused' } })
   expect(orders).toHaveLength(1)
+})
+
+test.each([undefined, false])('a task that is given up while it is signed is not sent, with auth %s', async (auth) => {
+  const controller = new AbortController()
+  const sign: Api['sign'] = async (request) => {
+    controller.abort()
+    return request
+  }
+  const { openCall, runTask, orders, platform } = await open([], { sign })
+  const call = await openCall(controller.signal)
+  const outcome = watch(runTask(call, { ...task, ...(auth !== undefined && { auth }) }))
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'aborted' } })
+  expect(orders).toEqual([])
 })
 
 test('a signer that moves the request out of its API sends nothing (I4)', async () => {

@@ -168,10 +168,13 @@ export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
   },
 }
 
-export function findApiRoute(path: string): { readonly route: ApiRoute; readonly argument: string } | undefined {
+export function findApiRoute(
+  routes: Readonly<Record<string, ApiRoute>>,
+  path: string,
+): { readonly route: ApiRoute; readonly argument: string } | undefined {
   const [, name = '', argument, ...rest] = path.split('/')
   const key = `/${name}`
-  const route = Object.hasOwn(apiRoutes, key) ? apiRoutes[key] : undefined
+  const route = Object.hasOwn(routes, key) ? routes[key] : undefined
   const complete = rest.length === 0 && (argument !== undefined) === (route?.takesArgument ?? false)
   return route && complete ? { route, argument: argument ?? '' } : undefined
 }

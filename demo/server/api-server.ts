@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { apiRoutes, findApiRoute } from './api-routes.ts'
+import { type ApiRoute, apiRoutes, findApiRoute } from './api-routes.ts'
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
 import { createHoldPoint, type Hold, type HoldPoint } from './hold.ts'
 import { type HttpServerOptions, startHttpServer } from './http-server.ts'
@@ -15,6 +15,8 @@ export interface ApiServerOptions {
   readonly tls?: HttpServerOptions['tls']
   /** The header whose whole value is the token; default is `Authorization: Bearer`. */
   readonly tokenHeader?: string
+  /** Besides the server's own, and behind the same check of the token. */
+  readonly routes?: Readonly<Record<string, ApiRoute>>
   /** Asked first; answers false for a request that is not its own. */
   control?(request: IncomingMessage, response: ServerResponse): Promise<boolean>
 }
@@ -42,6 +44,7 @@ interface HoldPoints {
 
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { verify, tokenHeader, control } = options
+  const routes = { ...apiRoutes, ...options.routes }
   const log = createRequestLog()
   const counters = { answered: 0, unauthorized: 0 }
   const holdPointsByPath = new Map<string, HoldPoints>()
@@ -88,9 +91,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const subject = await judge(request)
     await holdPoints?.afterVerdict.pass()
 
-    const found = findApiRoute(url.pathname)
+    const found = findApiRoute(routes, url.pathname)
     if (!found) {
-      answerJson(response, 404, { error: 'not_found', paths: Object.keys(apiRoutes) })
+      answerJson(response, 404, { error: 'not_found', paths: Object.keys(routes) })
       return
     }
     const { route, argument } = found

@@ -1,3 +1,4 @@
+import type { ApiRoute } from './api-routes.ts'
 import { type ApiServer, startApiServer } from './api-server.ts'
 import {
   type AuthorizationServer,
@@ -12,6 +13,8 @@ export interface ServersOptions extends Omit<AuthorizationServerOptions, 'port'>
   readonly ports?: { readonly authorizationServer?: number; readonly api?: number; readonly legacy?: number }
   /** The API's header whose whole value is the token; default is `Authorization: Bearer`. */
   readonly tokenHeader?: string
+  /** More routes of the API, behind its check of the token. */
+  readonly routes?: Readonly<Record<string, ApiRoute>>
   /** Mounts /control/* on the API server; default false. */
   readonly control?: boolean
 }
@@ -25,7 +28,7 @@ export interface Servers {
 
 /** An OpenID provider, an API that accepts its tokens, and an API with a sign-in of its own. */
 export async function startServers(options: ServersOptions): Promise<Servers> {
-  const { ports = {}, hostname, accessTokenSeconds, tokenHeader, control = false } = options
+  const { ports = {}, hostname, accessTokenSeconds, tokenHeader, routes, control = false } = options
   const started: { close(): Promise<void> }[] = []
   const close = async (): Promise<void> => {
     await Promise.all(started.map((server) => server.close()))
@@ -39,6 +42,7 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
       ...shared,
       ...portOf(ports.api),
       ...(tokenHeader === undefined ? {} : { tokenHeader }),
+      ...(routes === undefined ? {} : { routes }),
       ...(control
         ? { control: (request, response) => handleControl(request, response, { authorizationServer, api }) }
         : {}),

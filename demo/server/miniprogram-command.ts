@@ -21,11 +21,23 @@ export async function runMiniprogramDemo({ root, parameters, log }: MiniprogramC
   const { values } = parseArgs({ args: [...parameters], options: { origin: { type: 'string' } } })
   const origin = new URL(values.origin ?? `http://localhost:${port}`).origin
   const app = join(root, 'demo', 'miniprogram')
+  if (!/^https:|^http:\/\/(localhost|127\.0\.0\.1)(:|$)/.test(origin)) {
+    log(`\n  ${origin} is not https, so no token goes there: see "On a phone" in demo/miniprogram/README.md.\n`)
+    process.exitCode = 1
+    return
+  }
 
   prepareLibrary(root, app)
   writeFileSync(join(app, 'server.js'), describeServer('workers/server.js', origin))
   writeFileSync(join(app, 'workers', 'server.js'), describeServer('../server.js', origin))
-  await startMiniprogramServer({ port, bytesPerSecond })
+  try {
+    await startMiniprogramServer({ port, bytesPerSecond })
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EADDRINUSE') throw error
+    log(`\n  Port ${port}, which the app knows, is in use: end the other demo first.\n`)
+    process.exitCode = 1
+    return
+  }
   log(`
   The mini program's server is ready: http://localhost:${port}${values.origin === undefined ? '' : `, for phones ${origin}`}
 

@@ -1,6 +1,6 @@
 import { expose } from 'comlink'
 import type { Timers } from '../protocol/awake-timers.ts'
-import { createPageChannel } from '../protocol/channel.ts'
+import { createPageChannel, isChannelMessage } from '../protocol/channel.ts'
 import type { Endpoint } from '../protocol/contract.ts'
 import { type GuardOptions, guard } from '../protocol/guard.ts'
 import type { ServiceTable } from '../protocol/services.ts'
@@ -66,11 +66,15 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): H
       function start(): void {
         if (isClosed) return
         startedAt = host.now()
-        worker = createWorker()
+        try {
+          worker = createWorker()
+        } catch (error) {
+          throw new Error(explainRefusal(messageOf(error)))
+        }
         // Once for each worker: nobody knows whether a second listener is added, or takes the first one's place.
         worker.onMessage((message) => void link.handleMessage(message))
         worker.onProcessKilled?.(link.lose)
-        worker.onError?.((error) => link.fail(messageOf(error)))
+        worker.onError?.((error) => link.fail(explainFailure(messageOf(error))))
         for (const message of waiting.splice(0)) worker.postMessage(message)
       }
 
@@ -181,8 +185,9 @@ function openLink(post: (message: object) => void, host: WechatHost) {
     }) as never,
   )
   return {
-    // What a lost worker still says is not listened to: its tasks are its successor's now, which sends them.
-    handleMessage: (message: unknown) => isOpen && channel.handleMessage(message),
+    // What a lost worker still says is not listened to: its tasks are its successor's now, which sends them. It may hold a
+    // token, so it is no message for the app's own dispatcher either.
+    handleMessage: (message: unknown) => (isOpen ? channel.handleMessage(message) : isChannelMessage(message)),
     /** The worker was taken away. */
     lose,
     /** The worker, or what starts it, has failed of itself. */
@@ -209,5 +214,28 @@ function openLink(post: (message: object) => void, host: WechatHost) {
 function messageOf(thrown: unknown): string {
   const error = (thrown as { error?: unknown } | undefined)?.error ?? thrown
   const message = (error as { message?: unknown } | undefined)?.message
-  return typeof message === 'string' ? message : 'its script has failed'
+  return typeof message === 'string' ? shorten(message) : 'its script has failed'
+}
+
+/** Engines quote the source in their messages, and an error of ours ends with a link of its own. */
+function shorten(message: string): string {
+  const [line = ''] = message.split('\n')
+  return line
+    .replace(/\.? \(In '.*/, '')
+    .slice(0, 300)
+    .replace(/ \(lingpai\/docs\/errors\.md#\w+\)$/, '')
+    .replace(/\.$/, '')
+}
+
+/** What `wx.createWorker` says of itself helps little. */
+function explainRefusal(why: string): string {
+  return /\bmax|limit|exceed|concurrent/i.test(why)
+    ? `${why}. A mini program may have one worker: call connect() once, in app.js, and pass a worker of the app's own as wechat.worker`
+    : `${why}. app.json must have "workers", and wechat.worker must be a file in that folder, such as "workers/token.js"`
+}
+
+function explainFailure(why: string): string {
+  return /lingpai(\.js)*['"]? is not defined|Cannot find module.*lingpai/i.test(why)
+    ? `${why}. "npx lingpai init <folder>" puts lingpai.js beside the worker file, which requires it as "./lingpai.js"`
+    : why
 }

@@ -130,6 +130,11 @@ function toJson(body: unknown): unknown {
   }
 }
 
+/** Whether a message is one of lingpai's, of whatever connection. */
+export function isChannelMessage(given: unknown): boolean {
+  return readMessage(given) !== undefined
+}
+
 /** WeChat's documents have messages arrive as `{message}`, its phones bare; we take both. */
 function readMessage(given: unknown): ChannelMessage | undefined {
   if (!isRecord(given)) return undefined

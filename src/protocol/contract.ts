@@ -159,6 +159,11 @@ export interface WireForm {
 /** Statuses whose answers have no body: `new Response` refuses even an empty one (Fetch §2.2.3). */
 export const NULL_BODY_STATUSES: readonly number[] = [204, 205, 304]
 
+/** The statuses that lead elsewhere (RFC 9110 §15.4). */
+export function isRedirect(status: number): boolean {
+  return status >= 301 && status <= 308 && status !== 304
+}
+
 /** How many bytes of a body may be on their way, or wait to be read: enough to hide a message's travel, little to hold. */
 export const BODY_WINDOW = 1 << 20
 

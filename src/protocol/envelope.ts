@@ -54,7 +54,8 @@ export function judgeAnswer(
   { status, isReadable, apiCode, apiMessage }: AnswerSummary,
 ): Exclude<AnswerMeaning, { kind: 'payload' }> | { readonly kind: 'success' } {
   const error = () => {
-    const said = apiMessage || apiCode !== undefined ? ` and ${JSON.stringify(apiMessage || apiCode)}` : ''
+    const code = apiCode === undefined ? '' : ` and code ${JSON.stringify(apiCode)}`
+    const said = code + (apiMessage ? `, ${JSON.stringify(apiMessage)}` : '')
     return new LingpaiError('api_error', `The API answered with status ${status}${said}.`, {
       status,
       ...(apiCode !== undefined && { apiCode }),

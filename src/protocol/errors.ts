@@ -60,6 +60,13 @@ export class LingpaiError extends Error {
   }
 }
 
+export function tokenServerUnreachable(): LingpaiError {
+  return new LingpaiError(
+    'refresh_unavailable',
+    'The token server cannot be reached, or its answer not be read. The user is still signed in: try again later; session.explain() tells more.',
+  )
+}
+
 /** An error made by lingpai: a {@link LingpaiError}, or from `session.fetch` a `TypeError` that carries the same fields. */
 export type LingpaiErrorLike = Error & { readonly code: LingpaiErrorCode } & LingpaiErrorFields
 

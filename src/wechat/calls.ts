@@ -1,8 +1,8 @@
-import { DEFAULT_TIMEOUT } from '../protocol/contract.ts'
+import { DEFAULT_TIMEOUT, isRedirect } from '../protocol/contract.ts'
 import { openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { toQuery } from '../query.ts'
-import { type DownloadAnswer, isRedirect, type Network } from './network.ts'
+import type { DownloadAnswer, Network } from './network.ts'
 import type {
   CallOptions,
   DownloadedFile,
@@ -16,6 +16,15 @@ import type { TaskOptions, TaskPlan, Tasks } from './tasks.ts'
 
 /** Those of `wx.request`. */
 const METHODS: readonly string[] = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']
+const CALLBACK = 'success, fail and complete are not called: await the promise that it returns'
+const FOREIGN_OPTIONS: Readonly<Record<string, string>> = {
+  header: 'the option is called headers, not header',
+  body: 'the option is called data, not body',
+  params: 'the option is called data, not params',
+  success: CALLBACK,
+  fail: CALLBACK,
+  complete: CALLBACK,
+}
 /** An API's refusal is short; what is longer is the file that was asked for. */
 const LONGEST_REFUSAL = 1 << 16
 
@@ -131,8 +140,9 @@ export function createCalls({ tasks, network, files }: CallHost) {
             ? { status, isReadable: true, ...(success !== undefined && { apiCode: success }) }
             : summary
         },
-        discard: ({ file }) => {
-          const path = file.filePath ?? file.tempFilePath
+        discard({ file }, isReplaced) {
+          // Where the app has named the file, the replay writes it anew, perhaps at this moment.
+          const path = isReplaced ? file.tempFilePath : (file.filePath ?? file.tempFilePath)
           if (path !== undefined) files.remove(path)
         },
         deliver: ({ file }) => file,
@@ -171,12 +181,16 @@ function toFields(query: unknown): [string, string][] {
 }
 
 function checkOptions<Options extends CallOptions>(options: Options, call: string): Options {
-  const given: Partial<Options> & { header?: unknown } = options ?? {}
+  const given: Partial<Options> = options ?? {}
   const { url, headers = {}, auth } = given
+  if (typeof url === 'string' && /^https?:\/\/[^/?#]*[^/?#\0-\x7f]/.test(url))
+    throw invalid(call, 'write the domain name of url in its ASCII form, xn--…')
   if (typeof url !== 'string' || !URL.canParse(url) || !/^https?:/.test(url))
     throw invalid(call, 'url must be an absolute URL such as "https://api.example.com/orders"')
-  // wx.request takes `header`; a name that nobody reads would send the request without it, and without a word.
-  if (given.header !== undefined) throw invalid(call, 'the option is called headers, not header')
+  // What wx.request and others call differently would be lost without a word, and a callback wait for ever.
+  for (const [name, remedy] of Object.entries(FOREIGN_OPTIONS)) {
+    if ((given as Record<string, unknown>)[name] !== undefined) throw invalid(call, remedy)
+  }
   if (
     typeof headers !== 'object' ||
     headers === null ||

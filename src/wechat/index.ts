@@ -74,14 +74,20 @@ export function connect<B extends Broker<never> | Broker = Broker>(
 ): WechatSession<SignInInputOf<B>> {
   const { wechat, inline } = options ?? {}
   if (typeof wechat !== 'object' || wechat === null) throw invalidConfig('pass {wechat: {worker}}')
+  checkNames('', options, ['wechat', 'inline'])
+  checkNames('wechat.', wechat, ['worker', 'useExperimentalWorker', 'signInPage', 'onSignInRequired'])
   const { worker, useExperimentalWorker = false, signInPage, onSignInRequired } = wechat
   if (worker === undefined && inline === undefined) throw invalidConfig('wechat.worker is missing')
-  if (typeof worker === 'string' && (worker === '' || worker.startsWith('/')))
-    throw invalidConfig('wechat.worker must be a path such as "workers/token.js", without a slash in front')
+  if (typeof worker === 'string' && !/^[^./]/.test(worker))
+    throw invalidConfig('wechat.worker must be a path such as "workers/token.js", without a slash or dot in front')
+  if (worker !== undefined && typeof worker !== 'string' && typeof worker?.postMessage !== 'function')
+    throw invalidConfig('wechat.worker must be a path such as "workers/token.js", or what wx.createWorker() returned')
+  if (onSignInRequired !== undefined && typeof onSignInRequired !== 'function')
+    throw invalidConfig('wechat.onSignInRequired must be a function')
   const timers = createAwakeTimers(platformTimers, Date.now)
   const network = createNetwork(wx)
   const exchanges = createExchanges(network)
-  const storage = createStorage(wx, readSdkVersion())
+  const storage = createStorage(wx, readSdkVersion(), timers)
   const login = createLogin(wx, timers, Date.now)
   const guide = createGuide()
 
@@ -129,21 +135,43 @@ export function connect<B extends Broker<never> | Broker = Broker>(
       try {
         return await call(...parameters)
       } catch (error) {
-        if (isLingpaiError(error) && error.code === 'sign_in_required') guide?.lead()
+        if (mustSignIn(error)) guide?.lead()
         throw error
       }
     }
   }
 
+  /** Without a status the worker has refused it: a call of an earlier user, where somebody is signed in now. */
+  function mustSignIn(error: unknown): boolean {
+    if (!isLingpaiError(error) || error.code !== 'sign_in_required') return false
+    return error.status !== undefined || client.getSnapshot().status !== 'signed-in'
+  }
+
+  let reported: string | undefined
   let previous = client.getSnapshot()
   const stopWatching = client.subscribe(() => {
     const snapshot = client.getSnapshot()
+    report(snapshot.reason)
     const hasEnded = previous.status === 'signed-in' && snapshot.status === 'signed-out'
     if (snapshot.status === 'signed-in') guide?.stop()
     // Whoever signs out knows where to go next.
     else if (hasEnded && UNWANTED_ENDS.includes(snapshot.reason)) guide?.lead()
     if (snapshot.status !== 'connecting') previous = snapshot
   })
+
+  /** An app that waits for the snapshot makes no call that could reject, and a phone shows no console of a worker. */
+  function report(reason: string | undefined): void {
+    if (reason === reported) return
+    reported = reason
+    if (reason === 'worker_failed' || reason === 'invalid_config' || reason === 'protocol_mismatch') {
+      client.connected().catch((error) => console.error(error))
+    } else if (reason === 'blocked' && borrowed !== undefined) {
+      console.warn(
+        "lingpai: the app's own worker does not answer. Pass every message on: in the worker to handleMessage of what serve({ownDispatcher: true}) returned, on the app thread to session.handleMessage.",
+      )
+    }
+  }
+
   const onShow = () => client.resume()
   const onNetwork = ({ isConnected }: { readonly isConnected: boolean }) => {
     if (isConnected) client.resume()
@@ -185,6 +213,12 @@ export function connect<B extends Broker<never> | Broker = Broker>(
 function readSdkVersion(): string {
   const info = typeof wx.getAppBaseInfo === 'function' ? wx.getAppBaseInfo() : wx.getSystemInfoSync()
   return typeof info?.SDKVersion === 'string' ? info.SDKVersion : '0'
+}
+
+/** A misspelt option would be left out without a word. */
+function checkNames(path: string, options: object, names: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw invalidConfig(`${path}${unknown} is no option; there are ${names.join(', ')}`)
 }
 
 function invalidConfig(why: string): LingpaiError {

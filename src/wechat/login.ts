@@ -1,3 +1,4 @@
+import { waitFor } from '../connect/wait.ts'
 import type { Timers } from '../protocol/awake-timers.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 
@@ -6,6 +7,8 @@ type LoginApi = Pick<WechatMiniprogram.Wx, 'login'>
 /** WeChat allows four a second for a user, and counts them by day: one a second is more than any sign-in needs. */
 const SHORTEST_GAP = 1000
 const LOGIN_TIMEOUT = 20_000
+/** A login that is not answered at all must not keep every later one. */
+const LONGEST_LOGIN = 25_000
 
 /**
  * Gets a code from `wx.login`, one at a time: each code may replace the session key, and too many are refused.
@@ -25,13 +28,14 @@ export function createLogin(wx: LoginApi, timers: Timers, now: () => number): ()
     // A clock that was set back must not make it wait for long.
     if (sinceLast >= 0 && sinceLast < SHORTEST_GAP) await pause(SHORTEST_GAP - sinceLast)
     last = now()
-    return new Promise((resolve, reject) => {
+    const code = new Promise<string>((resolve, reject) => {
       wx.login({
         timeout: LOGIN_TIMEOUT,
         success: ({ code }) => (code ? resolve(code) : reject(failure('it gave no code'))),
         fail: ({ errMsg }) => reject(failure(errMsg)),
       })
     })
+    return waitFor(code, { deadline: LONGEST_LOGIN, timers })
   }
 
   return () => {

@@ -1,3 +1,4 @@
+import { isRedirect } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import type { DownloadProgress, UploadProgress } from './session.ts'
 
@@ -144,6 +145,12 @@ function toNetworkError(failure: { errMsg?: unknown; errno?: unknown } | undefin
   }
   if (/timeout|timed out/i.test(text))
     return new LingpaiError('timeout', `The server has not answered in time (${said}).`)
+  if (/file not found|no such file/i.test(text)) {
+    return new LingpaiError(
+      'invalid_call',
+      `WeChat finds no such file or folder (${said}). Check filePath; a temporary file may be gone once the app was closed.`,
+    )
+  }
   if (/:fail abort/.test(text)) return new LingpaiError('aborted', 'The request was aborted.')
   return new LingpaiError(
     'network_error',
@@ -176,8 +183,4 @@ function toLowerCase(header: unknown): Record<string, string> {
 function toText(data: unknown): string {
   if (typeof data === 'string') return data
   return data === undefined || data === null ? '' : JSON.stringify(data)
-}
-
-export function isRedirect(status: number): boolean {
-  return status >= 301 && status <= 308 && status !== 304
 }

@@ -49,7 +49,14 @@ export function createSignInPage(
 
   function open(): void {
     if (currentRoute() === route) end()
-    else wx.reLaunch({ url, complete: end })
+    else {
+      wx.reLaunch({
+        url,
+        fail: ({ errMsg }) =>
+          console.error(`lingpai: the sign-in page could not be opened (${errMsg}). Check signInPage.url.`),
+        complete: end,
+      })
+    }
   }
 
   return {

@@ -1,7 +1,12 @@
+import { platformTimers, type Timers } from '../connect/timers.ts'
+import { waitFor } from '../connect/wait.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import type { LoadedRecord, SavedRecord } from '../protocol/services.ts'
 
 type StorageApi = Pick<WechatMiniprogram.Wx, 'setStorage' | 'getStorage' | 'removeStorage'>
+
+/** An operation that WeChat has not answered by then is not waited for: it must not keep every later one. In milliseconds. */
+const LONGEST_OPERATION = 10_000
 
 /** Of `wx.setStorage`'s option `encrypt`. */
 const ENCRYPTS_SINCE = [2, 21, 3]
@@ -18,13 +23,14 @@ export interface Storage {
  *
  * @see https://developers.weixin.qq.com/miniprogram/dev/api/storage/wx.setStorage.html
  */
-export function createStorage(wx: StorageApi, sdkVersion: string): Storage {
+export function createStorage(wx: StorageApi, sdkVersion: string, timers: Timers = platformTimers): Storage {
   const isEncrypted = isAtLeast(sdkVersion, ENCRYPTS_SINCE)
   const encrypt = isEncrypted ? { encrypt: true } : {}
   let last: Promise<unknown> = Promise.resolve()
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = last.then(work, work)
+    const start = () => waitFor(work(), { deadline: LONGEST_OPERATION, timers })
+    const turn = last.then(start, start)
     last = turn
     return turn
   }

@@ -4,7 +4,7 @@ import { AbortController } from '../protocol/abort-controller.ts'
 import type { Timers } from '../protocol/awake-timers.ts'
 import { type CancelSignal, type Envelope, findApi, type SentAttempt, type WireTask } from '../protocol/contract.ts'
 import type { AnswerSummary } from '../protocol/envelope.ts'
-import { LingpaiError } from '../protocol/errors.ts'
+import { isLingpaiError, LingpaiError, tokenServerUnreachable } from '../protocol/errors.ts'
 import type { TaskAnswer, TaskOrder } from '../protocol/services.ts'
 import type { Running } from './network.ts'
 import { createSlots } from './slots.ts'
@@ -22,7 +22,7 @@ export interface TaskPlan<Answer, Result> {
   /** Reads what is to be judged. */
   summarize(answer: Answer, envelope: Envelope | undefined): AnswerSummary & { readonly isRedirect?: boolean }
   /** Gives up an answer that nobody gets. */
-  discard?(answer: Answer): void
+  discard?(answer: Answer, isReplaced: boolean): void
   /** What the page gets where the worker found nothing wrong. */
   deliver(answer: Answer, envelope: Envelope | undefined): Result
 }
@@ -50,6 +50,10 @@ interface Task {
   /** Ends what is under way: a place in the queue, or an exchange. */
   stop: () => void
   error: LingpaiError | undefined
+}
+
+function isTimeout(error: unknown): boolean {
+  return isLingpaiError(error) && error.code === 'timeout'
 }
 
 export type Tasks = ReturnType<typeof createTasks>
@@ -100,7 +104,7 @@ export function createTasks(client: Client, timers: Timers) {
 
   function start(task: Task, order: TaskOrder): Attempt {
     const { plan, envelope, last } = task
-    last?.answer.then((answer) => plan.discard?.(answer as never)).catch(() => {})
+    last?.answer.then((answer) => plan.discard?.(answer as never, true)).catch(() => {})
     const running: Running<never> = plan.send(order)
     task.stop = () => running.abort()
     task.isSending = true
@@ -160,6 +164,7 @@ export function createTasks(client: Client, timers: Timers) {
         )
         return plan.deliver((await task.last?.answer) as Answer, task.envelope)
       }
+      let wantsToken = false
       tasks.set(name, task)
       try {
         return await waitFor(judge(), {
@@ -167,6 +172,8 @@ export function createTasks(client: Client, timers: Timers) {
           signal,
           timers,
           onGiveUp() {
+            const isIdle = !task.isSending && task.queue === undefined
+            wantsToken = isIdle && plan.auth !== false && client.getSnapshot().tokenServer === 'unreachable'
             task.error = new LingpaiError('aborted', 'The task was given up.')
             task.stop()
             giveUp.abort()
@@ -176,8 +183,9 @@ export function createTasks(client: Client, timers: Timers) {
         task.error ??= new LingpaiError('aborted', 'The task has ended.')
         // Where its worker was lost for good, it may still wait for a place, which nobody would give back.
         if (task.queue) task.stop()
-        task.last?.answer.then((answer) => plan.discard?.(answer as Answer)).catch(() => {})
-        throw error
+        task.last?.answer.then((answer) => plan.discard?.(answer as Answer, false)).catch(() => {})
+        // The broker's own wait for a token began later, and would have said so.
+        throw wantsToken && isTimeout(error) ? tokenServerUnreachable() : error
       } finally {
         tasks.delete(name)
         // An exchange that is under way keeps its place until it has ended.

@@ -6,6 +6,8 @@ import { startServers } from '../../demo/server/index.ts'
 import { answerJson } from '../../demo/server/json.ts'
 import { startLegacyApi } from '../../demo/server/legacy-api.ts'
 import { callbackUrl, tokensOf } from '../fixtures/provider.ts'
+import { createEvents } from '../fixtures/recipe-events.ts'
+import { graphqlRoute } from '../fixtures/recipe-routes.ts'
 import { createCertificate } from './certificate.ts'
 import { startWitness } from './witness-server.ts'
 
@@ -27,7 +29,12 @@ declare module 'vitest' {
 
 /** Starts the real servers once for all browser tests. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const servers = await startServers({ redirectUris: [callbackUrl], accessTokenSeconds: 600, control: true })
+  const servers = await startServers({
+    redirectUris: [callbackUrl],
+    accessTokenSeconds: 600,
+    control: true,
+    routes: { ...createEvents().routes, '/graphql': graphqlRoute },
+  })
   const legacy = await startLegacyApi({ accessTokenSeconds: 600 })
   const mint = await startHttpServer({}, async () => async (request, response) => {
     allowOrigin(request, response)

@@ -1,5 +1,10 @@
 import { type BrokerSnapshot, DEFAULT_TIMEOUT, type HistoryEntry } from '../../src/protocol/contract.ts'
-import { isLingpaiError, LingpaiError, type LingpaiErrorCode } from '../../src/protocol/errors.ts'
+import {
+  isLingpaiError,
+  LingpaiError,
+  type LingpaiErrorCode,
+  tokenServerUnreachable,
+} from '../../src/protocol/errors.ts'
 import type {
   CancelSignal,
   Grant,
@@ -373,10 +378,7 @@ export function createBroker(options: BrokerOptions) {
 
   function tokenTimeout(): LingpaiError {
     return session.tokenServer === 'unreachable' || session.refresh.kind === 'waiting'
-      ? new LingpaiError(
-          'refresh_unavailable',
-          'The token server cannot be reached. The user is still signed in: try again later.',
-        )
+      ? tokenServerUnreachable()
       : new LingpaiError('timeout', `The token server has not answered within ${DEFAULT_TIMEOUT} ms.`)
   }
 
@@ -420,7 +422,10 @@ export function createBroker(options: BrokerOptions) {
     async signIn(input: unknown, signal: CancelSignal): Promise<void> {
       await runSignIn(signal, async (io) => {
         if (grant.signIn === undefined) {
-          throw new LingpaiError('invalid_call', 'This grant has no signIn: call session.signIn({via: "redirect"}).')
+          throw new LingpaiError(
+            'invalid_call',
+            'This grant has no signIn. With oauth(), call session.signIn({via: "redirect"}).',
+          )
         }
         return grant.signIn(input, io)
       })

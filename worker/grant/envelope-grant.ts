@@ -36,6 +36,7 @@ export interface EnvelopeGrantOptions<Input = Record<string, unknown>> {
   readonly silentSignIn?: boolean
 }
 
+const OPTION_NAMES = 'signIn refresh signOut envelope tokens rejected sign silentSignIn'.split(' ')
 const TOO_MANY_REQUESTS = 429
 const UNAVAILABLE = 503
 
@@ -202,12 +203,12 @@ function readEnvelope(envelope: Envelope, { status, body }: GrantResponse): Answ
   }
 }
 
-function signInRefused(refusal: Refusal, { code }: Envelope): LingpaiError {
+function signInRefused(refusal: Refusal, { code, success }: Envelope): LingpaiError {
   const { status, apiCode, apiMessage } = refusal
   const text =
     apiCode === undefined
       ? `The sign-in was answered with status ${status}, and not with JSON that has a field "${code}". Check signIn.url and envelope of envelopeGrant().`
-      : `The API refused the sign-in with status ${status} and ${JSON.stringify(apiMessage || apiCode)}.`
+      : `The API refused the sign-in with status ${status} and ${JSON.stringify(apiMessage || apiCode)}: its code ${JSON.stringify(apiCode)} is no success here (${success.map((listed) => JSON.stringify(listed)).join(', ')}).`
   return new LingpaiError('sign_in_failed', text, refusal)
 }
 
@@ -237,6 +238,8 @@ function isCode(value: unknown): value is Code {
 
 function checkOptions<Input>(options: EnvelopeGrantOptions<Input>): void {
   if (!isRecord(options)) throw invalid('pass {signIn, refresh}')
+  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.includes(name))
+  if (unknown !== undefined) throw invalid(`${unknown} is no option; there are ${OPTION_NAMES.join(', ')}`)
   const { signIn, refresh, signOut, envelope, tokens = {}, sign, silentSignIn, rejected: listed = [] } = options
   checkCall('refresh', refresh)
   if (signIn !== undefined) checkCall('signIn', signIn)

@@ -60,8 +60,8 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
   if (!isRecord(options)) throw invalid('pass {grant, apis, store}')
   const { grant, apis, store, refresh = {}, maxSessionAge, exposeAccessToken = false, adopt = false } = options
   if (!isRecord(grant) || typeof grant.refresh !== 'function')
-    throw invalid('grant must have a function refresh, as oauth() has')
-  if (!isRecord(store)) throw invalid('store is missing: choose memoryStore() or indexedDBStore()')
+    throw invalid('grant must have a function refresh, as oauth() and envelopeGrant() have')
+  if (!isRecord(store)) throw invalid('store is missing: choose memoryStore(), indexedDBStore() or wechatStore()')
   for (const name of ['load', 'save', 'clear'] as const) {
     if (typeof store[name] !== 'function') throw invalid(`store must have a function ${name}`)
   }

@@ -10,6 +10,7 @@ import { controlChecks } from './checks.ts'
 import type { ParsedOptions, ServeOptions } from './options.ts'
 import { createService, type Host, type Service } from './service.ts'
 import { taskChecks } from './wechat-checks.ts'
+import { checkOptionNames } from './wechat-options.ts'
 import { createId, wechatPlatform } from './wechat-platform.ts'
 import { createRemoteServices, type RemoteServices } from './wechat-services.ts'
 import { createTaskCalls } from './wechat-tasks.ts'
@@ -31,12 +32,12 @@ export function createWechatServer(
   return createWorkerChannel(post, instance, (channel) => {
     services.connect(channel.services)
     // Not before the app thread listens: the broker begins with a look into its storage.
-    service ??= createService(options, createWechatHost(mode, instance, services))
+    service ??= createService(options, createWechatHost(options, mode, instance, services))
     service.attach(channel.calls)
   })
 }
 
-function createWechatHost(mode: Mode, instance: string, services: RemoteServices): Host {
+function createWechatHost(given: ServeOptions<never>, mode: Mode, instance: string, services: RemoteServices): Host {
   let storage: WechatStorage | undefined
   return {
     mode,
@@ -58,6 +59,7 @@ function createWechatHost(mode: Mode, instance: string, services: RemoteServices
       status === 'signed-in' && storage?.isEncrypted() === false ? 'stored-unencrypted' : undefined,
 
     prepare(options: ParsedOptions): ParsedOptions {
+      checkOptionNames(given)
       if (isWechatStore(options.store)) storage = openWechatStore(options.store, services)
       return { ...options, grant: nameExchanges(options.grant), ...(storage && { store: storage }) }
     },
@@ -71,6 +73,10 @@ function createWechatHost(mode: Mode, instance: string, services: RemoteServices
 
 const NO_KEY = new Uint8Array(0)
 
+function createName(text: string): string {
+  return hash('sha256', encodeUtf8(text), NO_KEY).slice(0, 32)
+}
+
 /**
  * Names the requests of a refresh after the tokens that they renew. The next worker's refresh of the same tokens then gets
  * the answer that a lost worker was waiting for, in place of sending a refresh token that may have been used (I2).
@@ -78,16 +84,16 @@ const NO_KEY = new Uint8Array(0)
 function nameExchanges(grant: Grant): Grant {
   const named = {
     refresh(tokens: TokenSet, io: Parameters<Grant['refresh']>[1]) {
-      const name = hash('sha256', encodeUtf8(`${tokens.accessToken}\n${tokens.refreshToken ?? ''}`), NO_KEY).slice(
-        0,
-        32,
-      )
-      let sent = 0
+      const renewed = `${tokens.accessToken}\n${tokens.refreshToken ?? ''}`
+      const counts = new Map<string, number>()
       return grant.refresh(tokens, {
         ...io,
         send: (request) => {
-          sent += 1
-          const ofExchange: NamedGrantRequest = { ...request, exchange: `${name}.${sent}` }
+          // By where it goes, since a grant need not send the same ones each time; a signer may change the query.
+          const name = createName(`${renewed}\n${request.url.split('?')[0]}`)
+          const count = (counts.get(name) ?? 0) + 1
+          counts.set(name, count)
+          const ofExchange: NamedGrantRequest = { ...request, exchange: `${name}.${count}` }
           return io.send(ofExchange)
         },
       })

@@ -1,5 +1,6 @@
 import type { Ticket, WireTask } from '../../src/protocol/contract.ts'
 import { type AnswerSummary, judgeAnswer } from '../../src/protocol/envelope.ts'
+import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServiceTable } from '../../src/protocol/services.ts'
 import type { Call, SessionBroker } from '../core/broker.ts'
 import { type Attempt, type EarlierAttempt, runRequest } from '../core/request-loop.ts'
@@ -8,6 +9,9 @@ import { toHeader } from '../transport/attach.ts'
 import { awaitTask, sendTask } from '../transport/wechat.ts'
 import { chooseApi, NO_API, nameOf, signInRequired, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
+
+/** No session's generation, and no token's version. */
+const NONE = -1
 
 type TaskServices = Pick<ServiceTable, 'sendTask' | 'awaitTask'>
 
@@ -20,7 +24,7 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     const api = chooseApi(apis, task.url, task.auth)
     const hasToken = task.auth !== false && api !== NO_API
     call.api = nameOf(api)
-    const summary = hasToken ? await runWithToken(call, api, task) : await runWithoutToken(api, task)
+    const summary = hasToken ? await runWithToken(call, api, task) : await runWithoutToken(call, api, task)
     const meaning = judgeAnswer(api.envelope, summary)
     if (hasToken && (meaning.kind === 'signInRequired' || api.signInRequired.includes(summary.status))) {
       throw signInRequired(summary.status)
@@ -31,7 +35,7 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
 
   async function runWithToken(call: Call, api: Api, task: WireTask): Promise<AnswerSummary> {
     const send = async (permit: Permit, isReplay: boolean): Promise<Attempt<AnswerSummary>> => {
-      const summary = await sendAttempt(api, task, isReplay, permit, toTicket(permit, call))
+      const summary = await sendAttempt(call, api, task, isReplay, permit)
       // There was no room: meanwhile the token may have been replaced, or its user.
       return summary === undefined
         ? send(await broker.authorize(call), isReplay)
@@ -40,19 +44,21 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     return runRequest(broker, call, send, findEarlier(call, api, task))
   }
 
-  async function runWithoutToken(api: Api, task: WireTask): Promise<AnswerSummary> {
+  async function runWithoutToken(call: Call, api: Api, task: WireTask): Promise<AnswerSummary> {
     if (task.sent !== undefined) return awaitTask(services, task.name, task.url)
-    return (await sendAttempt(api, task, false)) ?? runWithoutToken(api, task)
+    return (await sendAttempt(call, api, task, false)) ?? runWithoutToken(call, api, task)
   }
 
   async function sendAttempt(
+    call: Call,
     api: Api,
     { name, url, method, headers, data }: WireTask,
     isReplay: boolean,
     permit?: Permit,
-    ticket?: Ticket,
   ): Promise<AnswerSummary | undefined> {
     const signed = await signRequest(api, { url, method, headers }, data)
+    // Signing may take its time: meanwhile the app thread may have connected anew, and begun the task anew.
+    if (call.signal.aborted) throw new LingpaiError('aborted', 'The task was given up.')
     return sendTask(services, {
       name,
       isReplay,
@@ -60,7 +66,7 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
       method: signed.method,
       headers: permit ? withHeader(signed.headers, toHeader(api.attach, permit)) : signed.headers,
       ...(api.sign && signed.data !== undefined && { data: signed.data }),
-      ...(ticket && { ticket }),
+      ...(permit && { ticket: toTicket(permit, call) }),
     })
   }
 
@@ -69,11 +75,13 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     if (sent?.ticket === undefined) return undefined
     const { generation, version, subject, hasRefreshed } = sent.ticket
     call.hasRefreshed = hasRefreshed
+    // A worker that found nothing stored counts from the start again: its sessions may have an earlier one's numbers (I6).
+    const isOfThisSession = generation === call.generation
     return {
       isReplay: sent.isReplay,
       permit: {
-        generation,
-        version,
+        generation: isOfThisSession ? generation : NONE,
+        version: isOfThisSession ? version : NONE,
         tokens: { accessToken: '', tokenType: '', ...(subject !== undefined && { subject }) },
       },
       attempt: awaitTask(services, name, url).then((summary) => toAttempt(api, summary)),

@@ -1,4 +1,4 @@
-import type { WireRequest, WireResponse } from '../../src/protocol/contract.ts'
+import { isRedirect, type WireRequest, type WireResponse } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import type { Permit } from '../core/session.ts'
@@ -34,7 +34,7 @@ export async function sendGrantRequest(
       cause: error,
     })
   }
-  if (isRedirect(response)) throw redirectRefused(url, 'a request of the grant')
+  if (isRedirected(response)) throw redirectRefused(url, 'a request of the grant')
   return { status: response.status, headers: Object.fromEntries(response.headers), body: text }
 }
 
@@ -61,7 +61,7 @@ export async function sendApiRequest(
     // An engine may quote a header that it finds invalid (I11).
     throw permit && String(error).includes(permit.tokens.accessToken) ? new TypeError('Failed to fetch') : error
   })
-  if (isGuarded && redirect !== 'manual' && isRedirect(response))
+  if (isGuarded && redirect !== 'manual' && isRedirected(response))
     throw redirectRefused(url, 'a request with a token in a header of its own')
   return response
 }
@@ -74,8 +74,8 @@ export function toWireHead(response: Response, token: string | undefined): Omit<
 }
 
 // Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).
-function isRedirect({ type, status }: Response): boolean {
-  return type === 'opaqueredirect' || (status >= 301 && status <= 308 && status !== 304)
+function isRedirected({ type, status }: Response): boolean {
+  return type === 'opaqueredirect' || isRedirect(status)
 }
 
 function originOf(url: string): string {

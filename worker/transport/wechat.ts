@@ -1,3 +1,4 @@
+import { isRedirect } from '../../src/protocol/contract.ts'
 import type { AnswerSummary } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServiceRequest, ServiceTable, TaskAnswer, TaskOrder } from '../../src/protocol/services.ts'
@@ -30,7 +31,8 @@ export async function sendGrantRequest(
     },
     signal,
   )
-  if ('unsent' in answer) throw refused({ reason: answer.unsent })
+  // Only a refresh is named, and only that has a verdict.
+  if ('unsent' in answer) throw exchange === undefined ? notSent() : refused({ reason: answer.unsent })
   if (isRedirect(answer.status)) throw redirectRefused(url, 'a request of the grant')
   return answer
 }
@@ -61,6 +63,6 @@ function readTaskAnswer(answer: TaskAnswer, url: string): AnswerSummary | undefi
   return answer
 }
 
-function isRedirect(status: number): boolean {
-  return status >= 301 && status <= 308 && status !== 304
+function notSent(): LingpaiError {
+  return new LingpaiError('network_error', 'The request has not left the phone. Try again in a moment.')
 }

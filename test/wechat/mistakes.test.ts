@@ -1,0 +1,109 @@
+import { beforeEach, expect, test } from 'vitest'
+import type { LegacyApi } from '../../demo/server/legacy-api.ts'
+import type { AppOptions } from '../fixtures/wechat/mini-program.ts'
+import { listCall, outcome, startApi, startApp, startSignedIn } from '../fixtures/wechat/session-app.ts'
+
+// What somebody gets wrong who sets lingpai up for the first time, and where they are told.
+let api: LegacyApi
+
+beforeEach(async () => {
+  api = await startApi()
+})
+
+const failure = (call: string) => `${call}.then(() => 'answered', ({ code, message }) => code + ': ' + message)`
+const connectTo = (worker: string) => `{ wechat: { worker: ${worker} } }`
+const appFile = (options: string) => `require('lingpai/wechat').connect(${options})\nApp({})`
+
+const workerMistakes: readonly (readonly [string, Partial<AppOptions>, RegExp])[] = [
+  ['a path to nothing', { connect: connectTo(`'workers/tokens.js'`) }, /app\.json must have "workers"/],
+  ['no "workers" in app.json', { files: { 'app.json': '{"pages":["pages/home/home"]}' } }, /must have "workers"/],
+  ['a second connect()', { files: { 'app.js': '' } }, /call connect\(\) once, in app\.js/],
+  [
+    'no lingpai.js beside the worker file',
+    { files: { 'workers/token.js': `require('./lingpai.js.js')` } },
+    /npx lingpai init/,
+  ],
+  ['a signer without a secret', { grant: `sign: sortedParams({ algorithm: 'md5' }),` }, /secret must be a text/],
+  ['a worker file without serve()', { files: { 'workers/token.js': '' } }, /has not called serve\(\)/],
+]
+
+test.each(workerMistakes)('%s is told by the call and on the console, with the remedy', async (name, app, remedy) => {
+  const twice = `
+    const { connect } = require('lingpai/wechat')
+    const options = ${connectTo(`'workers/token.js'`)}
+    connect(options)
+    App({ session: connect(options) })`
+  const phone = await startApp(api, {
+    app: name === 'a second connect()' ? { files: { 'app.js': twice } } : app,
+  })
+  const told = await phone.run<string>(failure(listCall(api)))
+  expect(told).toMatch(/^worker_lost: /)
+  expect(told).toMatch(remedy)
+  expect(told.match(/docs\/errors/g)).toHaveLength(1)
+  expect(phone.console.filter(({ thread, text }) => thread === 'app' && remedy.test(text))).not.toEqual([])
+})
+
+test.each([
+  ['api', { serve: 'api: [],' }],
+  ['apis[0].header', { api: `header: 'X-TOKEN',` }],
+  ['envelopeGrant(): login', { grant: `login: {},` }],
+])('an option that there is not, %s, is named on the app thread too', async (_name, app) => {
+  const phone = await startApp(api, { app })
+  expect(await phone.run(failure(listCall(api)))).toMatch(/^invalid_config: .* is no option; there are /)
+  expect(phone.console.filter(({ thread, text }) => thread === 'app' && /is no option/.test(text))).toHaveLength(1)
+})
+
+test.each([
+  [`{ wechat: { workerPath: 'workers/token.js' } }`, 'wechat.workerPath is no option'],
+  [`{ wechat: { worker: 'workers/token.js' }, signInPage: {} }`, 'signInPage is no option'],
+  [connectTo(`'/workers/token.js'`), 'without a slash or dot in front'],
+  [connectTo(`'./workers/token.js'`), 'without a slash or dot in front'],
+  [connectTo(`() => wx.createWorker('workers/token.js')`), 'or what wx.createWorker() returned'],
+])('connect(%s) throws where it is called', async (options, text) => {
+  await expect(startApp(api, { app: { files: { 'app.js': appFile(options) } } })).rejects.toThrow(text)
+})
+
+test.each([
+  ['success() {}', 'await the promise'],
+  ['body: {}', 'called data, not body'],
+  [`url: 'https://接口.中国/list'`, 'xn--'],
+])('a request with %s is refused, not sent without it', async (option, text) => {
+  const phone = await startSignedIn(api)
+  expect(await phone.run(failure(listCall(api, option)))).toMatch(new RegExp(`^invalid_call: .*${text}`))
+})
+
+test('an upload of a file that is not there is no fault of the network', async () => {
+  const phone = await startSignedIn(api)
+  const upload = `getApp().session.uploadFile({ url: '${api.origin}/pictures', filePath: 'wxfile://none', name: 'file' })`
+  expect(await phone.run(outcome(upload))).toBe('invalid_call')
+})
+
+test('a code of the refresh that nobody has listed is refresh_unavailable, by the default timeout too', async () => {
+  const phone = await startSignedIn(api, { app: { grant: 'rejected: [],' } })
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  expect(await phone.run(outcome(listCall(api)))).toBe('refresh_unavailable')
+  expect(JSON.stringify(await phone.run('getApp().session.explain()'))).toContain('code_900211')
+})
+
+test('a success that envelope() does not list is named by the sign-in', async () => {
+  const phone = await startApp(api, { app: { grant: 'envelope: envelope(),' } })
+  const call = `getApp().session.signIn({ account: 'alice', password: 'lingpai' })`
+  expect(await phone.run(failure(call))).toContain('its code "SUCCESS" is no success here (0)')
+})
+
+test('a sign-in page that is not there is named on the console', async () => {
+  const connect = `{ wechat: { worker: 'workers/token.js', signInPage: { url: '/pages/none/none' } } }`
+  const phone = await startApp(api, { app: { connect } })
+  await phone.run(outcome(listCall(api)))
+  await phone.advance(5000)
+  expect(phone.console).toContainEqual(
+    expect.objectContaining({ thread: 'app', text: expect.stringContaining('Check signInPage.url') }),
+  )
+})
+
+test('an own worker whose messages nobody passes on is named on the console', async () => {
+  const phone = await startApp(api, { app: { connect: connectTo(`wx.createWorker('workers/token.js')`) } })
+  await phone.advance(10_000)
+  expect(phone.console.filter(({ text }) => text.includes('session.handleMessage'))).toHaveLength(1)
+})
