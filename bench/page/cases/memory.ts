@@ -1,0 +1,37 @@
+import { createLingpai, type Host } from '../clients/lingpai.ts'
+import { createOwnFetch } from '../clients/own-fetch.ts'
+import { control } from '../control.ts'
+import type { PageCase } from '../main.ts'
+import { sleep } from '../measure.ts'
+
+/** A large download that the page reads slowly: what piles up meanwhile? */
+export const memory: PageCase = async ({ options, api }, tell) => {
+  const { contestant, size, seconds } = options as { contestant: 'fetch' | Host; size: number; seconds: number }
+  const call =
+    contestant === 'fetch' ? (await createOwnFetch()).fetch : (await createLingpai(contestant, 0)).session.fetch
+  await (await call(`${api}/bytes?size=1000000`)).arrayBuffer()
+  await sleep(500)
+  await control.memory('begin')
+  const start = performance.now()
+  const response = await call(`${api}/bytes?size=${size}`)
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  const { gc } = globalThis as { gc?: () => void }
+  let received = 0
+  let collected = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    received += value.byteLength
+    // What the page has read and dropped is nobody's copy, and the browser would let hundreds of megabytes of it pile up.
+    if (received - collected > 8e6) {
+      collected = received
+      gc?.()
+    }
+    const due = start + (received / size) * seconds * 1000
+    if (due - performance.now() > 4) await sleep(due - performance.now())
+  }
+  if (received !== size) throw new Error(`${contestant} got ${received} of ${size} bytes`)
+  const { growth } = await control.memory('end')
+  tell({ round: 0, contestant, metric: 'growth', value: growth })
+  tell({ round: 0, contestant, metric: 'share of the body', value: growth / size })
+}

@@ -1,0 +1,20 @@
+import type { Client } from './client.ts'
+
+export type Contestant = 'fetch' | 'shared' | 'dedicated' | 'auth0' | 'axios' | 'alova'
+
+/** Loads a peer only where it takes part. */
+export async function createClient(contestant: Contestant, tab: number): Promise<Client> {
+  switch (contestant) {
+    case 'fetch':
+      return (await import('./own-fetch.ts')).createOwnFetch()
+    case 'shared':
+    case 'dedicated':
+      return (await import('./lingpai.ts')).createLingpai(contestant, tab)
+    case 'auth0':
+      return (await import('./auth0.ts')).createAuth0()
+    case 'axios':
+      return (await import('./axios.ts')).createAxios(tab)
+    case 'alova':
+      return (await import('./alova.ts')).createAlovaClient(tab)
+  }
+}

@@ -1,0 +1,2 @@
+declare const __ISSUER__: string
+declare const __API__: string

@@ -1,0 +1,37 @@
+import { bodies } from './cases/bodies.ts'
+import { expiry } from './cases/expiry.ts'
+import { latency } from './cases/latency.ts'
+import { memory } from './cases/memory.ts'
+import { refresh } from './cases/refresh.ts'
+import { roundTrip } from './cases/round-trip.ts'
+import { control, type Figure, type Plan } from './control.ts'
+
+/** A case's part on the page. It hands each figure to `tell`, which sends all of them at the end. */
+export type PageCase = (plan: Plan, tell: (figure: Figure) => void) => Promise<void>
+
+const cases: Readonly<Record<string, PageCase>> = {
+  latency,
+  bodies,
+  memory,
+  'round-trip': roundTrip,
+  expiry,
+  refresh,
+}
+
+const figures: Figure[] = []
+try {
+  const plan = await control.plan(Number(new URLSearchParams(location.search).get('tab')))
+  openOtherTabs(plan)
+  const run = cases[plan.case]
+  if (run === undefined) throw new Error(`There is no case ${plan.case}.`)
+  await run(plan, (figure) => figures.push(figure))
+  await control.report(figures)
+} catch (error) {
+  await control.report(figures, error instanceof Error ? `${error.message}\n${error.stack}` : String(error))
+}
+
+/** A headless browser is started with one URL only. Not a second time, when the page comes back from a sign-in. */
+function openOtherTabs({ tab, tabs }: Plan): void {
+  if (tab !== 0 || new URLSearchParams(location.search).has('code')) return
+  for (let other = 1; other < tabs; other++) window.open(`/?tab=${other}`, '_blank', 'noopener')
+}

@@ -1,0 +1,15 @@
+import type { Group } from './rows.ts'
+
+/** What `results.json` holds, and the report shows. */
+export interface Results {
+  /** When the run began, in ISO 8601. */
+  readonly at: string
+  readonly seconds: number
+  readonly isQuick: boolean
+  readonly machine: { readonly processors: number; readonly model: string; readonly system: string }
+  readonly node: string
+  readonly browser: string
+  readonly groups: readonly Group[]
+  /** Cases that could not be measured, and why. */
+  readonly failures: readonly { readonly case: string; readonly message: string }[]
+}
