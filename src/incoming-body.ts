@@ -55,7 +55,8 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
     if (!isComing) return
     if (data instanceof ArrayBuffer) {
       asked -= data.byteLength
-      controller.enqueue(new Uint8Array(data))
+      // A byte stream takes no empty chunk; a body that came whole may be one.
+      if (data.byteLength > 0) controller.enqueue(new Uint8Array(data))
       return
     }
     end()
