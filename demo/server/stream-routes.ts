@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
-import type { ApiExchange, ApiRoute } from './api-routes.ts'
+import type { ApiRoute } from './api-routes.ts'
 import { downloadBytes } from './download-bytes.ts'
 import { answerJson, isJsonObject, parseJson } from './json.ts'
 import { readBody } from './request-body.ts'
@@ -77,13 +77,6 @@ export const streamRoutes: Readonly<Record<string, ApiRoute>> = {
       const isKnown = request.headers['if-none-match'] === '"one"'
       const headers = { ETag: '"one"', 'Cache-Control': 'max-age=600', 'Content-Type': 'text/plain', Vary: '' }
       response.writeHead(isKnown ? 304 : 200, headers).end(isKnown ? undefined : String(Math.random()))
-    },
-  },
-  '/cookie': {
-    answer({ request, response, url }: ApiExchange) {
-      const name = url.searchParams.get('set')
-      if (name !== null) response.setHeader('Set-Cookie', `${name}=1; Path=/`)
-      answerJson(response, 200, { cookie: request.headers.cookie ?? '' })
     },
   },
 }
