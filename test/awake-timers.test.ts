@@ -230,7 +230,9 @@ test('whatever the app does, a wait lasts as long as the app was awake, and at m
         if (what === 'run') awake += length
         else freezes += 1
         app[what](length)
-        if (isOver) expect(awake).toBeGreaterThanOrEqual(milliseconds - freezes)
+        // A phone that is late six times for one slice is taken to be always late.
+        const forgiven = Math.floor(freezes / 6) * SECOND
+        if (isOver) expect(awake).toBeGreaterThanOrEqual(milliseconds - freezes - forgiven)
         else expect(awake).toBeLessThan(Math.max(milliseconds, 1) + freezes * SECOND)
       }
     }),
