@@ -1,11 +1,10 @@
 // @ts-check
-import { execFile, spawn } from 'node:child_process'
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { anyExecutable, isExecutableFile, runVisibly } from './programs.mjs'
 
 const second = 1000
 const minute = 60 * second
@@ -218,31 +217,6 @@ function onPath(platform, environment, names) {
 }
 
 /**
- * @param {string[]} files
- * @param {(file: string) => Promise<boolean>} isExecutable
- * @returns {Promise<boolean>}
- */
-async function anyExecutable(files, isExecutable) {
-  for (const file of files) {
-    if (await isExecutable(file)) return true
-  }
-  return false
-}
-
-/**
- * @param {string} file
- * @returns {Promise<boolean>}
- */
-async function isExecutableFile(file) {
-  try {
-    await access(file, constants.X_OK)
-    return (await stat(file)).isFile()
-  } catch {
-    return false
-  }
-}
-
-/**
  * @param {string} executablePath
  * @returns {Promise<string | undefined>}
  */
@@ -270,22 +244,6 @@ async function readPlaywrightExecutablePath() {
 function playwrightProgram() {
   const manifest = createRequire(import.meta.url).resolve('playwright/package.json')
   return path.join(path.dirname(manifest), 'cli.js')
-}
-
-/**
- * @param {Command} command
- * @returns {Promise<boolean>}
- */
-function runVisibly({ command, parameters, timeLimit, environment }) {
-  return new Promise((resolve) => {
-    const child = spawn(command, parameters, {
-      env: environment,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      timeout: timeLimit,
-    })
-    child.on('error', () => resolve(false))
-    child.on('exit', (code) => resolve(code === 0))
-  })
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,10 +1,9 @@
 // @ts-check
-import { execFile, spawn } from 'node:child_process'
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { anyExecutable, isExecutableFile, runVisibly } from './programs.mjs'
 
 const second = 1000
 const minute = 60 * second
@@ -164,31 +163,6 @@ function onPath(environment, name) {
 }
 
 /**
- * @param {string[]} files
- * @param {(file: string) => Promise<boolean>} isExecutable
- * @returns {Promise<boolean>}
- */
-async function anyExecutable(files, isExecutable) {
-  for (const file of files) {
-    if (await isExecutable(file)) return true
-  }
-  return false
-}
-
-/**
- * @param {string} file
- * @returns {Promise<boolean>}
- */
-async function isExecutableFile(file) {
-  try {
-    await access(file, constants.X_OK)
-    return (await stat(file)).isFile()
-  } catch {
-    return false
-  }
-}
-
-/**
  * @param {string} file
  * @returns {Promise<string | undefined>}
  */
@@ -206,22 +180,6 @@ async function problemStarting(file) {
     if (killed) return `no answer within ${startLimit / second} seconds`
     return (stderr || message).trim().split('\n').at(-1)
   }
-}
-
-/**
- * @param {Command} command
- * @returns {Promise<boolean>}
- */
-function runVisibly({ command, parameters, timeLimit, environment }) {
-  return new Promise((resolve) => {
-    const child = spawn(command, parameters, {
-      env: environment,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      timeout: timeLimit,
-    })
-    child.on('error', () => resolve(false))
-    child.on('exit', (code) => resolve(code === 0))
-  })
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -11,7 +11,7 @@ export function nameOf({ origin, pathPrefix }: Api): string {
   return origin + pathPrefix
 }
 
-export function findListedApi(apis: readonly Api[], href: string): Api | undefined {
+function findListedApi(apis: readonly Api[], href: string): Api | undefined {
   if (!URL.canParse(href)) throw new LingpaiError('invalid_call', 'The URL of the request is malformed.')
   const url = new URL(href)
   // A name in front of the host is how look-alikes are made, and `fetch` refuses it too.
