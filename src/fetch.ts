@@ -56,7 +56,7 @@ async function toWireRequest(
   init: RequestInit | undefined,
   form: unknown,
 ): Promise<readonly [WireRequest, Transferable[]]> {
-  const { url, method, headers, credentials, mode, cache, redirect, integrity, keepalive } = request
+  const { url, method, headers } = request
   const [body, transferred = []] = form ? [form] : await readBody(request, init)
   // Another boundary will be drawn for a form that is made again.
   const isDrawnAgain = form && !new Headers(init?.headers).has('content-type')
@@ -65,18 +65,32 @@ async function toWireRequest(
     method,
     headers: [...headers].filter(([name]) => !(isDrawnAgain && name === 'content-type')),
     body,
-    credentials,
-    mode,
-    cache,
-    redirect,
-    integrity,
-    keepalive,
+    ...pickSettings(request),
     priority: init?.priority,
     // In the worker, "about:client" would mean the worker's script.
     referrer: request.referrer === 'about:client' ? globalThis.location?.href : request.referrer,
-    referrerPolicy: request.referrerPolicy || pagePolicy(),
+    referrerPolicy: request.referrerPolicy || pagePolicy() || undefined,
   }
   return [wire, transferred]
+}
+
+/** What the worker's own `fetch` would do anyway need not be copied, sent and checked. */
+const USUAL = {
+  credentials: 'same-origin',
+  mode: 'cors',
+  cache: 'default',
+  redirect: 'follow',
+  integrity: '',
+  keepalive: false,
+} as const
+
+function pickSettings(request: Request): Partial<WireRequest> {
+  const settings: Record<string, unknown> = {}
+  for (const [name, usual] of Object.entries(USUAL)) {
+    const value = request[name as keyof typeof USUAL]
+    if (value !== usual) settings[name] = value
+  }
+  return settings
 }
 
 /** The page's own policy, which a worker does not share. One that came in a header cannot be read (Referrer Policy §4). */

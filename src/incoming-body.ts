@@ -16,7 +16,8 @@ export interface IncomingBody {
  */
 export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, onEnd: () => void): IncomingBody {
   let controller: ReadableByteStreamController
-  let asked = 0
+  // The first window is sent unasked: a question would cost the first byte a message to the worker and back.
+  let asked = BODY_WINDOW
   let isComing = true
   let failure: readonly [unknown] | undefined
 

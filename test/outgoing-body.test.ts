@@ -24,21 +24,29 @@ function readerOf(next: () => Promise<{ done: boolean; value?: Uint8Array }>) {
 const chunk = (size: number) => async () => ({ done: false, value: new Uint8Array(size) })
 const settle = () => new Promise((resolve) => setTimeout(resolve, 10))
 
-test('nothing is read before it is asked for, and reading stops where the credit ends', async () => {
-  const { port, sent, ask } = createPort()
-  const reader = readerOf(chunk(100))
-  sendBody(port as never, reader, () => {})
-  await settle()
-  expect(reader.read).not.toHaveBeenCalled()
-  ask(250)
-  await settle()
-  expect(sent).toHaveLength(3)
-  ask(1)
-  await settle()
-  expect(sent).toHaveLength(3)
-  ask(50)
+test('the first window is sent unasked, and no more than that', async () => {
+  const { port, sent } = createPort()
+  sendBody(port as never, readerOf(chunk(BODY_WINDOW / 4)), () => {})
   await settle()
   expect(sent).toHaveLength(4)
+})
+
+test('after the first window nothing is read unasked, and reading stops where the credit ends', async () => {
+  const { port, sent, ask } = createPort()
+  const sizes = [BODY_WINDOW]
+  const reader = readerOf(() => chunk(sizes.shift() ?? 100)())
+  sendBody(port as never, reader, () => {})
+  await settle()
+  expect(reader.read).toHaveBeenCalledTimes(1)
+  ask(250)
+  await settle()
+  expect(sent).toHaveLength(1 + 3)
+  ask(1)
+  await settle()
+  expect(sent).toHaveLength(1 + 3)
+  ask(50)
+  await settle()
+  expect(sent).toHaveLength(1 + 4)
 })
 
 test('no credit adds up to more than the window', async () => {

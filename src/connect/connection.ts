@@ -61,6 +61,8 @@ export function openConnection(
   const endpoint = createCheckedEndpoint()
   // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
   const remote = wrap<BrokerTable>(endpoint as never)
+  // Each property of it is a new proxy, which Comlink has watched by the garbage collector: one per method will do.
+  const methods: Partial<typeof remote> = {}
 
   function createCheckedEndpoint(): Endpoint {
     const listeners = new Set<(event: { data: unknown }) => void>()
@@ -125,8 +127,9 @@ export function openConnection(
     if (signal?.aborted) throw signal.reason
     const id = (++lastCall).toString(36)
     // Not by spreading: lowered to ES5 that is `method.apply(…)`, which Comlink takes for a method of that name.
+    methods[name] ??= remote[name]
     const answer: Promise<Result<Name>> = Reflect.apply(
-      remote[name],
+      methods[name] as never,
       undefined,
       METHODS[name] === 'call' ? [id, ...given] : given,
     )

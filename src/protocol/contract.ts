@@ -164,7 +164,10 @@ export function isRedirect(status: number): boolean {
   return status >= 301 && status <= 308 && status !== 304
 }
 
-/** How many bytes of a body may be on their way, or wait to be read: enough to hide a message's travel, little to hold. */
+/**
+ * How many bytes of a body may be on their way, or wait to be read: enough to hide a message's travel, little to hold. So
+ * many are sent unasked.
+ */
 export const BODY_WINDOW = 1 << 20
 
 /**

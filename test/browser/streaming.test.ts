@@ -442,7 +442,8 @@ onEachHost('what comes after the first MiB of a body is a download, and passes (
   const outcome = await outcomeOf(
     sessions[host],
     HEAD,
-    { fill: MiB + 300_000 },
+    // A chunk that begins before the limit is searched whole, and a busy browser makes long ones.
+    { fill: 4 * MiB },
     { wait: 20 },
     { write: 'it is {token}' },
     { end: true },

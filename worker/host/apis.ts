@@ -12,10 +12,17 @@ export function nameOf({ origin, pathPrefix }: Api): string {
 }
 
 function findListedApi(apis: readonly Api[], href: string): Api | undefined {
-  if (!URL.canParse(href)) throw new LingpaiError('invalid_call', 'The URL of the request is malformed.')
-  const url = new URL(href)
+  const url = parseUrl(href)
   // A name in front of the host is how look-alikes are made, and `fetch` refuses it too.
   return url.username === '' && url.password === '' ? findApi(apis, url) : undefined
+}
+
+function parseUrl(href: string): URL {
+  try {
+    return new URL(href)
+  } catch {
+    throw new LingpaiError('invalid_call', 'The URL of the request is malformed.')
+  }
 }
 
 export function findAllowedApi(apis: readonly Api[], href: string): Api {

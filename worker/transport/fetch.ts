@@ -68,9 +68,10 @@ export async function sendApiRequest(
 
 /** What a page is told of a response, besides its body. Throws where that holds the token that was sent (I11). */
 export function toWireHead(response: Response, token: string | undefined): Omit<WireResponse, 'body'> {
-  refuseReflection(response, '', token)
   const { url, status, statusText, type, redirected, headers } = response
-  return { url, status, statusText, type, redirected, headers: [...headers] }
+  const head = { url, status, statusText, type, redirected, headers: [...headers] }
+  refuseReflection(head, '', token)
+  return head
 }
 
 // Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).

@@ -8,11 +8,12 @@ export interface BodyReader {
 }
 
 /**
- * Sends chunks over a port, never more than the other side has asked for: a stream that is read slowly is fetched slowly.
- * Returns what ends it early. `onEnd` is told once that it is over, in whatever way.
+ * Sends chunks over a port: the first window of them at once, and then never more than the other side has asked for, so
+ * that a stream that is read slowly is fetched slowly. Returns what ends it early. `onEnd` is told once that it is over, in
+ * whatever way.
  */
 export function sendBody(port: MessagePort, reader: BodyReader, onEnd: () => void): () => void {
-  let credit = 0
+  let credit = BODY_WINDOW
   let isReading = false
   let isOpen = true
 
@@ -57,5 +58,6 @@ export function sendBody(port: MessagePort, reader: BodyReader, onEnd: () => voi
   }
   // Told by newer browsers when the other side is gone without a word.
   port.addEventListener('close', stop)
+  void pump()
   return stop
 }

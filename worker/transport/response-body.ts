@@ -1,5 +1,4 @@
 import { NULL_BODY_STATUSES } from '../../src/protocol/contract.ts'
-import { isLingpaiError } from '../../src/protocol/errors.ts'
 import type { BodyReader } from './outgoing-body.ts'
 import { createReflectionCheck } from './reflection.ts'
 
@@ -19,41 +18,54 @@ export async function readResponseBody(response: Response, token: string | undef
   const { body, status, headers } = response
   // Chromium gives a 204 an empty stream for a body.
   if (body === null || status === 0 || NULL_BODY_STATUSES.includes(status)) return null
-  const reader = checkChunks(body.getReader(), response, token)
+  const reader: BodyReader = body.getReader()
   const isLong = Number(headers.get('content-length')) > SMALL
   const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') === true
-  return isLong || isEventStream ? reader : readSmallBody(reader)
+  const read = isLong || isEventStream ? reader : await readSmallBody(reader)
+  if (token === undefined) return read
+  if (!(read instanceof ArrayBuffer)) return checkChunks(read, status, token)
+  createReflectionCheck(status, token)(new Uint8Array(read))
+  return read
 }
 
-async function readSmallBody(reader: BodyReader): Promise<ArrayBuffer | BodyReader> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const lateness = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), PATIENCE)
-  })
-  try {
-    while (size <= SMALL) {
-      const reading = reader.read()
-      const result = await Promise.race([reading, lateness]).catch((error) => {
-        if (isLingpaiError(error)) throw error
-      })
-      // Late, or broken off: that is for who reads it, since the headers have come.
-      if (result === undefined) return putBack(chunks, reader, reading)
-      if (result.done) return join(chunks, size)
-      if (result.value === undefined) continue
-      chunks.push(result.value)
-      size += result.value.byteLength
+/** The body, or where that is long, late or broken off a reader of it: then it is for who reads it, since the headers have come. */
+function readSmallBody(reader: BodyReader): Promise<ArrayBuffer | BodyReader> {
+  return new Promise((resolve) => {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    let reading = reader.read()
+    let isLate = false
+    const giveUp = () => {
+      isLate = true
+      clearTimeout(timer)
+      resolve(putBack(chunks, reader, reading))
     }
-    return putBack(chunks, reader)
-  } finally {
-    clearTimeout(timer)
-  }
+    const timer = setTimeout(giveUp, PATIENCE)
+    const wait = () => void reading.then(onRead, giveUp)
+    const onRead = ({ done, value }: Awaited<typeof reading>) => {
+      if (isLate) return
+      if (done) {
+        clearTimeout(timer)
+        resolve(join(chunks, size))
+        return
+      }
+      if (value !== undefined) {
+        chunks.push(value)
+        size += value.byteLength
+      }
+      reading = reader.read()
+      if (size > SMALL) giveUp()
+      else wait()
+    }
+    wait()
+  })
 }
 
 /** A reader that gives what was read already once more. */
-function putBack(chunks: Uint8Array[], reader: BodyReader, pending?: ReturnType<BodyReader['read']>): BodyReader {
-  let reading = pending
+function putBack(chunks: Uint8Array[], reader: BodyReader, pending: ReturnType<BodyReader['read']>): BodyReader {
+  let reading: typeof pending | undefined = pending
+  // Its error is for who reads it, who may not be there yet.
+  pending.catch(() => {})
   return {
     read() {
       const value = chunks.shift()
@@ -79,9 +91,8 @@ function join(chunks: readonly Uint8Array[], size: number): ArrayBuffer {
   return whole.buffer
 }
 
-function checkChunks(reader: BodyReader, response: Response, token: string | undefined): BodyReader {
-  if (token === undefined) return reader
-  const check = createReflectionCheck(response, token)
+function checkChunks(reader: BodyReader, status: number, token: string): BodyReader {
+  const check = createReflectionCheck(status, token)
   return {
     async read() {
       const result = await reader.read()
