@@ -25,6 +25,8 @@ export const bodySize = 16 * megabyte
 export const memorySize = 256 * megabyte
 
 export const lingpaiHosts = ['shared', 'dedicated'] as const
+/** A fetch in a worker and nothing else: the platform's floor. */
+export const bareHosts = ['bare-shared', 'bare-dedicated'] as const
 export const peers = ['auth0', 'axios', 'alova'] as const
 
 export function mostCalls(isQuick: boolean): number {
@@ -45,7 +47,11 @@ export const benchCases: readonly BenchCase[] = [
     title: '1 kB of JSON, one call at a time and 100 at once',
     launches: (isQuick) =>
       repeat(isQuick ? 1 : 2, {
-        options: { rounds: isQuick ? 7 : 30, calls: 10, contestants: ['fetch', ...lingpaiHosts, ...peers] },
+        options: {
+          rounds: isQuick ? 7 : 30,
+          calls: 10,
+          contestants: ['fetch', ...lingpaiHosts, ...bareHosts, ...peers],
+        },
       }),
   },
   {

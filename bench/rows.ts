@@ -1,4 +1,4 @@
-import { mostCalls, peers, refreshScenarios } from './cases.ts'
+import { bareHosts, lingpaiHosts, mostCalls, peers, refreshScenarios } from './cases.ts'
 import { pairedRatios, type Sample, type Source, type Spread, spread, sumsPerRound } from './statistics.ts'
 
 export type Unit = '×' | 'MB' | 'kB' | 'of the body' | ''
@@ -45,6 +45,8 @@ const names: Readonly<Record<string, string>> = {
   fetch: 'own fetch',
   shared: 'lingpai, SharedWorker',
   dedicated: 'lingpai, dedicated worker',
+  'bare-shared': 'bare SharedWorker',
+  'bare-dedicated': 'bare dedicated worker',
   auth0: 'auth0-spa-js, worker mode',
   axios: 'axios + axios-auth-refresh',
   alova: 'alova, token authentication',
@@ -68,14 +70,14 @@ function planGroups(isQuick: boolean): GroupPlan[] {
   return [
     {
       title: '1 kB of JSON ÷ own fetch',
-      note: "Time until the JSON is read, divided by that of the page's own fetch with an Authorization header in the same round. Every answer crosses origins (CORS, preflight cached).",
+      note: "Time until the JSON is read, divided by that of the page's own fetch with an Authorization header in the same round. Every answer crosses origins (CORS, preflight cached). A bare worker fetches and hands the answer over, and does nothing else: what a token in a worker costs at the least.",
       rows: [
         toOwnFetch('latency', 'shared', 'one call', 1.15),
         toOwnFetch('latency', 'dedicated', 'one call', 1.15),
-        ...peers.map((peer) => toOwnFetch('latency', peer, 'one call')),
+        ...[...bareHosts, ...peers].map((other) => toOwnFetch('latency', other, 'one call')),
         toOwnFetch('latency', 'shared', '100 at once', 1.15),
         toOwnFetch('latency', 'dedicated', '100 at once', 1.15),
-        ...peers.map((peer) => toOwnFetch('latency', peer, '100 at once')),
+        ...[...bareHosts, ...peers].map((other) => toOwnFetch('latency', other, '100 at once')),
       ],
     },
     {
@@ -88,6 +90,9 @@ function planGroups(isQuick: boolean): GroupPlan[] {
         toOwnFetch('bodies', 'dedicated', 'unpaced, streamed: total', 1.2),
         toOwnFetch('bodies', 'shared', 'unpaced, arrayBuffer: total'),
         toOwnFetch('bodies', 'dedicated', 'unpaced, arrayBuffer: total'),
+        ...bareHosts.flatMap((host) =>
+          ['paced, streamed: total', 'unpaced, streamed: total'].map((metric) => toOwnFetch('bodies', host, metric)),
+        ),
       ],
     },
     {
@@ -98,6 +103,11 @@ function planGroups(isQuick: boolean): GroupPlan[] {
         toOwnFetch('bodies', 'dedicated', 'paced, streamed: first byte', 1.15),
         toOwnFetch('bodies', 'shared', 'unpaced, streamed: first byte'),
         toOwnFetch('bodies', 'dedicated', 'unpaced, streamed: first byte'),
+        ...bareHosts.flatMap((host) =>
+          ['paced, streamed: first byte', 'unpaced, streamed: first byte'].map((metric) =>
+            toOwnFetch('bodies', host, metric),
+          ),
+        ),
       ],
     },
     {
@@ -112,14 +122,25 @@ function planGroups(isQuick: boolean): GroupPlan[] {
     },
     {
       title: 'One call of the broker ÷ one postMessage and its echo',
-      note: 'The smallest call there is, getAccessToken(), beside an echoed message of the same shape to a worker of the same kind.',
-      rows: ['shared', 'dedicated'].map((host) => ({
-        title: names[host] as string,
-        unit: '×',
-        target: 1.3,
-        of: source('round-trip', `${host}: call`, 'one call'),
-        to: source('round-trip', `${host}: postMessage`, 'one call'),
-      })),
+      note: 'The smallest call there is, getAccessToken(), beside an echoed message of the same shape to a worker of the same kind. Comlink alone has no guard, no deadline, no liveness, and a method that answers at once.',
+      rows: lingpaiHosts.flatMap((host): RowPlan[] => {
+        const echo = source('round-trip', `${host}: postMessage`, 'one call')
+        return [
+          {
+            title: names[host] as string,
+            unit: '×',
+            target: 1.3,
+            of: source('round-trip', `${host}: call`, 'one call'),
+            to: echo,
+          },
+          {
+            title: `Comlink alone, ${host === 'shared' ? 'SharedWorker' : 'dedicated worker'}`,
+            unit: '×',
+            of: source('round-trip', `${host}: Comlink`, 'one call'),
+            to: echo,
+          },
+        ]
+      }),
     },
     {
       title: `${most} calls at once`,

@@ -1,3 +1,4 @@
+import { createBareWorker } from '../clients/bare-worker.ts'
 import type { Contestant } from '../clients/index.ts'
 import { createLingpai } from '../clients/lingpai.ts'
 import { createOwnFetch } from '../clients/own-fetch.ts'
@@ -17,6 +18,8 @@ export const bodies: PageCase = async ({ options, api }, tell) => {
     ['fetch', (await createOwnFetch()).fetch],
     ['shared', shared.session.fetch],
     ['dedicated', dedicated.session.fetch],
+    ['bare-shared', (await createBareWorker('shared')).fetch],
+    ['bare-dedicated', (await createBareWorker('dedicated')).fetch],
   ]
 
   for (let round = -1; round < rounds; round++) {

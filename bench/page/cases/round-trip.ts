@@ -1,3 +1,4 @@
+import { wrap } from 'comlink'
 import { createLingpai } from '../clients/lingpai.ts'
 import { control } from '../control.ts'
 import { orderOfRound } from '../interleave.ts'
@@ -10,12 +11,18 @@ export const roundTrip: PageCase = async ({ options }, tell) => {
   const sharedEcho = new SharedWorker(new URL('../echo.worker.ts', import.meta.url), { type: 'module', name: 'echo' })
   const dedicatedEcho = new Worker(new URL('../echo.worker.ts', import.meta.url), { type: 'module' })
   sharedEcho.port.start()
+  const sharedComlink = wrapComlink(
+    new SharedWorker(new URL('../comlink.worker.ts', import.meta.url), { type: 'module', name: 'comlink' }).port,
+  )
+  const dedicatedComlink = wrapComlink(new Worker(new URL('../comlink.worker.ts', import.meta.url), { type: 'module' }))
   const shared = await createLingpai('shared', 0)
   const dedicated = await createLingpai('dedicated', 0)
   const contestants: [string, () => Promise<unknown>][] = [
     ['shared: postMessage', () => echo(sharedEcho.port)],
+    ['shared: Comlink', () => sharedComlink.getAccessToken('x')],
     ['shared: call', () => shared.session.getAccessToken()],
     ['dedicated: postMessage', () => echo(dedicatedEcho)],
+    ['dedicated: Comlink', () => dedicatedComlink.getAccessToken('x')],
     ['dedicated: call', () => dedicated.session.getAccessToken()],
   ]
 
@@ -28,6 +35,10 @@ export const roundTrip: PageCase = async ({ options }, tell) => {
     }
     await control.progress(round + 1, rounds)
   }
+}
+
+function wrapComlink(port: MessagePort | Worker) {
+  return wrap<{ getAccessToken(call: string): Promise<string> }>(port)
 }
 
 function echo(port: MessagePort | Worker): Promise<unknown> {

@@ -1,12 +1,17 @@
 import type { Client } from './client.ts'
 
-export type Contestant = 'fetch' | 'shared' | 'dedicated' | 'auth0' | 'axios' | 'alova'
+export type BareHost = 'bare-shared' | 'bare-dedicated'
+export type Contestant = 'fetch' | BareHost | 'shared' | 'dedicated' | 'auth0' | 'axios' | 'alova'
 
 /** Loads a peer only where it takes part. */
 export async function createClient(contestant: Contestant, tab: number): Promise<Client> {
   switch (contestant) {
     case 'fetch':
       return (await import('./own-fetch.ts')).createOwnFetch()
+    case 'bare-shared':
+      return (await import('./bare-worker.ts')).createBareWorker('shared')
+    case 'bare-dedicated':
+      return (await import('./bare-worker.ts')).createBareWorker('dedicated')
     case 'shared':
     case 'dedicated':
       return (await import('./lingpai.ts')).createLingpai(contestant, tab)
