@@ -21,9 +21,13 @@ export type SessionFetch = (input: RequestInfo | URL, init?: SessionRequestInit)
 const READERS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const
 
 /** @see https://fetch.spec.whatwg.org/#fetch-method */
-export function createFetch(client: Client): SessionFetch {
+export function createFetch(
+  client: Client,
+  // Looked up at each call, so that tests can fake it.
+  pageFetch: typeof fetch = (input, init) => fetch(input, init),
+): SessionFetch {
   return async (input, init) => {
-    if (init?.auth === false) return fetch(input, init)
+    if (init?.auth === false) return pageFetch(input, init)
     // The platform's own constructor checks and normalises everything, as `fetch` itself would.
     const request = new Request(input, init)
     const { signal } = request
@@ -38,7 +42,7 @@ export function createFetch(client: Client): SessionFetch {
             `No token goes to ${url.origin}: it is not among the apis of serve().`,
           )
         }
-        return await fetch(request)
+        return await pageFetch(request)
       }
       const connection = await client.connected(signal)
       const [wire, transferred] = await toWireRequest(request, init, form)

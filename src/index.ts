@@ -1,10 +1,8 @@
 import './connect/extended-lifetime.ts'
-import { CONTROL_DEADLINE, createClient } from './client.ts'
+import { createClient } from './client.ts'
 import { type Hosts, listHosts } from './connect/hosts.ts'
-import { createFetch, type SessionFetch } from './fetch.ts'
-import type { AuthorizeInput, Broker, HistoryEntry, ReceivedTokens, Snapshot } from './protocol/contract.ts'
-import { createRequest, type SessionRequest } from './request.ts'
-import { createSignIn } from './sign-in.ts'
+import type { Broker } from './protocol/contract.ts'
+import { createSession, type Session } from './session.ts'
 
 export type { Hosts } from './connect/hosts.ts'
 export type { SessionFetch, SessionRequestInit } from './fetch.ts'
@@ -26,54 +24,9 @@ export {
   type LingpaiErrorLike,
 } from './protocol/errors.ts'
 export type { RequestOptions, SessionRequest } from './request.ts'
+export type { Session } from './session.ts'
 
 type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
-
-/** The page's side of the session. Every method is bound, so it can be passed around on its own. */
-export interface Session<SignInInput = unknown> {
-  /** `window.fetch`, signed in: assignable to `typeof fetch`. Errors of ours are a `TypeError` with our `code`. */
-  readonly fetch: SessionFetch
-  /** A call of an API that takes and gives JSON, its envelope unwrapped. */
-  readonly request: SessionRequest
-  /**
-   * Signs in, in the worker. `{via: 'redirect'}` leaves the page; `{via: 'popup'}` must be called from a click. Anything
-   * else is for the grant's own `signIn`.
-   *
-   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `popup_blocked`, `network_error`, `timeout`,
-   * `invalid_call`.
-   */
-  readonly signIn: (input: SignInInput | AuthorizeInput) => Promise<void>
-  /**
-   * Completes a sign-in on the callback page: pass `location.href`. Resolves with the `returnTo` of `signIn`, and takes the
-   * parameters out of the address bar. In a popup it closes the window.
-   *
-   * Rejects with `state_missing`, `state_mismatch`, `state_used`, `sign_in_cancelled`, `sign_in_failed`, `network_error`.
-   */
-  readonly completeSignIn: (url: string) => Promise<{ returnTo?: string }>
-  /**
-   * Ends the session in every tab, and revokes its tokens (RFC 7009). With `everywhere`, it also ends the provider's own
-   * session, by leaving the page. Here, the session is over at once, whatever the server does.
-   *
-   * Rejects with `store_failed` where the stored session could not be deleted, and with `network_error` where `everywhere`
-   * could not be done.
-   */
-  readonly signOut: (options?: { readonly everywhere?: boolean }) => Promise<void>
-  /**
-   * Brings tokens from elsewhere, where the worker was given `adopt: true`; else rejects with `invalid_call`, and with
-   * `sign_in_failed` where they are no token set.
-   */
-  readonly adopt: (tokens: ReceivedTokens) => Promise<void>
-  /** The access token, where the worker was given `exposeAccessToken: true`; else rejects with `token_not_exposed`. */
-  readonly getAccessToken: () => Promise<string>
-  /** The state of the session: an immutable object, new only when something has changed. */
-  readonly getSnapshot: () => Snapshot
-  /** Calls the listener after each change of the snapshot. Returns what ends that. */
-  readonly subscribe: (listener: () => void) => () => void
-  /** What happened in the worker and why: the last 500 things, newest last, without tokens. */
-  readonly explain: () => Promise<readonly HistoryEntry[]>
-  /** Lets go of the worker. Calls that are pending, and all later ones, reject with `closed`; the session goes on. */
-  readonly close: () => void
-}
 
 /**
  * Connects this page to the worker that keeps the session. Returns at once; what goes wrong later rejects a call.
@@ -81,23 +34,5 @@ export interface Session<SignInInput = unknown> {
  * Pass the worker file's broker as a type, `connect<typeof broker>(...)`, and `signIn` knows what the grant takes.
  */
 export function connect<B extends Broker<never> | Broker = Broker>(hosts: Hosts): Session<SignInInputOf<B>> {
-  const client = createClient(listHosts(hosts))
-  const { signIn, completeSignIn } = createSignIn(client)
-  const options = { deadline: CONTROL_DEADLINE }
-  return Object.freeze({
-    fetch: createFetch(client),
-    request: createRequest(client),
-    signIn,
-    completeSignIn,
-    async signOut(choice) {
-      const { url } = await client.call('signOut', [choice?.everywhere === true], options)
-      if (url !== undefined) window.location.assign(url)
-    },
-    adopt: (tokens) => client.call('adopt', [tokens], options),
-    getAccessToken: () => client.call('getAccessToken', [], options),
-    getSnapshot: client.getSnapshot,
-    subscribe: client.subscribe,
-    explain: () => client.call('explain', [], options),
-    close: client.close,
-  } satisfies Session<SignInInputOf<B>>)
+  return createSession(createClient(listHosts(hosts)))
 }

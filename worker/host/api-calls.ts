@@ -1,3 +1,4 @@
+import type { Timers } from '../../src/protocol/awake-timers.ts'
 import type { WireApiRequest, WireRequest, WireResponse } from '../../src/protocol/contract.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
@@ -18,7 +19,12 @@ export interface FetchedResponse {
 }
 
 /** What pages ask of the APIs: each call through the request loop, to a listed API and nowhere else (I4). */
-export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetch: typeof globalThis.fetch) {
+export function createApiCalls(
+  apis: readonly Api[],
+  broker: SessionBroker,
+  fetch: typeof globalThis.fetch,
+  timers: Timers,
+) {
   return {
     /** `session.fetch`: any answer is the caller's. */
     async fetch(call: Call, request: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
@@ -41,7 +47,7 @@ export function createApiCalls(apis: readonly Api[], broker: SessionBroker, fetc
         throw signInRequired(response.status)
       }
       const head = toWireHead(response, token)
-      return { head, body: await readResponseBody(response, token) }
+      return { head, body: await readResponseBody(response, token, timers) }
     },
 
     /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */

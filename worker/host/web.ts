@@ -40,7 +40,7 @@ export function createWebHost(options: WebHostOptions): Host {
     remark: ({ store }) => (mode === 'dedicated' && store.isVolatile === true ? 'not-shared' : undefined),
 
     createCalls({ apis }, broker) {
-      const calls = createApiCalls(apis, broker, fetch)
+      const calls = createApiCalls(apis, broker, fetch, options.platform ?? platform)
       return (run) => ({
         fetch: (id, request) =>
           run(

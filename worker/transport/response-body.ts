@@ -1,3 +1,4 @@
+import type { Timers } from '../../src/protocol/awake-timers.ts'
 import { NULL_BODY_STATUSES } from '../../src/protocol/contract.ts'
 import type { BodyReader } from './outgoing-body.ts'
 import { createReflectionCheck } from './reflection.ts'
@@ -14,14 +15,18 @@ export type ResponseBody = ArrayBuffer | BodyReader | null
  * Reads a body whole where it is small and there already; any other is left to be read as its reader wants it. No chunk
  * that shows the access token is given out: reading rejects with `token_reflected` (I11).
  */
-export async function readResponseBody(response: Response, token: string | undefined): Promise<ResponseBody> {
+export async function readResponseBody(
+  response: Response,
+  token: string | undefined,
+  timers: Timers,
+): Promise<ResponseBody> {
   const { body, status, headers } = response
   // Chromium gives a 204 an empty stream for a body.
   if (body === null || status === 0 || NULL_BODY_STATUSES.includes(status)) return null
   const reader: BodyReader = body.getReader()
   const isLong = Number(headers.get('content-length')) > SMALL
   const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') === true
-  const read = isLong || isEventStream ? reader : await readSmallBody(reader)
+  const read = isLong || isEventStream ? reader : await readSmallBody(reader, timers)
   if (token === undefined) return read
   if (!(read instanceof ArrayBuffer)) return checkChunks(read, status, token)
   createReflectionCheck(status, token)(new Uint8Array(read))
@@ -29,7 +34,7 @@ export async function readResponseBody(response: Response, token: string | undef
 }
 
 /** The body, or where that is long, late or broken off a reader of it: then it is for who reads it, since the headers have come. */
-function readSmallBody(reader: BodyReader): Promise<ArrayBuffer | BodyReader> {
+function readSmallBody(reader: BodyReader, timers: Timers): Promise<ArrayBuffer | BodyReader> {
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = []
     let size = 0
@@ -37,15 +42,15 @@ function readSmallBody(reader: BodyReader): Promise<ArrayBuffer | BodyReader> {
     let isLate = false
     const giveUp = () => {
       isLate = true
-      clearTimeout(timer)
+      timers.clearTimeout(timer)
       resolve(putBack(chunks, reader, reading))
     }
-    const timer = setTimeout(giveUp, PATIENCE)
+    const timer = timers.setTimeout(giveUp, PATIENCE)
     const wait = () => void reading.then(onRead, giveUp)
     const onRead = ({ done, value }: Awaited<typeof reading>) => {
       if (isLate) return
       if (done) {
-        clearTimeout(timer)
+        timers.clearTimeout(timer)
         resolve(join(chunks, size))
         return
       }
