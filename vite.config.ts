@@ -11,6 +11,7 @@ const entries = {
   oauth: 'worker/grant/oauth.ts',
   envelope: 'worker/envelope.ts',
   inline: 'worker/host/inline.ts',
+  testing: 'worker/testing/index.ts',
 }
 
 /** What the pages of docs/recipes need to run as they stand there. */

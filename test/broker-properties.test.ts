@@ -7,8 +7,8 @@ import { createBroker, type SessionBroker } from '../worker/core/broker.ts'
 import { runRequest } from '../worker/core/request-loop.ts'
 import { failed, refused, rejected } from '../worker/core/verdict.ts'
 import { memoryTransactions } from '../worker/store/transactions.ts'
+import { createVirtualPlatform, type VirtualPlatform } from '../worker/testing/virtual-platform.ts'
 import { createScriptedStore, type Outcome, watch } from './fixtures/broker-harness.ts'
-import { createVirtualPlatform, type VirtualPlatform } from './fixtures/virtual-platform.ts'
 
 const TOKEN_LIFE = 60_000
 const DEADLINE = 30_000

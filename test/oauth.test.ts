@@ -9,6 +9,7 @@ import type { SessionRules } from '../worker/core/session.ts'
 import { toTokenSet } from '../worker/core/token-set.ts'
 import { type OAuthOptions, oauth } from '../worker/grant/oauth.ts'
 import { memoryTransactions } from '../worker/store/transactions.ts'
+import { createVirtualPlatform } from '../worker/testing/virtual-platform.ts'
 import { sendGrantRequest } from '../worker/transport/fetch.ts'
 import { createScriptedStore, storedSession, tokenSet } from './fixtures/broker-harness.ts'
 import { appOrigin, callbackUrl, signInAtProvider, tokensOf } from './fixtures/provider.ts'
@@ -18,7 +19,6 @@ import {
   type ScriptedServer,
   startScriptedServer,
 } from './fixtures/scripted-server.ts'
-import { createVirtualPlatform } from './fixtures/virtual-platform.ts'
 
 const scope = 'openid profile email'
 

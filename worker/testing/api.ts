@@ -1,0 +1,108 @@
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { ApiOptions } from '../host/options.ts'
+import { createScript, type Fault } from './faults.ts'
+import type { Log, TestLogEntry } from './log.ts'
+import type { Answer, Exchange, TestRequest } from './network.ts'
+import { toJson } from './oauth-calls.ts'
+import type { TokenRegister } from './token-register.ts'
+
+/** A request whose token the API has accepted. */
+export interface ApiRequest {
+  readonly method: string
+  readonly url: URL
+  readonly headers: Headers
+  readonly body: string
+  /** Whose token it carried; undefined where a public path got none. */
+  readonly user: string | undefined
+}
+
+/** What an API answers: any JSON, or what makes it from the request. */
+export type ApiAnswer = unknown | ((request: ApiRequest) => unknown)
+
+/** All the APIs of the session: they check the token of every request, and answer what a test says, or an echo. */
+export interface TestApi {
+  /**
+   * What a path answers from now on, with status 200, in the API's envelope where it has one. The default is an echo:
+   * `{method, path, user, body}`. With `public`, requests need no token.
+   */
+  answer(path: string, answer: ApiAnswer, options?: { readonly public?: boolean }): void
+  /** What goes wrong with the next request. Called again, it is the one after that. */
+  next(fault: Fault): void
+  /** What goes wrong with every request, those apart that `next` has something for. Until `recover()`. */
+  every(fault: Fault): void
+  /** Nothing goes wrong any more. Answers stay. */
+  recover(): void
+  /** Their requests, in the order in which they came. */
+  readonly requests: readonly TestLogEntry[]
+}
+
+export function createApi(apis: readonly ApiOptions[], register: TokenRegister, log: Log) {
+  const script = createScript(['request'], false)
+  const answers = new Map<string, { answer: ApiAnswer; isPublic: boolean }>()
+
+  function find({ origin, pathname }: URL): ApiOptions | undefined {
+    return apis.find((api) => {
+      const prefix = (api.pathPrefix ?? '/').replace(/\/$/, '')
+      return api.origin.replace(/\/$/, '') === origin && (pathname === prefix || pathname.startsWith(`${prefix}/`))
+    })
+  }
+
+  async function act(api: ApiOptions, request: TestRequest, user: string | undefined): Promise<Answer> {
+    const { url, method, headers, body } = request
+    const { envelope } = api
+    const path = answers.get(url.pathname)
+    if (user === undefined && !path?.isPublic) {
+      const refused = envelope
+        ? { [envelope.code]: envelope.expired[0] ?? 401, [envelope.message]: 'token refused', [envelope.data]: null }
+        : { error: 'invalid_token' }
+      const answer = toJson(401, refused)
+      return { ...answer, headers: { ...answer.headers, 'www-authenticate': 'Bearer error="invalid_token"' } }
+    }
+    const answer = path ? path.answer : { method, path: url.pathname, user, body }
+    const payload = typeof answer === 'function' ? await answer({ method, url, headers, body, user }) : answer
+    if (envelope === undefined) return toJson(200, payload ?? null)
+    const { code, message, data, success } = envelope
+    return toJson(200, { [code]: success[0], [message]: '', [data]: payload ?? null })
+  }
+
+  const api: TestApi = {
+    answer(path, answer, { public: isPublic = false } = {}) {
+      if (!path.startsWith('/') || /[?#]/.test(path)) {
+        throw new LingpaiError(
+          'invalid_call',
+          `lingpai/testing: api.answer() takes a path such as "/orders", without origin and query, not ${JSON.stringify(path)}.`,
+        )
+      }
+      answers.set(path, { answer, isPublic })
+    },
+    next: script.next.request,
+    every: script.every.request,
+    recover: script.recover,
+    get requests() {
+      return log.entries.filter(({ to }) => to === 'API')
+    },
+  }
+
+  return {
+    api,
+    receive(request: TestRequest): Exchange | undefined {
+      const found = find(request.url)
+      if (found === undefined) return undefined
+      const token = readToken(found, request.headers)
+      const user = register.verify(token)
+      return {
+        to: 'API',
+        kind: 'call',
+        token: register.labelOf(token),
+        user: register.userOf(token),
+        fault: script.take('request'),
+        act: () => act(found, request, user),
+      }
+    },
+  }
+}
+
+function readToken({ attach }: ApiOptions, headers: Headers): string | undefined {
+  if (attach?.kind === 'header') return headers.get(attach.name) ?? undefined
+  return /^Bearer (.+)$/i.exec(headers.get('authorization') ?? '')?.[1]
+}

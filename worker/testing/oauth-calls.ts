@@ -1,0 +1,138 @@
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { Answer, TestRequest } from './network.ts'
+import type { IssuedTokens } from './token-register.ts'
+
+const DISCOVERY = '/.well-known/openid-configuration'
+/** Read by a library that knows no virtual clock: the year 9999. */
+const NEVER = 253_402_300_799
+
+/** What a request asks of an authorization server. */
+export type TokenCall =
+  | { readonly kind: 'discovery' }
+  | { readonly kind: 'signIn'; readonly user: string | undefined; readonly nonce?: string | undefined }
+  | { readonly kind: 'refresh'; readonly refreshToken: string }
+  | { readonly kind: 'revocation'; readonly token: string }
+
+/** How a server speaks: what its requests ask, and what its answers look like. */
+export interface TokenCalls {
+  read(request: TestRequest): TokenCall | undefined | Promise<TokenCall | undefined>
+  accept(tokens: IssuedTokens, call: TokenCall, request: TestRequest): Answer
+  refuse(error: string): Answer
+}
+
+interface Code {
+  readonly user: string
+  readonly nonce: string | null
+  readonly challenge: string | null
+  readonly redirectUri: string
+}
+
+/** OAuth 2.0 with OpenID Connect, as whatever issuer is asked for: the app's own configuration says which. */
+export function createOAuthCalls(profileOf: (user: string) => object, random: () => number) {
+  const codes = new Map<string, Code>()
+  let issuer: string | undefined
+
+  function describe(): object {
+    return {
+      issuer,
+      authorization_endpoint: `${issuer}/authorize`,
+      token_endpoint: `${issuer}/token`,
+      revocation_endpoint: `${issuer}/revoke`,
+      end_session_endpoint: `${issuer}/end-session`,
+      authorization_response_iss_parameter_supported: true,
+      id_token_signing_alg_values_supported: ['RS256'],
+    }
+  }
+
+  /** Which code this is, where it may be exchanged: once, with the verifier of its own challenge (RFC 7636 §4.6). */
+  async function takeCode(form: URLSearchParams): Promise<Code | undefined> {
+    const name = form.get('code') ?? ''
+    const code = codes.get(name)
+    codes.delete(name)
+    if (code === undefined || code.redirectUri !== form.get('redirect_uri')) return undefined
+    const verifier = new TextEncoder().encode(form.get('code_verifier') ?? '')
+    const digest = await crypto.subtle.digest('SHA-256', verifier)
+    return toBase64Url(new Uint8Array(digest)) === code.challenge ? code : undefined
+  }
+
+  function createIdToken(user: string, clientId: string | null, nonce: string | undefined): string {
+    const claims = { ...profileOf(user), iss: issuer, sub: user, aud: clientId, iat: 0, exp: NEVER, nonce }
+    // Nobody looks at the signature: the token comes over TLS (OpenID Connect Core §3.1.3.7).
+    return [{ alg: 'RS256', typ: 'JWT' }, claims, 'unsigned'].map((part) => encodeJson(part)).join('.')
+  }
+
+  const calls: TokenCalls = {
+    async read({ url, method, body }) {
+      const href = url.origin + url.pathname
+      if (method === 'GET' && href.endsWith(DISCOVERY)) {
+        issuer ??= href.slice(0, -DISCOVERY.length)
+        return href === issuer + DISCOVERY ? { kind: 'discovery' } : undefined
+      }
+      if (issuer === undefined || method !== 'POST') return undefined
+      const form = new URLSearchParams(body)
+      if (href === `${issuer}/revoke`) return { kind: 'revocation', token: form.get('token') ?? '' }
+      if (href !== `${issuer}/token`) return undefined
+      const refreshToken = form.get('refresh_token')
+      if (refreshToken !== null) return { kind: 'refresh', refreshToken }
+      const code = await takeCode(form)
+      return { kind: 'signIn', user: code?.user, nonce: code?.nonce ?? undefined }
+    },
+
+    accept({ user, accessToken, refreshToken, expiresIn }, call, { body }) {
+      const clientId = new URLSearchParams(body).get('client_id')
+      return toJson(200, {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: expiresIn,
+        ...(refreshToken !== undefined && { refresh_token: refreshToken }),
+        id_token: createIdToken(user, clientId, call.kind === 'signIn' ? call.nonce : undefined),
+      })
+    },
+
+    refuse: (error) => ({ ...toJson(400, { error }), error }),
+  }
+
+  return {
+    ...calls,
+    describe: () => toJson(200, describe()),
+
+    /** What the authorization endpoint does when a user has signed in there: the URL of the callback (RFC 6749 §4.1.2). */
+    authorize(href: string, user: string, error: string | undefined): string {
+      const url = new URL(href)
+      const query = url.searchParams
+      if (url.origin + url.pathname !== `${issuer}/authorize` || query.get('response_type') !== 'code') {
+        throw new LingpaiError(
+          'invalid_call',
+          'lingpai/testing: this is no authorization request of the scripted server.',
+        )
+      }
+      const redirectUri = query.get('redirect_uri') ?? ''
+      const callback = new URL(redirectUri)
+      callback.searchParams.set('state', query.get('state') ?? '')
+      callback.searchParams.set('iss', issuer ?? '')
+      if (error !== undefined) {
+        callback.searchParams.set('error', error)
+        return callback.href
+      }
+      const code = `code.${Math.floor(random() * 2 ** 52).toString(36)}`
+      codes.set(code, { user, nonce: query.get('nonce'), challenge: query.get('code_challenge'), redirectUri })
+      callback.searchParams.set('code', code)
+      return callback.href
+    },
+  }
+}
+
+export function toJson(status: number, body: unknown): Answer {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+}
+
+function encodeJson(value: unknown): string {
+  return toBase64Url(new TextEncoder().encode(JSON.stringify(value)))
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '')
+}
