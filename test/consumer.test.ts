@@ -32,7 +32,7 @@ import { type Grant, header, memoryStore, rejected, serve } from 'lingpai/worker
 import { oauth } from 'lingpai/oauth'
 import { envelope } from 'lingpai/envelope'
 import { serveInline } from 'lingpai/inline'
-const grant = {
+export const grant = {
   async signIn(input: { account: string; password: string }, io) {
     const answer = await io.send({ url: 'https://api.example.com/login', body: JSON.stringify(input) })
     return JSON.parse(answer.body)
@@ -43,6 +43,21 @@ const grant = {
 } satisfies Grant<{ account: string; password: string }>
 export const broker = serve({ grant, apis: [{ origin: 'https://api.example.com', attach: header('X-TOKEN'), envelope: envelope() }], store: memoryStore() })
 export const endpoint = () => serveInline({ grant: oauth({ issuer: 'https://id.example.com', clientId: 'web' }), apis: [{ origin: 'https://api.example.com' }], store: memoryStore() })
+`
+
+const appTest = `
+import { type Session, startTestSession, type TestSession } from 'lingpai/testing'
+import { connect } from 'lingpai'
+import { grant } from './token.worker.js'
+const test: TestSession<{ account: string; password: string }> = startTestSession({ grant, apis: [{ origin: 'https://api.example.com' }] })
+export const session: Session<{ account: string; password: string }> = test.session
+export const sameAsInTheApp: ReturnType<typeof connect> = startTestSession({ apis: [] }).session
+void test.session.signIn({ account: 'alice', password: 'secret' })
+// @ts-expect-error The grant takes an account and a password.
+void test.session.signIn({ name: 'alice' })
+test.authorizationServer.next.refresh({ reject: 'invalid_grant', delay: '2s' })
+// @ts-expect-error There is no such unit.
+void test.clock.advance('2 weeks')
 `
 
 // Without WeChat's typings and without DOM: what an app has that installs nothing but lingpai.
@@ -96,6 +111,7 @@ beforeAll(() => {
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   writeFileSync(join(folder, 'page.ts'), page)
   writeFileSync(join(folder, 'token.worker.ts'), worker)
+  writeFileSync(join(folder, 'app.test.ts'), appTest)
   writeFileSync(join(folder, 'app.ts'), app)
   writeFileSync(join(folder, 'token.ts'), appWorker)
 })
@@ -107,9 +123,13 @@ it.each([
 ])(
   'type-checks an app that uses the packed package, with module resolution %s and its libraries checked',
   async (moduleResolution, module) => {
-    expect(await typeCheck(['page.ts', 'token.worker.ts'], { module, moduleResolution, lib: ['es2022', 'dom'] })).toBe(
-      '',
-    )
+    expect(
+      await typeCheck(['page.ts', 'token.worker.ts', 'app.test.ts'], {
+        module,
+        moduleResolution,
+        lib: ['es2022', 'dom'],
+      }),
+    ).toBe('')
   },
 )
 
@@ -129,7 +149,8 @@ async function typeCheck(files: readonly string[], realm: object): Promise<strin
 }
 
 it('loads in Node: every entry but the page is free of browser globals at import', async () => {
-  for (const entry of ['lingpai', 'lingpai/worker', 'lingpai/oauth', 'lingpai/envelope', 'lingpai/inline']) {
+  const names = ['', '/worker', '/oauth', '/envelope', '/inline', '/testing']
+  for (const entry of names.map((name) => `lingpai${name}`)) {
     const script = `import('${entry}').then((module) => console.log(Object.keys(module).length > 0))`
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
       cwd: folder,

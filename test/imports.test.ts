@@ -49,10 +49,22 @@ describe('the folder boundary is the thread boundary', () => {
     expect(findForbidden(/^src\//, (target) => target.startsWith('worker/'))).toEqual([])
   })
 
-  it('worker imports of src only src/protocol', () => {
+  it('worker imports of src only src/protocol, but for worker/testing, which runs both in one thread', () => {
     expect(
-      findForbidden(/^worker\//, (target) => target.startsWith('src/') && !target.startsWith('src/protocol/')),
+      findForbidden(
+        /^worker\/(?!testing\/)/,
+        (target) => target.startsWith('src/') && !target.startsWith('src/protocol/'),
+      ),
     ).toEqual([])
+  })
+
+  it('nobody imports worker/testing: no app gets it with its session', () => {
+    expect(sources.some(({ path }) => path === 'worker/testing/index.ts')).toBe(true)
+    expect(findForbidden(/^(?!worker\/testing\/)/, (target) => target.startsWith('worker/testing/'))).toEqual([])
+  })
+
+  it('worker/testing imports no test runner, nor any other package', () => {
+    expect(findForbidden(/^worker\/testing\//, (target) => !/^(src|worker)\//.test(target))).toEqual([])
   })
 
   it('src/protocol imports nothing but itself, and Comlink in the throw handler', () => {

@@ -78,6 +78,18 @@ it('has the sizes that the README quotes, and a page entry of at most 6.7 kB wit
   }
 })
 
+it('gives no app the code of lingpai/testing with its session', () => {
+  const entries = ['index', 'worker', 'oauth', 'envelope', 'inline'].map((name) => `dist/${name}.js`)
+  const reached = new Set(entries)
+  for (const path of reached) {
+    for (const [, target = ''] of read(path).matchAll(/from "([^"]+)"/g))
+      reached.add(join(path, '..', target).replaceAll('\\', '/'))
+  }
+  expect(reached.size).toBeGreaterThan(entries.length)
+  expect(read('dist/testing.js')).toContain('startTestSession')
+  expect([...reached].filter((path) => /startTestSession|lingpai\/testing/.test(read(path)))).toEqual([])
+})
+
 it('ships no page code that knows of refresh tokens', async () => {
   const page = [read('dist/index.js'), ...pageChunks().map(read)].join('\n').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
   expect(page).toContain('pagehide')
