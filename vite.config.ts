@@ -3,6 +3,7 @@ import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import { comlinkWithoutProxies } from './build/comlink-without-proxies.ts'
 import { recipePages } from './test/setup/recipe-pages.ts'
+import { testingGuide } from './test/setup/testing-guide.ts'
 
 /** One file per entry point of package.json; everything that is used is bundled, so the package has no dependencies. */
 const entries = {
@@ -14,10 +15,15 @@ const entries = {
   testing: 'worker/testing/index.ts',
 }
 
-/** What the pages of docs/recipes need to run as they stand there. */
+/** What the examples of docs/recipes and docs/testing.md need to run as they stand there. */
 const recipes = {
-  plugins: [recipePages],
-  resolve: { alias: [{ find: /^lingpai$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }] },
+  plugins: [recipePages, testingGuide],
+  resolve: {
+    alias: Object.entries(entries).map(([name, path]) => ({
+      find: new RegExp(name === 'index' ? '^lingpai$' : `^lingpai/${name}$`),
+      replacement: fileURLToPath(new URL(path, import.meta.url)),
+    })),
+  },
 }
 const clients = [
   '@microsoft/fetch-event-source',

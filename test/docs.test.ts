@@ -72,6 +72,7 @@ const compilerOptions = {
     'lingpai/oauth': [join(root, 'worker/grant/oauth.ts')],
     'lingpai/envelope': [join(root, 'worker/envelope.ts')],
     'lingpai/inline': [join(root, 'worker/host/inline.ts')],
+    'lingpai/testing': [join(root, 'worker/testing/index.ts')],
   },
 }
 
@@ -95,7 +96,7 @@ it('type-checks every TypeScript example against the sources', async () => {
   const guide = readExamples('docs/guide.md')
   const recipes = documents.filter((path) => /^docs\/recipes\/(?!README)/.test(path))
   expect(recipes.length).toBeGreaterThan(5)
-  for (const path of ['README.md', 'README.zh-CN.md', 'docs/guide.md', ...recipes]) {
+  for (const path of ['README.md', 'README.zh-CN.md', 'docs/guide.md', 'docs/testing.md', ...recipes]) {
     const blocks = readExamples(path)
     const isRecipe = recipes.includes(path)
     expect(blocks.length, path).toBeGreaterThan(isRecipe ? 0 : 5)

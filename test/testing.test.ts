@@ -48,9 +48,18 @@ describe('a session that goes well', () => {
     })
     expect(test.log.map(({ kind, method, url, outcome }) => [kind, method, url, outcome])).toEqual([
       ['discovery', 'GET', 'https://id.example.com/realms/shop/.well-known/openid-configuration', 200],
-      ['authorization', 'GET', 'https://id.example.com/realms/shop/authorize', 302],
-      ['signIn', 'POST', 'https://id.example.com/realms/shop/token', 200],
+      ['authorization', 'GET', 'https://id.example.com/realms/shop/oauth2/authorize', 302],
+      ['signIn', 'POST', 'https://id.example.com/realms/shop/oauth2/token', 200],
     ])
+  })
+
+  it('can be one of several in a row that share their grant, which discovers once', async () => {
+    const grant = oauth({ issuer: 'https://id.example.com', clientId: 'shop' }) as never
+    for (const discoveries of [1, 0]) {
+      const test = await startExpired({ grant })
+      expect((await test.session.fetch(url)).status).toBe(200)
+      expect(test.log.filter(({ kind }) => kind === 'discovery')).toHaveLength(discoveries)
+    }
   })
 
   it('echoes what an API was sent with a good token', async () => {
@@ -564,6 +573,19 @@ describe('a run can be repeated', () => {
     expect(story.split('\n').length).toBeGreaterThan(15)
     expect(await run(7)).toBe(story)
     expect(await run(8)).not.toBe(story)
+  })
+
+  it('needs no timer of the runner to see a turn of the event loop, even where all were fake from the start', async () => {
+    vi.useFakeTimers()
+    vi.resetModules()
+    const { nextTurn } = await import('../worker/testing/event-loop.ts')
+    const { port1, port2 } = new MessageChannel()
+    const arrived = vi.fn()
+    port1.onmessage = arrived
+    port2.postMessage(null)
+    for (let turn = 0; turn < 3; turn++) await nextTurn()
+    port1.close()
+    expect(arrived).toHaveBeenCalledOnce()
   })
 
   it("goes on where the runner's own fake timers stand still", async () => {

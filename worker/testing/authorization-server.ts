@@ -82,7 +82,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions, p
   /** The server's own answer, faults in it included. What `lose` and delays make of it is the network's business. */
   function act(call: TokenCall, request: TestRequest, fault: ParsedFault | undefined): Answer {
     if (fault?.reject !== undefined) return calls.refuse(fault.reject)
-    if (call.kind === 'discovery') return oauth.describe()
+    if (call.kind === 'discovery') return oauth.describe(request)
     if (call.kind === 'revocation') {
       register.revoke(call.token)
       return { status: 200, headers: {}, body: '' }

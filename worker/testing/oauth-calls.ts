@@ -3,6 +3,9 @@ import type { Answer, TestRequest } from './network.ts'
 import type { IssuedTokens } from './token-register.ts'
 
 const DISCOVERY = '/.well-known/openid-configuration'
+const AUTHORIZE = '/oauth2/authorize'
+const TOKEN = '/oauth2/token'
+const REVOKE = '/oauth2/revoke'
 /** Read by a library that knows no virtual clock: the year 9999. */
 const NEVER = 253_402_300_799
 
@@ -27,22 +30,18 @@ interface Code {
   readonly redirectUri: string
 }
 
-/** OAuth 2.0 with OpenID Connect, as whatever issuer is asked for: the app's own configuration says which. */
+/** The issuer whose endpoint of that path this is. */
+function issuerOf({ origin, pathname }: URL, path: string): string | undefined {
+  const href = origin + pathname
+  return href.endsWith(path) ? href.slice(0, -path.length) : undefined
+}
+
+/**
+ * OAuth 2.0 with OpenID Connect, as whatever issuer is asked for: the app's own configuration says which. It is read from
+ * every URL anew, since a grant that several tests share reads the metadata only in the first.
+ */
 export function createOAuthCalls(profileOf: (user: string) => object, random: () => number) {
   const codes = new Map<string, Code>()
-  let issuer: string | undefined
-
-  function describe(): object {
-    return {
-      issuer,
-      authorization_endpoint: `${issuer}/authorize`,
-      token_endpoint: `${issuer}/token`,
-      revocation_endpoint: `${issuer}/revoke`,
-      end_session_endpoint: `${issuer}/end-session`,
-      authorization_response_iss_parameter_supported: true,
-      id_token_signing_alg_values_supported: ['RS256'],
-    }
-  }
 
   /** Which code this is, where it may be exchanged: once, with the verifier of its own challenge (RFC 7636 §4.6). */
   async function takeCode(form: URLSearchParams): Promise<Code | undefined> {
@@ -55,37 +54,33 @@ export function createOAuthCalls(profileOf: (user: string) => object, random: ()
     return toBase64Url(new Uint8Array(digest)) === code.challenge ? code : undefined
   }
 
-  function createIdToken(user: string, clientId: string | null, nonce: string | undefined): string {
-    const claims = { ...profileOf(user), iss: issuer, sub: user, aud: clientId, iat: 0, exp: NEVER, nonce }
+  function createIdToken(iss: string, user: string, aud: string | null, nonce: string | undefined): string {
+    const claims = { ...profileOf(user), iss, sub: user, aud, iat: 0, exp: NEVER, nonce }
     // Nobody looks at the signature: the token comes over TLS (OpenID Connect Core §3.1.3.7).
     return [{ alg: 'RS256', typ: 'JWT' }, claims, 'unsigned'].map((part) => encodeJson(part)).join('.')
   }
 
   const calls: TokenCalls = {
     async read({ url, method, body }) {
-      const href = url.origin + url.pathname
-      if (method === 'GET' && href.endsWith(DISCOVERY)) {
-        issuer ??= href.slice(0, -DISCOVERY.length)
-        return href === issuer + DISCOVERY ? { kind: 'discovery' } : undefined
-      }
-      if (issuer === undefined || method !== 'POST') return undefined
+      if (method === 'GET') return issuerOf(url, DISCOVERY) === undefined ? undefined : { kind: 'discovery' }
       const form = new URLSearchParams(body)
-      if (href === `${issuer}/revoke`) return { kind: 'revocation', token: form.get('token') ?? '' }
-      if (href !== `${issuer}/token`) return undefined
+      if (issuerOf(url, REVOKE) !== undefined) return { kind: 'revocation', token: form.get('token') ?? '' }
+      if (issuerOf(url, TOKEN) === undefined) return undefined
       const refreshToken = form.get('refresh_token')
       if (refreshToken !== null) return { kind: 'refresh', refreshToken }
       const code = await takeCode(form)
       return { kind: 'signIn', user: code?.user, nonce: code?.nonce ?? undefined }
     },
 
-    accept({ user, accessToken, refreshToken, expiresIn }, call, { body }) {
+    accept({ user, accessToken, refreshToken, expiresIn }, call, { url, body }) {
+      const issuer = issuerOf(url, TOKEN) ?? ''
       const clientId = new URLSearchParams(body).get('client_id')
       return toJson(200, {
         access_token: accessToken,
         token_type: 'Bearer',
         expires_in: expiresIn,
         ...(refreshToken !== undefined && { refresh_token: refreshToken }),
-        id_token: createIdToken(user, clientId, call.kind === 'signIn' ? call.nonce : undefined),
+        id_token: createIdToken(issuer, user, clientId, call.kind === 'signIn' ? call.nonce : undefined),
       })
     },
 
@@ -94,13 +89,25 @@ export function createOAuthCalls(profileOf: (user: string) => object, random: ()
 
   return {
     ...calls,
-    describe: () => toJson(200, describe()),
+    describe({ url }: TestRequest): Answer {
+      const issuer = issuerOf(url, DISCOVERY) ?? ''
+      return toJson(200, {
+        issuer,
+        authorization_endpoint: issuer + AUTHORIZE,
+        token_endpoint: issuer + TOKEN,
+        revocation_endpoint: issuer + REVOKE,
+        end_session_endpoint: `${issuer}/oauth2/end-session`,
+        authorization_response_iss_parameter_supported: true,
+        id_token_signing_alg_values_supported: ['RS256'],
+      })
+    },
 
     /** What the authorization endpoint does when a user has signed in there: the URL of the callback (RFC 6749 §4.1.2). */
     authorize(href: string, user: string, error: string | undefined): string {
       const url = new URL(href)
       const query = url.searchParams
-      if (url.origin + url.pathname !== `${issuer}/authorize` || query.get('response_type') !== 'code') {
+      const issuer = issuerOf(url, AUTHORIZE)
+      if (issuer === undefined || query.get('response_type') !== 'code') {
         throw new LingpaiError(
           'invalid_call',
           'lingpai/testing: this is no authorization request of the scripted server.',
@@ -109,7 +116,7 @@ export function createOAuthCalls(profileOf: (user: string) => object, random: ()
       const redirectUri = query.get('redirect_uri') ?? ''
       const callback = new URL(redirectUri)
       callback.searchParams.set('state', query.get('state') ?? '')
-      callback.searchParams.set('iss', issuer ?? '')
+      callback.searchParams.set('iss', issuer)
       if (error !== undefined) {
         callback.searchParams.set('error', error)
         return callback.href
