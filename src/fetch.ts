@@ -33,6 +33,8 @@ export function createFetch(
     const { signal } = request
     // Taken now: the caller may change it while we wait.
     const form = init?.body instanceof FormData ? { form: [...init.body] } : undefined
+    // Another boundary will be drawn for a form that is made again, unless the caller has said which.
+    const isDrawnAgain = form && !new Headers(init?.headers ?? (input as Request).headers).has('content-type')
     try {
       const url = new URL(request.url)
       if (findApi(await client.apis(signal), url) === undefined) {
@@ -45,7 +47,7 @@ export function createFetch(
         return await pageFetch(request)
       }
       const connection = await client.connected(signal)
-      const [wire, transferred] = await toWireRequest(request, init, form)
+      const [wire, transferred] = await toWireRequest(request, init, form, isDrawnAgain)
       const answer = await connection.call('fetch', [transfer(wire, transferred)], { signal })
       return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
     } catch (error) {
@@ -59,11 +61,10 @@ async function toWireRequest(
   request: Request,
   init: RequestInit | undefined,
   form: unknown,
+  isDrawnAgain: boolean | undefined,
 ): Promise<readonly [WireRequest, Transferable[]]> {
   const { url, method, headers } = request
   const [body, transferred = []] = form ? [form] : await readBody(request, init)
-  // Another boundary will be drawn for a form that is made again.
-  const isDrawnAgain = form && !new Headers(init?.headers).has('content-type')
   const wire = {
     url,
     method,

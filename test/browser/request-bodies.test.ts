@@ -89,6 +89,11 @@ onEachHost("a multipart content type of the caller's own is kept (%s)", async (h
   const own = await fetch(`${api}/bytes`, { ...init, headers: { ...headers, ...ANY } })
   const ours = await sessions[host].fetch(`${api}/bytes`, init)
   expect(ours.headers.get('content-type')).toBe(own.headers.get('content-type'))
+  const request = new Request(`${api}/bytes`, { method: 'POST', headers })
+  const kept = await sessions[host].fetch(request, { body: form })
+  expect(kept.headers.get('content-type')).toBe(headers['content-type'])
+  const drawnAgain = await sessions[host].fetch(request, { body: form, headers: {} })
+  expect((await drawnAgain.formData()).get('a')).toBe('1')
 })
 
 onEachHost('what the caller does to a buffer after the call is not sent (%s)', async (host) => {
