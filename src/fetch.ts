@@ -20,11 +20,18 @@ export type SessionFetch = (input: RequestInfo | URL, init?: SessionRequestInit)
 
 const READERS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const
 
+export interface FetchOptions {
+  /** What sends the requests that get no token. Default the platform's `fetch`. */
+  readonly pageFetch?: typeof fetch
+  /** The page's own policy, where it knows better than its `<meta>`. */
+  readonly referrerPolicy?: ReferrerPolicy | undefined
+}
+
 /** @see https://fetch.spec.whatwg.org/#fetch-method */
 export function createFetch(
   client: Client,
   // Looked up at each call, so that tests can fake it.
-  pageFetch: typeof fetch = (input, init) => fetch(input, init),
+  { pageFetch = (input, init) => fetch(input, init), referrerPolicy }: FetchOptions = {},
 ): SessionFetch {
   return async (input, init) => {
     if (init?.auth === false) return pageFetch(input, init)
@@ -47,7 +54,7 @@ export function createFetch(
         return await pageFetch(request)
       }
       const connection = await client.connected(signal)
-      const [wire, transferred] = await toWireRequest(request, init, form, isDrawnAgain)
+      const [wire, transferred] = await toWireRequest(request, init, form, isDrawnAgain, referrerPolicy)
       const answer = await connection.call('fetch', [transfer(wire, transferred)], { signal })
       return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
     } catch (error) {
@@ -62,6 +69,7 @@ async function toWireRequest(
   init: RequestInit | undefined,
   form: unknown,
   isDrawnAgain: boolean | undefined,
+  policy: ReferrerPolicy | undefined,
 ): Promise<readonly [WireRequest, Transferable[]]> {
   const { url, method, headers } = request
   const [body, transferred = []] = form ? [form] : await readBody(request, init)
@@ -74,7 +82,7 @@ async function toWireRequest(
     priority: init?.priority,
     // In the worker, "about:client" would mean the worker's script.
     referrer: request.referrer === 'about:client' ? globalThis.location?.href : request.referrer,
-    referrerPolicy: request.referrerPolicy || pagePolicy() || undefined,
+    referrerPolicy: request.referrerPolicy || (policy ?? pagePolicy()) || undefined,
   }
   return [wire, transferred]
 }

@@ -26,6 +26,15 @@ export {
 export type { RequestOptions, SessionRequest } from './request.ts'
 export type { Session } from './session.ts'
 
+/** How to start the worker, and what the page cannot find out by itself. */
+export interface ConnectOptions extends Hosts {
+  /**
+   * The policy that this page got in a `Referrer-Policy` header, which no script can read. Requests of `session.fetch` that
+   * have no policy of their own go by it. Default that of `<meta name="referrer">`, else the browser's (Referrer Policy §4).
+   */
+  readonly referrerPolicy?: ReferrerPolicy
+}
+
 type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
 
 /**
@@ -33,6 +42,6 @@ type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
  *
  * Pass the worker file's broker as a type, `connect<typeof broker>(...)`, and `signIn` knows what the grant takes.
  */
-export function connect<B extends Broker<never> | Broker = Broker>(hosts: Hosts): Session<SignInInputOf<B>> {
-  return createSession(createClient(listHosts(hosts)))
+export function connect<B extends Broker<never> | Broker = Broker>(options: ConnectOptions): Session<SignInInputOf<B>> {
+  return createSession(createClient(listHosts(options)), { referrerPolicy: options.referrerPolicy })
 }

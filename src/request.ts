@@ -37,7 +37,10 @@ export function createRequest(client: Client): SessionRequest {
     // Longer timers fire at once.
     const deadline = Math.min(timeout, 2 ** 31 - 1)
     try {
-      return (await client.call('request', [toJsonRequest(options ?? {})], { deadline, signal })) as T
+      return (await client.call('request', [{ ...toJsonRequest(options ?? {}), timeout: deadline }], {
+        deadline,
+        signal,
+      })) as T
     } catch (cause) {
       throw signal?.aborted ? new LingpaiError('aborted', 'The request was aborted.', { cause }) : cause
     }

@@ -1,5 +1,5 @@
 import { type Client, CONTROL_DEADLINE } from './client.ts'
-import { createFetch, type SessionFetch } from './fetch.ts'
+import { createFetch, type FetchOptions, type SessionFetch } from './fetch.ts'
 import type { AuthorizeInput, HistoryEntry, ReceivedTokens, Snapshot } from './protocol/contract.ts'
 import { createRequest, type SessionRequest } from './request.ts'
 import { createSignIn } from './sign-in.ts'
@@ -50,12 +50,12 @@ export interface Session<SignInInput = unknown> {
   readonly close: () => void
 }
 
-/** The session over a connected client. `pageFetch` sends what gets no token; default the platform's `fetch`. */
-export function createSession<SignInInput>(client: Client, pageFetch?: typeof fetch): Session<SignInInput> {
+/** The session over a connected client. */
+export function createSession<SignInInput>(client: Client, fetchOptions?: FetchOptions): Session<SignInInput> {
   const { signIn, completeSignIn } = createSignIn(client)
   const options = { deadline: CONTROL_DEADLINE }
   return Object.freeze({
-    fetch: createFetch(client, pageFetch),
+    fetch: createFetch(client, fetchOptions),
     request: createRequest(client),
     signIn,
     completeSignIn,

@@ -454,6 +454,9 @@ test.each<[string, unknown]>([
   ['with a body that is a buffer', { ...good, method: 'POST', body: new ArrayBuffer(1) }],
   ['with a body that is an object', { ...good, method: 'POST', body: {} }],
   ['whose auth is neither true nor false', { ...good, auth: 'false' }],
+  ['whose timeout is text', { ...good, timeout: '5' }],
+  ['whose timeout is negative', { ...good, timeout: -1 }],
+  ['whose timeout is no number', { ...good, timeout: Number.NaN }],
   ['without headers', { url: good.url, method: 'GET' }],
   ['without a url', { method: 'GET', headers: [] }],
 ])('a call of session.request %s is refused', async (_what, request) => {

@@ -177,6 +177,22 @@ test('data that is null is the payload null', async () => {
   expect(await post(await openSignedIn(), '/null')).toBeNull()
 })
 
+test.each([
+  ['an outage', { kind: 'drop' }, { code: 'refresh_unavailable' }],
+  [
+    'a token server that hangs',
+    { kind: 'hang' },
+    { code: 'timeout', message: expect.stringContaining('token server') },
+  ],
+] as const)('in %s, session.request tells at its deadline what it has waited for (I3)', async (_what, fault, error) => {
+  const session = await openSignedIn()
+  legacy.expireAccessTokens()
+  legacy.failRefreshes(...Array.from({ length: 10 }, () => fault))
+  expect(
+    await errorOf(session.request({ url: `${legacy.origin}/list`, method: 'POST', data: {}, timeout: 1500 })),
+  ).toMatchObject(error)
+})
+
 test("HTTP 200 with the envelope's own code for an expired token leads to a refresh and a replay", async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
@@ -408,7 +424,7 @@ test("a redirect of the grant's own request is refused, so that no refresh token
   legacy.failRefreshes({ kind: 'answer', status: 307, headers: { Location: `${other.origin}/refresh` } })
   const elsewhere = await requestsDuring(other, async () => {
     const request = { url: `${legacy.origin}/list`, method: 'POST', data: {}, timeout: 500 }
-    expect(await errorOf(session.request(request))).toMatchObject({ code: 'timeout' })
+    expect(await errorOf(session.request(request))).toMatchObject({ code: 'refresh_unavailable' })
   })
   expect(elsewhere).toEqual([])
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })

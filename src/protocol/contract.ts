@@ -196,6 +196,8 @@ export interface WireApiRequest {
   readonly body?: string
   /** Whether the token goes along; where it is absent, to the listed APIs. */
   readonly auth?: boolean | undefined
+  /** After so many milliseconds the page gives up: the worker does so a little earlier, since it knows what it waits for. */
+  readonly timeout?: number
 }
 
 /** A request whose body, and whose answer's body, stay on the app thread, which knows them by the task's name. */

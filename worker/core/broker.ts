@@ -59,6 +59,8 @@ export interface Call {
   api: string
   /** Whether this call has waited for a refresh: it gets only one. */
   hasRefreshed: boolean
+  /** The longest wait for a token, in milliseconds, where it is shorter than the default. */
+  patience?: number
 }
 
 interface Waiter {
@@ -234,7 +236,8 @@ export function createBroker(options: BrokerOptions) {
       })
       call.hasRefreshed = true
       record({ event: 'call-waiting', call: call.id })
-      timer = startTimer(DEFAULT_TIMEOUT, () => settle(call.id, tokenTimeout()))
+      const patience = Math.min(call.patience ?? DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
+      timer = startTimer(patience, () => settle(call.id, tokenTimeout(patience)))
       if (call.signal.aborted) onAbort()
       else call.signal.addEventListener('abort', onAbort)
     })
@@ -376,10 +379,10 @@ export function createBroker(options: BrokerOptions) {
     return new LingpaiError('sign_in_required', `${why}. Call session.signIn().`)
   }
 
-  function tokenTimeout(): LingpaiError {
+  function tokenTimeout(patience: number): LingpaiError {
     return session.tokenServer === 'unreachable' || session.refresh.kind === 'waiting'
       ? tokenServerUnreachable()
-      : new LingpaiError('timeout', `The token server has not answered within ${DEFAULT_TIMEOUT} ms.`)
+      : new LingpaiError('timeout', `The token server has not answered within ${patience} ms.`)
   }
 
   function openCall(id: string, signal: CancelSignal): Call {

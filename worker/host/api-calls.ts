@@ -51,9 +51,11 @@ export function createApiCalls(
     },
 
     /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */
-    async request(call: Call, { body, auth, ...head }: WireApiRequest, signal: AbortSignal): Promise<unknown> {
+    async request(call: Call, { body, auth, timeout, ...head }: WireApiRequest, signal: AbortSignal): Promise<unknown> {
       const api = chooseApi(apis, head.url, auth)
       call.api = nameOf(api)
+      // Before the page's own deadline, which could not say what was waited for.
+      if (timeout !== undefined) call.patience = timeout - Math.min(1000, timeout / 10)
       const send = async (permit: Permit | undefined) => {
         const request = await toSignedRequest(api, head, body)
         try {

@@ -127,7 +127,15 @@ function toApiRequest(value: unknown): WireApiRequest {
   const body = own(record, 'body')
   if (body !== undefined && typeof body !== 'string') throw invalid('request.body is not a string')
   const auth = toFlag(own(record, 'auth'), 'request.auth')
-  return { ...toRequestHead(record), auth, ...(body !== undefined && { body }) }
+  const timeout = own(record, 'timeout')
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0))
+    throw invalid('request.timeout is not milliseconds')
+  return {
+    ...toRequestHead(record),
+    auth,
+    ...(body !== undefined && { body }),
+    ...(timeout !== undefined && { timeout }),
+  }
 }
 
 export function toRequestHead(record: object): Pick<WireRequest, 'url' | 'method' | 'headers'> {

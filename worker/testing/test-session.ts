@@ -135,7 +135,7 @@ export function startTestSession<SignInInput = unknown>(
     service.attach(observeEndpoint(worker, workload))
     const client = createClient(listHosts({ inline: () => checkMessages(observeEndpoint(page, workload)) }), platform)
     clients.push(client)
-    return { client, session: expectRejections(createSession<SignInInput>(client, network.fetch)) }
+    return { client, session: expectRejections(createSession<SignInInput>(client, { pageFetch: network.fetch })) }
   }
   const { client, session } = open()
   session.subscribe(() => {
