@@ -3,7 +3,13 @@ import type { Client } from './client.ts'
 import type { Connection } from './connect/connection.ts'
 import { waitFor } from './connect/wait.ts'
 import { type IncomingBody, receiveBody } from './incoming-body.ts'
-import { findApi, NULL_BODY_STATUSES, type WireRequest, type WireResponse } from './protocol/contract.ts'
+import {
+  findApi,
+  NULL_BODY_STATUSES,
+  type UploadProgress,
+  type WireRequest,
+  type WireResponse,
+} from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError, toFetchError } from './protocol/errors.ts'
 
 /** `RequestInit`, and whether the session's token goes along. */
@@ -13,6 +19,11 @@ export interface SessionRequestInit extends RequestInit {
    * without one, by the page's own `fetch`; `true` rejects with `origin_not_allowed` where the URL is not listed.
    */
   readonly auth?: boolean
+  /**
+   * Told how much of the body has left, in bytes, at most every 50 ms, and from the beginning again where a 401 has the
+   * request sent once more. Only for listed APIs, and where `XMLHttpRequest` can send the request: see the guide.
+   */
+  readonly onUploadProgress?: (progress: UploadProgress) => void
 }
 
 /** `window.fetch`, signed in. Rejects as `fetch` does: with `TypeError`, or with the reason of an abort, unchanged. */
@@ -42,6 +53,7 @@ export function createFetch(
     const form = init?.body instanceof FormData ? { form: [...init.body] } : undefined
     // Another boundary will be drawn for a form that is made again, unless the caller has said which.
     const isDrawnAgain = form && !new Headers(init?.headers ?? (input as Request).headers).has('content-type')
+    let progress: MessagePort | undefined
     try {
       const url = new URL(request.url)
       if (findApi(await client.apis(signal), url) === undefined) {
@@ -55,9 +67,12 @@ export function createFetch(
       }
       const connection = await client.connected(signal)
       const [wire, transferred] = await toWireRequest(request, init, form, isDrawnAgain, referrerPolicy)
-      const answer = await connection.call('fetch', [transfer(wire, transferred)], { signal })
+      if (init?.onUploadProgress) progress = toProgressPort(init.onUploadProgress, signal)
+      const moved = progress ? [...transferred, progress] : transferred
+      const answer = await connection.call('fetch', [transfer({ ...wire, progress }, moved)], { signal })
       return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
     } catch (error) {
+      progress?.close()
       if (signal.aborted) throw signal.reason
       throw isLingpaiError(error) ? toFetchError(error) : error
     }
@@ -104,6 +119,13 @@ function pickSettings(request: Request): Partial<WireRequest> {
     if (value !== usual) settings[name] = value
   }
   return settings
+}
+
+/** Closed by the worker with its answer; what was said before still comes. */
+function toProgressPort(tell: (progress: UploadProgress) => void, signal: AbortSignal): MessagePort {
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = ({ data }) => signal.aborted || tell(data)
+  return port2
 }
 
 /** The page's own policy, which a worker does not share. One that came in a header cannot be read (Referrer Policy §4). */

@@ -14,6 +14,7 @@ export type {
   Mode,
   ReceivedTokens,
   Snapshot,
+  UploadProgress,
   User,
 } from './protocol/contract.ts'
 export {

@@ -149,6 +149,14 @@ export interface WireRequest {
   readonly priority?: string | undefined
   readonly referrer?: string | undefined
   readonly referrerPolicy?: string | undefined
+  /** A `MessagePort` that takes {@link UploadProgress}, until the call is answered. */
+  readonly progress?: unknown
+}
+
+/** How much of a request's body has left, in bytes. */
+export interface UploadProgress {
+  readonly loaded: number
+  readonly total: number
 }
 
 /** A `FormData`, which cannot cross a port: its fields, with strings and Files. */

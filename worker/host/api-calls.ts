@@ -9,6 +9,7 @@ import { sendApiRequest, toWireHead } from '../transport/fetch.ts'
 import { refuseReflection } from '../transport/reflection.ts'
 import { isStream } from '../transport/request-body.ts'
 import { type ResponseBody, readResponseBody } from '../transport/response-body.ts'
+import { canWatchUpload, watchUpload } from '../transport/upload.ts'
 import { chooseApi, findAllowedApi, NO_API, nameOf, signInRequired, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
 
@@ -27,14 +28,17 @@ export function createApiCalls(
 ) {
   return {
     /** `session.fetch`: any answer is the caller's. */
-    async fetch(call: Call, request: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
+    async fetch(call: Call, { progress, ...request }: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
       const api = findAllowedApi(apis, request.url)
       call.api = nameOf(api)
+      // A header of the API's own must not follow a redirect, and an upload that is watched follows every one (I4).
+      const isWatched = progress !== undefined && api.attach.kind === 'bearer' && canWatchUpload(request)
+      const send = isWatched ? watchUpload((seen) => (progress as MessagePort).postMessage(seen)) : fetch
       let token: string | undefined
       const response = await runRequest(broker, call, async (permit) => {
         token = permit.tokens.accessToken
         const { data: _none, ...signed } = await signRequest(api, request, undefined)
-        const answer = await sendApiRequest(fetch, { ...request, ...signed }, api.attach, permit, signal)
+        const answer = await sendApiRequest(send, { ...request, ...signed }, api.attach, permit, signal)
         return {
           answer,
           isTokenDenied: isDenial(api, answer),

@@ -87,8 +87,12 @@ function toRequest(value: unknown): WireRequest {
   }
   if (typeof request.referrerPolicy === 'string') request.referrerPolicy = toReferrerPolicy(request.referrerPolicy)
   if (own(record, 'keepalive') !== undefined) request.keepalive = own(record, 'keepalive') === true
-  const body = own(record, 'body')
+  const [body, progress] = [own(record, 'body'), own(record, 'progress')]
   if (body !== undefined) request.body = toBody(body)
+  if (progress !== undefined) {
+    if (!(progress instanceof MessagePort)) throw invalid('request.progress is no port')
+    request.progress = progress
+  }
   return request as unknown as WireRequest
 }
 

@@ -46,7 +46,9 @@ export function createWebHost(options: WebHostOptions): Host {
           run(
             id,
             async (call, signal, keep) => {
-              const { head, body } = await calls.fetch(call, request, signal)
+              const { head, body } = await calls
+                .fetch(call, request, signal)
+                .finally(() => (request.progress as MessagePort | undefined)?.close())
               if (body === null) return { ...head, body }
               if (body instanceof ArrayBuffer) return transfer({ ...head, body }, [body])
               const { port1, port2 } = new MessageChannel()

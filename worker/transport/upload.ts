@@ -1,0 +1,58 @@
+import { NULL_BODY_STATUSES, type UploadProgress, type WireRequest } from '../../src/protocol/contract.ts'
+import { isStream } from './request-body.ts'
+
+/**
+ * Whether `XMLHttpRequest`, which alone tells how much of a body has left, would send a request as `fetch` does: it follows
+ * every redirect, checks no integrity, and is no `keepalive`.
+ *
+ * @see https://xhr.spec.whatwg.org/#the-send()-method
+ */
+export function canWatchUpload({ body, mode, credentials, redirect, integrity, keepalive }: WireRequest): boolean {
+  return (
+    typeof XMLHttpRequest === 'function' &&
+    body !== undefined &&
+    !isStream(body) &&
+    mode !== 'no-cors' &&
+    credentials !== 'omit' &&
+    (redirect ?? 'follow') === 'follow' &&
+    !integrity &&
+    !keepalive
+  )
+}
+
+/** A `fetch` for such a request, that tells of its upload, at most every 50 ms. Its answer comes whole. */
+export function watchUpload(tell: (progress: UploadProgress) => void): typeof globalThis.fetch {
+  return async (url, { method, headers, body, credentials, signal } = {}) =>
+    new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest()
+      const abort = () => request.abort()
+      request.open(method as string, url as string)
+      request.responseType = 'arraybuffer'
+      request.withCredentials = credentials === 'include'
+      for (const [name, value] of new Headers(headers)) request.setRequestHeader(name, value)
+      request.upload.onprogress = ({ loaded, total }) => tell({ loaded, total })
+      request.onload = () => resolve(toResponse(request, url as string))
+      request.onerror = () => reject(new TypeError('Failed to fetch'))
+      request.onabort = () => reject(signal?.reason)
+      request.onloadend = () => signal?.removeEventListener('abort', abort)
+      signal?.addEventListener('abort', abort)
+      // As text, its content type would be given another charset.
+      request.send(typeof body === 'string' ? new Blob([body]) : (body as XMLHttpRequestBodyInit))
+      if (signal?.aborted) abort()
+    })
+}
+
+function toResponse(request: XMLHttpRequest, asked: string): Response {
+  const { status, statusText, responseURL: url, response } = request
+  const lines = request.getAllResponseHeaders().split('\r\n').filter(Boolean)
+  const headers = lines.map((line) => line.split(/: (.*)/s, 2) as [string, string])
+  const body = NULL_BODY_STATUSES.includes(status) ? null : (response as ArrayBuffer)
+  const fields = {
+    url,
+    redirected: url !== asked.replace(/#.*/s, ''),
+    type: new URL(url).origin === globalThis.location.origin ? 'basic' : 'cors',
+  }
+  const answer = new Response(body, { status, statusText, headers })
+  for (const [name, value] of Object.entries(fields)) Object.defineProperty(answer, name, { value })
+  return answer
+}
