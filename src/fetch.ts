@@ -88,10 +88,13 @@ async function toWireRequest(
 ): Promise<readonly [WireRequest, Transferable[]]> {
   const { url, method, headers } = request
   const [body, transferred = []] = form ? [form] : await readBody(request, init)
+  const spellings = new Map([['content-type', 'Content-Type'], ...spellingsOf(init?.headers)])
   const wire = {
     url,
     method,
-    headers: [...headers].filter(([name]) => !(isDrawnAgain && name === 'content-type')),
+    headers: [...headers]
+      .filter(([name]) => !(isDrawnAgain && name === 'content-type'))
+      .map(([name, value]) => [spellings.get(name) ?? name, value] as const),
     body,
     ...pickSettings(request),
     priority: init?.priority,
@@ -126,6 +129,12 @@ function toProgressPort(tell: (progress: UploadProgress) => void, signal: AbortS
   const { port1, port2 } = new MessageChannel()
   port1.onmessage = ({ data }) => signal.aborted || tell(data)
   return port2
+}
+
+/** Names as the caller spells them, which `Headers` does not tell, but a server of HTTP/1.1 sees. */
+function spellingsOf(headers: HeadersInit | undefined): [string, string][] {
+  const pairs: (readonly string[])[] = Array.isArray(headers) ? headers : Object.entries(headers ?? {})
+  return pairs.map(([name = '']) => [name.toLowerCase(), name])
 }
 
 /** The page's own policy, which a worker does not share. One that came in a header cannot be read (Referrer Policy §4). */

@@ -54,6 +54,8 @@ export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
         query: Object.fromEntries(url.searchParams),
         headers:
           url.searchParams.get('raw') === '1' ? request.headers : withoutCredentials(request.headers, credentials),
+        // As they were spelled, in their order.
+        headerNames: request.rawHeaders.filter((_part, index) => index % 2 === 0),
         subject,
         bodyText: body.toString(),
         bodyBase64Length: body.toString('base64').length,

@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node'
+import type { ApiRoute } from '../../demo/server/api-routes.ts'
 import { startApiServer } from '../../demo/server/api-server.ts'
 import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
 import { startHttpServer } from '../../demo/server/http-server.ts'
@@ -27,6 +28,14 @@ declare module 'vitest' {
   }
 }
 
+/** Keeps a cookie of the name that it is given. */
+const cookieRoute: ApiRoute = {
+  answer({ response, url }) {
+    response.setHeader('Set-Cookie', `${url.searchParams.get('name')}=1; Path=/`)
+    answerJson(response, 200, {})
+  },
+}
+
 /** Starts the real servers once for all browser tests. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const servers = await startServers({
@@ -44,7 +53,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   })
   const verify = async () => ({ subject: 'alice' })
   const others = await Promise.all([
-    startApiServer({ verify }),
+    startApiServer({ verify, routes: { '/set-cookie': cookieRoute } }),
     startApiServer({ verify, tokenHeader: 'X-Token' }),
     startApiServer({ verify, tls: createCertificate(new Date()) }),
     startWitness(),

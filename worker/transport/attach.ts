@@ -26,7 +26,7 @@ export function header(name: string): Attach {
 export function toHeader(attach: Attach, { tokens }: Permit): [string, string] {
   return attach.kind === 'header'
     ? [attach.name, tokens.accessToken]
-    : ['authorization', `${schemeOf(tokens.tokenType)} ${tokens.accessToken}`]
+    : ['Authorization', `${schemeOf(tokens.tokenType)} ${tokens.accessToken}`]
 }
 
 // The scheme is case-insensitive (RFC 9110 §11.1), but not in every API.

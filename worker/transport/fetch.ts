@@ -47,8 +47,10 @@ export async function sendApiRequest(
   signal: AbortSignal,
 ): Promise<Response> {
   const { url, headers: pairs, body, redirect, ...rest } = request
-  const headers = new Headers(pairs as [string, string][])
-  if (permit !== undefined) headers.set(...toHeader(attach, permit))
+  const token = permit && toHeader(attach, permit)
+  // As pairs: a `Headers` would spell every name in small letters.
+  const headers = pairs.filter(([name]) => name.toLowerCase() !== token?.[0].toLowerCase()) as [string, string][]
+  if (token) headers.push(token)
   const isGuarded = permit !== undefined && attach.kind === 'header' && redirect !== 'error'
   const guarded = isGuarded ? 'manual' : redirect
   const response = await fetch(url, {

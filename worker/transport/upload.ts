@@ -29,7 +29,7 @@ export function watchUpload(tell: (progress: UploadProgress) => void): typeof gl
       request.open(method as string, url as string)
       request.responseType = 'arraybuffer'
       request.withCredentials = credentials === 'include'
-      for (const [name, value] of new Headers(headers)) request.setRequestHeader(name, value)
+      for (const [name, value] of headers as [string, string][]) request.setRequestHeader(name, value)
       request.upload.onprogress = ({ loaded, total }) => tell({ loaded, total })
       request.onload = () => resolve(toResponse(request, url as string))
       request.onerror = () => reject(new TypeError('Failed to fetch'))

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { connect, type Session, type SessionRequestInit } from '../../src/index.ts'
+import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+
+const api = inject('steadyOrigin')
+const secure = inject('secureOrigin')
+
+const settings = () => settingsOf({ apiOrigin: api, others: [secure] })
+const sessions = {} as Record<(typeof HOSTS)[number], Session>
+
+beforeAll(async () => {
+  document.cookie = 'page=1; path=/; SameSite=Lax'
+  for (const host of HOSTS) {
+    sessions[host] = connect(hostOf(host, settings())) as Session
+    await sessions[host].signIn({ account: 'alice' })
+  }
+})
+afterAll(() => {
+  for (const host of HOSTS) sessions[host].close()
+})
+
+interface Sighting {
+  readonly headers: Readonly<Record<string, string>>
+  readonly headerNames: readonly string[]
+}
+
+/** What the server saw, but for what no worker sends (client hints), and the token itself. */
+async function sightingOf(answer: Promise<Response>): Promise<unknown> {
+  const { headers, headerNames } = (await (await answer).json()) as Sighting
+  const isHint = (name: string) => /^sec-ch-/i.test(name)
+  return {
+    values: Object.fromEntries(
+      Object.entries(headers).filter(([name]) => !isHint(name) && name.toLowerCase() !== 'authorization'),
+    ),
+    names: headerNames.filter((name) => !isHint(name)).sort(),
+  }
+}
+
+/** What the server saw of the page's own fetch, and of the session's. */
+async function compare(session: Session, url: string, init: SessionRequestInit): Promise<[unknown, unknown]> {
+  const pairs = init.headers instanceof Headers ? [...init.headers] : Object.entries(init.headers ?? {})
+  const headers = Object.fromEntries([...pairs, ['Authorization', 'Bearer any']])
+  return [await sightingOf(fetch(url, { ...init, headers })), await sightingOf(session.fetch(url, init))]
+}
+
+const post = { method: 'POST', body: 'text' }
+const onUploadProgress = () => {}
+const ways: [string, SessionRequestInit][] = [
+  ['a plain call', {}],
+  ['a body', post],
+  ['a body that is watched', { ...post, onUploadProgress }],
+  ['names of its own', { headers: { 'X-Custom-Case': '1', 'x-small': '2', 'Accept-Language': 'xx', DNT: '1' } }],
+  ['names of its own, watched', { ...post, onUploadProgress, headers: { 'X-Custom-Case': '1', 'X-B': 'b' } }],
+  ['another content type', { ...post, headers: { 'Content-Type': 'application/json', Accept: 'a/b' } }],
+  ['high priority', { priority: 'high' }],
+  ['low priority', { priority: 'low' }],
+  ['keepalive', { ...post, keepalive: true }],
+  ...(['same-origin', 'include', 'omit'] as const).map(
+    (credentials) => [`${credentials} credentials`, { credentials }] as [string, SessionRequestInit],
+  ),
+  ['include credentials, watched', { ...post, credentials: 'include', onUploadProgress }],
+  ['omit credentials, watched', { ...post, credentials: 'omit', onUploadProgress }],
+  ...(['no-store', 'reload', 'no-cache'] as const).map(
+    (cache) => [`cache mode ${cache}`, { cache }] as [string, SessionRequestInit],
+  ),
+]
+
+test.each(HOSTS.flatMap((host) => ways.map(([what, init]) => [host, what, init] as const)))(
+  'on %s, of a request with %s the server sees the headers of fetch, spelled the same, and the same cookies',
+  async (host, _what, init) => {
+    for (const origin of [api, secure]) {
+      const [own, ours] = await compare(sessions[host], `${origin}/echo?${crypto.randomUUID()}`, init)
+      expect(ours).toEqual(own)
+      const isSent = origin === api && init.credentials === 'include'
+      expect(JSON.stringify(ours).includes('page=1')).toBe(isSent)
+    }
+  },
+)
+
+test.each(HOSTS)('cookies are kept as fetch keeps them (%s)', async (host) => {
+  for (const credentials of ['same-origin', 'include', 'omit'] as const) {
+    for (const [name, send] of Object.entries({ own: fetch, ours: sessions[host].fetch })) {
+      const headers = { Authorization: 'Bearer any' }
+      await send(`${api}/set-cookie?name=${host}-${credentials}-${name}`, { credentials, headers })
+      expect(document.cookie.includes(`${host}-${credentials}-${name}=1`)).toBe(credentials === 'include')
+    }
+  }
+})
+
+test.each(HOSTS)('the referrer policy that connect was given counts where a request has none (%s)', async (host) => {
+  for (const referrerPolicy of ['no-referrer', 'unsafe-url', 'origin'] as const) {
+    const session = connect({ ...hostOf(host, settings()), referrerPolicy }) as Session
+    await session.signIn({ account: 'alice' })
+    const url = `${api}/echo?${crypto.randomUUID()}`
+    const headers = { Authorization: 'Bearer any' }
+    const own = async (init: RequestInit) => sightingOf(fetch(url, { ...init, headers }))
+    const ours = async (init: RequestInit) => sightingOf(session.fetch(url, init))
+    expect(await ours({})).toEqual(await own({ referrerPolicy }))
+    expect(await ours({ referrerPolicy: 'same-origin' })).toEqual(await own({ referrerPolicy: 'same-origin' }))
+    session.close()
+  }
+})
