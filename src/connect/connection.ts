@@ -1,4 +1,5 @@
 import { wrap } from 'comlink'
+import { own } from '../protocol/checks.ts'
 import {
   type BrokerSnapshot,
   type BrokerTable,
@@ -68,10 +69,10 @@ export function openConnection(
     const listeners = new Set<(event: { data: unknown }) => void>()
     port.addEventListener('message', ({ data }) => {
       if (closedWith || typeof data !== 'object' || data === null) return
-      const message = data as Partial<Extract<Notice, { lingpai: 'snapshot' }>>
+      const sender = own(data, 'instance')
       // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
-      if (instance !== undefined && typeof message.instance === 'string' && message.instance !== instance) return lose()
-      if (message.lingpai === 'snapshot') return onSnapshot(message.snapshot as BrokerSnapshot)
+      if (instance !== undefined && typeof sender === 'string' && sender !== instance) return lose()
+      if (own(data, 'lingpai') === 'snapshot') return onSnapshot(own(data, 'snapshot') as BrokerSnapshot)
       for (const listener of listeners) listener({ data })
     })
     port.start?.()
