@@ -221,6 +221,7 @@ class World {
     this.store.override('save', () => this.#saveLatency > 0 && this.server.sleep(this.#saveLatency))
     this.broker = createBroker({
       platform: this.platform,
+      createId: () => crypto.randomUUID(),
       store: this.store,
       transactions: memoryTransactions(),
       rules: { onUnknownOutcome: rules.onUnknownOutcome },

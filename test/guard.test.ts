@@ -903,7 +903,7 @@ test('whatever a page sends, the worker stays alive, its prototypes stay as they
 })
 
 const task = { name: 'task1', url: `${apiOrigin}/orders`, method: 'POST', headers: [['x-a', '1']] }
-const ticket = { generation: 1, version: 2, subject: 'alice', hasRefreshed: true }
+const ticket = { lineage: 'lineage-1', version: 2, subject: 'alice', hasRefreshed: true }
 
 /** What a guard lets through of a call of `task`. */
 function passTask(...values: readonly unknown[]): { passed: unknown[]; refused: unknown } {
@@ -955,9 +955,9 @@ test.each<[string, unknown[]]>([
   ['sent, by a text', ['c', { ...task, sent: 'yes' }]],
   ['sent, by null', ['c', { ...task, sent: null }]],
   ['sent with a ticket that is a list', ['c', { ...task, sent: { ticket: [] } }]],
-  ['sent with a ticket without a version', ['c', { ...task, sent: { ticket: { generation: 1 } } }]],
+  ['sent with a ticket without a version', ['c', { ...task, sent: { ticket: { lineage: 'lineage-1' } } }]],
   ['sent with a fractional version', ['c', { ...task, sent: { ticket: { ...ticket, version: 1.5 } } }]],
-  ['sent with a negative generation', ['c', { ...task, sent: { ticket: { ...ticket, generation: -1 } } }]],
+  ['sent with a lineage that is a number', ['c', { ...task, sent: { ticket: { ...ticket, lineage: -1 } } }]],
   ['sent with a version beyond all numbers', ['c', { ...task, sent: { ticket: { ...ticket, version: 2 ** 53 } } }]],
   ['sent for a subject that is a number', ['c', { ...task, sent: { ticket: { ...ticket, subject: 1 } } }]],
 ])('a task %s is refused, and nothing passes', (_what, values) => {

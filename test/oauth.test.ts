@@ -176,6 +176,7 @@ async function startRefresh(server: { readonly issuer: string }, { tokens, optio
   })
   const broker = createBroker({
     platform,
+    createId: () => crypto.randomUUID(),
     store,
     rules,
     grant: createGrant(server, options) as Grant,

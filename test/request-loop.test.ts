@@ -12,7 +12,12 @@ async function open() {
   const call = await harness.openCall()
   call.api = 'https://api.example/'
   const { tokens, version } = await harness.broker.authorize(await harness.openCall())
-  const ticket: Permit = { generation: call.generation, version, tokens: { ...tokens, accessToken: '', tokenType: '' } }
+  const ticket: Permit = {
+    generation: call.generation,
+    lineage: call.lineage,
+    version,
+    tokens: { ...tokens, accessToken: '', tokenType: '' },
+  }
   const earlier = (attempt: Attempt<string>, changes: Partial<EarlierAttempt<string>> = {}) => ({
     permit: ticket,
     isReplay: false,

@@ -43,7 +43,14 @@ function attemptTimes(
   answers: readonly { verdict: Verdict; retryAfter: number | undefined; random: number; duration: number }[],
 ): number[] {
   const tokens = { accessToken: 'access', tokenType: 'Bearer', receivedAt: now - 10_000, expiresAt: now - 1 }
-  let session: Session = startSession({ format: 1, generation: 1, version: 1, signedInAt: now - 10_000, tokens })
+  let session: Session = startSession({
+    format: 2,
+    lineage: 'lineage-1',
+    generation: 1,
+    version: 1,
+    signedInAt: now - 10_000,
+    tokens,
+  })
   let clock = now
   let due = clock
   const times: number[] = []

@@ -30,10 +30,15 @@ const tokensOfBob: TokenSet = { ...newTokens, accessToken: 'access-of-bob', subj
 const expired: TokenSet = { ...tokens, receivedAt: now - 15 * minute, expiresAt: now }
 
 const signedOut = startSession(undefined)
-const permit = { generation: 3, version: 7, tokens: { accessToken: 'access-7', tokenType: 'Bearer', subject: 'ann' } }
+const permit = {
+  generation: 3,
+  version: 7,
+  lineage: 'lineage-1',
+  tokens: { accessToken: 'access-7', tokenType: 'Bearer', subject: 'ann' },
+}
 
 function signedIn(changes: Partial<Session> = {}): Session {
-  const stored: StoredSession = { format: 1, generation: 3, version: 7, signedInAt: now, tokens }
+  const stored: StoredSession = { format: 2, lineage: 'lineage-1', generation: 3, version: 7, signedInAt: now, tokens }
   return { ...startSession(stored), flights: 4, ...changes }
 }
 
@@ -235,7 +240,9 @@ test.each(['', '__proto__', 'constructor', 'toString'])('an API may have any nam
 
 test('a sign-in begins without denials', () => {
   const session = signedIn({ signIn: 1, denials: { [orders]: { count: 3, at: now } } })
-  expect(follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens }).denials).toEqual({})
+  expect(
+    follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens, lineage: 'lineage-2' }).denials,
+  ).toEqual({})
 })
 
 test('a clock that is set back a day does not make denials wait for a day (I12)', () => {
@@ -298,7 +305,7 @@ test('new tokens are saved before anybody gets them', () => {
     {
       do: 'save',
       flight: 5,
-      session: { format: 1, generation: 3, version: 8, signedInAt: now, tokens: newTokens },
+      session: { format: 2, lineage: 'lineage-1', generation: 3, version: 8, signedInAt: now, tokens: newTokens },
     },
   ])
   expect(decisions(saving, want({ waitingSince: 7 }))).toEqual([])
@@ -604,7 +611,7 @@ test.each<[string, Session]>([
     follow(
       sending(),
       { type: 'signInStarted', signIn: 1 },
-      { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob },
+      { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
     ),
   ],
   ['a later attempt', follow(sending(), ended('unknown'), { type: 'retryDue', flight: 5, now })],
@@ -634,7 +641,7 @@ test('tokens that come too late are not revoked where another session has begun,
   const session = follow(
     sending(),
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob },
+    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
   )
   expect(decisions(session, { type: 'refreshSucceeded', flight: 5, tokens: newTokens })).toEqual([])
 })
@@ -647,14 +654,26 @@ test('a retry that is no longer due changes nothing (I5)', () => {
 
 test('a sign-in begins a new generation and is saved before anybody gets its token', () => {
   const session = { ...signedOut, generation: 3, version: 7, flights: 5, signIn: 1 }
-  const [saving, effects] = decide(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens })
+  const [saving, effects] = decide(session, {
+    type: 'signInSucceeded',
+    signIn: 1,
+    tokens: newTokens,
+    lineage: 'lineage-2',
+  })
   expect(saving).toMatchObject({ generation: 4, version: 8, held: newTokens, signIn: undefined })
   expect(effects).toEqual([
     { do: 'cancelRetry' },
     {
       do: 'save',
       flight: 6,
-      session: { format: 1, generation: 4, version: 8, signedInAt: newTokens.receivedAt, tokens: newTokens },
+      session: {
+        format: 2,
+        lineage: 'lineage-2',
+        generation: 4,
+        version: 8,
+        signedInAt: newTokens.receivedAt,
+        tokens: newTokens,
+      },
     },
   ])
   expect(decisions(saving, want({ generation: 4 }))).toEqual([])
@@ -671,7 +690,10 @@ test('a newer sign-in takes the place of the one in progress', () => {
 
 test('a sign-in that was superseded changes nothing, and its tokens are revoked (I5)', () => {
   const session = { ...signedOut, signIn: 2 }
-  expect(decide(session, { type: 'signInSucceeded', signIn: 1, tokens })).toEqual([session, [{ do: 'revoke', tokens }]])
+  expect(decide(session, { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' })).toEqual([
+    session,
+    [{ do: 'revoke', tokens }],
+  ])
   expect(decide(session, { type: 'signInFailed', signIn: 1, reason: 'sign_in_failed' })).toEqual([session, []])
 })
 
@@ -707,7 +729,7 @@ test('versions and flights never fall, so that what is old stays old (I5)', () =
   const next = follow(
     signedOutAgain,
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens },
+    { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' },
   )
   expect(next).toMatchObject({ generation: 5, version: 8, flights: 6 })
 })
@@ -723,30 +745,35 @@ test('a store that fails does not hide why the session has ended', () => {
   expect(decide(signedOut, { type: 'storeFailed' })[0].reason).toBe('store_failed')
 })
 
-const stored: StoredSession = { format: 1, generation: 3, version: 7, signedInAt: now, tokens }
+const stored: StoredSession = { format: 2, lineage: 'lineage-1', generation: 3, version: 7, signedInAt: now, tokens }
+const seen = { kind: 'session' as const, session: stored }
 const unloaded = follow(signedOut, { type: 'storeFailed' })
 
 test('a stored session that comes late begins, where nobody has signed in or out since (I7)', () => {
-  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored, now })
+  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: seen, now })
   expect(next).toEqual(startSession(stored))
   expect(effects).toEqual([{ do: 'wake' }])
-  expect(decide(unloaded, { type: 'loadedLate', stored: undefined, now })[0]).toEqual(signedOut)
+  expect(decide(unloaded, { type: 'loadedLate', stored: { kind: 'none' }, now })[0]).toEqual(signedOut)
 })
 
 test.each<[string, Session]>([
   ['a sign-in has begun', follow(unloaded, { type: 'signInStarted', signIn: 1 })],
   [
     'somebody has signed in',
-    follow(unloaded, { type: 'signInStarted', signIn: 1 }, { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob }),
+    follow(
+      unloaded,
+      { type: 'signInStarted', signIn: 1 },
+      { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
+    ),
   ],
   ['the user has signed out', follow(unloaded, { type: 'signedOut' })],
 ])('a stored session that comes late changes nothing where %s (I5)', (_title, session) => {
-  expect(decide(session, { type: 'loadedLate', stored, now })).toEqual([session, []])
+  expect(decide(session, { type: 'loadedLate', stored: seen, now })).toEqual([session, []])
 })
 
 test('a stored session that comes late and too old is shown to nobody', () => {
   const rules = { maxSessionAge: minute }
-  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored, now: now + minute }, rules)
+  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: seen, now: now + minute }, rules)
   expect(next).toMatchObject({ held: undefined, generation: 4, reason: 'session_too_old' })
   expect(effects.map((effect) => effect.do)).toEqual(['cancelRetry', 'clear', 'wake'])
 })
@@ -755,7 +782,7 @@ test('the snapshot shows a user only once the store names them too (I6)', () => 
   const saving = follow(
     signedIn(),
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob },
+    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
   )
   expect(toSnapshot(saving)).toEqual({ status: 'signing-in', tokenServer: 'ok' })
   expect(toSnapshot(follow(saving, { type: 'saved', flight: 5, stored: true }))).toEqual({
@@ -797,7 +824,7 @@ test('no note holds a token (I11)', () => {
     { type: 'saved', flight: 5, stored: false },
     ended('unknown'),
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens },
+    { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' },
     { type: 'signedOut' },
   ]
   for (const session of [signedIn(), sending(), waiting()]) {

@@ -55,7 +55,7 @@ test('an operation begins at once where none runs, and leaves no timer', async (
   expect(names()).toEqual(['save one'])
   operation(0).succeed()
   await platform.settle()
-  expect(outcome).toEqual({ settled: 1 })
+  expect(outcome).toEqual({ settled: 1, value: true })
   expect(platform.pendingTimers()).toBe(0)
 })
 
@@ -71,7 +71,7 @@ test('a clear waits for an older save (I5)', async () => {
   expect(cleared.settled).toBe(0)
   operation(1).succeed()
   await platform.settle()
-  expect(cleared).toEqual({ settled: 1 })
+  expect(cleared).toEqual({ settled: 1, value: true })
   expect(kept()).toBeUndefined()
 })
 
@@ -84,7 +84,7 @@ test('of all that is wanted behind a running operation only the last is written,
   expect(outcomes.map(({ settled }) => settled)).toEqual([1, 0, 0, 0])
   operation(1).succeed()
   await platform.settle()
-  for (const outcome of outcomes) expect(outcome).toEqual({ settled: 1 })
+  for (const outcome of outcomes) expect(outcome).toEqual({ settled: 1, value: true })
 })
 
 test('callers are told after 2 s, and what they wanted is still written when the store comes back', async () => {
@@ -114,7 +114,7 @@ test('an operation that never ends holds the last wanted state up for 6 s, not f
   const later = save('three')
   operation(2).succeed()
   await platform.settle()
-  expect(later).toEqual({ settled: 1 })
+  expect(later).toEqual({ settled: 1, value: true })
   expect(kept()).toBe('three')
 })
 

@@ -17,7 +17,14 @@ const previous: TokenSet = {
   profile: { name: 'Ann' },
 }
 
-const stored: StoredSession = { format: 1, generation: 3, version: 7, signedInAt: now - 5000, tokens: previous }
+const stored: StoredSession = {
+  format: 2,
+  lineage: 'lineage-1',
+  generation: 3,
+  version: 7,
+  signedInAt: now - 5000,
+  tokens: previous,
+}
 
 function expiryOf(expiresIn: unknown): number | undefined {
   return toTokenSet({ accessToken: 'access', expiresIn }, now).expiresAt
@@ -235,7 +242,9 @@ test.each([
   ['null', null],
   ['a string', 'session'],
   ['an array', [stored]],
-  ['another format', { ...stored, format: 2 }],
+  ['a later format', { ...stored, format: 3 }],
+  ['no lineage', { ...stored, lineage: undefined }],
+  ['an attempt that is none', { ...stored, attempt: { id: 'one' } }],
   ['no format', { ...stored, format: undefined }],
   ['no tokens', { ...stored, tokens: undefined }],
   ['tokens that are an array', { ...stored, tokens: [previous] }],
@@ -256,4 +265,14 @@ test.each([
   ['a profile that is a string', withTokens({ profile: 'Ann' })],
 ])('a stored record with %s is ignored', (_title, record) => {
   expect(readStoredSession(record)).toBeUndefined()
+})
+
+test('a record of the first format is read, and every worker gives it the same lineage', () => {
+  const { lineage, ...rest } = stored
+  const first = { ...rest, format: 1 }
+  const migrated = readStoredSession(first)
+  expect(migrated).toMatchObject({ format: 2, version: 7, tokens: stored.tokens })
+  expect(migrated?.lineage).not.toBe('')
+  expect(readStoredSession({ ...first })).toEqual(migrated)
+  expect(readStoredSession({ ...first, generation: 4 })?.lineage).not.toBe(migrated?.lineage)
 })

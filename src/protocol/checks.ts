@@ -102,11 +102,14 @@ export function toSentAttempt(record: object): SentAttempt {
   }
 }
 
+/** Far longer than any name that a worker makes. */
+const LONGEST_LINEAGE = 200
+
 function toTicket(value: unknown): Ticket {
   const record = toRecord(value, 'ticket')
   const subject = own(record, 'subject')
   return {
-    generation: toCount(own(record, 'generation'), 'ticket.generation'),
+    lineage: toText(own(record, 'lineage'), 'ticket.lineage', LONGEST_LINEAGE),
     version: toCount(own(record, 'version'), 'ticket.version'),
     hasRefreshed: own(record, 'hasRefreshed') === true,
     ...(subject !== undefined && { subject: toText(subject, 'ticket.subject', LONGEST_URL) }),

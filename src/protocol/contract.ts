@@ -231,7 +231,8 @@ export interface SentAttempt {
 
 /** A permit without its token, by which another worker can judge the answer. */
 export interface Ticket {
-  readonly generation: number
+  /** The random name of its session: a worker that found nothing stored counts generations from the start again. */
+  readonly lineage: string
   readonly version: number
   readonly subject?: string
   /** Whether the request has waited for a refresh: it gets only one. */

@@ -12,7 +12,8 @@ import {
 import { openVault } from '../../worker/store/vault.ts'
 
 const stored: StoredSession = {
-  format: 1,
+  format: 2,
+  lineage: 'lineage-1',
   generation: 3,
   version: 7,
   signedInAt: 1_700_000_000_000,

@@ -20,19 +20,54 @@ export interface TokenSet {
 /** What a store keeps. */
 export interface StoredSession {
   /** Version of this record's layout. */
-  readonly format: 1
+  readonly format: 2
+  /** A random name, made at each sign-in: generation and version count within one worker, and alike in others. */
+  readonly lineage: string
   readonly generation: number
   readonly version: number
   /** When the user signed in, in milliseconds since 1970. */
   readonly signedInAt: number
   readonly tokens: TokenSet
+  /** The last refresh of these tokens that some worker has begun, until it brings new ones. */
+  readonly attempt?: RefreshAttempt
+}
+
+/** Told by one worker to the others, and to the next one: a refresh is under way, or has failed. */
+export interface RefreshAttempt {
+  readonly id: string
+  /** The worker that has begun it. */
+  readonly owner: string
+  readonly isOver: boolean
+  /** While it is under way, when its outcome counts as unknown; once it is over, before when none may follow. */
+  readonly until: number
+  /** Attempts in a row that ended without a token, and whether one of them ended without an answer. */
+  readonly failures: number
+  readonly outcomeLost: boolean
+}
+
+/** What a store must hold for a conditional write: what is absent here may be anything. */
+export interface StoredState {
+  readonly lineage: string
+  readonly version?: number
+  /** The attempt's id, or null for none. */
+  readonly attempt?: string | null
 }
 
 /** Keeps the session across restarts of the worker. Every method may be synchronous or return a promise. */
 export interface Store {
   load(): MaybePromise<StoredSession | undefined>
-  save(session: StoredSession): MaybePromise<void>
-  clear(): MaybePromise<void>
+  /**
+   * With `replaces`, it must change nothing and return false where the store holds anything else, or with null, anything
+   * at all; in one step, so that of two workers that save at once, one is told. Only a store with a `sharedName` is
+   * asked so; and only that may refuse any save, where a later build has left a record of a format unknown to this one.
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a store that is not shared has nothing to say
+  save(session: StoredSession, replaces?: StoredState | null): MaybePromise<boolean | void>
+  /** With `only`, it must delete nothing else, and return false where the store holds something else. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: as above
+  clear(only?: StoredState): MaybePromise<boolean | void>
+  /** Other workers of this origin reach the same record, and each other, under this name: they keep one session. */
+  readonly sharedName?: string
   /** Whether the session ends with the worker: nothing is written that another worker could read. Default false. */
   readonly isVolatile?: boolean
 }
@@ -155,6 +190,19 @@ export interface Platform {
   /** Uniform in [0, 1). */
   random(): number
   createAbort(): { readonly signal: CancelSignal; abort(reason?: unknown): void }
+}
+
+/** The other workers that keep their session in the same store. */
+export interface Peers {
+  /**
+   * Runs work that no other worker runs at the same time, so far as the host can: after waiting for so many milliseconds
+   * it runs beside whoever has not finished. May reject at any time; the work goes on.
+   */
+  exclusive(work: () => Promise<void>, patience: number): Promise<void>
+  /** Tells the others that the store has changed. */
+  announce(): void
+  /** Calls the listener where another worker says so, or anybody else on the origin: it must only look. */
+  onHint(listener: () => void): void
 }
 
 export type HistoryNote = Omit<HistoryEntry, 'at' | 'generation' | 'version'>

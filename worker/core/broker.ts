@@ -10,8 +10,11 @@ import type {
   Grant,
   GrantIO,
   HistoryNote,
+  MaybePromise,
+  Peers,
   Store,
   StoredSession,
+  StoredState,
   TokenSet,
   TransactionStore,
 } from './adapter.ts'
@@ -21,21 +24,27 @@ import { LONGEST_TIMER } from './retry.ts'
 import {
   denialsOf,
   type Effect,
+  isExclusive,
+  isSettling,
+  LATER_BUILD,
   type Permit,
   type Session,
   type SessionEvent,
   type SessionRules,
   startSession,
   type TokenRequest,
+  timeoutOf,
   toSnapshot,
   transition,
+  type WriteOutcome,
 } from './session.ts'
+import { readSeen, type Seen } from './shared-record.ts'
 import { createStoreQueue, STORE_TIMEOUT } from './store-queue.ts'
-import { readStoredSession, toTokenSet } from './token-set.ts'
+import { toTokenSet } from './token-set.ts'
 import { failed, RefreshVerdict, refused, toVerdict } from './verdict.ts'
 
-/** Shorter than a caller's wait: a refresh whose answer is lost can be sent again while the callers still wait. */
-const DEFAULT_REFRESH_TIMEOUT = 10_000
+/** Between two looks into the store that others ask for: a flood of hints costs no more than this. */
+const HINT_PAUSE = 100
 const LOAD_AGAIN_AFTER = 1000
 /** The user has signed out already; the server's revocation may take this long before nobody waits for it any more. */
 const REVOCATION_TIMEOUT = 5000
@@ -46,14 +55,21 @@ export interface BrokerOptions extends AttemptHost {
   readonly store: Store
   readonly transactions: TransactionStore
   readonly rules: SessionRules
+  /** The other workers that keep their session in this store, where it is shared. */
+  readonly peers?: Peers
+  /** A random name, new each time. */
+  createId(): string
 }
+
+const NO_PEERS: Peers = { exclusive: (work) => work(), announce() {}, onHint() {} }
 
 /** A call that asks for a token. */
 export interface Call {
   readonly id: string
   /** The session that was current when the call came in. */
-  readonly generation: number
-  readonly subject: string | undefined
+  generation: number
+  lineage: string | undefined
+  subject: string | undefined
   readonly signal: CancelSignal
   /** The API that it goes to: denials are counted for each by itself. */
   api: string
@@ -76,8 +92,10 @@ export type SessionBroker = ReturnType<typeof createBroker>
  * store, and answers those who wait.
  */
 export function createBroker(options: BrokerOptions) {
-  const { grant, store, transactions, platform, rules } = options
-  let session: Session = startSession(undefined)
+  const { grant, store, transactions, platform, createId, peers = NO_PEERS } = options
+  const isShared = store.sharedName !== undefined
+  const rules: SessionRules = isShared ? { ...options.rules, owner: createId() } : options.rules
+  let session: Session = { ...startSession(undefined), loading: 'pending' }
   let snapshot: BrokerSnapshot = toSnapshot(session)
   const history = createHistory()
   const listeners = new Set<(snapshot: BrokerSnapshot) => void>()
@@ -87,15 +105,27 @@ export function createBroker(options: BrokerOptions) {
   let retryTimer: unknown
   let ageTimer: unknown
   const storeQueue = createStoreQueue(store, platform)
+  /** The flight for which no other worker may refresh, until it is over. */
+  let exclusive: { readonly flight: number; end(): void } | undefined
+  let markingFailure: Promise<unknown> | undefined
+  /** Counts the beginnings and ends of own writes: what was read meanwhile is out of date. */
+  let writes = 0
+  let isLooking = false
+  let isHinted = false
   let saving: Promise<void> = Promise.resolve()
   let clearing: Promise<boolean> = Promise.resolve(true)
 
+  let tellLoaded = () => {}
+  const loaded = new Promise<void>((resolve) => (tellLoaded = resolve))
   const ready = restore()
+  if (isShared) peers.onHint(onHint)
 
   async function restore(): Promise<void> {
     const loading = load().catch(() => pause(LOAD_AGAIN_AFTER).then(load))
     try {
-      session = startSession(await withTimeout(() => loading, STORE_TIMEOUT))
+      const seen = await withTimeout(() => loading, STORE_TIMEOUT)
+      session = startSession(seen.kind === 'session' ? seen.session : undefined)
+      if (seen.kind === 'later-format') session = { ...session, reason: LATER_BUILD }
       snapshot = toSnapshot(session)
       record({
         event: session.held ? 'session-restored' : 'started',
@@ -105,7 +135,7 @@ export function createBroker(options: BrokerOptions) {
       dispatch({ type: 'storeFailed' })
       loading.then(
         (stored) => dispatch({ type: 'loadedLate', stored, now: platform.now() }),
-        () => {},
+        () => dispatch({ type: 'loadFailed' }),
       )
     }
     watchAge()
@@ -113,8 +143,10 @@ export function createBroker(options: BrokerOptions) {
     dispatch({ type: 'timePassed', now: platform.now() })
   }
 
-  async function load(): Promise<StoredSession | undefined> {
-    return readStoredSession(await store.load())
+  async function load(): Promise<Seen> {
+    const seen = readSeen(await store.load())
+    // Where no other worker keeps a session, what nobody here can read is none, and is overwritten.
+    return seen.kind === 'later-format' && !isShared ? { kind: 'none' } : seen
   }
 
   function pause(milliseconds: number): Promise<void> {
@@ -132,6 +164,13 @@ export function createBroker(options: BrokerOptions) {
     for (const effect of effects) perform(effect)
     if (session.generation !== generation) watchAge()
     publish()
+    if (exclusive !== undefined && !isExclusive(session, exclusive.flight)) {
+      const { end } = exclusive
+      exclusive = undefined
+      end()
+    }
+    if (isHinted && !isSettling(session)) onHint()
+    if (session.loading !== 'pending') tellLoaded()
   }
 
   function publish(): void {
@@ -178,10 +217,22 @@ export function createBroker(options: BrokerOptions) {
         signIns.get(effect.signIn)?.abort(cancelled())
         return
       case 'save':
-        saving = save(effect.flight, effect.session)
+        saving = save(effect.flight, effect.session, effect.replaces)
         return
       case 'clear':
-        clearing = clear()
+        clearing = clear(effect.only)
+        return
+      case 'consult':
+        void consult(effect.flight)
+        return
+      case 'mark':
+        void mark(effect.flight, effect.session, effect.replaces)
+        return
+      case 'markFailure':
+        markingFailure = write(() => inTime(() => store.save(effect.session, effect.replaces)))
+        return
+      case 'clearRejected':
+        void clearRejected(effect.flight, effect.only)
         return
       case 'revoke':
         void revoke(effect.tokens, false)
@@ -244,7 +295,7 @@ export function createBroker(options: BrokerOptions) {
   }
 
   async function refresh(flight: number, tokens: TokenSet): Promise<void> {
-    const attempt = startAttempt(options, { timeout: rules.timeout ?? DEFAULT_REFRESH_TIMEOUT })
+    const attempt = startAttempt(options, { timeout: timeoutOf(rules) })
     try {
       const received = await attempt.run((io) => grant.refresh(tokens, io))
       const renewed = readRefreshed(received, tokens)
@@ -273,22 +324,93 @@ export function createBroker(options: BrokerOptions) {
     return renewed
   }
 
-  async function save(flight: number, record: StoredSession): Promise<void> {
-    const stored = await storeQueue.save(record).then(
-      () => true,
-      () => false,
-    )
-    dispatch({ type: 'saved', flight, stored })
+  async function save(flight: number, record: StoredSession, replaces?: StoredState | null): Promise<void> {
+    const outcome = await write(() => storeQueue.save(record, replaces))
+    if (outcome === 'done') peers.announce()
+    dispatch({ type: 'saved', flight, stored: outcome === 'conflict' ? await readStore() : outcome === 'done' })
   }
 
-  async function clear(): Promise<boolean> {
+  async function write(work: () => Promise<unknown>): Promise<WriteOutcome> {
+    writes += 1
     try {
-      await storeQueue.clear()
-      return true
+      return (await work()) === false ? 'conflict' : 'done'
     } catch {
-      dispatch({ type: 'storeFailed' })
-      return false
+      return 'failed'
+    } finally {
+      writes += 1
     }
+  }
+
+  async function readStore(): Promise<Seen> {
+    return inTime(load).catch(() => ({ kind: 'unreadable' }))
+  }
+
+  async function look(flight?: number): Promise<void> {
+    let before: number
+    let seen: Seen
+    do {
+      before = writes
+      seen = await readStore()
+    } while (writes !== before)
+    dispatch({ type: 'storeSeen', flight, seen, now: platform.now() })
+  }
+
+  /** Whoever sends a hint, and however many: each leads to a look at most, and a look changes nothing by itself. */
+  function onHint(): void {
+    isHinted = true
+    if (isLooking || isSettling(session)) return
+    isLooking = true
+    void ready.then(async () => {
+      while (isHinted && session.loading !== 'pending' && !isSettling(session)) {
+        isHinted = false
+        await look()
+        if (isHinted) await pause(HINT_PAUSE)
+      }
+      isLooking = false
+    })
+  }
+
+  /** Looks into the store while no other worker does, and keeps them out until this flight has come to an end. */
+  async function consult(flight: number): Promise<void> {
+    if (exclusive?.flight === flight) return look(flight)
+    const isAwaited = () => session.refresh.kind === 'checking' && session.refresh.flight === flight
+    const work = async () => {
+      if (!isAwaited()) return
+      await new Promise<void>((resolve) => {
+        exclusive = { flight, end: resolve }
+        void look(flight)
+      })
+      // Whoever comes next must see how it ended.
+      await markingFailure
+    }
+    try {
+      await peers.exclusive(work, timeoutOf(rules) + STORE_TIMEOUT)
+    } catch {
+      // Without a lock, conditional writes alone keep two workers apart. One that was stolen is at its work already.
+      if (isAwaited() && exclusive?.flight !== flight) await work()
+    }
+  }
+
+  function inTime<T>(work: () => MaybePromise<T>): Promise<T> {
+    return withTimeout(async () => work(), STORE_TIMEOUT)
+  }
+
+  async function mark(flight: number, record: StoredSession, replaces: StoredState | null): Promise<void> {
+    const outcome = await write(() => inTime(() => store.save(record, replaces)))
+    dispatch({ type: 'marked', flight, outcome })
+  }
+
+  async function clearRejected(flight: number, only: StoredState): Promise<void> {
+    const outcome = await write(() => inTime(() => store.clear(only)))
+    if (outcome === 'done') peers.announce()
+    dispatch({ type: 'rejectionSettled', flight, outcome: outcome === 'conflict' ? await readStore() : outcome })
+  }
+
+  async function clear(only?: StoredState): Promise<boolean> {
+    const outcome = await write(() => storeQueue.clear(only))
+    if (outcome === 'failed') dispatch({ type: 'storeFailed' })
+    else peers.announce()
+    return outcome !== 'failed'
   }
 
   function withTimeout<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
@@ -319,6 +441,7 @@ export function createBroker(options: BrokerOptions) {
   /** Runs one sign-in. A newer one, or a sign-out, takes over: then this one's tokens are dropped (I5). */
   async function runSignIn(signal: CancelSignal, work: (io: GrantIO) => Promise<unknown>): Promise<void> {
     await ready
+    if (session.reason === LATER_BUILD) throw laterBuild()
     const signIn = ++lastSignIn
     const attempt = startAttempt(options, { letsRequestsEnd: true })
     const onAbort = () => attempt.abort(cancelled())
@@ -330,10 +453,11 @@ export function createBroker(options: BrokerOptions) {
       const received = await attempt.run(work, (late) => dropLateSignIn(signIn, late))
       const tokens = toTokenSet(received, platform.now())
       const isWanted = session.signIn === signIn
-      dispatch({ type: 'signInSucceeded', signIn, tokens })
+      dispatch({ type: 'signInSucceeded', signIn, tokens, lineage: createId() })
       if (!isWanted) throw cancelled()
       const { generation } = session
       await saving
+      if (isLaterBuild()) throw laterBuild()
       if (session.generation !== generation) throw cancelled()
     } catch (thrown) {
       const error = toSignInError(thrown)
@@ -355,7 +479,7 @@ export function createBroker(options: BrokerOptions) {
     }
     // An aborted sign-in may still be the current one for a moment, until its caller has been told.
     dispatch({ type: 'signInFailed', signIn, reason: 'sign_in_cancelled' })
-    dispatch({ type: 'signInSucceeded', signIn, tokens })
+    dispatch({ type: 'signInSucceeded', signIn, tokens, lineage: createId() })
   }
 
   /** Undefined where the server could not be told. */
@@ -375,6 +499,7 @@ export function createBroker(options: BrokerOptions) {
     if (code === 'refresh_unavailable') {
       return new LingpaiError(code, `The session cannot be refreshed (${reason}): check the grant's configuration.`)
     }
+    if (code === 'protocol_mismatch') return laterBuild()
     const why = reason === undefined ? 'Nobody is signed in' : `The session has ended (${reason})`
     return new LingpaiError('sign_in_required', `${why}. Call session.signIn().`)
   }
@@ -386,7 +511,38 @@ export function createBroker(options: BrokerOptions) {
   }
 
   function openCall(id: string, signal: CancelSignal): Call {
-    return { id, signal, generation: session.generation, subject: session.held?.subject, api: '', hasRefreshed: false }
+    const { generation, lineage, held } = session
+    return { id, signal, generation, lineage, subject: held?.subject, api: '', hasRefreshed: false }
+  }
+
+  function isLaterBuild(): boolean {
+    return session.reason === LATER_BUILD
+  }
+
+  /** A store that is slow is waited for, like a refresh, and does not make a call fail that it may yet hold a session for. */
+  async function authorizeLater(call: Call): Promise<Permit> {
+    const signInsBefore = lastSignIn
+    let timer: unknown
+    let onAbort = () => {}
+    try {
+      await new Promise<void>((resolve, reject) => {
+        onAbort = () => reject(new LingpaiError('aborted', 'The call was aborted.'))
+        timer = startTimer(DEFAULT_TIMEOUT, () =>
+          reject(
+            new LingpaiError('store_failed', 'The store has not answered: nobody knows whether anybody is signed in.'),
+          ),
+        )
+        if (call.signal.aborted) onAbort()
+        call.signal.addEventListener('abort', onAbort)
+        void loaded.then(resolve)
+      })
+    } finally {
+      platform.clearTimeout(timer)
+      call.signal.removeEventListener('abort', onAbort)
+    }
+    // It was made when nobody could be seen; a sign-in meanwhile is somebody else's.
+    if (lastSignIn === signInsBefore) Object.assign(call, openCall(call.id, call.signal), { api: call.api })
+    return wantToken(call)
   }
 
   return {
@@ -404,6 +560,12 @@ export function createBroker(options: BrokerOptions) {
     /** Tells that the host has its network back: a refresh that waits out an outage is tried again soon. */
     resume(): void {
       dispatch({ type: 'resumed', now: platform.now() })
+      this.look()
+    },
+
+    /** Tells that hints of other workers may have been missed. */
+    look(): void {
+      if (isShared) onHint()
     },
 
     async openCall(id: string, signal: CancelSignal): Promise<Call> {
@@ -412,7 +574,8 @@ export function createBroker(options: BrokerOptions) {
     },
 
     /** Leave to send a request. Rejects with `sign_in_required`, `refresh_unavailable`, `timeout` or `aborted`. */
-    authorize: (call: Call): Promise<Permit> => wantToken(call),
+    authorize: (call: Call): Promise<Permit> =>
+      session.loading === 'pending' ? authorizeLater(call) : wantToken(call),
 
     /** Leave to send a request again after the API has refused its token, or `undefined`: its answer is final. */
     reauthorize: (call: Call, denied: Permit): Promise<Permit | undefined> => wantToken(call, denied),
@@ -496,7 +659,9 @@ export function createBroker(options: BrokerOptions) {
      */
     async signOut(everywhere: boolean): Promise<{ url?: string }> {
       await ready
+      if (isLaterBuild()) throw laterBuild()
       const { held } = session
+      clearing = Promise.resolve(true)
       dispatch({ type: 'signedOut' })
       const [isCleared] = await Promise.all([
         clearing,
@@ -537,6 +702,13 @@ function isSameProfile(one: unknown, other: unknown): boolean {
   } catch {
     return false
   }
+}
+
+function laterBuild(): LingpaiError {
+  return new LingpaiError(
+    'protocol_mismatch',
+    "A later build of the app has taken over the stored session, which this tab's worker cannot read. Reload the page, and if need be close the other tabs.",
+  )
 }
 
 function cancelled(): LingpaiError {

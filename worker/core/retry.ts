@@ -1,6 +1,9 @@
 /** Timers above this fire at once: browsers keep the delay in 32 bits (HTML, timer initialisation steps). */
 export const LONGEST_TIMER = 2 ** 31 - 1
 
+/** Shorter than a caller's wait: a refresh whose answer is lost can be sent again while the callers still wait. */
+export const DEFAULT_REFRESH_TIMEOUT = 10_000
+
 const FIRST_PAUSE = 1000
 const LONGEST_FLOOR = 12_000
 
@@ -29,7 +32,7 @@ export function retryDelay(failures: number, random: number, longest = 60_000): 
   return Math.round(floor + random * (ceiling - floor))
 }
 
-const LONGEST_RETRY_AFTER = 600_000
+export const LONGEST_RETRY_AFTER = 600_000
 
 /** Reads a Retry-After header, in seconds or as an HTTP date (RFC 9110 §10.2.3), as milliseconds from now. */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {

@@ -1,5 +1,5 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
-import type { Platform, Store, StoredSession } from './adapter.ts'
+import type { Platform, Store, StoredSession, StoredState } from './adapter.ts'
 
 /** A storage that has not answered by then counts as broken; the session goes on in memory. */
 export const STORE_TIMEOUT = 2000
@@ -10,6 +10,8 @@ const CLEAR_AGAIN_AFTER = 1000
 /** What the store is wanted to hold: a session, or nothing. */
 interface Wanted {
   readonly session: StoredSession | undefined
+  /** What it may take the place of: anything, where undefined. */
+  readonly replaces: StoredState | null | undefined
 }
 
 interface Operation {
@@ -19,7 +21,9 @@ interface Operation {
   readonly isRepeat: boolean
 }
 
-type Outcome = { readonly isDone: true } | { readonly isDone: false; readonly error: unknown }
+type Outcome =
+  | { readonly isDone: true; readonly hasChanged: boolean }
+  | { readonly isDone: false; readonly error: unknown }
 
 /**
  * Writes to the store, one operation at a time, so that a sign-out's clear never overtakes an older save (I5). Behind the
@@ -31,9 +35,11 @@ export function createStoreQueue(store: Store, platform: Platform) {
   let running: Operation | undefined
   let clearTimer: unknown
 
-  function want(session: StoredSession | undefined): Promise<void> {
+  function want(session: StoredSession | undefined, replaces: StoredState | null | undefined): Promise<boolean> {
     platform.clearTimeout(clearTimer)
-    const wanted = { session }
+    // What would have replaced anything, and has not yet, is replaced in its turn, together with that.
+    const isUnconditional = next !== undefined && next.wanted.replaces === undefined
+    const wanted = { session, replaces: isUnconditional ? undefined : replaces }
     newest = wanted
     return new Promise((resolve, reject) => {
       const timer = platform.setTimeout(
@@ -42,7 +48,7 @@ export function createStoreQueue(store: Store, platform: Platform) {
       )
       const settle = (outcome: Outcome) => {
         platform.clearTimeout(timer)
-        if (outcome.isDone) resolve()
+        if (outcome.isDone) resolve(outcome.hasChanged)
         else reject(outcome.error)
       }
       // Whoever waits for an older state hears what becomes of the one that took its place.
@@ -75,11 +81,10 @@ export function createStoreQueue(store: Store, platform: Platform) {
     }
   }
 
-  async function write({ session }: Wanted): Promise<Outcome> {
+  async function write({ session, replaces }: Wanted): Promise<Outcome> {
     try {
-      if (session === undefined) await store.clear()
-      else await store.save(session)
-      return { isDone: true }
+      const answer = await (session === undefined ? store.clear(replaces ?? undefined) : store.save(session, replaces))
+      return { isDone: true, hasChanged: answer !== false }
     } catch (error) {
       return { isDone: false, error }
     }
@@ -94,7 +99,7 @@ export function createStoreQueue(store: Store, platform: Platform) {
     if (newest !== wanted) return
     if (wanted.session !== undefined) {
       // What is left in the store is older than what is held, and perhaps another user's (I6).
-      newest = { session: undefined }
+      newest = { session: undefined, replaces: wanted.replaces ?? undefined }
       next = { wanted: newest, callers: [], isRepeat: false }
     } else if (!isRepeat) {
       // What a failed clear leaves behind would sign the user in again at the next start.
@@ -105,10 +110,10 @@ export function createStoreQueue(store: Store, platform: Platform) {
   return {
     /**
      * Rejects where the store has failed, and is then cleared; or where it has not done it within {@link STORE_TIMEOUT},
-     * which it may still do later.
+     * which it may still do later. Resolves with false where the store holds something else than it may replace.
      */
-    save: (session: StoredSession): Promise<void> => want(session),
+    save: (session: StoredSession, replaces?: StoredState | null): Promise<boolean> => want(session, replaces),
     /** As `save`; a clear that fails is tried once more, in the background. */
-    clear: (): Promise<void> => want(undefined),
+    clear: (only?: StoredState): Promise<boolean> => want(undefined, only),
   }
 }

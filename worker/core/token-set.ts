@@ -1,6 +1,9 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { StoredSession, TokenSet } from './adapter.ts'
 
+/** The layout of the records that this build writes. */
+export const FORMAT = 2
+
 const LONGEST_LIFE = 30 * 24 * 3_600_000
 const LONGEST_MARGIN = 60_000
 const DEEPEST_PROFILE = 20
@@ -60,12 +63,25 @@ export function isSameUser(one: { readonly subject?: string | undefined }, other
   return one.subject !== undefined && one.subject === other.subject
 }
 
+/** Whether a later build has written this record, which is then not ours to read or to replace. */
+export function isOfLaterFormat(value: unknown): boolean {
+  return isRecord(value) && isCount(value.format) && value.format > FORMAT
+}
+
 /** Checks what came out of a store, which an older build or another hand may have written. */
 export function readStoredSession(value: unknown): StoredSession | undefined {
-  if (!isRecord(value) || value.format !== 1 || !isRecord(value.tokens)) return undefined
-  const { generation, version, signedInAt } = value
+  if (!isRecord(value) || !isRecord(value.tokens)) return undefined
+  if (value.format === 1) {
+    // Named after what is in it, so that two workers come to the same name.
+    const { attempt, ...rest } = value
+    return readStoredSession({ ...rest, format: FORMAT, lineage: `1.${value.generation}.${value.signedInAt}` })
+  }
+  const { format, lineage, generation, version, signedInAt, attempt } = value
   const { accessToken, tokenType, receivedAt, expiresAt, refreshToken, scope, subject, profile } = value.tokens
   const isUsable =
+    format === FORMAT &&
+    isToken(lineage) &&
+    (attempt === undefined || isAttempt(attempt)) &&
     isCount(generation) &&
     isCount(version) &&
     isTime(signedInAt) &&
@@ -78,6 +94,13 @@ export function readStoredSession(value: unknown): StoredSession | undefined {
     (subject === undefined || typeof subject === 'string') &&
     (profile === undefined || isRecord(profile))
   return isUsable ? (value as unknown as StoredSession) : undefined
+}
+
+function isAttempt(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  const { id, owner, isOver, until, failures, outcomeLost } = value
+  const isNamed = isToken(id) && isToken(owner)
+  return isNamed && isTime(until) && isCount(failures) && [isOver, outcomeLost].every((is) => typeof is === 'boolean')
 }
 
 function isCount(value: unknown): value is number {

@@ -15,6 +15,7 @@ import {
 import { LingpaiError, type LingpaiErrorLike } from '../../src/protocol/errors.ts'
 import { type GuardOptions, guard } from '../../src/protocol/guard.ts'
 import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
+import type { Peers } from '../core/adapter.ts'
 import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker.ts'
 import { type Api, type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
 
@@ -25,6 +26,8 @@ export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send'
   readonly checks: GuardOptions['checks']
   /** A random name, new each time. */
   createId(): string
+  /** Reaches the other workers that keep their session in the store of that name, where there may be any. */
+  openPeers?(name: string): Peers
   /** Holds a Web Lock of that name for life, where there are any. */
   holdLock?(name: string): Promise<string | undefined>
   /** Fits the app's options to this host. */
@@ -80,7 +83,8 @@ function createBrokenService(problem: LingpaiErrorLike, { checks }: Host, instan
 }
 
 function createWorkingService(options: ParsedOptions, host: Host, instance: string): Service {
-  const { platform, origin, send, login, transactions, checks } = host
+  const { platform, origin, send, login, transactions, checks, createId } = host
+  const { sharedName } = options.store
   const broker = createBroker({
     grant: options.grant,
     store: options.store,
@@ -89,6 +93,8 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
     origin,
     transactions,
     send,
+    createId,
+    ...(sharedName !== undefined && host.openPeers && { peers: host.openPeers(sharedName) }),
     ...(login && { login }),
   })
   const createHostCalls = host.createCalls(options, broker)
@@ -151,6 +157,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
             )
           }
           const [held] = await Promise.all([lock, broker.ready])
+          broker.look()
           const welcome: Welcome = {
             protocol: Math.min(newest, PROTOCOL_VERSION),
             instance,

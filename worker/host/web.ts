@@ -6,7 +6,8 @@ import { sendGrantRequest } from '../transport/fetch.ts'
 import { sendBody } from '../transport/outgoing-body.ts'
 import { createApiCalls } from './api-calls.ts'
 import { controlChecks, fetchChecks } from './checks.ts'
-import { platform } from './platform.ts'
+import { findLocks, openPeers } from './peers.ts'
+import { platform as ownPlatform } from './platform.ts'
 import type { Host } from './service.ts'
 
 export interface WebHostOptions {
@@ -19,16 +20,17 @@ export interface WebHostOptions {
 
 /** The host of a browser or of Node: requests by `fetch`, sign-in transactions in IndexedDB where there is one. */
 export function createWebHost(options: WebHostOptions): Host {
-  const { mode, origin } = options
+  const { mode, origin, platform = ownPlatform } = options
   // Looked up at each call, so that tests can fake it.
   const fetch = (options.fetch ?? ((input, init) => globalThis.fetch(input, init))) as typeof globalThis.fetch
   return {
     mode,
     origin,
-    platform: options.platform ?? platform,
+    platform,
     checks: { ...controlChecks, ...fetchChecks },
     createId,
     holdLock,
+    openPeers: (name) => openPeers(name, platform),
     transactions:
       typeof indexedDB === 'undefined'
         ? memoryTransactions()
@@ -66,7 +68,7 @@ export function createWebHost(options: WebHostOptions): Host {
 
 /** Held for as long as the worker lives: a page that gets this lock knows that the worker is gone. */
 async function holdLock(name: string): Promise<string | undefined> {
-  const locks = (globalThis as { navigator?: { locks?: LockManager } }).navigator?.locks
+  const locks = findLocks()
   if (locks === undefined) return undefined
   return new Promise((resolve) => {
     locks

@@ -73,14 +73,15 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
   /** What an earlier worker has sent is not sent again; its answer is judged as if it were ours. */
   function findEarlier(call: Call, api: Api, { name, url, sent }: WireTask): EarlierAttempt<AnswerSummary> | undefined {
     if (sent?.ticket === undefined) return undefined
-    const { generation, version, subject, hasRefreshed } = sent.ticket
+    const { lineage, version, subject, hasRefreshed } = sent.ticket
     call.hasRefreshed = hasRefreshed
-    // A worker that found nothing stored counts from the start again: its sessions may have an earlier one's numbers (I6).
-    const isOfThisSession = generation === call.generation
+    // Numbers are no proof: a worker that found nothing stored counts from the start again (I6).
+    const isOfThisSession = lineage === call.lineage
     return {
       isReplay: sent.isReplay,
       permit: {
-        generation: isOfThisSession ? generation : NONE,
+        generation: isOfThisSession ? call.generation : NONE,
+        lineage,
         version: isOfThisSession ? version : NONE,
         tokens: { accessToken: '', tokenType: '', ...(subject !== undefined && { subject }) },
       },
@@ -93,8 +94,8 @@ function toAttempt(api: Api, summary: AnswerSummary): Attempt<AnswerSummary> {
   return { answer: summary, isTokenDenied: judgeAnswer(api.envelope, summary).kind === 'expired' }
 }
 
-function toTicket({ generation, version, tokens }: Permit, { hasRefreshed }: Call): Ticket {
-  return { generation, version, hasRefreshed, ...(tokens.subject !== undefined && { subject: tokens.subject }) }
+function toTicket({ lineage = '', version, tokens }: Permit, { hasRefreshed }: Call): Ticket {
+  return { lineage, version, hasRefreshed, ...(tokens.subject !== undefined && { subject: tokens.subject }) }
 }
 
 function withHeader(

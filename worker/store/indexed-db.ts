@@ -1,12 +1,21 @@
-import { del, get, set } from 'idb-keyval'
-import type { Store, StoredSession } from '../core/adapter.ts'
-import { openVault } from './vault.ts'
+import { get, promisifyRequest } from 'idb-keyval'
+import type { Store, StoredSession, StoredState } from '../core/adapter.ts'
+import { isInState } from '../core/shared-record.ts'
+import { FORMAT, isOfLaterFormat, readStoredSession } from '../core/token-set.ts'
+import { openVault, type SealedEntry } from './vault.ts'
 
 const SESSION = 'session'
 
+/** A record, with what a conditional write compares. That is no secret, and bound to the secret part (GCM). */
+interface Entry extends SealedEntry {
+  readonly format: number
+  readonly state: Required<StoredState>
+}
+
 /**
  * Keeps the session in IndexedDB, encrypted with a key that no script can read, so that it survives the browser's end and
- * a deploy of a new worker. Weaker than {@link memoryStore} against a script that is injected into the app (RFC 10017 §8.5).
+ * a deploy of a new worker. All workers of the origin that use the same name keep one session. Weaker than
+ * {@link memoryStore} against a script that is injected into the app (RFC 10017 §8.5).
  *
  * `name` is the database's, default `lingpai`: give each session of one origin its own.
  */
@@ -14,18 +23,74 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
   // Opened late: a store that is made but never used creates no database.
   let opened: ReturnType<typeof openVault> | undefined
   const vault = () => (opened ??= openVault(name))
+
+  /** Decides and writes in one transaction, so that of two workers one is told that it was late. */
+  function change(
+    isWanted: (kept: unknown) => boolean,
+    write: (entries: IDBObjectStore) => IDBRequest,
+  ): Promise<boolean> {
+    return vault().entries('readwrite', (entries) => {
+      let isDone = false
+      const reading = entries.get(SESSION)
+      reading.onsuccess = () => {
+        isDone = isWanted(reading.result)
+        if (isDone) write(entries)
+      }
+      return promisifyRequest(entries.transaction).then(() => isDone)
+    })
+  }
+
+  async function seal(session: StoredSession): Promise<Entry> {
+    const { lineage, version, attempt } = session
+    const state = { lineage, version, attempt: attempt?.id ?? null }
+    return { ...(await vault().seal(nameOf(FORMAT, state), session)), format: FORMAT, state }
+  }
+
   return {
+    sharedName: name,
+
     async load() {
       const { entries, open } = vault()
-      const sealed = await get(SESSION, entries)
-      return sealed === undefined ? undefined : ((await open(SESSION, sealed)) as StoredSession | undefined)
+      const entry = await get<Partial<Entry>>(SESSION, entries)
+      if (entry === undefined) return undefined
+      if (isOfLaterFormat(entry)) return entry as unknown as StoredSession
+      if (entry?.state !== undefined) {
+        return readStoredSession(await open(nameOf(entry.format, entry.state), entry))
+      }
+      const session = readStoredSession(await open(SESSION, entry))
+      if (session === undefined) return undefined
+      // Of the first format. Written anew, so that it can be compared, unless another worker has been here meanwhile.
+      const migrated = await seal(session)
+      await change(
+        (kept) => String((kept as SealedEntry | undefined)?.iv) === String(entry.iv),
+        (store) => store.put(migrated, SESSION),
+      )
+      return session
     },
-    async save(session) {
-      const { entries, seal } = vault()
-      await set(SESSION, await seal(SESSION, session), entries)
+
+    async save(session, replaces) {
+      const entry = await seal(session)
+      return change(
+        (kept) => !isOfLaterFormat(kept) && isInState(stateOf(kept), replaces),
+        (entries) => entries.put(entry, SESSION),
+      )
     },
-    async clear() {
-      await del(SESSION, vault().entries)
-    },
+
+    clear: (only) =>
+      change(
+        (kept) => kept === undefined || only === undefined || isInState(stateOf(kept), only),
+        (entries) => entries.delete(SESSION),
+      ),
   }
+}
+
+function nameOf(format: unknown, { lineage, version, attempt }: Required<StoredState>): string {
+  return JSON.stringify([SESSION, format, lineage, version, attempt])
+}
+
+/** What a damaged entry holds is nothing that a conditional write could expect. */
+function stateOf(kept: unknown): Required<StoredState> | undefined {
+  if (kept === undefined) return undefined
+  const { state } = (kept ?? {}) as Partial<Entry>
+  return state ?? { lineage: '', version: -1, attempt: null }
 }

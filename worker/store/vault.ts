@@ -1,4 +1,5 @@
-import { createStore, get, update } from 'idb-keyval'
+import { get, update } from 'idb-keyval'
+import { type Entries, openEntries } from './entries.ts'
 
 const KEY = 'key'
 
@@ -9,9 +10,6 @@ export interface SealedEntry {
   /** When the entry may be thrown away, in milliseconds since 1970. Not secret, so that it can be swept unopened. */
   readonly expires?: number
 }
-
-/** What idb-keyval's functions take; spelled out, since published types may name no package. */
-type Entries = <T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => T | PromiseLike<T>) => Promise<T>
 
 export interface Vault {
   readonly entries: Entries
@@ -25,24 +23,35 @@ export interface Vault {
  * of code that only reads storage; a script that runs on the app's origin can still ask the browser to decrypt them.
  */
 export function openVault(database: string): Vault {
-  const entries = createStore(database, 'entries')
+  const entries = openEntries(database)
   let key: Promise<CryptoKey> | undefined
 
   /** Two workers may come here at once: the first key that is stored is everybody's. */
   async function createKey(): Promise<CryptoKey> {
-    const kept = await get<CryptoKey>(KEY, entries)
-    if (kept !== undefined) return kept
-    const fresh = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
-    let winner = fresh
-    await update<CryptoKey>(
+    const kept = await get<unknown>(KEY, entries)
+    if (kept instanceof CryptoKey) return kept
+    const bytes = crypto.getRandomValues(new Uint8Array(32))
+    const fresh = await importKey(bytes)
+    return kept instanceof Uint8Array
+      ? importKey(kept)
+      : keep(fresh).catch((error) => {
+          // A SharedWorker of WebKit can store no CryptoKey; there, the bytes must rest in the clear.
+          if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error
+          return keep(bytes)
+        })
+  }
+
+  async function keep(fresh: CryptoKey | Uint8Array): Promise<CryptoKey> {
+    let winner: unknown = fresh
+    await update<unknown>(
       KEY,
       (existing) => {
-        winner = existing ?? fresh
+        winner = existing instanceof CryptoKey || existing instanceof Uint8Array ? existing : fresh
         return winner
       },
       entries,
     )
-    return winner
+    return winner instanceof CryptoKey ? winner : importKey(winner as Uint8Array<ArrayBuffer>)
   }
 
   function getKey(): Promise<CryptoKey> {
@@ -68,11 +77,12 @@ export function openVault(database: string): Vault {
     },
 
     async open(name, sealed) {
+      const opening = await getKey()
       try {
         const { iv, data } = sealed as SealedEntry
         const plain = await crypto.subtle.decrypt(
           { name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(name) },
-          await getKey(),
+          opening,
           data,
         )
         return JSON.parse(new TextDecoder().decode(plain))
@@ -81,4 +91,8 @@ export function openVault(database: string): Vault {
       }
     },
   }
+}
+
+function importKey(bytes: Uint8Array): Promise<CryptoKey> {
+  return crypto.subtle.importKey('raw', bytes as Uint8Array<ArrayBuffer>, 'AES-GCM', false, ['encrypt', 'decrypt'])
 }
