@@ -89,6 +89,8 @@ interface Consultation {
   readonly why: RefreshReason
   /** The other worker's attempt that is waited for, and how much longer at most, whatever the clock says. */
   readonly other: { readonly id: string; readonly left: number } | undefined
+  /** How often the store has changed between the look and the mark. */
+  readonly conflicts: number
 }
 
 type RefreshReason = 'expired' | 'denied' | 'retry'
@@ -212,6 +214,8 @@ export interface SessionRules extends RefreshOptions {
 /** The reason of a snapshot where a later build's record is in the store: this build must not touch it. */
 export const LATER_BUILD = 'later_build'
 const PAST = 20
+/** A store that never agrees with what it has just shown must not keep a refresh from being sent. */
+const MOST_CONFLICTS = 5
 /** How often a refresh of another worker that may have died is looked after: its answer may have come all the same. */
 const LOOK_AGAIN_AFTER = 1000
 
@@ -404,7 +408,7 @@ function startRefresh(session: Session, why: RefreshReason, outcomeLost: boolean
   const flight = session.flights + 1
   const started = { ...session, flights: flight }
   if (owner === undefined) return send(started, { flight, outcomeLost, why })
-  return consultAgain(started, { flight, outcomeLost, why, other: undefined }, 0)
+  return consultAgain(started, { flight, outcomeLost, why, other: undefined, conflicts: 0 }, 0)
 }
 
 function send(
@@ -425,10 +429,14 @@ function send(
   ]
 }
 
-function consultAgain(session: Session, { flight, outcomeLost, why, other }: Consultation, waited: number): Step {
+function consultAgain(
+  session: Session,
+  { flight, outcomeLost, why, other, conflicts }: Consultation,
+  waited: number,
+): Step {
   const rest = other && { ...other, left: other.left - waited }
   return [
-    { ...session, refresh: { kind: 'checking', flight, outcomeLost, why, other: rest } },
+    { ...session, refresh: { kind: 'checking', flight, outcomeLost, why, other: rest, conflicts } },
     [{ do: 'consult', flight }],
   ]
 }
@@ -521,13 +529,21 @@ function heed(
   const outcomeLost = refresh.outcomeLost || attempt.outcomeLost || !isOver
   if (left > 0) {
     const pause = isOver ? left : Math.min(left, LOOK_AGAIN_AFTER)
-    const { flight, why } = refresh
+    const { flight, why, conflicts } = refresh
     return [
       {
         ...session,
         failures,
         tokenServer: isOver ? 'unreachable' : session.tokenServer,
-        refresh: { kind: 'standby', flight, outcomeLost: refresh.outcomeLost, why, other: { id, left }, pause },
+        refresh: {
+          kind: 'standby',
+          flight,
+          outcomeLost: refresh.outcomeLost,
+          why,
+          other: { id, left },
+          pause,
+          conflicts,
+        },
       },
       [{ do: 'retryLater', flight, delay: pause }, ...(isOver ? [{ do: 'wake' } as const] : [])],
     ]
@@ -545,13 +561,13 @@ function mark(
   now: number,
   rules: SessionRules,
 ): Step {
-  const { flight, outcomeLost, why, other } = refresh
+  const { flight, outcomeLost, why, other, conflicts } = refresh
   const until = now + timeoutOf(rules)
   const attempt = { ...newAttempt(session, flight, rules), isOver: false, until, outcomeLost }
   const marked = recordOf(session, attempt)
   if (marked === undefined) return [session, []]
   return [
-    { ...session, refresh: { kind: 'marking', flight, outcomeLost, why, other, replaces } },
+    { ...session, refresh: { kind: 'marking', flight, outcomeLost, why, other, replaces, conflicts } },
     [{ do: 'mark', flight, session: marked, replaces }],
   ]
 }
@@ -559,7 +575,9 @@ function mark(
 function onMarked(session: Session, flight: number, outcome: WriteOutcome): Step {
   const { refresh, lineage, version } = session
   if (refresh.kind !== 'marking' || refresh.flight !== flight || lineage === undefined) return [session, []]
-  if (outcome === 'conflict') return consultAgain(session, refresh, 0)
+  if (outcome === 'conflict' && refresh.conflicts < MOST_CONFLICTS) {
+    return consultAgain(session, { ...refresh, conflicts: refresh.conflicts + 1 }, 0)
+  }
   if (outcome === 'done') return send({ ...session, isStored: true }, refresh, { lineage, version })
   // It may have been done all the same, and the new tokens will tell: the attempt's name does not matter to them.
   const { replaces } = refresh
