@@ -244,3 +244,133 @@ test('where IndexedDB took nothing but fails no more, the sign-in is still found
   await transactions.clear()
   expect(await transactions.take('secret-state', now)).toBeUndefined()
 })
+
+/** What is in the database, as another hand sees it. */
+const open = (name: string) => createStore(name, 'entries')
+
+test('a conditional save changes nothing where the store holds anything else', async () => {
+  const name = freshName()
+  const [store, other] = [indexedDBStore({ name }), indexedDBStore({ name })]
+  expect(await store.save(stored, { lineage: 'lineage-1' })).toBe(false)
+  expect(await store.save(stored, null)).toBe(true)
+  expect(await other.save({ ...stored, version: 9 }, null)).toBe(false)
+  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-2' })).toBe(false)
+  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-1', version: 6 })).toBe(false)
+  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-1', version: 7, attempt: 'one' })).toBe(false)
+  expect(await store.load()).toEqual(stored)
+  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-1', version: 7, attempt: null })).toBe(true)
+  expect(await store.load()).toMatchObject({ version: 9 })
+})
+
+test('of many conditional saves at once one is done', async () => {
+  const name = freshName()
+  await indexedDBStore({ name }).save(stored)
+  const saves = Array.from({ length: 10 }, (_, index) =>
+    indexedDBStore({ name }).save({ ...stored, version: 8, signedInAt: index }, { lineage: 'lineage-1', version: 7 }),
+  )
+  const outcomes = await Promise.all(saves)
+  expect(outcomes.filter((isDone) => isDone)).toHaveLength(1)
+  expect(await indexedDBStore({ name }).load()).toMatchObject({ version: 8, signedInAt: outcomes.indexOf(true) })
+})
+
+test('a conditional clear deletes nothing else (I5)', async () => {
+  const store = indexedDBStore({ name: freshName() })
+  await store.save(stored)
+  expect(await store.clear({ lineage: 'lineage-2' })).toBe(false)
+  expect(await store.clear({ lineage: 'lineage-1', version: 6 })).toBe(false)
+  expect(await store.load()).toEqual(stored)
+  expect(await store.clear({ lineage: 'lineage-1', version: 7 })).toBe(true)
+  expect(await store.load()).toBeUndefined()
+  expect(await store.clear({ lineage: 'lineage-1' })).toBe(true)
+})
+
+test('what a conditional write compares cannot be exchanged for another', async () => {
+  const name = freshName()
+  const store = indexedDBStore({ name })
+  await store.save(stored)
+  const entry = (await get('session', open(name))) as { state: object }
+  await set('session', { ...entry, state: { ...entry.state, version: 99 } }, open(name))
+  expect(await store.load()).toBeUndefined()
+})
+
+test('a record of the first format is read, written anew, and compared from then on', async () => {
+  const name = freshName()
+  const { lineage, ...rest } = stored
+  const vault = openVault(name)
+  await set('session', await vault.seal('session', { ...rest, format: 1 }), vault.entries)
+  const [one, other] = await Promise.all([indexedDBStore({ name }).load(), indexedDBStore({ name }).load()])
+  expect(one).toMatchObject({ format: 2, version: 7, tokens: stored.tokens })
+  expect(other).toEqual(one)
+  const store = indexedDBStore({ name })
+  expect(await store.load()).toEqual(one)
+  const state = { lineage: one?.lineage as string, version: 7 }
+  expect(await store.save({ ...stored, version: 8 }, state)).toBe(true)
+  expect(await store.save({ ...stored, version: 8 }, state)).toBe(false)
+})
+
+test('a record of a later format is shown as such, and no save replaces it', async () => {
+  const name = freshName()
+  const later = { format: 3, secret: new Uint8Array(3) }
+  await set('session', later, open(name))
+  const store = indexedDBStore({ name })
+  expect(await store.load()).toMatchObject({ format: 3 })
+  expect(await store.save(stored)).toBe(false)
+  expect(await store.save(stored, null)).toBe(false)
+  expect(await get('session', open(name))).toEqual(later)
+})
+
+test('where a CryptoKey cannot be stored, its bytes are, and the session survives (SharedWorkers of WebKit)', async () => {
+  const name = freshName()
+  const { put } = IDBObjectStore.prototype
+  const refusing = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (
+    this: IDBObjectStore,
+    value: unknown,
+    key?: IDBValidKey,
+  ) {
+    if (value instanceof CryptoKey) throw new DOMException('The object can not be cloned.', 'DataCloneError')
+    return put.call(this, value, key)
+  })
+  try {
+    await Promise.all([indexedDBStore({ name }).save(stored), indexedDBStore({ name }).load()])
+    expect(await indexedDBStore({ name }).load()).toEqual(stored)
+    expect(await dump(name)).not.toContain('secret')
+  } finally {
+    refusing.mockRestore()
+  }
+  // A worker that could store a key uses the one that is there.
+  const store = indexedDBStore({ name })
+  expect(await store.load()).toEqual(stored)
+  await store.save({ ...stored, version: 8 })
+  expect(await indexedDBStore({ name }).load()).toMatchObject({ version: 8 })
+})
+
+function deleteDatabase(name: string): Promise<'deleted' | 'blocked'> {
+  return new Promise((resolve) => {
+    const request = indexedDB.deleteDatabase(name)
+    request.onsuccess = () => resolve('deleted')
+    request.onblocked = () => resolve('blocked')
+  })
+}
+
+test('a store holds nobody up who deletes the database, and works again afterwards', async () => {
+  const name = freshName()
+  const store = indexedDBStore({ name })
+  await store.save(stored)
+  expect(await deleteDatabase(name)).toBe('deleted')
+  expect(await store.load()).toBeUndefined()
+  await store.save(stored)
+  expect(await indexedDBStore({ name }).load(), 'with a key that is kept').toEqual(stored)
+})
+
+test('a database that was closed without a word is opened again', async () => {
+  const name = freshName()
+  const store = indexedDBStore({ name })
+  await store.save(stored)
+  const { transaction } = IDBDatabase.prototype
+  const closing = vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementationOnce(function (this: IDBDatabase) {
+    this.close()
+    return transaction.call(this, 'entries')
+  })
+  expect(await store.load()).toEqual(stored)
+  closing.mockRestore()
+})

@@ -7,13 +7,14 @@ const ENTRIES = 'entries'
  * The entries of a database. Opened at the first use, and anew when it was closed: by the browser, which may do so at any
  * time, or because somebody wants to delete it, whom an open connection would hold up.
  */
-export function openEntries(database: string): Entries {
+export function openEntries(database: string, onClose = () => {}): Entries {
   let opened: Promise<IDBDatabase> | undefined
 
   function open(): Promise<IDBDatabase> {
     const opening = new Promise<IDBDatabase>((resolve, reject) => {
       const forget = () => {
         if (opened === opening) opened = undefined
+        onClose()
       }
       const request = indexedDB.open(database)
       request.onupgradeneeded = () => request.result.createObjectStore(ENTRIES)

@@ -23,22 +23,23 @@ export interface Vault {
  * of code that only reads storage; a script that runs on the app's origin can still ask the browser to decrypt them.
  */
 export function openVault(database: string): Vault {
-  const entries = openEntries(database)
   let key: Promise<CryptoKey> | undefined
+  // Where the database is deleted, its key goes too.
+  const entries = openEntries(database, () => {
+    key = undefined
+  })
 
   /** Two workers may come here at once: the first key that is stored is everybody's. */
   async function createKey(): Promise<CryptoKey> {
     const kept = await get<unknown>(KEY, entries)
     if (kept instanceof CryptoKey) return kept
-    const bytes = crypto.getRandomValues(new Uint8Array(32))
-    const fresh = await importKey(bytes)
-    return kept instanceof Uint8Array
-      ? importKey(kept)
-      : keep(fresh).catch((error) => {
-          // A SharedWorker of WebKit can store no CryptoKey; there, the bytes must rest in the clear.
-          if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error
-          return keep(bytes)
-        })
+    if (kept instanceof Uint8Array) return importKey(kept)
+    const fresh = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
+    return keep(fresh).catch((error) => {
+      // A SharedWorker of WebKit can store no CryptoKey; there, the bytes must rest in the clear.
+      if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error
+      return keep(crypto.getRandomValues(new Uint8Array(32)))
+    })
   }
 
   async function keep(fresh: CryptoKey | Uint8Array): Promise<CryptoKey> {
