@@ -1,0 +1,101 @@
+import type { Browser, BrowserContext, Page } from 'playwright'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { callApi, launchBrowser, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+
+let app: TestApp
+let browser: Browser
+let context: BrowserContext
+let tabs: readonly [Page, Page, Page]
+let refreshesBefore: number
+let reusesBefore: number
+
+const openDedicated = () => openTab(context, app, '/?worker=dedicated')
+
+beforeAll(async () => {
+  app = await startTestApp()
+  browser = await launchBrowser()
+})
+afterAll(async () => {
+  await browser?.close()
+  await app?.close()
+})
+beforeEach(async () => {
+  context = await browser.newContext()
+  // Each has a worker of its own, and the last two begin before anybody has signed in.
+  tabs = [await openDedicated(), await openDedicated(), await openDedicated()]
+  await signIn(tabs[0])
+  for (const tab of tabs) await waitForStatus(tab, 'signed-in')
+  refreshesBefore = app.authorizationServer.counters.tokenRequests.refresh_token
+  reusesBefore = app.authorizationServer.counters.reuseDetections
+})
+afterEach(async () => {
+  app.authorizationServer.clearFaults()
+  await context.close()
+})
+
+const refreshes = () => app.authorizationServer.counters.tokenRequests.refresh_token - refreshesBefore
+const reuses = () => app.authorizationServer.counters.reuseDetections - reusesBefore
+
+it('shows a sign-in of one tab in all tabs that have a worker each', async () => {
+  for (const tab of tabs) {
+    expect(await tab.evaluate(() => window.session.getSnapshot())).toMatchObject({
+      mode: 'dedicated',
+      user: { subject: 'alice' },
+    })
+    expect(await callApi(tab, 1)).toEqual([200])
+  }
+})
+
+it('answers 60 calls of three tabs that have a worker each by one token request (I1)', async () => {
+  app.authorizationServer.expireAccessTokens()
+  const outcomes = (await Promise.all(tabs.map((tab) => callApi(tab, 20)))).flat()
+  expect(outcomes).toEqual(Array(60).fill(200))
+  expect([refreshes(), reuses()]).toEqual([1, 0])
+})
+
+it('goes on in this manner for ten rotations, without one re-use of a refresh token (I2)', async () => {
+  for (let rotation = 0; rotation < 10; rotation += 1) {
+    app.authorizationServer.expireAccessTokens()
+    const outcomes = (await Promise.all(tabs.map((tab) => callApi(tab, 2)))).flat()
+    expect(outcomes).toEqual(Array(6).fill(200))
+  }
+  expect([refreshes(), reuses()]).toEqual([10, 0])
+})
+
+it('signs all tabs out where one does, and a tab that opens then', async () => {
+  await tabs[1].evaluate(() => window.session.signOut())
+  for (const tab of tabs) await waitForStatus(tab, 'signed-out')
+  expect(await tabs[2].evaluate(() => window.session.getSnapshot().reason)).toBe('signed_out_elsewhere')
+  expect(await callApi(tabs[0], 1)).toEqual(['sign_in_required'])
+  const late = await openDedicated()
+  await waitForStatus(late, 'signed-out')
+})
+
+it('waits for a tab that was closed in mid-refresh no longer than its refresh may take, then sends the refresh again', {
+  timeout: 60_000,
+}, async () => {
+  app.authorizationServer.expireAccessTokens()
+  app.authorizationServer.failRefreshes({ kind: 'hang' })
+  callApi(tabs[0], 1).catch(() => {})
+  await expect.poll(refreshes).toBe(1)
+  const waiting = Promise.all([callApi(tabs[1], 3), callApi(tabs[2], 3)])
+  await tabs[0].close()
+  expect((await waiting).flat()).toEqual(Array(6).fill(200))
+  expect([refreshes(), reuses()]).toEqual([2, 0])
+})
+
+it('keeps one session over the workers of two builds, and a dedicated one (I1)', { timeout: 60_000 }, async () => {
+  const older = await openTab(context, app, '/?worker=stored')
+  await app.deploy('2')
+  const newer = await openTab(context, app, '/?worker=stored')
+  for (const tab of [older, newer]) await waitForStatus(tab, 'signed-in')
+  const buildOf = (tab: Page) => tab.evaluate(() => (window as unknown as { build: string }).build)
+  expect([await buildOf(older), await buildOf(newer)]).toEqual(['1', '2'])
+  app.authorizationServer.expireAccessTokens()
+  const outcomes = (await Promise.all([older, newer, tabs[0]].map((tab) => callApi(tab, 5)))).flat()
+  expect(outcomes).toEqual(Array(15).fill(200))
+  expect([refreshes(), reuses()]).toEqual([1, 0])
+  await newer.evaluate(() => window.session.signOut())
+  for (const tab of [older, tabs[0]]) await waitForStatus(tab, 'signed-out')
+})
