@@ -347,11 +347,14 @@ export function createBroker(options: BrokerOptions) {
 
   async function look(flight?: number): Promise<void> {
     let before: number
+    let begun: number
     let seen: Seen
     do {
       before = writes
+      begun = platform.now()
       seen = await readStore()
-    } while (writes !== before)
+      // Where far more time has passed than it may take, the worker was frozen meanwhile, and not the store at fault.
+    } while (writes !== before || (seen.kind === 'unreadable' && platform.now() - begun > 2 * STORE_TIMEOUT))
     dispatch({ type: 'storeSeen', flight, seen, now: platform.now() })
   }
 
@@ -397,7 +400,7 @@ export function createBroker(options: BrokerOptions) {
 
   async function mark(flight: number, record: StoredSession, replaces: StoredState | null): Promise<void> {
     const outcome = await write(() => inTime(() => store.save(record, replaces)))
-    dispatch({ type: 'marked', flight, outcome })
+    dispatch({ type: 'marked', flight, outcome, now: platform.now() })
   }
 
   async function clearRejected(flight: number, only: StoredState): Promise<void> {

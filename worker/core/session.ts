@@ -60,7 +60,7 @@ export type Refresh =
   /** Another worker has begun a refresh and not ended it, or has failed a moment ago: its time is waited for. */
   | (Consultation & { readonly kind: 'standby'; readonly pause: number })
   /** The others are told in the store that a refresh begins. */
-  | (Consultation & { readonly kind: 'marking'; readonly replaces: StoredState | null })
+  | (Consultation & { readonly kind: 'marking'; readonly replaces: StoredState | null; readonly until: number })
   | {
       readonly kind: 'sending'
       readonly flight: number
@@ -136,7 +136,7 @@ export type SessionEvent =
   | { readonly type: 'saved'; readonly flight: number; readonly stored: boolean | Seen }
   /** A look into the shared store, for a flight that asked for it or because of a hint. */
   | { readonly type: 'storeSeen'; readonly flight: number | undefined; readonly seen: Seen; readonly now: number }
-  | { readonly type: 'marked'; readonly flight: number; readonly outcome: WriteOutcome }
+  | { readonly type: 'marked'; readonly flight: number; readonly outcome: WriteOutcome; readonly now: number }
   /** Whether the rejected tokens are gone from the store; if not, what it holds instead. */
   | { readonly type: 'rejectionSettled'; readonly flight: number; readonly outcome: 'done' | 'failed' | Seen }
   | { readonly type: 'signInStarted'; readonly signIn: number }
@@ -271,7 +271,7 @@ export function transition(session: Session, event: SessionEvent, rules: Session
     case 'storeSeen':
       return onStoreSeen(session, event, rules)
     case 'marked':
-      return onMarked(session, event.flight, event.outcome)
+      return onMarked(session, event.flight, event.outcome, event.now)
     case 'rejectionSettled':
       return onRejectionSettled(session, event.flight, event.outcome, rules)
     case 'signInStarted':
@@ -567,15 +567,17 @@ function mark(
   const marked = recordOf(session, attempt)
   if (marked === undefined) return [session, []]
   return [
-    { ...session, refresh: { kind: 'marking', flight, outcomeLost, why, other, replaces, conflicts } },
+    { ...session, refresh: { kind: 'marking', flight, outcomeLost, why, other, replaces, conflicts, until } },
     [{ do: 'mark', flight, session: marked, replaces }],
   ]
 }
 
-function onMarked(session: Session, flight: number, outcome: WriteOutcome): Step {
+function onMarked(session: Session, flight: number, outcome: WriteOutcome, now: number): Step {
   const { refresh, lineage, version } = session
   if (refresh.kind !== 'marking' || refresh.flight !== flight || lineage === undefined) return [session, []]
-  if (outcome === 'conflict' && refresh.conflicts < MOST_CONFLICTS) {
+  // After a freeze or a sleep its time is over: meanwhile another worker may have refreshed (I2).
+  const isOutdated = outcome === 'conflict' || now >= refresh.until
+  if (isOutdated && refresh.conflicts < MOST_CONFLICTS) {
     return consultAgain(session, { ...refresh, conflicts: refresh.conflicts + 1 }, 0)
   }
   if (outcome === 'done') return send({ ...session, isStored: true }, refresh, { lineage, version })
