@@ -16,6 +16,7 @@ import {
   DEFAULT_TIMEOUT,
   type Snapshot,
   type Welcome,
+  type WireApiRequest,
 } from './protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from './protocol/errors.ts'
 
@@ -45,7 +46,7 @@ export interface Client {
    * what may be done twice is called again.
    */
   readonly call: Connection['call']
-  /** Does what may be done twice, over a connection, and anew where its worker is lost. */
+  /** Does what may be done twice, over a connection, and anew where its worker is lost and the user is the same. */
   repeat<T>(work: (connection: OpenConnection) => Promise<T>, signal: CancelSignal): Promise<T>
   /** Tells the worker, where there is one, that the app is in the foreground again, or online. */
   resume(): void
@@ -58,12 +59,14 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   const listeners = new Set<() => void>()
   let choice = 0
   let wasSignedIn = false
+  let subject: string | undefined
   let lastWelcome: Welcome | undefined
   let latest: Connection | undefined
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
   let fatal: LingpaiError | undefined
-  let isHidden = false
+  let shown: Promise<void> | undefined
+  let show = () => {}
   let snapshot: Snapshot = Object.freeze({
     status: 'connecting',
     tokenServer: 'ok',
@@ -73,7 +76,10 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   function publish(next: BrokerSnapshot | { status: 'connecting'; tokenServer: 'ok'; reason: string }): void {
     // Compared by content: what a message brings is always another object. Read back, it is a copy of our own to freeze.
     const content = JSON.stringify({ ...next, mode: choices[choice]?.mode ?? snapshot.mode })
-    if (next.status !== 'connecting') wasSignedIn = next.status === 'signed-in'
+    if (next.status !== 'connecting') {
+      wasSignedIn = next.status === 'signed-in'
+      subject = next.user?.subject
+    }
     if (content === JSON.stringify(snapshot)) return
     snapshot = JSON.parse(content, (_name, value) => Object.freeze(value))
     for (const listener of [...listeners]) {
@@ -108,11 +114,17 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
 
   async function establish(): Promise<OpenConnection> {
     let why = 'connect() was given no host'
-    for (; choice < choices.length; choice++) {
+    while (choice < choices.length) {
+      // Without a wait, the host is opened at once.
+      if (shown) await shown
+      if (fatal) throw fatal
       try {
         return await startHost(choices[choice] as HostChoice)
       } catch (error) {
+        // Closed because the page was hidden: no fault of the host.
+        if (shown && !fatal) continue
         if (isLingpaiError(error)) throw fail(error as LingpaiError)
+        choice += 1
         why = error instanceof Error ? error.message : String(error)
       }
     }
@@ -135,7 +147,8 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   async function startHost({ onSilence, open }: HostChoice): Promise<OpenConnection> {
     for (;;) {
       const { endpoint, failure, started, onLoss } = open()
-      const connection: Connection = openConnection(endpoint, publish, () => onLost(connection), timers)
+      const isShared = choices[choice]?.mode === 'shared'
+      const connection: Connection = openConnection(endpoint, publish, () => onLost(connection), timers, isShared)
       onLoss?.(() => onLost(connection))
       latest = connection
       const hello = connection.hello()
@@ -183,18 +196,33 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   // would evict it.
   function onPageHide(): void {
     if (snapshot.mode !== 'shared') return
-    isHidden = true
+    shown ??= new Promise((resolve) => {
+      show = resolve
+    })
+    // An attempt that is under way goes on when the page is shown again.
+    if (current) connecting = undefined
     current = undefined
-    connecting = undefined
     latest?.close(lost())
   }
 
-  function onPageShow(event: PageTransitionEvent): void {
-    isHidden = false
-    if (event.persisted && !fatal) connect()
+  function onPageShow({ persisted }: PageTransitionEvent): void {
+    shown = undefined
+    show()
+    if (fatal) return
+    if (persisted) connect()
+    resume()
+  }
+
+  function resume(): void {
+    current?.notify({ lingpai: 'resumed' })
+  }
+
+  function onVisible(): void {
+    if (!document.hidden) resume()
   }
 
   async function connected(signal?: CancelSignal): Promise<OpenConnection> {
+    if (shown) await waitFor(shown, { signal })
     if (fatal) throw fatal
     return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, timers })
   }
@@ -206,7 +234,8 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   ): Promise<Result<Name>> {
     const giveUp = new AbortController()
     const run = (connection: Connection) => connection.call(name, given, { signal: giveUp.signal })
-    const answer = REPEATABLE.has(name) ? repeat(run, giveUp.signal) : connected().then(run)
+    const isRepeatable = REPEATABLE.has(name) || (name === 'request' && isIdempotent(given[0] as WireApiRequest))
+    const answer = isRepeatable ? repeat(run, giveUp.signal) : connected().then(run)
     return waitFor(answer, { deadline, signal, timers, onGiveUp: () => giveUp.abort() })
   }
 
@@ -215,12 +244,16 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     signal: CancelSignal,
     repeats = MOST_REPEATS,
   ): Promise<T> {
-    const connection = await connected()
+    const connection = await connected(signal)
+    const caller = subject
     try {
       return await work(connection)
     } catch (error) {
       const isLost = isLingpaiError(error) && error.code === 'worker_lost'
-      if (!isLost || isHidden || signal.aborted || repeats === 0) throw error
+      if (!isLost || signal.aborted || repeats === 0) throw error
+      await connected(signal)
+      // What one user asked for is not done as another (I6).
+      if (caller !== undefined && wasSignedIn && subject !== caller) throw error
       return repeat(work, signal, repeats - 1)
     }
   }
@@ -229,8 +262,13 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     return new Promise((resolve) => timers.setTimeout(() => resolve(undefined), milliseconds))
   }
 
-  globalThis.addEventListener?.('pagehide', onPageHide)
-  globalThis.addEventListener?.('pageshow', onPageShow)
+  const events = Object.entries({
+    pagehide: onPageHide,
+    pageshow: onPageShow,
+    online: resume,
+    visibilitychange: onVisible,
+  })
+  for (const [type, listener] of events) globalThis.addEventListener?.(type, listener as () => void)
   connect()
 
   return {
@@ -241,7 +279,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     },
     call,
     repeat,
-    resume: () => current?.notify({ lingpai: 'resumed' }),
+    resume,
     getSnapshot: () => snapshot,
     subscribe(listener) {
       // The same function may subscribe twice, and each subscription ends by itself.
@@ -251,14 +289,19 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     },
     close() {
       if (fatal?.code === 'closed') return
-      globalThis.removeEventListener?.('pagehide', onPageHide)
-      globalThis.removeEventListener?.('pageshow', onPageShow)
+      for (const [type, listener] of events) globalThis.removeEventListener?.(type, listener as () => void)
       fatal = new LingpaiError('closed', 'This session was closed with close(). Call connect() anew.')
       latest?.close(fatal)
+      show()
       current = undefined
       listeners.clear()
     },
   }
+}
+
+/** Whether a request may be sent twice, the safe methods among them (RFC 9110 §9.2.2). */
+export function isIdempotent({ method }: { readonly method: string }): boolean {
+  return ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'].includes(method)
 }
 
 function lost(): LingpaiError {

@@ -1,5 +1,5 @@
 import { transfer } from 'comlink'
-import type { Client } from './client.ts'
+import { type Client, isIdempotent } from './client.ts'
 import type { Connection } from './connect/connection.ts'
 import { waitFor } from './connect/wait.ts'
 import { type IncomingBody, receiveBody } from './incoming-body.ts'
@@ -65,12 +65,16 @@ export function createFetch(
         }
         return await pageFetch(request)
       }
-      const connection = await client.connected(signal)
       const [wire, transferred] = await toWireRequest(request, init, form, isDrawnAgain, referrerPolicy)
-      if (init?.onUploadProgress) progress = toProgressPort(init.onUploadProgress, signal)
-      const moved = progress ? [...transferred, progress] : transferred
-      const answer = await connection.call('fetch', [transfer({ ...wire, progress }, moved)], { signal })
-      return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
+      const send = async (connection: Connection) => {
+        if (init?.onUploadProgress) progress = toProgressPort(init.onUploadProgress, signal)
+        const moved = progress ? [...transferred, progress] : transferred
+        const answer = await connection.call('fetch', [transfer({ ...wire, progress }, moved)], { signal })
+        return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
+      }
+      // What has been transferred is gone with the worker that got it.
+      const isRepeatable = transferred.length === 0 && isIdempotent(request)
+      return await (isRepeatable ? client.repeat(send, signal) : client.connected(signal).then(send))
     } catch (error) {
       progress?.close()
       if (signal.aborted) throw signal.reason

@@ -477,7 +477,7 @@ test.each(['signIn', 'fetch', 'request'] as const)(
     const { choice, peers, lose } = losing({ [method]: never }, { [method]: () => 'done twice' })
     const client = createClient([choice])
     await vi.advanceTimersByTimeAsync(0)
-    const outcome = outcomeOf(client.call(method, [{ url: 'https://api.example/', method: 'GET', headers: [] }]))
+    const outcome = outcomeOf(client.call(method, [{ url: 'https://api.example/', method: 'POST', headers: [] }]))
     await vi.advanceTimersByTimeAsync(0)
     lose(0)
     await vi.advanceTimersByTimeAsync(0)
@@ -551,19 +551,80 @@ test('after close nothing is repeated, and no worker is started', async () => {
   expect(peers).toHaveLength(1)
 })
 
-test('a page that is hidden asks nothing again: a message would evict it from the back/forward cache', async () => {
-  const listeners = new Map<string, () => void>()
+/** The page's own events, as a test has them happen. */
+function stubEvents() {
+  const listeners = new Map<string, (event: { persisted: boolean }) => void>()
   vi.stubGlobal('addEventListener', (type: string, listener: () => void) => listeners.set(type, listener))
-  const shared = starting<SharedWorker>(new FakeWorker({ explain: never }), new FakeWorker({}, 'second'))
+  vi.stubGlobal('removeEventListener', (type: string) => listeners.delete(type))
+  return { happen: (type: string, persisted = true) => listeners.get(type)?.({ persisted }), listeners }
+}
+
+test('a page that is hidden opens no port, which would evict it from the back/forward cache, and asks again when it is shown', async () => {
+  const { happen } = stubEvents()
+  const first = new FakeWorker({ explain: never, signIn: never })
+  const shared = starting<SharedWorker>(first, new FakeWorker({ explain: () => ['answered'] }))
   const session = connect({ shared: shared.start })
   await vi.advanceTimersByTimeAsync(10)
-  const outcome = outcomeOf(session.explain())
+  const explained = session.explain()
+  const signedIn = outcomeOf(session.signIn({}))
   await vi.advanceTimersByTimeAsync(10)
-  listeners.get('pagehide')?.()
-  await vi.advanceTimersByTimeAsync(100)
-  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  happen('pagehide')
+  const request = session.explain()
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(await signedIn).toMatchObject({ code: 'worker_lost' })
+  expect(first.peer.isClosed()).toBe(true)
   expect(shared.started).toHaveLength(1)
+  happen('pageshow')
+  expect(await Promise.all([explained, request])).toEqual([['answered'], ['answered']])
+  expect(shared.started).toHaveLength(2)
 })
+
+test('a page that is hidden while it connects goes on when it is shown, and its calls with it', async () => {
+  const { happen } = stubEvents()
+  const silent = new FakeWorker({ hello: never })
+  const shared = starting<SharedWorker>(silent, new FakeWorker({ signIn: () => undefined }))
+  const dedicated = starting<Worker>()
+  const session = connect({ shared: shared.start, dedicated: dedicated.start })
+  const signedIn = session.signIn({})
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(silent.peer.isClosed()).toBe(true)
+  expect(shared.started).toHaveLength(1)
+  happen('pageshow')
+  await signedIn
+  expect(shared.started).toHaveLength(2)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+})
+
+test('what waits in a hidden page rejects with closed when its session is closed (I3)', async () => {
+  const { happen, listeners } = stubEvents()
+  const session = connect({ shared: starting<SharedWorker>(new FakeWorker()).start })
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  const outcome = outcomeOf(session.signIn({}))
+  await vi.advanceTimersByTimeAsync(10)
+  session.close()
+  expect(await outcome).toMatchObject({ code: 'closed' })
+  expect([...listeners.keys()]).toEqual([])
+})
+
+test.each(['online', 'visibilitychange', 'pageshow'])(
+  'the worker is told of %s, so that an outage ends early',
+  async (type) => {
+    const { happen } = stubEvents()
+    const page = { hidden: true }
+    vi.stubGlobal('document', page)
+    const worker = new FakeWorker()
+    connect({ shared: starting<SharedWorker>(worker).start })
+    await vi.advanceTimersByTimeAsync(10)
+    if (type === 'visibilitychange') happen(type)
+    expect(worker.peer.noticesOf('resumed')).toEqual([])
+    page.hidden = false
+    happen(type, false)
+    expect(worker.peer.noticesOf('resumed')).toHaveLength(1)
+  },
+)
 
 test('a loss that is told late, or twice, does not take down the worker that came after (I7)', async () => {
   const { choice, peers, lose } = losing()
@@ -600,4 +661,82 @@ test('resume is told to the worker that is there, and to none where none is', as
   client.close()
   client.resume()
   expect(peers.map((peer) => peer.noticesOf('resumed').length)).toEqual([1, 0])
+})
+
+const apiRequest = (method: string) => [{ url: 'https://api.example/', method, headers: [] }] as never
+
+test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('a %s is sent again by another worker', async (method) => {
+  const { choice, peers, lose } = losing({ request: never }, { request: () => 'again' })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = client.call('request', apiRequest(method))
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  expect(await outcome).toBe('again')
+  expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 1])
+})
+
+test.each(['POST', 'PATCH', 'get'])('a %s is not', async (method) => {
+  const { choice, peers, lose } = losing({ request: never }, { request: () => 'again' })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = outcomeOf(client.call('request', apiRequest(method)))
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
+})
+
+test('what one user has asked for is not asked again as another (I6)', async () => {
+  const signedInAs = (subject: string, instance: string): Handlers => ({
+    hello: () => welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } } }),
+    request: never,
+  })
+  const { choice, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = outcomeOf(client.call('request', apiRequest('GET')))
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
+})
+
+/** Loses the first of two workers while `session.fetch` is under way in it, and tells how often each was asked. */
+async function fetchThroughLoss(init: RequestInit) {
+  const answer = { url: '', status: 204, statusText: '', type: 'basic', redirected: false, headers: [], body: null }
+  const workers = [new FakeWorker({ fetch: never }), new FakeWorker({ fetch: () => answer }, 'second')]
+  const session = connect({ dedicated: starting<Worker>(...workers).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = session.fetch('https://api.example/', init).then(
+    ({ status }) => status,
+    ({ code }) => code,
+  )
+  await vi.advanceTimersByTimeAsync(10)
+  workers[0]?.peer.post({
+    lingpai: 'snapshot',
+    instance: 'other',
+    snapshot: { status: 'signed-out', tokenServer: 'ok' },
+  })
+  await vi.advanceTimersByTimeAsync(10)
+  return [await outcome, ...workers.map(({ peer }) => peer.callsOf('fetch').length)]
+}
+
+test.each<[string, RequestInit]>([
+  ['a GET', {}],
+  ['a PUT with text', { method: 'PUT', body: 'tea' }],
+  ['a PUT with a Blob', { method: 'PUT', body: new Blob(['tea']) }],
+  ['a delete in small letters', { method: 'delete' }],
+])('session.fetch sends %s again where the worker is lost', async (_what, init) => {
+  expect(await fetchThroughLoss(init)).toEqual([204, 1, 1])
+})
+
+test.each<[string, RequestInit]>([
+  ['a POST', { method: 'POST', body: 'tea' }],
+  ['a PATCH', { method: 'PATCH', body: 'tea' }],
+  ['a PUT with bytes that went to the lost worker', { method: 'PUT', body: new Uint8Array([1, 2]) }],
+])('session.fetch does not send %s again', async (_what, init) => {
+  expect(await fetchThroughLoss(init)).toEqual(['worker_lost', 1, 0])
 })

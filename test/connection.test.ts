@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Connection, openConnection } from '../src/connect/connection.ts'
-import type { BrokerSnapshot, Endpoint } from '../src/protocol/contract.ts'
+import { platformTimers } from '../src/connect/timers.ts'
+import { type BrokerSnapshot, BUILD, type Endpoint } from '../src/protocol/contract.ts'
 import { LingpaiError } from '../src/protocol/errors.ts'
 import { apiOrigin, createTestService, type Fetch } from './fixtures/raw-page.ts'
 import { createPeer, type Handlers, never, type Peer, Refusal, signedOut, welcomeOf } from './fixtures/scripted-peer.ts'
@@ -19,13 +20,15 @@ afterEach(() => {
   for (const port of ports.splice(0)) port.close()
 })
 
-function openOver(endpoint: Endpoint): Connection {
+function openOver(endpoint: Endpoint, isShared = false): Connection {
   return openConnection(
     endpoint,
     (snapshot) => snapshots.push(snapshot),
     () => {
       losses += 1
     },
+    platformTimers,
+    isShared,
   )
 }
 
@@ -276,7 +279,7 @@ test('a page whose protocol the worker does not speak is told so', async () => {
     },
   })
   await expect(openOver(peer.endpoint).hello()).rejects.toMatchObject({ code: 'protocol_mismatch' })
-  expect(peer.callsOf('hello')).toEqual([[{ oldest: 1, newest: 1 }]])
+  expect(peer.callsOf('hello')).toEqual([[{ oldest: 1, newest: 1, build: BUILD }]])
 })
 
 test.each([0, 2, 99])(
@@ -331,10 +334,10 @@ test('a worker that answers no ping for ten seconds is lost', async () => {
   vi.useFakeTimers()
   const { call } = await openToPeer({ signIn: never, ping: never })
   void call('signIn', [{}]).catch(() => {})
-  await vi.advanceTimersByTimeAsync(10_500)
+  await vi.advanceTimersByTimeAsync(9500)
   expect(losses).toBe(0)
-  await vi.advanceTimersByTimeAsync(3000)
-  expect(losses).toBeGreaterThanOrEqual(1)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(losses).toBe(1)
 })
 
 test('a worker that does not answer is asked once, and not again every second', async () => {
@@ -389,4 +392,94 @@ test('messages that are none of ours are ignored while nobody has answered hello
   for (const message of [null, 'text', 7, {}, { id: 'unknown', type: 'RAW' }]) peer.post(message)
   expect(await connection.hello()).toMatchObject({ instance: 'first', snapshot: signedOut })
   expect(losses).toBe(0)
+})
+
+/** Web Locks of one browser, as far as they are used: exclusive ones, and one queue for each name. */
+function stubLocks() {
+  const held = new Map<string, () => void>()
+  const queues = new Map<string, (() => void)[]>()
+  const request = async (name: string, ...rest: unknown[]) => {
+    const callback = rest.at(-1) as () => unknown
+    const { signal } = (rest.length > 1 ? rest[0] : {}) as { signal?: AbortSignal }
+    await new Promise<void>((resolve, reject) => {
+      if (!held.has(name)) return resolve()
+      queues.set(name, [...(queues.get(name) ?? []), resolve])
+      signal?.addEventListener('abort', () => reject(signal.reason))
+    })
+    held.set(name, () => {})
+    await callback()
+    held.delete(name)
+    for (const next of queues.get(name)?.splice(0, 1) ?? []) next()
+  }
+  vi.stubGlobal('navigator', { locks: { request } })
+  return { held, hold: (name: string) => held.set(name, () => {}) }
+}
+
+test('where no lock is watched, a SharedWorker that is silent for three intervals is asked over a new port', async () => {
+  vi.useFakeTimers()
+  const connection = openOver(createPeer({ signIn: never, ping: never }).endpoint, true)
+  await connection.hello()
+  void connection.call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(2999)
+  expect(losses).toBe(0)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(losses).toBe(1)
+})
+
+test('where its lock is watched, a worker that is silent is busy, and not lost', async () => {
+  vi.useFakeTimers()
+  stubLocks().hold('lingpai:first')
+  const peer = createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }), signIn: never, ping: never })
+  const connection = openOver(peer.endpoint, true)
+  await connection.hello()
+  void connection.call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(29_500)
+  expect(losses).toBe(0)
+  // What is never done is as good as dead: its calls must end (I3).
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(losses).toBe(1)
+})
+
+test('a page tells a SharedWorker the name of a lock that it holds until it closes, and another one each time', async () => {
+  const { held } = stubLocks()
+  const peers = [createPeer(), createPeer()]
+  for (const peer of peers) {
+    const connection = openOver(peer.endpoint, true)
+    await connection.hello()
+    const [[hello]] = peer.callsOf('hello') as [[{ lock: string }]]
+    expect([...held.keys()]).toEqual([hello.lock])
+    connection.close(closing)
+    await vi.waitFor(() => expect([...held.keys()]).toEqual([]))
+  }
+  const names = peers.map((peer) => (peer.callsOf('hello') as [[{ lock: string }]])[0][0].lock)
+  expect(new Set(names).size).toBe(2)
+})
+
+test('a connection that was closed before its lock was granted keeps none', async () => {
+  const { held } = stubLocks()
+  const connection = openOver(createPeer().endpoint, true)
+  const outcome = connection.hello().catch((error: unknown) => error)
+  connection.close(closing)
+  expect(await outcome).toBe(closing)
+  await vi.waitFor(() => expect([...held.keys()]).toEqual([]))
+})
+
+test('a page whose worker has let go of it, and that lives after all, has lost it', async () => {
+  const { peer } = await openToPeer()
+  peer.post({ lingpai: 'goodbye' })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(losses).toBe(1)
+})
+
+test.each([
+  [0, 'The worker (lingpai 0.0.9) is older than this page'],
+  [99, `This page (lingpai ${BUILD}) is older than its worker (lingpai 0.0.9): reload the page`],
+])('a worker of protocol %i: the page is told which side is old, and what to do', async (protocol, text) => {
+  const peer = createPeer({ hello: () => welcomeOf({ protocol, build: '0.0.9' }) })
+  await expect(openOver(peer.endpoint).hello()).rejects.toThrow(text)
+})
+
+test('the build that both sides tell is the version of the package', async () => {
+  const { readFile } = await import('node:fs/promises')
+  expect(JSON.parse(await readFile('package.json', 'utf8')).version).toBe(BUILD)
 })

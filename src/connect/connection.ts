@@ -3,22 +3,31 @@ import { own } from '../protocol/checks.ts'
 import {
   type BrokerSnapshot,
   type BrokerTable,
+  BUILD,
   type Endpoint,
   METHODS,
   type Notice,
   OLDEST_PROTOCOL_VERSION,
+  PAGE_LOCK,
   PROTOCOL_VERSION,
   type Welcome,
 } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { mismatch } from '../protocol/mismatch.ts'
 import { decodeThrownErrors } from '../protocol/throw-handler.ts'
 import { platformTimers, type Timers } from './timers.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
 
 /** While calls are pending, the worker is asked this often whether it lives. */
 const PING_INTERVAL = 1000
-/** So many intervals without an answer mean that the worker is gone. Counted, not timed: a computer's sleep is none. */
-const MOST_SILENT_INTERVALS = 10
+/**
+ * After so many intervals without an answer, the worker counts as gone. Counted, not timed: a computer's sleep is none.
+ *
+ * Where a lock is watched, silence is no proof of death: the worker is busy, and only one that is never done is given up.
+ * Without a lock, silence is all that there is. A new port leads to the same SharedWorker, so little is lost where it was
+ * only busy; any other worker is ended with its connection, and so given more time.
+ */
+const SILENT_INTERVALS = { watched: 30, shared: 3, owned: 10 }
 
 export type ControlOptions = Pick<WaitOptions, 'deadline' | 'signal'>
 
@@ -50,6 +59,7 @@ export function openConnection(
   onSnapshot: (snapshot: BrokerSnapshot) => void,
   onLost: () => void,
   timers: Timers = platformTimers,
+  isShared = false,
 ): Connection {
   decodeThrownErrors()
   const pending = new Set<(error: unknown) => void>()
@@ -58,6 +68,7 @@ export function openConnection(
   let closedWith: LingpaiError | undefined
   let pingTimer: unknown
   let silentIntervals = 0
+  let mostSilentIntervals = isShared ? SILENT_INTERVALS.shared : SILENT_INTERVALS.owned
 
   const endpoint = createCheckedEndpoint()
   // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
@@ -72,7 +83,10 @@ export function openConnection(
       const sender = own(data, 'instance')
       // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
       if (instance !== undefined && typeof sender === 'string' && sender !== instance) return lose()
-      if (own(data, 'lingpai') === 'snapshot') return onSnapshot(own(data, 'snapshot') as BrokerSnapshot)
+      const kind = own(data, 'lingpai')
+      // The worker took this page for dead, and has let go of it.
+      if (kind === 'goodbye') return lose()
+      if (kind === 'snapshot') return onSnapshot(own(data, 'snapshot') as BrokerSnapshot)
       for (const listener of listeners) listener({ data })
     })
     port.start?.()
@@ -107,7 +121,7 @@ export function openConnection(
   async function ping(): Promise<void> {
     // A worker that has not said hello may still be starting.
     if (instance === undefined) return
-    if (++silentIntervals > MOST_SILENT_INTERVALS) return lose()
+    if (++silentIntervals >= mostSilentIntervals) return lose()
     if (silentIntervals > 1) return
     await remote.ping().catch(() => {})
     silentIntervals = 0
@@ -116,7 +130,25 @@ export function openConnection(
   /** A lock that the worker holds for life falls to us when it dies, which no event tells. */
   function watchLock(name: string | undefined): void {
     if (name === undefined || !globalThis.navigator?.locks) return
+    mostSilentIntervals = SILENT_INTERVALS.watched
     navigator.locks.request(name, { mode: 'shared', signal: stopWatching.signal }, lose).catch(() => {})
+  }
+
+  /** A lock that this page holds until it closes the connection, or dies, which no event tells the worker. */
+  function holdLock(): Promise<string | undefined> {
+    const { locks } = globalThis.navigator ?? {}
+    return new Promise((resolve) => {
+      if (!isShared || !locks) return resolve(undefined)
+      const name = PAGE_LOCK + crypto.randomUUID()
+      const held = () => {
+        resolve(name)
+        return new Promise<void>((release) => {
+          if (closedWith) release()
+          stopWatching.signal.addEventListener('abort', () => release())
+        })
+      }
+      locks.request(name, held).catch(() => resolve(undefined))
+    })
   }
 
   async function call<Name extends Method>(
@@ -155,9 +187,12 @@ export function openConnection(
     },
 
     async hello() {
-      const welcome = await call('hello', [{ oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION }])
-      if (welcome.protocol < OLDEST_PROTOCOL_VERSION || welcome.protocol > PROTOCOL_VERSION) {
-        throw new LingpaiError('protocol_mismatch', 'The worker is of another build: reload the page.')
+      const lock = await holdLock()
+      const page = { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD, ...(lock && { lock }) }
+      const welcome = await call('hello', [page])
+      const { protocol, build } = welcome
+      if (protocol < OLDEST_PROTOCOL_VERSION || protocol > PROTOCOL_VERSION) {
+        throw mismatch(page, { oldest: protocol, newest: protocol, ...(build && { build }) })
       }
       instance = welcome.instance
       watchLock(welcome.lock)

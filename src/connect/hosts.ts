@@ -1,4 +1,5 @@
-import type { Endpoint, Mode } from '../protocol/contract.ts'
+import { type Endpoint, type Mode, SHARED_WORKER_LOCK, toWorkerKey } from '../protocol/contract.ts'
+import { LingpaiError } from '../protocol/errors.ts'
 import type { HostChoice, HostPort } from './host.ts'
 
 /** How to start the worker. The app writes these calls itself, so that its bundler sees them and can build the worker. */
@@ -19,7 +20,7 @@ export function listHosts({ shared, dedicated, inline }: Hosts): HostChoice[] {
   if (shared) {
     add('shared', () => {
       const worker = shared()
-      return toHostPort(worker, worker.port)
+      return toHostPort(worker, worker.port, () => findWorker(shared))
     })
   }
   if (dedicated) {
@@ -36,13 +37,61 @@ export function listHosts({ shared, dedicated, inline }: Hosts): HostChoice[] {
   return choices
 }
 
-function toHostPort(worker: SharedWorker | Worker, endpoint: MessagePort | (Worker & { close(): void })): HostPort {
+function toHostPort(
+  worker: SharedWorker | Worker,
+  endpoint: MessagePort | (Worker & { close(): void }),
+  findOther?: () => Promise<boolean>,
+): HostPort {
   const failure = new Promise<never>((_resolve, reject) => {
-    worker.addEventListener('error', (event) =>
-      reject(new Error((event as ErrorEvent).message || 'its script did not load')),
-    )
+    worker.addEventListener('error', async (event) => {
+      const { message } = event as Partial<ErrorEvent>
+      if (message || !(await findOther?.())) reject(new Error(message || 'its script did not load'))
+      else
+        reject(
+          new LingpaiError(
+            'protocol_mismatch',
+            "Another build's worker runs, started with other options (see extendedLifetime): close this site's other tabs, then reload.",
+          ),
+        )
+    })
   })
   // Only those who start a worker look at it; an error later in its life is not theirs.
   failure.catch(() => {})
   return { endpoint: endpoint as unknown as Endpoint, failure }
+}
+
+/**
+ * Whether the SharedWorker that could not be started is running. The browser then refuses one with other options by the same
+ * event as where a script does not load, and a fallback would be a second broker beside the first.
+ *
+ * @see https://html.spec.whatwg.org/multipage/workers.html#dom-sharedworker
+ */
+async function findWorker(start: () => SharedWorker): Promise<boolean> {
+  const { locks } = globalThis.navigator ?? {}
+  const names = async () =>
+    (await locks?.query())?.held?.flatMap(({ name = '' }) => (name.startsWith(SHARED_WORKER_LOCK) ? name : [])) ?? []
+  if ((await names()).length === 0) return false
+  const key = keyOf(start)
+  // One that is about to end is none; a second look tells.
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  return (await names()).some((name) => name.endsWith(key))
+}
+
+/** By what the browser tells SharedWorkers apart: only the app's own call of the constructor knows it. Nothing is started. */
+function keyOf(start: () => SharedWorker): string {
+  const { SharedWorker } = globalThis
+  let key = 'none'
+  globalThis.SharedWorker = ((url: string | URL, options?: string | WorkerOptions) => {
+    const name = typeof options === 'string' ? options : options?.name
+    key = toWorkerKey(name ?? '', new URL(url, document.baseURI).href)
+    throw key
+  }) as never
+  try {
+    start()
+  } catch {
+    // Ours, or the app's.
+  } finally {
+    globalThis.SharedWorker = SharedWorker
+  }
+  return key
 }

@@ -5,6 +5,9 @@ export const PROTOCOL_VERSION = 1
 /** The oldest version that this build still understands. */
 export const OLDEST_PROTOCOL_VERSION = 1
 
+/** Which build this is: the package's version, told to the other side for the text of a mismatch. */
+export const BUILD = '0.1.0'
+
 /** How long a wait for a token, a control call or `session.request` may take unless told otherwise, in milliseconds. */
 export const DEFAULT_TIMEOUT = 30_000
 
@@ -118,12 +121,28 @@ export function findApi<Api extends ApiRules>(
 export interface Hello {
   readonly oldest: number
   readonly newest: number
+  /** Absent where the page is of a build that did not tell. */
+  readonly build?: string | undefined
+  /** Name of the Web Lock that the page holds for as long as it uses this port, where it has told one. */
+  readonly lock?: string | undefined
+}
+
+/** How the name of every page's lock begins, so that no page can have a worker take another lock. */
+export const PAGE_LOCK = 'lingpai:page:'
+/** How the name of every SharedWorker's lock begins: by it, a page sees that there is such a worker on its origin. */
+export const SHARED_WORKER_LOCK = 'lingpai:shared:'
+
+/** How it ends: with what the browser tells SharedWorkers apart by. */
+export function toWorkerKey(name: string, url: string): string {
+  return ` ${name} ${url}`
 }
 
 /** The worker's answer to {@link Hello}. */
 export interface Welcome {
   readonly protocol: number
   readonly instance: string
+  /** Absent where the worker is of a build that did not tell. */
+  readonly build?: string
   /** Name of the Web Lock that the worker holds for as long as it lives, where it could get one. */
   readonly lock?: string
   readonly snapshot: BrokerSnapshot
@@ -298,7 +317,7 @@ export type Notice =
   | { readonly lingpai: 'snapshot'; readonly instance: string; readonly snapshot: BrokerSnapshot }
   /** Page to worker: the caller has aborted this call. */
   | { readonly lingpai: 'abort'; readonly call: string }
-  /** Page to worker: this page is leaving, nothing more will come over this port. */
+  /** Page to worker, or worker to page: nothing more will come over this port. */
   | { readonly lingpai: 'goodbye' }
   /** App thread to worker: the app is in the foreground again, or online. */
   | { readonly lingpai: 'resumed' }

@@ -10,14 +10,15 @@ import {
   toRecord,
   toText,
 } from '../../src/protocol/checks.ts'
-import type {
-  AuthorizeInput,
-  ControlTable,
-  FetchTable,
-  Hello,
-  WireApiRequest,
-  WireForm,
-  WireRequest,
+import {
+  type AuthorizeInput,
+  type ControlTable,
+  type FetchTable,
+  type Hello,
+  PAGE_LOCK,
+  type WireApiRequest,
+  type WireForm,
+  type WireRequest,
 } from '../../src/protocol/contract.ts'
 
 /** What each method takes, checked field by field. */
@@ -42,7 +43,19 @@ function toHello(value: unknown): Hello {
   const hello = toRecord(value, 'hello')
   const [oldest, newest] = [own(hello, 'oldest'), own(hello, 'newest')]
   if (!Number.isInteger(oldest) || !Number.isInteger(newest)) throw invalid('hello names no protocol versions')
-  return { oldest: oldest as number, newest: newest as number }
+  const [build, lock] = [own(hello, 'build'), own(hello, 'lock')]
+  if (lock !== undefined && !isPageLock(lock)) throw invalid("hello.lock is no page's lock")
+  return {
+    oldest: oldest as number,
+    newest: newest as number,
+    // It is quoted in an error's text, and may come from a later build: what is no version is left out.
+    ...(typeof build === 'string' && /^[\w.+-]{1,40}$/.test(build) && { build }),
+    ...(lock !== undefined && { lock }),
+  }
+}
+
+function isPageLock(name: unknown): name is string {
+  return typeof name === 'string' && name.startsWith(PAGE_LOCK) && name.length < 100
 }
 
 const MOST_FIELDS = 10_000

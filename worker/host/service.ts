@@ -4,6 +4,7 @@ import {
   type ApiRules,
   type BrokerSnapshot,
   type BrokerTable,
+  BUILD,
   type ControlTable,
   type Endpoint,
   METHODS,
@@ -14,6 +15,7 @@ import {
 } from '../../src/protocol/contract.ts'
 import { LingpaiError, type LingpaiErrorLike } from '../../src/protocol/errors.ts'
 import { type GuardOptions, guard } from '../../src/protocol/guard.ts'
+import { mismatch } from '../../src/protocol/mismatch.ts'
 import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 import type { Peers } from '../core/adapter.ts'
 import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker.ts'
@@ -28,8 +30,12 @@ export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send'
   createId(): string
   /** Reaches the other workers that keep their session in the store of that name, where there may be any. */
   openPeers?(name: string): Peers
-  /** Holds a Web Lock of that name for life, where there are any. */
-  holdLock?(name: string): Promise<string | undefined>
+  /** Holds a Web Lock of its own for life, where there are any, and tells its name. */
+  holdLock?(instance: string): Promise<string | undefined>
+  /** Tells when a lock that a page holds has fallen to this worker: the page is gone. Where there are no locks, never. */
+  awaitLock?(name: string, signal: AbortSignal, onFallen: () => void): void
+  /** Tells when the host has its network back, where it hears of that. */
+  watchNetwork?(onOnline: () => void): void
   /** Fits the app's options to this host. */
   prepare?(options: ParsedOptions): ParsedOptions
   /** What the pages are told of an API. */
@@ -98,7 +104,8 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
     ...(login && { login }),
   })
   const createHostCalls = host.createCalls(options, broker)
-  const lock = host.holdLock?.(`lingpai:${instance}`)
+  const lock = host.holdLock?.(instance)
+  host.watchNetwork?.(() => broker.resume())
   let ports = 0
 
   function explain(snapshot: BrokerSnapshot): BrokerSnapshot {
@@ -112,19 +119,27 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
       const lasting = new Set<string>()
       const kept = new Set<() => void>()
       const prefix = `${++ports}.`
+      const leaving = new AbortController()
+      let isAwaited = false
       const endpoint = guard(port, {
         checks,
         instance,
         onNotice(notice) {
           if (notice.lingpai === 'abort') calls.get(notice.call)?.abort()
           if (notice.lingpai === 'resumed') broker.resume()
-          if (notice.lingpai !== 'goodbye') return
-          unsubscribe()
-          for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
-          for (const stop of kept) stop()
-          port.close?.()
+          if (notice.lingpai === 'goodbye') leave()
         },
       })
+
+      /** Lets go of all that the page had here. */
+      function leave(): void {
+        leaving.abort()
+        unsubscribe()
+        for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
+        for (const stop of kept) stop()
+        port.close?.()
+      }
+
       const unsubscribe = broker.subscribe((snapshot) =>
         endpoint.notify({ lingpai: 'snapshot', instance, snapshot: explain(snapshot) }),
       )
@@ -149,18 +164,24 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
       }
 
       const control: ControlTable = {
-        async hello({ oldest, newest }) {
-          if (newest < OLDEST_PROTOCOL_VERSION || oldest > PROTOCOL_VERSION) {
-            throw new LingpaiError(
-              'protocol_mismatch',
-              `The page speaks protocol ${oldest} to ${newest}, the worker ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}. Reload the page, and if need be close the other tabs.`,
-            )
+        async hello(page) {
+          if (page.newest < OLDEST_PROTOCOL_VERSION || page.oldest > PROTOCOL_VERSION) {
+            throw mismatch(page, { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD })
+          }
+          if (page.lock !== undefined && !isAwaited) {
+            isAwaited = true
+            host.awaitLock?.(page.lock, leaving.signal, () => {
+              // Where it lives after all, it must not wait for answers that will not come.
+              endpoint.notify({ lingpai: 'goodbye' })
+              leave()
+            })
           }
           const [held] = await Promise.all([lock, broker.ready])
           broker.look()
           const welcome: Welcome = {
-            protocol: Math.min(newest, PROTOCOL_VERSION),
+            protocol: Math.min(page.newest, PROTOCOL_VERSION),
             instance,
+            build: BUILD,
             snapshot: explain(broker.snapshot()),
             apis: options.apis.map(host.describeApi),
             ...(held !== undefined && { lock: held }),

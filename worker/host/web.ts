@@ -1,5 +1,5 @@
 import { transfer } from 'comlink'
-import type { Mode } from '../../src/protocol/contract.ts'
+import { type Mode, SHARED_WORKER_LOCK, toWorkerKey } from '../../src/protocol/contract.ts'
 import type { Platform } from '../core/adapter.ts'
 import { indexedDBTransactions, memoryTransactions, withFallback } from '../store/transactions.ts'
 import { sendGrantRequest } from '../transport/fetch.ts'
@@ -29,7 +29,9 @@ export function createWebHost(options: WebHostOptions): Host {
     platform,
     checks: { ...controlChecks, ...fetchChecks },
     createId,
-    holdLock,
+    holdLock: (instance) => holdLock(mode === 'shared' ? nameSharedLock(instance) : `lingpai:worker:${instance}`),
+    awaitLock,
+    watchNetwork: (onOnline) => void (globalThis as Partial<EventTarget>).addEventListener?.('online', onOnline),
     openPeers: (name) => openPeers(name, platform),
     transactions:
       typeof indexedDB === 'undefined'
@@ -66,6 +68,11 @@ export function createWebHost(options: WebHostOptions): Host {
   }
 }
 
+function nameSharedLock(instance: string): string {
+  const { name, location } = globalThis as unknown as { name: string; location: { href: string } }
+  return SHARED_WORKER_LOCK + instance + toWorkerKey(name, location.href)
+}
+
 /** Held for as long as the worker lives: a page that gets this lock knows that the worker is gone. */
 async function holdLock(name: string): Promise<string | undefined> {
   const locks = findLocks()
@@ -78,6 +85,12 @@ async function holdLock(name: string): Promise<string | undefined> {
       })
       .catch(() => resolve(undefined))
   })
+}
+
+function awaitLock(name: string, signal: AbortSignal, onFallen: () => void): void {
+  findLocks()
+    ?.request(name, { signal }, onFallen)
+    .catch(() => {})
 }
 
 function createId(): string {
