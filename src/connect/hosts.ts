@@ -81,11 +81,13 @@ async function findWorker(start: () => SharedWorker): Promise<boolean> {
 function keyOf(start: () => SharedWorker): string {
   const { SharedWorker } = globalThis
   let key = 'none'
-  globalThis.SharedWorker = ((url: string | URL, options?: string | WorkerOptions) => {
-    const name = typeof options === 'string' ? options : options?.name
-    key = toWorkerKey(name ?? '', new URL(url, document.baseURI).href)
-    throw key
-  }) as never
+  globalThis.SharedWorker = new Proxy(SharedWorker, {
+    construct(_target, [url, options]: [string | URL, (string | WorkerOptions)?]) {
+      const name = typeof options === 'string' ? options : options?.name
+      key = toWorkerKey(name ?? '', new URL(url, document.baseURI).href)
+      throw key
+    },
+  })
   try {
     start()
   } catch {

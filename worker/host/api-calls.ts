@@ -12,6 +12,7 @@ import { type ResponseBody, readResponseBody } from '../transport/response-body.
 import { canWatchUpload, watchUpload } from '../transport/upload.ts'
 import { chooseApi, findAllowedApi, NO_API, nameOf, signInRequired, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
+import { createTurns } from './turns.ts'
 
 /** A response whose body may still be on its way. */
 export interface FetchedResponse {
@@ -26,6 +27,27 @@ export function createApiCalls(
   fetch: typeof globalThis.fetch,
   timers: Timers,
 ) {
+  const turns = createTurns()
+
+  /** One attempt, when it is the page's turn. With a token already: who waits for one keeps nobody from the network. */
+  async function sendInTurn(
+    { id }: Call,
+    request: WireRequest,
+    api: Api,
+    permit: Permit | undefined,
+    signal: AbortSignal,
+    send = fetch,
+  ): Promise<Response> {
+    const page = id.slice(0, id.indexOf('.'))
+    const turn = turns.take(page, signal)
+    if (turn) await turn
+    try {
+      return await sendApiRequest(send, request, api.attach, permit, signal)
+    } finally {
+      turns.end(page)
+    }
+  }
+
   return {
     /** `session.fetch`: any answer is the caller's. */
     async fetch(call: Call, { progress, ...request }: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
@@ -38,7 +60,7 @@ export function createApiCalls(
       const response = await runRequest(broker, call, async (permit) => {
         token = permit.tokens.accessToken
         const { data: _none, ...signed } = await signRequest(api, request, undefined)
-        const answer = await sendApiRequest(send, { ...request, ...signed }, api.attach, permit, signal)
+        const answer = await sendInTurn(call, { ...request, ...signed }, api, permit, signal, send)
         return {
           answer,
           isTokenDenied: isDenial(api, answer),
@@ -63,7 +85,7 @@ export function createApiCalls(
       const send = async (permit: Permit | undefined) => {
         const request = await toSignedRequest(api, head, body)
         try {
-          const response = await sendApiRequest(fetch, request, api.attach, permit, signal)
+          const response = await sendInTurn(call, request, api, permit, signal)
           const text = await response.text()
           const meaning = readAnswer(api.envelope, response.status, text)
           const isExpired = response.status === 401 ? isDenial(api, response) : meaning.kind === 'expired'

@@ -1,0 +1,184 @@
+import type { Browser, BrowserContext, Page } from 'playwright'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { callApi, launchBrowser, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+
+let app: TestApp
+let browser: Browser
+let context: BrowserContext
+
+beforeAll(async () => {
+  app = await startTestApp()
+  browser = await launchBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+})
+afterAll(async () => {
+  await browser?.close()
+  await app?.close()
+})
+beforeEach(async () => {
+  context = await browser.newContext()
+})
+afterEach(() => context.close())
+
+/** Its process ends; what it had open is told goodbye by nobody. */
+async function crash(page: Page): Promise<void> {
+  const crashed = page.waitForEvent('crash')
+  const devtools = await context.newCDPSession(page)
+  devtools.send('Page.crash').catch(() => {})
+  await crashed
+}
+
+/** Starts a call, and says later what it came to. */
+function startCall(page: Page, path: string, init: RequestInit = {}): Promise<string | number> {
+  return page.evaluate(
+    ([target, options]) =>
+      window.session.fetch(window.api + target, options).then(
+        (response) => response.status,
+        (error) => error.code ?? String(error),
+      ),
+    [path, init] as const,
+  )
+}
+
+const refreshes = () => app.authorizationServer.counters.tokenRequests.refresh_token
+const requestsTo = (path: string, method: string) =>
+  app.api.requests.filter((request) => request.path === path && request.method === method).length
+const snapshotOf = (page: Page) => page.evaluate(() => window.session.getSnapshot())
+
+it('goes on where the tab crashes whose process ran the worker: what is safe is sent again, a POST never (I3)', async () => {
+  const host = await openTab(context, app, '/?worker=both')
+  await signIn(host)
+  const [one, other] = [await openTab(context, app, '/?worker=both'), await openTab(context, app, '/?worker=both')]
+  const [refreshesBefore, postsBefore] = [refreshes(), requestsTo('/echo', 'POST')]
+  const hold = app.api.holdRequests('/echo')
+  const posted = startCall(one, '/echo', { method: 'POST', body: 'tea' })
+  const got = startCall(other, '/echo')
+  await expect.poll(() => requestsTo('/echo', 'POST') - postsBefore + requestsTo('/echo', 'GET')).toBe(2)
+  await crash(host)
+  // Both while the API still holds its answers: it is the worker's loss that ends the wait.
+  expect(await posted).toBe('worker_lost')
+  await expect.poll(() => requestsTo('/echo', 'GET')).toBe(2)
+  hold.release()
+  expect(await got).toBe(200)
+  expect(requestsTo('/echo', 'POST') - postsBefore).toBe(1)
+  for (const tab of [one, other]) {
+    await waitForStatus(tab, 'signed-in')
+    const changes = await tab.evaluate(() => window.changes.slice(-2))
+    expect(changes).toMatchObject([{ status: 'connecting', reason: 'worker_lost' }, { status: 'signed-in' }])
+    expect(await snapshotOf(tab)).toMatchObject({ mode: 'shared' })
+  }
+  expect(await callApi(one, 10)).toEqual(Array(10).fill(200))
+  expect(refreshes()).toBe(refreshesBefore)
+  await one.evaluate(() => window.session.signOut())
+  await waitForStatus(other, 'signed-out')
+})
+
+it('says that a session in memory ended with its worker (I7)', async () => {
+  const host = await openTab(context, app)
+  await signIn(host)
+  const other = await openTab(context, app)
+  const hold = app.api.holdRequests('/orders')
+  const got = startCall(other, '/orders')
+  await hold.arrived
+  await crash(host)
+  expect(await got).toBe('sign_in_required')
+  hold.release()
+  expect(await snapshotOf(other)).toMatchObject({ status: 'signed-out', reason: 'worker_lost' })
+})
+
+it('takes no worker for lost that is busy elsewhere: a tab that spins blocks new tabs only, and no second broker comes', async () => {
+  const host = await openTab(context, app, '/?worker=both')
+  await signIn(host)
+  const old = await openTab(context, app, '/?worker=both')
+  const changesBefore = await old.evaluate(() => window.changes.length)
+  const spun = host.evaluate(() => {
+    const end = Date.now() + 8000
+    for (;;) if (Date.now() > end) return 'spun'
+  })
+  const late = await context.newPage()
+  await late.goto(`${app.origin}/?worker=both`)
+  expect(await callApi(old, 5)).toEqual(Array(5).fill(200))
+  await late.waitForFunction(() => window.session?.getSnapshot().reason === 'blocked')
+  const waiting = callApi(late, 3)
+  expect(await spun).toBe('spun')
+  expect(await waiting).toEqual([200, 200, 200])
+  expect(await snapshotOf(late)).toMatchObject({ status: 'signed-in', mode: 'shared' })
+  expect(await old.evaluate((from) => window.changes.slice(from), changesBefore)).toEqual([])
+  await late.evaluate(() => window.session.signOut())
+  for (const tab of [host, old]) await waitForStatus(tab, 'signed-out')
+})
+
+it('frees what a tab had that crashed without a goodbye', async () => {
+  const host = await openTab(context, app)
+  await signIn(host)
+  const crashing = await openTab(context, app)
+  const hold = app.api.holdRequests('/orders')
+  void startCall(crashing, '/orders').catch(() => {})
+  await hold.arrived
+  await crash(crashing)
+  await expect
+    .poll(() =>
+      host.evaluate(
+        async () =>
+          (await navigator.locks.query()).held?.filter(({ name }) => name?.startsWith('lingpai:page:')).length,
+      ),
+    )
+    .toBe(1)
+  // Its request was aborted, so there is no connection left to answer on.
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  const sent = app.api.requests.findLast(({ path }) => path === '/orders')
+  hold.release()
+  expect(await callApi(host, 3)).toEqual([200, 200, 200])
+  expect(sent).toBeDefined()
+  expect(sent?.status).toBeUndefined()
+})
+
+it('closes its port where the page goes into the back/forward cache, and opens another when it comes back', async () => {
+  const tab = await openTab(context, app, '/?worker=stored')
+  await signIn(tab)
+  const watcher = await openTab(context, app, '/?worker=stored')
+  const pageLocks = () =>
+    watcher.evaluate(
+      async () => (await navigator.locks.query()).held?.filter(({ name }) => name?.startsWith('lingpai:page:')).length,
+    )
+  expect(await pageLocks()).toBe(2)
+  await tab.evaluate(() =>
+    addEventListener('pageshow', ({ persisted }) => Object.assign(window, { wasRestored: persisted })),
+  )
+  await tab.goto(`${app.other.origin}/public`)
+  await expect.poll(pageLocks).toBe(1)
+  await watcher.evaluate(() => window.session.signOut())
+  await tab.goBack({ waitUntil: 'commit' })
+  // Not the same page otherwise, but one that was loaded anew.
+  await tab.waitForFunction(() => (window as { wasRestored?: boolean }).wasRestored === true)
+  await waitForStatus(tab, 'signed-out')
+  await expect.poll(pageLocks).toBe(2)
+  expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
+})
+
+it('tells a tab of another build that it must wait for the others, and starts no second broker beside theirs', async () => {
+  const old = await openTab(context, app)
+  await signIn(old)
+  const tab = await context.newPage()
+  await tab.goto(`${app.origin}/?worker=${encodeURIComponent('other options')}`)
+  await tab.waitForFunction(() => window.session?.getSnapshot().reason === 'protocol_mismatch')
+  expect(await callApi(tab, 1)).toEqual(['protocol_mismatch'])
+  expect(tab.workers()).toEqual([])
+  expect(await callApi(old, 1)).toEqual([200])
+})
+
+it('serves the other tabs while one floods the worker, and loses none of its calls', async () => {
+  const flood = await openTab(context, app)
+  await signIn(flood)
+  const calm = await openTab(context, app)
+  const flooding = callApi(flood, Number(process.env.LINGPAI_FLOOD ?? 1500))
+  let isOver = false
+  void flooding.then(() => {
+    isOver = true
+  })
+  const before = app.api.counters.answered
+  await expect.poll(() => app.api.counters.answered, { timeout: 30_000 }).toBeGreaterThan(before + 100)
+  expect(await callApi(calm, 1)).toEqual([200])
+  expect(isOver).toBe(false)
+  expect((await flooding).filter((outcome) => outcome !== 200)).toEqual([])
+})
