@@ -3,6 +3,7 @@ import { type Connection, openConnection } from '../src/connect/connection.ts'
 import { platformTimers } from '../src/connect/timers.ts'
 import { type BrokerSnapshot, BUILD, type Endpoint } from '../src/protocol/contract.ts'
 import { LingpaiError } from '../src/protocol/errors.ts'
+import { createFakeLocks } from './fixtures/fake-locks.ts'
 import { apiOrigin, createTestService, type Fetch } from './fixtures/raw-page.ts'
 import { createPeer, type Handlers, never, type Peer, Refusal, signedOut, welcomeOf } from './fixtures/scripted-peer.ts'
 
@@ -394,25 +395,10 @@ test('messages that are none of ours are ignored while nobody has answered hello
   expect(losses).toBe(0)
 })
 
-/** Web Locks of one browser, as far as they are used: exclusive ones, and one queue for each name. */
 function stubLocks() {
-  const held = new Map<string, () => void>()
-  const queues = new Map<string, (() => void)[]>()
-  const request = async (name: string, ...rest: unknown[]) => {
-    const callback = rest.at(-1) as () => unknown
-    const { signal } = (rest.length > 1 ? rest[0] : {}) as { signal?: AbortSignal }
-    await new Promise<void>((resolve, reject) => {
-      if (!held.has(name)) return resolve()
-      queues.set(name, [...(queues.get(name) ?? []), resolve])
-      signal?.addEventListener('abort', () => reject(signal.reason))
-    })
-    held.set(name, () => {})
-    await callback()
-    held.delete(name)
-    for (const next of queues.get(name)?.splice(0, 1) ?? []) next()
-  }
-  vi.stubGlobal('navigator', { locks: { request } })
-  return { held, hold: (name: string) => held.set(name, () => {}) }
+  const locks = createFakeLocks()
+  vi.stubGlobal('navigator', { locks })
+  return locks
 }
 
 test('where no lock is watched, a SharedWorker that is silent for three intervals is asked over a new port', async () => {
@@ -441,27 +427,27 @@ test('where its lock is watched, a worker that is silent is busy, and not lost',
 })
 
 test('a page tells a SharedWorker the name of a lock that it holds until it closes, and another one each time', async () => {
-  const { held } = stubLocks()
+  const locks = stubLocks()
   const peers = [createPeer(), createPeer()]
   for (const peer of peers) {
     const connection = openOver(peer.endpoint, true)
     await connection.hello()
     const [[hello]] = peer.callsOf('hello') as [[{ lock: string }]]
-    expect([...held.keys()]).toEqual([hello.lock])
+    expect(locks.names()).toEqual([hello.lock])
     connection.close(closing)
-    await vi.waitFor(() => expect([...held.keys()]).toEqual([]))
+    await vi.waitFor(() => expect(locks.names()).toEqual([]))
   }
   const names = peers.map((peer) => (peer.callsOf('hello') as [[{ lock: string }]])[0][0].lock)
   expect(new Set(names).size).toBe(2)
 })
 
 test('a connection that was closed before its lock was granted keeps none', async () => {
-  const { held } = stubLocks()
+  const locks = stubLocks()
   const connection = openOver(createPeer().endpoint, true)
   const outcome = connection.hello().catch((error: unknown) => error)
   connection.close(closing)
   expect(await outcome).toBe(closing)
-  await vi.waitFor(() => expect([...held.keys()]).toEqual([]))
+  await vi.waitFor(() => expect(locks.names()).toEqual([]))
 })
 
 test('a page whose worker has let go of it, and that lives after all, has lost it', async () => {
@@ -469,14 +455,6 @@ test('a page whose worker has let go of it, and that lives after all, has lost i
   peer.post({ lingpai: 'goodbye' })
   await new Promise((resolve) => setImmediate(resolve))
   expect(losses).toBe(1)
-})
-
-test.each([
-  [0, 'The worker (lingpai 0.0.9) is older than this page'],
-  [99, `This page (lingpai ${BUILD}) is older than its worker (lingpai 0.0.9): reload the page`],
-])('a worker of protocol %i: the page is told which side is old, and what to do', async (protocol, text) => {
-  const peer = createPeer({ hello: () => welcomeOf({ protocol, build: '0.0.9' }) })
-  await expect(openOver(peer.endpoint).hello()).rejects.toThrow(text)
 })
 
 test('the build that both sides tell is the version of the package', async () => {

@@ -104,6 +104,7 @@ export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
     },
   },
   '/delay': {
+    anyMethod: true,
     takesArgument: true,
     async answer({ response, argument }) {
       const milliseconds = Number(argument)

@@ -13,7 +13,6 @@ import {
   type Welcome,
 } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
-import { mismatch } from '../protocol/mismatch.ts'
 import { decodeThrownErrors } from '../protocol/throw-handler.ts'
 import { platformTimers, type Timers } from './timers.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
@@ -190,9 +189,13 @@ export function openConnection(
       const lock = await holdLock()
       const page = { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD, ...(lock && { lock }) }
       const welcome = await call('hello', [page])
-      const { protocol, build } = welcome
+      const { protocol } = welcome
       if (protocol < OLDEST_PROTOCOL_VERSION || protocol > PROTOCOL_VERSION) {
-        throw mismatch(page, { oldest: protocol, newest: protocol, ...(build && { build }) })
+        // A worker that knows its trade has refused the page before that, and said which of them is old.
+        throw new LingpaiError(
+          'protocol_mismatch',
+          "The worker is of another build: close this site's other tabs, then reload.",
+        )
       }
       instance = welcome.instance
       watchLock(welcome.lock)

@@ -67,14 +67,11 @@ function toHostPort(
  * @see https://html.spec.whatwg.org/multipage/workers.html#dom-sharedworker
  */
 async function findWorker(start: () => SharedWorker): Promise<boolean> {
-  const { locks } = globalThis.navigator ?? {}
-  const names = async () =>
-    (await locks?.query())?.held?.flatMap(({ name = '' }) => (name.startsWith(SHARED_WORKER_LOCK) ? name : [])) ?? []
-  if ((await names()).length === 0) return false
+  const { held = [] } = (await globalThis.navigator?.locks?.query()) ?? {}
+  const workers = held.flatMap(({ name }) => (name?.startsWith(SHARED_WORKER_LOCK) ? name : []))
+  if (workers.length === 0) return false
   const key = keyOf(start)
-  // One that is about to end is none; a second look tells.
-  await new Promise((resolve) => setTimeout(resolve, 1000))
-  return (await names()).some((name) => name.endsWith(key))
+  return workers.some((name) => name.endsWith(key))
 }
 
 /** By what the browser tells SharedWorkers apart: only the app's own call of the constructor knows it. Nothing is started. */

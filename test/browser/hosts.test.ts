@@ -129,8 +129,8 @@ test('a dedicated worker that is terminated: what was pending rejects with worke
   const session = keep(connect({ dedicated }))
   await session.signIn({ account: 'alice' })
   const pending = [
-    session.fetch(`${inject('apiOrigin')}/delay/20000`),
-    session.request({ url: `${inject('apiOrigin')}/delay/20000` }),
+    session.fetch(`${inject('apiOrigin')}/delay/20000`, { method: 'POST' }),
+    session.request({ url: `${inject('apiOrigin')}/delay/20000`, method: 'POST' }),
   ]
   const outcomes = Promise.all(pending.map(errorOf))
   await new Promise((resolve) => setTimeout(resolve, 300))
@@ -138,6 +138,7 @@ test('a dedicated worker that is terminated: what was pending rejects with worke
   workers[0]?.terminate()
   const [fromFetch, fromRequest] = await outcomes
   expect(performance.now() - started).toBeLessThan(3000)
+  // A POST: what is idempotent is sent again in place of that.
   expect(fromFetch).toBeInstanceOf(TypeError)
   expect(fromFetch).toMatchObject({ code: 'worker_lost' })
   expect(fromRequest).toMatchObject({ code: 'worker_lost' })
