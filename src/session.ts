@@ -1,6 +1,6 @@
 import { type Client, CONTROL_DEADLINE } from './client.ts'
 import { createFetch, type FetchOptions, type SessionFetch } from './fetch.ts'
-import type { AuthorizeInput, HistoryEntry, ReceivedTokens, Snapshot } from './protocol/contract.ts'
+import type { AuthorizeInput, ExplainOptions, HistoryEntry, ReceivedTokens, Snapshot } from './protocol/contract.ts'
 import { createRequest, type SessionRequest } from './request.ts'
 import { createSignIn } from './sign-in.ts'
 
@@ -44,8 +44,11 @@ export interface Session<SignInInput = unknown> {
   readonly getSnapshot: () => Snapshot
   /** Calls the listener after each change of the snapshot. Returns what ends that. */
   readonly subscribe: (listener: () => void) => () => void
-  /** What happened in the worker and why: the last 500 things, newest last, without tokens. */
-  readonly explain: () => Promise<readonly HistoryEntry[]>
+  /**
+   * What happened in the worker and why, newest last, without tokens: the last 500 things, and the last 3,000 steps of calls
+   * and pages. With `after`, the `number` of the last entry that is known already, only what is new.
+   */
+  readonly explain: (options?: ExplainOptions) => Promise<readonly HistoryEntry[]>
   /** Lets go of the worker. Calls that are pending, and all later ones, reject with `closed`; the session goes on. */
   readonly close: () => void
 }
@@ -67,7 +70,7 @@ export function createSession<SignInInput>(client: Client, fetchOptions?: FetchO
     getAccessToken: () => client.call('getAccessToken', [], options),
     getSnapshot: client.getSnapshot,
     subscribe: client.subscribe,
-    explain: () => client.call('explain', [], options),
+    explain: (part = {}) => client.call('explain', [part], options),
     close: client.close,
   } satisfies Session<SignInInput>)
 }

@@ -1015,42 +1015,54 @@ test('a refresh that brings a new profile tells listeners', async () => {
   expect(harness.broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Anna' } })
 })
 
-test('explain() is bounded to the last 500 entries', async () => {
+test('explain() is bounded to the last 500 events, and the last 3,000 steps of calls', async () => {
   const harness = createHarness()
-  await harness.broker.ready
-  for (let index = 1; index <= 600; index++) harness.broker.record({ event: 'tested', call: `call-${index}` })
-  const entries = harness.broker.explain()
-  expect(entries).toHaveLength(500)
-  expect(entries.at(-1)?.call).toBe('call-600')
+  const { ready, record, explain } = harness.broker
+  await ready
+  for (let index = 1; index <= 600; index++) record({ event: 'store-failed' })
+  for (let index = 1; index <= 4000; index++) record({ event: 'call-sent', call: `call-${index}` })
+  const entries = explain()
+  expect(entries.filter(({ event }) => event === 'store-failed')).toHaveLength(500)
+  const steps = entries.flatMap((entry) => ('call' in entry ? [entry.call] : []))
+  expect([steps.length, steps[0], steps.at(-1)]).toEqual([3000, 'call-1001', 'call-4000'])
 })
 
-test('explain() keeps the cause of what six hundred calls wait for', async () => {
+test('explain() keeps the cause of what four thousand calls wait for', async () => {
   const harness = createHarness({ stored: storedSession() })
-  for (let index = 0; index < 600; index++) watch(harness.call())
+  for (let index = 0; index < 4000; index++) watch(harness.call())
   await harness.platform.settle()
   const entries = harness.broker.explain()
-  expect(entries.map(({ event }) => event)).toEqual(['session-restored', 'refresh-started', 'call-waiting'])
-  expect(entries.at(-1)).toMatchObject({ call: 'call-600', calls: 600 })
+  expect(entries.slice(0, 2).map(({ event }) => event)).toEqual(['session-restored', 'refresh-started'])
+  expect(entries.at(-1)).toMatchObject({ event: 'call-waiting', call: 'call-4000' })
 })
 
-test('explain() merges the same event of calls only where nothing has happened in between', async () => {
+test('explain() numbers its entries in the order in which they happened', async () => {
+  const harness = createHarness({ stored: storedSession() })
+  watch(harness.call())
+  await harness.platform.settle()
+  harness.refresh(0).succeed()
+  await harness.platform.settle()
+  const entries = harness.broker.explain()
+  expect(entries.length).toBeGreaterThan(3)
+  expect(entries.map(({ number }) => number)).toEqual(entries.map((_entry, index) => index + 1))
+})
+
+test('explain() after a number tells only what is new', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
+  const { ready, record, explain } = harness.broker
+  await ready
+  record({ event: 'call-sent', call: 'one' })
+  const newest = explain().at(-1)?.number ?? 0
+  expect(explain(newest)).toEqual([])
+  record({ event: 'call-answered', call: 'one' })
+  record({ event: 'store-failed' })
+  expect(explain(newest).map(({ event }) => event)).toEqual(['call-answered', 'store-failed'])
+})
+
+test('explain() after a number that was not reached yet tells all: it is of a worker that is gone', async () => {
+  const harness = createHarness({ stored: storedSession() })
   await harness.broker.ready
-  const { record, explain } = harness.broker
-  record({ event: 'call-replayed', call: 'one' })
-  const before = explain()
-  record({ event: 'call-replayed', call: 'two' })
-  record({ event: 'call-waiting', call: 'three' })
-  record({ event: 'call-replayed', call: 'four' })
-  await harness.signIn('bob')
-  record({ event: 'call-replayed', call: 'five' })
-  const replays = explain().filter(({ event }) => event === 'call-replayed')
-  expect(replays.map(({ call, calls }) => [call, calls])).toEqual([
-    ['two', 2],
-    ['four', undefined],
-    ['five', undefined],
-  ])
-  expect(before.at(-1)).toMatchObject({ call: 'one' })
+  expect(harness.broker.explain(1000)).toEqual(harness.broker.explain())
 })
 
 test('explain() returns what was, not a view of what will be', async () => {

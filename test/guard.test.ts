@@ -773,11 +773,36 @@ test('calls of two pages with the same id wait for one refresh, and both are ans
   await vi.waitFor(async () => {
     const { value } = (await pages[0]?.call('explain')) ?? {}
     const waiting = (value as HistoryEntry[]).filter(({ event }) => event === 'call-waiting')
-    expect(waiting.reduce((sum, { calls = 1 }) => sum + calls, 0)).toBe(2)
+    expect(waiting).toHaveLength(2)
   })
   refresh({ accessToken: `${canary}.new` })
   expect(await Promise.all(answers)).toMatchObject([{ value: { status: 200 } }, { value: { status: 200 } }])
   for (const own of pages) own.close()
+})
+
+test('explain tells which page a call is of, and which of them is the one that asks', async () => {
+  const service = createTestService({}, async () => new Response(null, { status: 204 }))
+  const pages = [new RawPage(service), new RawPage(service)]
+  for (const own of pages) await own.call('hello', { oldest: 1, newest: 1 })
+  await pages[0]?.call('signIn', 's', {})
+  for (const own of pages) await own.call('fetch', 'same', good)
+  pages[0]?.post({ lingpai: 'goodbye' })
+  await vi.waitFor(async () => {
+    const { value } = (await pages[1]?.call('explain')) ?? {}
+    const steps = (value as HistoryEntry[]).filter((entry) => 'page' in entry)
+    expect(steps.map(({ event, page, own }) => [event, page, own])).toEqual([
+      ['page-connected', 1, undefined],
+      ['page-connected', 2, true],
+      ['call-received', 1, undefined],
+      ['call-sent', 1, undefined],
+      ['call-answered', 1, undefined],
+      ['call-received', 2, true],
+      ['call-sent', 2, true],
+      ['call-answered', 2, true],
+      ['page-left', 1, undefined],
+    ])
+  })
+  pages[1]?.close()
 })
 
 test('hello tells a page where tokens may go, and nothing else of the configuration', async () => {

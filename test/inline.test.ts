@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { type Servers, startServers } from '../demo/server/index.ts'
 import { type LegacyApi, startLegacyApi } from '../demo/server/legacy-api.ts'
 import { openConnection } from '../src/connect/connection.ts'
-import { connect, isLingpaiError, type Session } from '../src/index.ts'
+import { connect, type HistoryEntry, isLingpaiError, type Session } from '../src/index.ts'
 import type { SignableRequest } from '../worker/core/adapter.ts'
 import { envelope } from '../worker/grant/envelope.ts'
 import { oauth } from '../worker/grant/oauth.ts'
@@ -736,6 +736,93 @@ test('explain says what happened, newest last, and holds no token (I11)', async 
   expect(history.map(({ at }) => at)).toEqual(history.map(({ at }) => at).sort((one, two) => one - two))
   for (const token of legacy.issuedTokens) expect(JSON.stringify(history)).not.toContain(token)
 })
+
+/** The steps of one call, from what `explain` tells. */
+function stepsOf(history: readonly HistoryEntry[]): unknown[] {
+  const calls = history.filter((entry) => 'call' in entry)
+  const last = calls.at(-1)?.call
+  return calls.filter(({ call }) => call === last).map(({ event }) => event)
+}
+
+test('explain tells the way of a call: received, sent, answered with its status', async () => {
+  const session = await openSignedIn()
+  await post(session, '/list?secret=canary')
+  const history = await session.explain()
+  expect(stepsOf(history)).toEqual(['call-received', 'call-sent', 'call-answered'])
+  expect(history.findLast(({ event }) => event === 'call-received')).toMatchObject({
+    method: 'POST',
+    api: `${legacy.origin}/`,
+    page: 1,
+    own: true,
+  })
+  expect(history.at(-1)).toMatchObject({ event: 'call-answered', status: 200 })
+})
+
+test('explain tells that a call was refused, waited for the refresh, and was replayed', async () => {
+  const session = await openSignedIn()
+  legacy.expireAccessTokens()
+  await post(session, '/list')
+  expect(stepsOf(await session.explain())).toEqual([
+    'call-received',
+    'call-sent',
+    'call-waiting',
+    'call-replayed',
+    'call-answered',
+  ])
+})
+
+test('explain tells why a call failed, by its code', async () => {
+  const session = open()
+  await errorOf(post(session, '/list'))
+  const history = await session.explain()
+  expect(stepsOf(history)).toEqual(['call-received', 'call-failed'])
+  expect(history.at(-1)).toMatchObject({ code: 'sign_in_required' })
+})
+
+test('explain tells of a call without a token, and of one that another server answers, without its address', async () => {
+  const session = await openSignedIn()
+  await errorOf(session.request({ url: `${legacy.origin}/list`, data: {}, auth: false }))
+  expect(stepsOf(await session.explain())).toEqual(['call-received', 'call-sent', 'call-failed'])
+  await errorOf(session.request({ url: `${other.origin}/list`, data: {}, headers: {} }))
+  const history = await session.explain()
+  expect(stepsOf(history)).toEqual(['call-received', 'call-sent', 'call-failed'])
+  expect(JSON.stringify(history)).not.toContain(other.origin)
+})
+
+test('explain never tells the path or the query of a request, which may hold secrets (I11)', async () => {
+  const session = await openSignedIn()
+  await errorOf(post(session, '/canary-path/list?code=canary-query#canary-hash'))
+  const history = JSON.stringify(await session.explain())
+  expect(history).toContain('call-received')
+  expect(history).not.toContain('canary')
+})
+
+test('a method that page code names is told, but never longer than a word', async () => {
+  const session = await openSignedIn()
+  await session.fetch(`${legacy.origin}/list`, { method: 'X'.repeat(100) })
+  const history = JSON.stringify(await session.explain())
+  expect(history).toContain('X'.repeat(32))
+  expect(history).not.toContain('X'.repeat(33))
+})
+
+test('explain after a number tells what is new, each entry once and with its worker', async () => {
+  const session = await openSignedIn()
+  const first = await session.explain()
+  await post(session, '/list')
+  const next = await session.explain({ after: first.at(-1)?.number ?? 0 })
+  expect(next.map(({ event }) => event)).toEqual(['call-received', 'call-sent', 'call-answered'])
+  const numbers = [...first, ...next].map(({ number }) => number)
+  expect(numbers).toEqual(numbers.map((_number, index) => index + 1))
+  expect(new Set([...first, ...next].map(({ instance }) => instance)).size).toBe(1)
+})
+
+test.each([{ after: '5' }, { after: -1 }, { after: 0.5 }, { after: Number.NaN }, 5, null])(
+  'explain(%j) is refused',
+  async (given) => {
+    const session = await openSignedIn()
+    expect(await errorOf(session.explain(given as never))).toMatchObject({ code: 'invalid_call' })
+  },
+)
 
 test('signing in at a real provider by authorize and callback: the user and returnTo are there, and the code works once', async () => {
   const { issuer } = servers.authorizationServer

@@ -44,11 +44,13 @@ export function showHistory(history: readonly HistoryEntry[]): void {
 function toLines(history: readonly HistoryEntry[]): Line[] {
   const lines: Line[] = []
   for (const entry of history) {
+    const isOfCalls = 'page' in entry
+    if (isOfCalls && !aboutCalls.includes(entry.event)) continue
     const last = lines.at(-1)
-    if (last && aboutCalls.includes(entry.event) && last.entry.event === entry.event) {
-      lines[lines.length - 1] = { entry, count: last.count + (entry.calls ?? 1) }
+    if (last && isOfCalls && last.entry.event === entry.event) {
+      lines[lines.length - 1] = { entry, count: last.count + 1 }
     } else {
-      lines.push({ entry, count: entry.calls ?? 1 })
+      lines.push({ entry, count: 1 })
     }
   }
   return lines
@@ -63,9 +65,10 @@ function toItem({ entry, count }: Line): HTMLLIElement {
   return item
 }
 
-function toSentence({ event, verdict, reason, delay }: HistoryEntry, count: number): string {
+function toSentence(entry: HistoryEntry, count: number): string {
+  const reason = 'reason' in entry ? entry.reason : undefined
   const because = reason === undefined ? '' : ` (${reason})`
-  switch (event) {
+  switch (entry.event) {
     case 'started':
       return 'The worker started; it had no session.'
     case 'session-restored':
@@ -83,7 +86,7 @@ function toSentence({ event, verdict, reason, delay }: HistoryEntry, count: numb
     case 'refresh-succeeded':
       return 'The provider gave a new token.'
     case 'refresh-ended':
-      return `The refresh brought no token: ${verdict}${because}.${delay === undefined ? '' : ` Next attempt in ${formatSeconds(delay)}.`}`
+      return `The refresh brought no token: ${entry.verdict}${because}.${entry.delay === undefined ? '' : ` Next attempt in ${formatSeconds(entry.delay)}.`}`
     case 'call-waiting':
       return `${formatCount(count, 'call')} waited for the refresh.`
     case 'call-replayed':
@@ -99,6 +102,6 @@ function toSentence({ event, verdict, reason, delay }: HistoryEntry, count: numb
     case 'store-failed':
       return 'The browser could not store the session; it lives on in memory.'
     default:
-      return `${event}${because}.`
+      return `${entry.event}${because}.`
   }
 }

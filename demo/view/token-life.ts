@@ -22,9 +22,10 @@ export function startTokenLife(): void {
 /** Reads from the history when the current token came and when it ends. */
 export function updateTokenLife(history: readonly HistoryEntry[], isSignedIn: boolean): void {
   const entry = history.filter(({ event }) => startsLife.includes(event)).at(-1)
+  const expiresAt = entry !== undefined && 'expiresAt' in entry ? entry.expiresAt : undefined
   life =
-    isSignedIn && entry?.expiresAt !== undefined && entry.expiresAt > entry.at
-      ? { from: entry.at, until: entry.expiresAt }
+    isSignedIn && entry !== undefined && expiresAt !== undefined && expiresAt > entry.at
+      ? { from: entry.at, until: expiresAt }
       : undefined
   find('token-life', HTMLElement).hidden = !isSignedIn
   show()

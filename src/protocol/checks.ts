@@ -88,7 +88,7 @@ export function toFlag(value: unknown, name: string): boolean | undefined {
   return value
 }
 
-function toCount(value: unknown, name: string): number {
+export function toCount(value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalid(`${name} is not a whole number`)
   return value as number
 }

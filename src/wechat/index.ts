@@ -27,11 +27,16 @@ export type { WechatWorker } from '../connect/wechat.ts'
 export { AbortController } from '../protocol/abort-controller.ts'
 export type {
   Broker,
+  CallEntry,
   CancelSignal,
   Endpoint,
+  ExplainOptions,
   HistoryEntry,
   Mode,
+  PageEntry,
   ReceivedTokens,
+  RefreshEntry,
+  SessionEntry,
   Snapshot,
   User,
 } from '../protocol/contract.ts'
@@ -192,7 +197,7 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     getAccessToken: guided(() => client.call('getAccessToken', [], deadline)),
     getSnapshot: client.getSnapshot,
     subscribe: client.subscribe,
-    explain: () => client.call('explain', [], deadline),
+    explain: (part = {}) => client.call('explain', [part], deadline),
     handleMessage: (message) => borrowed?.handleMessage(message) ?? false,
     replaceWorker(next) {
       if (borrowed === undefined)

@@ -1,6 +1,13 @@
 // The public types, apart from what needs WeChat's own: an app can be checked without its typings.
 import type { WechatWorker } from '../connect/wechat.ts'
-import type { CancelSignal, Endpoint, HistoryEntry, ReceivedTokens, Snapshot } from '../protocol/contract.ts'
+import type {
+  CancelSignal,
+  Endpoint,
+  ExplainOptions,
+  HistoryEntry,
+  ReceivedTokens,
+  Snapshot,
+} from '../protocol/contract.ts'
 
 /** How a mini program keeps its session. */
 export interface WechatOptions {
@@ -59,8 +66,11 @@ export interface WechatSession<SignInInput = unknown> {
   readonly getSnapshot: () => Snapshot
   /** Calls the listener after each change of the snapshot. Returns what ends that. */
   readonly subscribe: (listener: () => void) => () => void
-  /** What happened in the worker and why: the last 500 things, newest last, without tokens. */
-  readonly explain: () => Promise<readonly HistoryEntry[]>
+  /**
+   * What happened in the worker and why, newest last, without tokens: the last 500 things, and the last 3,000 steps of calls
+   * and pages. With `after`, the `number` of the last entry that is known already, only what is new.
+   */
+  readonly explain: (options?: ExplainOptions) => Promise<readonly HistoryEntry[]>
   /** For an app that owns the worker: takes a message of its `onMessage`, and says whether it was one of lingpai's. */
   readonly handleMessage: (message: unknown) => boolean
   /** For an app that owns the worker and had to start it anew: goes on with the new one. */

@@ -1,4 +1,4 @@
-import type { CancelSignal, HistoryEntry, ReceivedTokens } from '../../src/protocol/contract.ts'
+import type { CallEntry, CancelSignal, HistoryEntry, ReceivedTokens } from '../../src/protocol/contract.ts'
 
 // Both threads share these.
 export type { CancelSignal, ReceivedTokens }
@@ -205,4 +205,12 @@ export interface Peers {
   onHint(listener: () => void): void
 }
 
-export type HistoryNote = Omit<HistoryEntry, 'at' | 'generation' | 'version'>
+type WithoutFields<Entry, Name extends string> = Entry extends unknown ? Omit<Entry, Name> : never
+
+/** An entry as the broker keeps it: whose worker and page it is of, the host knows. */
+export type HistoryRecord =
+  | WithoutFields<CallEntry, 'instance' | 'page' | 'own'>
+  | WithoutFields<Exclude<HistoryEntry, CallEntry>, 'instance' | 'own'>
+
+/** What is to be recorded: the rest is known to the broker. */
+export type HistoryNote = WithoutFields<HistoryRecord, 'number' | 'at' | 'generation' | 'version'>

@@ -1,4 +1,4 @@
-import { type BrokerSnapshot, DEFAULT_TIMEOUT, type HistoryEntry } from '../../src/protocol/contract.ts'
+import { type BrokerSnapshot, DEFAULT_TIMEOUT } from '../../src/protocol/contract.ts'
 import {
   isLingpaiError,
   LingpaiError,
@@ -10,6 +10,7 @@ import type {
   Grant,
   GrantIO,
   HistoryNote,
+  HistoryRecord,
   MaybePromise,
   Peers,
   Store,
@@ -77,6 +78,8 @@ export interface Call {
   hasRefreshed: boolean
   /** The longest wait for a token, in milliseconds, where it is shorter than the default. */
   patience?: number
+  /** Of the API's last answer. */
+  status?: number
 }
 
 interface Waiter {
@@ -552,7 +555,7 @@ export function createBroker(options: BrokerOptions) {
     /** Resolves when the stored session has been read. Everything below waits for it. */
     ready,
     snapshot: () => snapshot,
-    explain: (): readonly HistoryEntry[] => history.entries(),
+    explain: (after?: number): readonly HistoryRecord[] => history.entries(after),
     record,
 
     subscribe(listener: (snapshot: BrokerSnapshot) => void): () => void {

@@ -1,34 +1,36 @@
-import type { HistoryEntry } from '../../src/protocol/contract.ts'
-import type { HistoryNote } from './adapter.ts'
+import type { HistoryNote, HistoryRecord } from './adapter.ts'
 
-const LONGEST = 500
+const MOST_EVENTS = 500
+/** Apart from the rest: a thousand calls must not push out why they waited. */
+const MOST_STEPS = 3000
 
-/** What happens to every call alike: two hundred of them in a row would push their cause out. */
-const EVENTS_OF_CALLS: readonly string[] = ['call-waiting', 'call-replayed']
-
-/** The last 500 things that happened, oldest first. Entries are built from named fields, so no token can slip in. */
+/** The last things that happened, oldest first. Entries are built from named fields, so no token can slip in. */
 export function createHistory() {
-  const entries: HistoryEntry[] = []
+  const events = createRing(MOST_EVENTS)
+  const steps = createRing(MOST_STEPS)
+  let last = 0
   return {
     add(at: number, { generation, version }: { generation: number; version: number }, note: HistoryNote): void {
-      const entry: HistoryEntry = { at, generation, version, ...note }
-      const last = entries[entries.length - 1]
-      if (last !== undefined && isSameForCalls(last, entry)) {
-        entries[entries.length - 1] = { ...entry, calls: (last.calls ?? 1) + 1 }
-        return
-      }
-      if (entries.length === LONGEST) entries.shift()
-      entries.push(entry)
+      const ring = 'call' in note || 'page' in note ? steps : events
+      ring.add({ number: ++last, at, generation, version, ...note })
     },
-    entries: (): readonly HistoryEntry[] => [...entries],
+
+    /** Entries with a higher number than `after`. A number that was not reached yet is another worker's: then, all. */
+    entries(after = 0): readonly HistoryRecord[] {
+      const newest = after > last ? 0 : after
+      return [...events.newerThan(newest), ...steps.newerThan(newest)].sort((one, other) => one.number - other.number)
+    },
   }
 }
 
-function isSameForCalls(last: HistoryEntry, { event, generation, version }: HistoryEntry): boolean {
-  return (
-    EVENTS_OF_CALLS.includes(event) &&
-    last.event === event &&
-    last.generation === generation &&
-    last.version === version
-  )
+function createRing(most: number) {
+  const kept: HistoryRecord[] = []
+  let oldest = 0
+  return {
+    add(entry: HistoryRecord): void {
+      kept[oldest] = entry
+      oldest = (oldest + 1) % most
+    },
+    newerThan: (after: number) => kept.filter(({ number }) => number > after),
+  }
 }

@@ -33,6 +33,7 @@ export async function runRequest<Answer>(
   earlier?: EarlierAttempt<Answer>,
 ): Promise<Answer> {
   const asked = earlier?.permit ?? (await broker.authorize(call))
+  broker.record({ event: earlier?.isReplay ? 'call-replayed' : 'call-sent', call: call.id })
   const first = await (earlier?.attempt ?? send(asked, false))
   const permit = first.permit ?? asked
   if (!first.isTokenDenied) broker.accept(call, permit)

@@ -854,8 +854,9 @@ function refuse(session: Session, call: string, code: LingpaiErrorCode, reason: 
   return [session, [{ do: 'refuse', call, code, reason }]]
 }
 
-function note(event: string, details: Omit<HistoryNote, 'event'> = {}): Effect {
-  return { do: 'note', note: { event, ...details } }
+/** Looser than what it makes: the details of an event are known where it is noted. */
+function note(event: HistoryNote['event'], details: object = {}): Effect {
+  return { do: 'note', note: { event, ...details } as HistoryNote }
 }
 
 function pick<Source extends object, Name extends keyof Source>(

@@ -10,7 +10,7 @@ import { refuseReflection } from '../transport/reflection.ts'
 import { isStream } from '../transport/request-body.ts'
 import { type ResponseBody, readResponseBody } from '../transport/response-body.ts'
 import { canWatchUpload, watchUpload } from '../transport/upload.ts'
-import { chooseApi, findAllowedApi, NO_API, nameOf, signInRequired, signRequest } from './apis.ts'
+import { chooseApi, findAllowedApi, NO_API, receiveCall, signInRequired, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
 import { createTurns } from './turns.ts'
 
@@ -31,18 +31,20 @@ export function createApiCalls(
 
   /** One attempt, when it is the page's turn. With a token already: who waits for one keeps nobody from the network. */
   async function sendInTurn(
-    { id }: Call,
+    call: Call,
     request: WireRequest,
     api: Api,
     permit: Permit | undefined,
     signal: AbortSignal,
     send = fetch,
   ): Promise<Response> {
-    const page = id.slice(0, id.indexOf('.'))
+    const page = call.id.slice(0, call.id.indexOf('.'))
     const turn = turns.take(page, signal)
     if (turn) await turn
     try {
-      return await sendApiRequest(send, request, api.attach, permit, signal)
+      const answer = await sendApiRequest(send, request, api.attach, permit, signal)
+      call.status = answer.status
+      return answer
     } finally {
       turns.end(page)
     }
@@ -52,7 +54,7 @@ export function createApiCalls(
     /** `session.fetch`: any answer is the caller's. */
     async fetch(call: Call, { progress, ...request }: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
       const api = findAllowedApi(apis, request.url)
-      call.api = nameOf(api)
+      receiveCall(broker, call, api, request.method)
       // A header of the API's own must not follow a redirect, and an upload that is watched follows every one (I4).
       const isWatched = progress !== undefined && api.attach.kind === 'bearer' && canWatchUpload(request)
       const send = isWatched ? watchUpload((seen) => (progress as MessagePort).postMessage(seen)) : fetch
@@ -79,7 +81,7 @@ export function createApiCalls(
     /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */
     async request(call: Call, { body, auth, timeout, ...head }: WireApiRequest, signal: AbortSignal): Promise<unknown> {
       const api = chooseApi(apis, head.url, auth)
-      call.api = nameOf(api)
+      receiveCall(broker, call, api, head.method)
       // Before the page's own deadline, which could not say what was waited for.
       if (timeout !== undefined) call.patience = timeout - Math.min(1000, timeout / 10)
       const send = async (permit: Permit | undefined) => {
@@ -95,6 +97,7 @@ export function createApiCalls(
         }
       }
       const hasToken = auth !== false && api !== NO_API
+      if (!hasToken) broker.record({ event: 'call-sent', call: call.id })
       const { response, text, meaning, token } = hasToken
         ? await runRequest(broker, call, send)
         : (await send(undefined)).answer

@@ -1,6 +1,7 @@
 import { findApi } from '../../src/protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { SignableRequest } from '../core/adapter.ts'
+import type { Call, SessionBroker } from '../core/broker.ts'
 import { bearer } from '../transport/attach.ts'
 import type { Api } from './options.ts'
 
@@ -9,6 +10,20 @@ export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signI
 
 export function nameOf({ origin, pathPrefix }: Api): string {
   return origin + pathPrefix
+}
+
+/** The longest registered one has 16 letters; page code may name any. */
+const LONGEST_METHOD = 32
+
+/** Notes where a call goes: in the configuration's words, since its own URL may hold secrets (I11). */
+export function receiveCall(broker: SessionBroker, call: Call, api: Api, method: string): void {
+  call.api = nameOf(api)
+  broker.record({
+    event: 'call-received',
+    call: call.id,
+    method: method.slice(0, LONGEST_METHOD),
+    ...(api !== NO_API && { api: call.api }),
+  })
 }
 
 function findListedApi(apis: readonly Api[], href: string): Api | undefined {

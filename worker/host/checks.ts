@@ -4,6 +4,7 @@ import {
   LONGEST_URL,
   own,
   toCallId,
+  toCount,
   toFlag,
   toHeaderPairs,
   toPlainData,
@@ -13,6 +14,7 @@ import {
 import {
   type AuthorizeInput,
   type ControlTable,
+  type ExplainOptions,
   type FetchTable,
   type Hello,
   PAGE_LOCK,
@@ -31,7 +33,7 @@ export const controlChecks: Checks<ControlTable> = {
   signOut: ([everywhere]) => [everywhere === true],
   adopt: ([tokens]) => [toPlainData(tokens)],
   getAccessToken: ([call]) => [toCallId(call)],
-  explain: () => [],
+  explain: ([options]) => [toExplainOptions(options)],
 }
 
 export const fetchChecks: Checks<FetchTable> = {
@@ -56,6 +58,12 @@ function toHello(value: unknown): Hello {
 
 function isPageLock(name: unknown): name is string {
   return typeof name === 'string' && name.startsWith(PAGE_LOCK) && name.length < 100
+}
+
+function toExplainOptions(value: unknown): ExplainOptions {
+  if (value === undefined) return {}
+  const after = own(toRecord(value, 'options'), 'after')
+  return after === undefined ? {} : { after: toCount(after, 'options.after') }
 }
 
 const MOST_FIELDS = 10_000

@@ -7,6 +7,7 @@ import {
   BUILD,
   type ControlTable,
   type Endpoint,
+  type HistoryEntry,
   METHODS,
   type Mode,
   OLDEST_PROTOCOL_VERSION,
@@ -17,8 +18,9 @@ import { LingpaiError, type LingpaiErrorLike } from '../../src/protocol/errors.t
 import { type GuardOptions, guard } from '../../src/protocol/guard.ts'
 import { mismatch } from '../../src/protocol/mismatch.ts'
 import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
-import type { Peers } from '../core/adapter.ts'
+import type { HistoryRecord, Peers } from '../core/adapter.ts'
 import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker.ts'
+import { traceCall } from '../core/call-trace.ts'
 import { type Api, type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
 
 /** What a host brings: the app's origin, its clock, how requests are sent, and the calls that only it answers. */
@@ -118,7 +120,8 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
       const calls = new Map<string, AbortController>()
       const lasting = new Set<string>()
       const kept = new Set<() => void>()
-      const prefix = `${++ports}.`
+      const page = ++ports
+      const prefix = `${page}.`
       const leaving = new AbortController()
       let isAwaited = false
       const endpoint = guard(port, {
@@ -133,7 +136,9 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
 
       /** Lets go of all that the page had here. */
       function leave(): void {
+        if (leaving.signal.aborted) return
         leaving.abort()
+        broker.record({ event: 'page-left', page })
         unsubscribe()
         for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
         for (const stop of kept) stop()
@@ -164,13 +169,13 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
       }
 
       const control: ControlTable = {
-        async hello(page) {
-          if (page.newest < OLDEST_PROTOCOL_VERSION || page.oldest > PROTOCOL_VERSION) {
-            throw mismatch(page, { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD })
+        async hello(hello) {
+          if (hello.newest < OLDEST_PROTOCOL_VERSION || hello.oldest > PROTOCOL_VERSION) {
+            throw mismatch(hello, { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD })
           }
-          if (page.lock !== undefined && !isAwaited) {
+          if (hello.lock !== undefined && !isAwaited) {
             isAwaited = true
-            host.awaitLock?.(page.lock, leaving.signal, () => {
+            host.awaitLock?.(hello.lock, leaving.signal, () => {
               // Where it lives after all, it must not wait for answers that will not come.
               endpoint.notify({ lingpai: 'goodbye' })
               leave()
@@ -178,8 +183,9 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           }
           const [held] = await Promise.all([lock, broker.ready])
           broker.look()
+          broker.record({ event: 'page-connected', page })
           const welcome: Welcome = {
-            protocol: Math.min(page.newest, PROTOCOL_VERSION),
+            protocol: Math.min(hello.newest, PROTOCOL_VERSION),
             instance,
             build: BUILD,
             snapshot: explain(broker.snapshot()),
@@ -199,19 +205,29 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         },
         getAccessToken: (id) =>
           run(id, async (call) => {
-            if (options.exposeAccessToken) return (await broker.authorize(call)).tokens.accessToken
+            if (options.exposeAccessToken) {
+              broker.record({ event: 'call-received', call: call.id })
+              return traceCall(broker, call, async () => (await broker.authorize(call)).tokens.accessToken)
+            }
             throw new LingpaiError(
               'token_not_exposed',
               'The access token stays in the worker, without serve({exposeAccessToken: true}). Use session.fetch or session.request.',
             )
           }),
-        explain: async () => broker.explain(),
+        explain: async ({ after } = {}) => broker.explain(after).map((entry) => toHistoryEntry(entry, instance, page)),
       }
 
       const table = Object.assign(Object.create(null), control, createHostCalls(run))
       expose(Object.freeze(table), endpoint as never)
     },
   }
+}
+
+/** A call's name begins with the number of its page. */
+function toHistoryEntry(entry: HistoryRecord, instance: string, asking: number): HistoryEntry {
+  if (!('call' in entry || 'page' in entry)) return { ...entry, instance }
+  const page = 'page' in entry ? entry.page : Number.parseInt(entry.call, 10)
+  return { ...entry, instance, page, ...(page === asking && { own: true }) } as HistoryEntry
 }
 
 function readState(url: string): string | undefined {

@@ -1,6 +1,7 @@
 import { transfer } from 'comlink'
 import { type Mode, SHARED_WORKER_LOCK, toWorkerKey } from '../../src/protocol/contract.ts'
 import type { Platform } from '../core/adapter.ts'
+import { traceCall } from '../core/call-trace.ts'
 import { indexedDBTransactions, memoryTransactions, withFallback } from '../store/transactions.ts'
 import { sendGrantRequest } from '../transport/fetch.ts'
 import { sendBody } from '../transport/outgoing-body.ts'
@@ -50,9 +51,9 @@ export function createWebHost(options: WebHostOptions): Host {
           run(
             id,
             async (call, signal, keep) => {
-              const { head, body } = await calls
-                .fetch(call, request, signal)
-                .finally(() => (request.progress as MessagePort | undefined)?.close())
+              const answering = traceCall(broker, call, () => calls.fetch(call, request, signal))
+              if (request.progress !== undefined) closeAfter(answering, request.progress as MessagePort)
+              const { head, body } = await answering
               if (body === null) return { ...head, body }
               if (body instanceof ArrayBuffer) return transfer({ ...head, body }, [body])
               const { port1, port2 } = new MessageChannel()
@@ -62,10 +63,16 @@ export function createWebHost(options: WebHostOptions): Host {
             // Such a request outlives its page (Fetch §2.2.5).
             { isLasting: request.keepalive === true },
           ),
-        request: (id, request) => run(id, (call, signal) => calls.request(call, request, signal)),
+        request: (id, request) =>
+          run(id, (call, signal) => traceCall(broker, call, () => calls.request(call, request, signal))),
       })
     },
   }
+}
+
+function closeAfter(work: Promise<unknown>, port: MessagePort): void {
+  const close = () => port.close()
+  work.then(close, close)
 }
 
 function nameSharedLock(instance: string): string {

@@ -1,6 +1,7 @@
 import { createWorkerChannel } from '../../src/protocol/channel.ts'
 import type { Mode } from '../../src/protocol/contract.ts'
 import type { Grant, TokenSet } from '../core/adapter.ts'
+import { traceCall } from '../core/call-trace.ts'
 import { hash } from '../sign/hash.ts'
 import { encodeUtf8 } from '../sign/utf8.ts'
 import { memoryTransactions } from '../store/transactions.ts'
@@ -66,7 +67,7 @@ function createWechatHost(given: ServeOptions<never>, mode: Mode, instance: stri
 
     createCalls({ apis }, broker) {
       const runTask = createTaskCalls(apis, broker, services)
-      return (run) => ({ task: (id, task) => run(id, (call) => runTask(call, task)) })
+      return (run) => ({ task: (id, task) => run(id, (call) => traceCall(broker, call, () => runTask(call, task))) })
     },
   }
 }

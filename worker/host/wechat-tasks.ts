@@ -7,7 +7,7 @@ import { type Attempt, type EarlierAttempt, runRequest } from '../core/request-l
 import type { Permit } from '../core/session.ts'
 import { toHeader } from '../transport/attach.ts'
 import { awaitTask, sendTask } from '../transport/wechat.ts'
-import { chooseApi, NO_API, nameOf, signInRequired, signRequest } from './apis.ts'
+import { chooseApi, NO_API, receiveCall, signInRequired, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
 
 /** No session's generation, and no token's version. */
@@ -23,8 +23,10 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
   return async (call: Call, task: WireTask): Promise<void> => {
     const api = chooseApi(apis, task.url, task.auth)
     const hasToken = task.auth !== false && api !== NO_API
-    call.api = nameOf(api)
+    receiveCall(broker, call, api, task.method)
+    if (!hasToken) broker.record({ event: 'call-sent', call: call.id })
     const summary = hasToken ? await runWithToken(call, api, task) : await runWithoutToken(call, api, task)
+    call.status = summary.status
     const meaning = judgeAnswer(api.envelope, summary)
     if (hasToken && (meaning.kind === 'signInRequired' || api.signInRequired.includes(summary.status))) {
       throw signInRequired(summary.status)

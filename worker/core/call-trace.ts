@@ -1,0 +1,28 @@
+import { isLingpaiError } from '../../src/protocol/errors.ts'
+import type { Call, SessionBroker } from './broker.ts'
+
+/** Notes how a call ends. Its steps are noted where they are taken. */
+export async function traceCall<Answer>(
+  broker: SessionBroker,
+  call: Call,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    const answer = await work()
+    broker.record({ event: 'call-answered', call: call.id, ...statusOf(call) })
+    return answer
+  } catch (error) {
+    broker.record({ event: 'call-failed', call: call.id, code: codeOf(error, call), ...statusOf(call) })
+    throw error
+  }
+}
+
+function statusOf({ status }: Call): { status?: number } {
+  return status === undefined ? {} : { status }
+}
+
+/** Only codes of ours: the text of any other error may quote what must not leave the worker (I11). */
+function codeOf(error: unknown, { signal }: Call): string {
+  if (signal.aborted) return 'aborted'
+  return isLingpaiError(error) ? error.code : 'network_error'
+}
