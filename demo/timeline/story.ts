@@ -1,0 +1,265 @@
+import type { CallBar, Lane, Mark, Phase, RefreshBar } from './model.ts'
+
+export type Language = 'en' | 'zh'
+export type Item = CallBar | RefreshBar | Mark
+
+/** The story of a call, a refresh or a mark, in a few sentences. */
+export function tellItem(item: Item, language: Language, lane?: Lane): string {
+  if (item.type === 'call') return tellStory(item, language, lane)
+  return item.type === 'refresh' ? tellRefresh(item, language) : tellMark(item, language)
+}
+
+/** The story of one call, from the page to its end. */
+export function tellStory(call: CallBar, language: Language, lane?: Lane): string {
+  const words = language === 'zh' ? chinese : english
+  const parts = [words.begin(call, lane ? nameLane(lane, language) : undefined)]
+  call.phases.forEach((phase, index) => {
+    const next = call.phases[index + 1]
+    const until = next?.from ?? call.end?.at
+    const lasted = until === undefined ? undefined : formatDuration(until - phase.from, language)
+    const sentence = words.phase(phase, call.phases[index - 1], next, lasted, call)
+    if (sentence !== '') parts.push(sentence)
+  })
+  parts.push(words.end(call))
+  return parts.join(language === 'zh' ? '' : ' ')
+}
+
+export function nameLane({ kind, own, page }: Lane, language: Language): string {
+  if (kind === 'worker') return language === 'zh' ? 'Worker' : 'Worker'
+  if (own) return language === 'zh' ? '本页' : 'This page'
+  return language === 'zh' ? `页面 ${page}` : `Page ${page}`
+}
+
+export function formatDuration(milliseconds: number, language: Language = 'en'): string {
+  const space = language === 'zh' ? ' ' : '\u00a0'
+  const ms = language === 'zh' ? '毫秒' : 'ms'
+  const s = language === 'zh' ? '秒' : 's'
+  if (milliseconds < 1000) return `${Math.round(milliseconds)}${space}${ms}`
+  return `${(milliseconds / 1000).toFixed(milliseconds < 10_000 ? 2 : 1)}${space}${s}`
+}
+
+function describe({ method, api }: CallBar): string {
+  return [method, api?.replace(/^https?:\/\//, '').replace(/\/$/, '')].filter((part) => part !== undefined).join(' ')
+}
+
+interface Words {
+  begin(call: CallBar, lane: string | undefined): string
+  phase(
+    phase: Phase,
+    before: Phase | undefined,
+    next: Phase | undefined,
+    lasted: string | undefined,
+    call: CallBar,
+  ): string
+  end(call: CallBar): string
+}
+
+const english: Words = {
+  begin(call, lane) {
+    const what = describe(call) || 'A request for the access token'
+    return `${what}${lane === undefined ? '' : `, from ${lane === 'This page' ? 'this page' : lane.toLowerCase()}`}.`
+  },
+  phase({ kind }, before, next, lasted, { end }) {
+    const isOver = lasted !== undefined
+    switch (kind) {
+      case 'received':
+        return !isOver ? 'The worker has just taken it in.' : ''
+      case 'waiting': {
+        const why = isSent(before) ? 'The API refused the token, so it' : 'The token was due, so it'
+        return isOver ? `${why} waited ${lasted} for the refresh.` : `${why} is waiting for the refresh.`
+      }
+      case 'sent':
+        if (!isOver) return 'It was sent with the token, and awaits its answer.'
+        if (next?.kind === 'waiting') return `Sent; refused after ${lasted}.`
+        if (next?.kind === 'replayed')
+          return `Sent; refused after ${lasted}, with a token that had been renewed meanwhile.`
+        return end?.outcome === 'answered' ? `Sent, and answered after ${lasted}.` : 'Sent.'
+      case 'replayed':
+        if (!isOver) return 'It was sent again with the new token, and awaits its answer.'
+        return end?.outcome === 'answered'
+          ? `Sent again with the new token, and answered after ${lasted}.`
+          : 'Sent again with the new token.'
+    }
+  },
+  end({ from, end }) {
+    if (end === undefined) return 'Still under way.'
+    const all = formatDuration(end.at - from)
+    if (end.outcome === 'lost') return `Its worker was lost after ${all}; what became of it, the page knows.`
+    if (end.outcome === 'failed') {
+      const why = FAILURES.en[end.code ?? ''] ?? `it ended with ${end.code ?? 'an error'}`
+      return `Failed after ${all}: ${why}${end.status === undefined ? '' : ` (status ${end.status})`}.`
+    }
+    if (end.status === undefined) return `Done in ${all}.`
+    return `Status ${end.status}, ${all} in all.`
+  },
+}
+
+const chinese: Words = {
+  begin(call, lane) {
+    return `${describe(call) || '请求 access token'}${lane === undefined ? '' : `，来自${lane}`}。`
+  },
+  phase({ kind }, before, next, lasted, { end }) {
+    const isOver = lasted !== undefined
+    switch (kind) {
+      case 'received':
+        return !isOver ? 'Worker 刚刚收到。' : ''
+      case 'waiting': {
+        const why = isSent(before) ? 'API 拒绝了令牌，' : '令牌到期，'
+        return isOver ? `${why}等待刷新 ${lasted}。` : `${why}正在等待刷新。`
+      }
+      case 'sent':
+        if (!isOver) return '已带令牌发出，等待响应。'
+        if (next?.kind === 'waiting') return `发出，${lasted}后被拒绝。`
+        if (next?.kind === 'replayed') return `发出，${lasted}后被拒绝：令牌在此期间已更新。`
+        return end?.outcome === 'answered' ? `发出，${lasted}后得到响应。` : '已发出。'
+      case 'replayed':
+        if (!isOver) return '已用新令牌重发，等待响应。'
+        return end?.outcome === 'answered' ? `用新令牌重发，${lasted}后得到响应。` : '用新令牌重发。'
+    }
+  },
+  end({ from, end }) {
+    if (end === undefined) return '尚未结束。'
+    const all = formatDuration(end.at - from, 'zh')
+    if (end.outcome === 'lost') return `${all}后 Worker 丢失，结果由页面得知。`
+    if (end.outcome === 'failed') {
+      const why = FAILURES.zh[end.code ?? ''] ?? `以 ${end.code ?? '错误'} 结束`
+      return `${all}后失败：${why}${end.status === undefined ? '' : `（状态码 ${end.status}）`}。`
+    }
+    return end.status === undefined ? `共 ${all}。` : `状态码 ${end.status}，共 ${all}。`
+  },
+}
+
+const FAILURES: Record<Language, Record<string, string>> = {
+  en: {
+    sign_in_required: 'nobody is signed in',
+    refresh_unavailable: 'the token server could not be reached in time',
+    network_error: 'no answer came',
+    aborted: 'the page gave it up',
+    timeout: 'its time was up',
+    api_error: "the API's answer says so",
+  },
+  zh: {
+    sign_in_required: '未登录',
+    refresh_unavailable: '令牌服务器未能及时响应',
+    network_error: '没有得到响应',
+    aborted: '页面已放弃',
+    timeout: '已超时',
+    api_error: 'API 返回了错误',
+  },
+}
+
+function isSent(phase: Phase | undefined): boolean {
+  return phase?.kind === 'sent' || phase?.kind === 'replayed'
+}
+
+const REFRESH: Record<Language, Record<string, string>> = {
+  en: {
+    expired: 'Refresh: the token was due.',
+    denied: 'Refresh: an API had refused the token.',
+    retry: 'Refresh, tried again.',
+    none: 'Refresh.',
+    open: 'Under way.',
+    succeeded: 'A new token came',
+    rejected: 'The server rejected the refresh token, and the session ended',
+    refused: 'The server did not process it',
+    unknown: 'Its outcome is unknown',
+    failed: 'It failed: the configuration is wrong',
+    dropped: 'Its session was over before the answer came, which was dropped',
+    lost: 'Its worker was lost',
+  },
+  zh: {
+    expired: '刷新：令牌到期。',
+    denied: '刷新：API 拒绝了令牌。',
+    retry: '再次尝试刷新。',
+    none: '刷新。',
+    open: '进行中。',
+    succeeded: '得到新令牌',
+    rejected: '服务器拒绝了 refresh token，会话结束',
+    refused: '服务器未处理',
+    unknown: '结果未知',
+    failed: '失败：配置有误',
+    dropped: '响应到来前会话已结束，结果被丢弃',
+    lost: 'Worker 丢失',
+  },
+}
+
+export function tellRefresh({ from, reason, end }: RefreshBar, language: Language): string {
+  const words = REFRESH[language]
+  const begin = words[reason ?? 'none'] ?? words.none ?? ''
+  if (end === undefined) return join(language, begin, words.open ?? '')
+  const took = formatDuration(end.at - from, language)
+  const why = end.reason === undefined ? '' : language === 'zh' ? `（${end.reason}）` : ` (${end.reason})`
+  const outcome =
+    language === 'zh' ? `${took}后${words[end.outcome]}${why}。` : `${words[end.outcome]}${why}, after ${took}.`
+  if (end.delay === undefined) return join(language, begin, outcome)
+  const pause = formatDuration(end.delay, language)
+  return join(language, begin, outcome, language === 'zh' ? `${pause}后再试。` : `Next attempt in ${pause}.`)
+}
+
+const MARKS: Record<Language, Record<Exclude<Mark['kind'], 'note'>, string>> = {
+  en: {
+    'worker-started': 'The worker started',
+    'worker-lost': 'The worker was lost; another one goes on',
+    'signed-in': 'Signed in',
+    'signed-out': 'Signed out',
+    'sign-in-failed': 'The sign-in failed',
+    unreachable: 'The token server is unreachable; the session is kept',
+    reachable: 'The token server answers again',
+    'store-failed': 'The session could not be stored; it lives on in memory',
+  },
+  zh: {
+    'worker-started': 'Worker 已启动',
+    'worker-lost': 'Worker 丢失，由新的 Worker 继续',
+    'signed-in': '已登录',
+    'signed-out': '已退出登录',
+    'sign-in-failed': '登录失败',
+    unreachable: '无法访问令牌服务器，会话保留',
+    reachable: '令牌服务器恢复响应',
+    'store-failed': '会话无法保存，仅存于内存',
+  },
+}
+
+const REASONS: Record<Language, Record<string, string>> = {
+  en: { 'session-restored': 'with the stored session' },
+  zh: { 'session-restored': '恢复了保存的会话' },
+}
+
+export function tellMark({ kind, reason }: Mark, language: Language): string {
+  if (kind === 'note') return reason ?? ''
+  const why = reason === undefined ? '' : (REASONS[language][reason] ?? reason)
+  const text = MARKS[language][kind]
+  if (why === '') return language === 'zh' ? `${text}。` : `${text}.`
+  return language === 'zh' ? `${text}（${why}）。` : `${text} (${why}).`
+}
+
+/** A word or two beside a mark. */
+export function labelMark({ kind, reason }: Mark, language: Language): string {
+  return kind === 'note' ? (reason ?? '') : LABELS[language][kind]
+}
+
+const LABELS: Record<Language, Record<Exclude<Mark['kind'], 'note'>, string>> = {
+  en: {
+    'worker-started': 'worker started',
+    'worker-lost': 'worker lost',
+    'signed-in': 'signed in',
+    'signed-out': 'signed out',
+    'sign-in-failed': 'sign-in failed',
+    unreachable: 'server unreachable',
+    reachable: 'reachable again',
+    'store-failed': 'store failed',
+  },
+  zh: {
+    'worker-started': 'Worker 启动',
+    'worker-lost': 'Worker 丢失',
+    'signed-in': '已登录',
+    'signed-out': '已退出',
+    'sign-in-failed': '登录失败',
+    unreachable: '无法访问',
+    reachable: '恢复访问',
+    'store-failed': '保存失败',
+  },
+}
+
+function join(language: Language, ...parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(language === 'zh' ? '' : ' ')
+}

@@ -1,0 +1,413 @@
+import type { HistoryEntry } from 'lingpai'
+import { createFeed, type ReadHistory } from './feed.ts'
+import { listenForGestures } from './gestures.ts'
+import { findAt, type Layout, layOut } from './layout.ts'
+import { createModel, type Picture } from './model.ts'
+import { isProblem, paint } from './paint.ts'
+import { createCanvasPen, createSvgPen, type Pen } from './pen.ts'
+import { panBy, type TimeRange, zoomAround } from './scale.ts'
+import { type Item, type Language, tellItem } from './story.ts'
+import { STYLES } from './styles.ts'
+import { summarize, textsOf } from './texts.ts'
+import { readTheme, type Theme } from './theme.ts'
+
+export interface TimelineOptions {
+  /** Where the events come from: `session.explain`. Without it, only what is given to `add` is drawn. */
+  readonly events?: ReadHistory
+  /** How often to ask for news, in milliseconds. Default 250. Never asked while the page is hidden. */
+  readonly interval?: number
+  /** Default `en`. */
+  readonly language?: Language
+  /** How much time is shown at first, in milliseconds. Default 15,000. */
+  readonly span?: number
+  /** Called with what the user chose, by hand or by key; undefined where it is nothing any more. */
+  readonly onSelect?: (item: Item | undefined) => void
+}
+
+export interface Timeline {
+  /** Adds entries of a history: recorded ones, or another session's. */
+  readonly add: (entries: readonly HistoryEntry[]) => void
+  /** Adds a mark of the app's own. `at` is by default now. */
+  readonly note: (text: string, at?: number) => void
+  /** Keeps the drawing where it is. Events still come in. */
+  readonly pause: () => void
+  /** Follows what happens. */
+  readonly resume: () => void
+  /** Shows that stretch of time, in milliseconds since 1970, or all there is. */
+  readonly zoomTo: (range?: TimeRange) => void
+  readonly setLanguage: (language: Language) => void
+  /** What is shown, as a document of its own. */
+  readonly exportSVG: () => string
+  /** Every entry that came in, as `session.explain` told them: it can be given to `add` again. */
+  readonly exportJSON: () => string
+  readonly destroy: () => void
+}
+
+const MOST_ENTRIES = 50_000
+const MOST_LISTED = 100
+/** What lies ahead of now, as a share of what is shown. */
+const AHEAD = 0.04
+
+/** Draws a timeline into an element, whose content is not touched: it gets a shadow root. */
+export function mountTimeline(element: HTMLElement, options: TimelineOptions = {}): Timeline {
+  const { events, interval = 250, span = 15_000, onSelect } = options
+  let language = options.language ?? 'en'
+  let texts = textsOf(language)
+  const root = element.shadowRoot ?? element.attachShadow({ mode: 'open' })
+  const sheet = new CSSStyleSheet()
+  sheet.replaceSync(STYLES)
+  root.adoptedStyleSheets = [sheet]
+  root.innerHTML = FRAME
+  const find = <Found extends HTMLElement>(name: string) => root.querySelector(`.${name}`) as Found
+  const [stage, story, summary, empty] = [find('stage'), find('story'), find('summary'), find('empty')]
+  const [live, details, list] = [find<HTMLButtonElement>('live'), find<HTMLDetailsElement>('details'), find('list')]
+  const canvas = find<HTMLCanvasElement>('canvas')
+  const context = canvas.getContext('2d') as CanvasRenderingContext2D
+
+  const model = createModel()
+  const recorded: HistoryEntry[] = []
+  let picture = model.picture()
+  let range: TimeRange = { from: Date.now() - span, until: Date.now() + span * AHEAD }
+  let isLive = true
+  let selected: string | undefined
+  let layout: Layout | undefined
+  let theme: Theme = readTheme(element)
+  let pen: Pen = createCanvasPen(context)
+  let frame = 0
+  let drawnAt = 0
+  let isChanged = true
+  const stop = new AbortController()
+
+  function add(entries: readonly HistoryEntry[]): void {
+    if (entries.length === 0) return
+    model.add(entries)
+    recorded.push(...entries)
+    if (recorded.length > MOST_ENTRIES) recorded.splice(0, MOST_ENTRIES / 4)
+    takePicture()
+  }
+
+  function takePicture(): void {
+    picture = model.picture()
+    tellAll()
+    change()
+  }
+
+  /** The worker's clock may be ahead of the page's, where somebody moves it. */
+  function now(): number {
+    return Math.max(Date.now(), picture.until ?? 0)
+  }
+
+  function change(): void {
+    isChanged = true
+    if (frame === 0 && !stop.signal.aborted) frame = requestAnimationFrame(draw)
+  }
+
+  function draw(): void {
+    frame = 0
+    const width = stage.clientWidth
+    if (isLive) {
+      const length = range.until - range.from
+      const at = now()
+      // Half a pixel, or for those who want no motion, a whole step.
+      const step = REDUCED.matches ? length / 10 : length / Math.max(width, 1) / 2
+      if (isChanged || Math.abs(at - drawnAt) >= step) {
+        drawnAt = at
+        if (!REDUCED.matches || at > range.until || at < range.from) {
+          const ahead = REDUCED.matches ? 0.25 : AHEAD
+          range = { from: at - length * (1 - ahead), until: at + length * ahead }
+        }
+        isChanged = true
+      }
+    }
+    if (isChanged && width > 0) {
+      isChanged = false
+      drawNow(width)
+    }
+    if (isLive && document.visibilityState === 'visible') frame = requestAnimationFrame(draw)
+  }
+
+  function drawNow(width: number): void {
+    layout = layOut(picture, range, width, isLive ? now() : Math.max(range.until, now()))
+    const height = Math.max(Math.ceil(layout.height), 150)
+    const ratio = devicePixelRatio
+    const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)]
+    if (canvas.width !== wide || canvas.height !== high) {
+      canvas.width = wide
+      canvas.height = high
+      canvas.style.height = `${height}px`
+      pen = createCanvasPen(context)
+    }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0)
+    context.fillStyle = theme.background
+    context.fillRect(0, 0, width, height)
+    paint(pen, { picture, layout, theme, language, selected, now: isLive ? now() : undefined })
+  }
+
+  function tellAll(): void {
+    const count = (test: (call: Picture['calls'][number]) => boolean) => picture.calls.filter(test).length
+    const text = summarize(
+      {
+        calls: picture.calls.length,
+        open: count(({ end }) => end === undefined),
+        failed: count(isProblem),
+        refreshes: picture.refreshes.length,
+      },
+      language,
+    )
+    if (summary.textContent !== text) summary.textContent = text
+    empty.hidden = picture.from !== undefined
+    if (selected !== undefined) tellSelected()
+    if (details.open) fillList()
+  }
+
+  function fillList(): void {
+    const items = picture.calls.slice(-MOST_LISTED).reverse()
+    list.replaceChildren(
+      ...items.map((item) => {
+        const line = document.createElement('li')
+        line.textContent = tell(item)
+        return line
+      }),
+    )
+  }
+
+  function tell(item: Item): string {
+    const lane = item.type === 'call' ? picture.lanes.find(({ id }) => id === item.lane) : undefined
+    return tellItem(item, language, lane)
+  }
+
+  function listItems(): Item[] {
+    return [...picture.calls, ...picture.refreshes, ...picture.marks]
+  }
+
+  function select(item: Item | undefined, isChosen: boolean): void {
+    if (item?.id !== selected) {
+      selected = item?.id
+      tellSelected()
+      change()
+    }
+    if (isChosen) onSelect?.(item)
+  }
+
+  function tellSelected(): void {
+    const item = selected === undefined ? undefined : listItems().find(({ id }) => id === selected)
+    const text = item === undefined ? texts.hint : tell(item)
+    if (story.textContent !== text) story.textContent = text
+    story.classList.toggle('quiet', item === undefined)
+  }
+
+  function setLive(next: boolean): void {
+    isLive = next
+    live.setAttribute('aria-pressed', String(next))
+    change()
+  }
+
+  function zoomTo(next?: TimeRange): void {
+    const { from, until } = next ?? { from: picture.from ?? now() - span, until: picture.until ?? now() }
+    const margin = next === undefined ? Math.max((until - from) * 0.04, 20) : 0
+    range = { from: from - margin, until: until + margin }
+    setLive(false)
+  }
+
+  function pan(pixels: number): void {
+    const width = (layout?.width ?? 1) - (layout?.gutter ?? 0)
+    range = panBy(range, (pixels / width) * (range.until - range.from))
+    setLive(false)
+  }
+
+  function zoom(x: number | undefined, factor: number): void {
+    // Followed, the present stays where it is; else what is under the hand.
+    const center = isLive || x === undefined ? (isLive ? now() : (range.from + range.until) / 2) : layout?.toTime(x)
+    range = zoomAround(range, center ?? now(), factor)
+    change()
+  }
+
+  /** The one before or after the selected one, in time; in sight, or brought there. */
+  function step(direction: 1 | -1): void {
+    const items = listItems().sort((one, other) => timeOf(one) - timeOf(other))
+    const index = items.findIndex(({ id }) => id === selected)
+    const seen = items.filter((item) => layout?.boxOf(item) !== undefined)
+    const next =
+      index === -1
+        ? direction === 1
+          ? (seen[0] ?? items[0])
+          : (seen.at(-1) ?? items.at(-1))
+        : items[index + direction]
+    if (next === undefined) return
+    select(next, true)
+    const at = timeOf(next)
+    if (at >= range.from && at <= range.until) return
+    const length = range.until - range.from
+    range = { from: at - length / 2, until: at + length / 2 }
+    setLive(false)
+  }
+
+  const endGestures = listenForGestures(stage, {
+    pan,
+    zoom,
+    choose: (point) => select(layout && findAt(picture, layout, point, 12), true),
+    point(point, isTouch) {
+      if (isTouch) return
+      const item = point && layout && findAt(picture, layout, point, 3)
+      stage.classList.toggle('pointing', item !== undefined)
+      if (item !== undefined) select(item, false)
+    },
+    key(key, isShifted) {
+      const far = ((layout?.width ?? 100) - (layout?.gutter ?? 0)) * (isShifted ? 0.8 : 0.15)
+      const actions: Record<string, () => void> = {
+        ArrowLeft: () => pan(-far),
+        ArrowRight: () => pan(far),
+        ArrowUp: () => step(-1),
+        ArrowDown: () => step(1),
+        '+': () => zoom(undefined, 0.7),
+        '=': () => zoom(undefined, 0.7),
+        '-': () => zoom(undefined, 1.4),
+        Home: () => zoomTo(),
+        End: () => setLive(true),
+        ' ': () => setLive(!isLive),
+        Escape: () => select(undefined, true),
+      }
+      actions[key]?.()
+      return actions[key] !== undefined
+    },
+  })
+
+  function onClick(name: string, work: () => void): void {
+    find(name).addEventListener('click', work)
+  }
+  onClick('live', () => setLive(!isLive))
+  onClick('zoom-in', () => zoom(undefined, 0.6))
+  onClick('zoom-out', () => zoom(undefined, 1.6))
+  onClick('fit', () => zoomTo())
+  onClick('save-svg', () => save('lingpai-timeline.svg', 'image/svg+xml', exportSVG()))
+  onClick('save-json', () => save('lingpai-timeline.json', 'application/json', exportJSON()))
+  details.addEventListener('toggle', fillList)
+
+  function exportSVG(): string {
+    const shown = layout ?? layOut(picture, range, 960, now())
+    const paper = createSvgPen()
+    paint(paper, { picture, layout: shown, theme: readTheme(element), language, selected: undefined })
+    return paper.finish(
+      shown.width,
+      Math.ceil(shown.height),
+      theme.background,
+      `${texts.drawing}: ${summary.textContent}`,
+    )
+  }
+
+  function exportJSON(): string {
+    return JSON.stringify(recorded, undefined, 1)
+  }
+
+  function setLanguage(next: Language): void {
+    language = next
+    texts = textsOf(next)
+    for (const node of root.querySelectorAll<HTMLElement>('[data-text]')) {
+      node.textContent = texts[node.dataset.text as keyof typeof texts]
+    }
+    for (const node of root.querySelectorAll<HTMLElement>('[data-label]')) {
+      node.setAttribute('aria-label', texts[node.dataset.label as keyof typeof texts])
+      if (node.matches('button')) node.title = texts[node.dataset.label as keyof typeof texts]
+    }
+    find('frame').lang = next === 'zh' ? 'zh-CN' : 'en'
+    tellSelected()
+    tellAll()
+    change()
+  }
+
+  function recolor(): void {
+    theme = readTheme(element)
+    pen = createCanvasPen(context)
+    change()
+  }
+  const { signal } = stop
+  for (const query of [DARK, REDUCED]) query.addEventListener('change', recolor, { signal })
+  const attributes = new MutationObserver(recolor)
+  attributes.observe(element, { attributes: true, attributeFilter: ['data-theme', 'style', 'class'] })
+  const sizes = new ResizeObserver(change)
+  sizes.observe(stage)
+  document.addEventListener('visibilitychange', change, { signal })
+
+  let timer: ReturnType<typeof setTimeout> | undefined
+  if (events !== undefined) {
+    const readNews = createFeed(events)
+    const poll = async () => {
+      try {
+        if (document.visibilityState === 'visible') {
+          const news = await readNews()
+          if (!signal.aborted) add(news)
+        }
+      } catch {
+        // The worker cannot be asked just now: the next time tells what has happened.
+      }
+      if (!signal.aborted) timer = setTimeout(poll, interval)
+    }
+    void poll()
+  }
+
+  setLanguage(language)
+  setLive(true)
+  return {
+    add,
+    note(text, at = now()) {
+      model.note(at, text)
+      takePicture()
+    },
+    pause: () => setLive(false),
+    resume: () => setLive(true),
+    zoomTo,
+    setLanguage,
+    exportSVG,
+    exportJSON,
+    destroy() {
+      stop.abort()
+      clearTimeout(timer)
+      cancelAnimationFrame(frame)
+      endGestures()
+      sizes.disconnect()
+      attributes.disconnect()
+      root.replaceChildren()
+    },
+  }
+}
+
+const DARK = matchMedia('(prefers-color-scheme: dark)')
+const REDUCED = matchMedia('(prefers-reduced-motion: reduce)')
+
+function timeOf(item: Item): number {
+  return item.type === 'mark' ? item.at : item.from
+}
+
+function save(name: string, type: string, text: string): void {
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(new Blob([text], { type }))
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+}
+
+const LEGEND = ['refresh', 'waiting', 'sent', 'replayed', 'answered', 'failed']
+
+const FRAME = `<section class="frame" data-label="title">
+<div class="bar">
+<p class="summary"></p>
+<div class="group">
+<button type="button" class="live" aria-pressed="true"><i></i><span data-text="resume"></span></button>
+<button type="button" class="zoom-out" data-label="zoomOut">−</button>
+<button type="button" class="zoom-in" data-label="zoomIn">+</button>
+<button type="button" class="fit" data-text="fit"></button>
+</div>
+<div class="group">
+<button type="button" class="save-svg" data-label="saveSvg">SVG</button>
+<button type="button" class="save-json" data-label="saveJson">JSON</button>
+</div>
+</div>
+<div class="stage" tabindex="0" role="application" data-label="drawing" aria-describedby="keys">
+<canvas class="canvas" aria-hidden="true"></canvas>
+<p class="empty" data-text="empty"></p>
+</div>
+<p class="story quiet" role="status"></p>
+<p id="keys" class="unseen" data-text="keys"></p>
+<ul class="legend" data-label="legend">${LEGEND.map((name) => `<li><i class="${name}"></i><span data-text="${name}"></span></li>`).join('')}</ul>
+<details class="details"><summary data-text="list"></summary><ol class="list" tabindex="0" data-label="list"></ol></details>
+</section>`
