@@ -83,7 +83,7 @@ export function layOut(picture: Picture, range: TimeRange, width: number, edge: 
       x,
       y: box.firstRow + item.row * box.rowHeight,
       width: barWidth,
-      height: Math.max(1, box.rowHeight - box.gap),
+      height: box.rowHeight - box.gap,
     }
   }
 
@@ -115,7 +115,7 @@ function heightOfRow(rows: number): number {
   if (rows <= 10) return 11
   if (rows <= 30) return 7
   if (rows <= 80) return 4
-  return Math.max(1, 320 / rows)
+  return Math.max(0.4, 320 / rows)
 }
 
 /** What is at a point, or near it; the smallest of several. */

@@ -245,7 +245,7 @@ export function createModel() {
   function laneOf(entry: Extract<HistoryEntry, { readonly page: number }>): string {
     const { page, own = false } = entry
     const ordinal = lanes.size
-    const numbered = `${entry.instance}:${page}`
+    const numbered = `${entry.instance}:page:${page}`
     // A lane once drawn stays where it is, whoever turns out to ask.
     const id = own && !lanes.has(numbered) ? OWN_LANE : numbered
     const lane = lanes.get(id)
@@ -271,7 +271,7 @@ export function createModel() {
     const reason = 'reason' in entry ? entry.reason : undefined
     switch (event) {
       case 'refresh-started':
-        keep(refreshes, { type: 'refresh', id, from: at, reason: entry.reason })
+        keep(refreshes, { type: 'refresh', id: `${id}:refresh`, from: at, reason: entry.reason })
         return
       case 'refresh-succeeded':
         endRefresh('newest', at, { outcome: 'succeeded' })

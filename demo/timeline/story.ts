@@ -65,14 +65,14 @@ const english: Words = {
       case 'received':
         return !isOver ? 'The worker has just taken it in.' : ''
       case 'waiting': {
-        const why = isSent(before) ? 'The API refused the token, so it' : 'The token was due, so it'
-        return isOver ? `${why} waited ${lasted} for the refresh.` : `${why} is waiting for the refresh.`
+        const who = isSent(before) ? 'It' : 'The token was due, so it'
+        return isOver ? `${who} waited ${lasted} for the refresh.` : `${who} is waiting for the refresh.`
       }
       case 'sent':
         if (!isOver) return 'It was sent with the token, and awaits its answer.'
-        if (next?.kind === 'waiting') return `Sent; refused after ${lasted}.`
+        if (next?.kind === 'waiting') return `Sent; the API refused the token after ${lasted}.`
         if (next?.kind === 'replayed')
-          return `Sent; refused after ${lasted}, with a token that had been renewed meanwhile.`
+          return `Sent; the API refused the token after ${lasted}, and there was a newer one already.`
         return end?.outcome === 'answered' ? `Sent, and answered after ${lasted}.` : 'Sent.'
       case 'replayed':
         if (!isOver) return 'It was sent again with the new token, and awaits its answer.'
@@ -104,13 +104,13 @@ const chinese: Words = {
       case 'received':
         return !isOver ? 'Worker 刚刚收到。' : ''
       case 'waiting': {
-        const why = isSent(before) ? 'API 拒绝了令牌，' : '令牌到期，'
+        const why = isSent(before) ? '' : '令牌到期，'
         return isOver ? `${why}等待刷新 ${lasted}。` : `${why}正在等待刷新。`
       }
       case 'sent':
         if (!isOver) return '已带令牌发出，等待响应。'
-        if (next?.kind === 'waiting') return `发出，${lasted}后被拒绝。`
-        if (next?.kind === 'replayed') return `发出，${lasted}后被拒绝：令牌在此期间已更新。`
+        if (next?.kind === 'waiting') return `发出，${lasted}后令牌被 API 拒绝。`
+        if (next?.kind === 'replayed') return `发出，${lasted}后令牌被 API 拒绝，此时已有新令牌。`
         return end?.outcome === 'answered' ? `发出，${lasted}后得到响应。` : '已发出。'
       case 'replayed':
         if (!isOver) return '已用新令牌重发，等待响应。'

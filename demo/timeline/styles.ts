@@ -19,7 +19,7 @@ button:hover { border-color: var(--tl-quiet); }
 .stage.panning { cursor: grabbing; }
 .stage.pointing { cursor: pointer; }
 canvas { display: block; width: 100%; }
-.empty { position: absolute; inset: 96px 0 auto; margin: 0; padding: 0 16px; color: var(--tl-quiet); text-align: center; pointer-events: none; }
+.empty { position: absolute; inset: 108px 0 auto; margin: 0; padding: 0 16px; color: var(--tl-quiet); text-align: center; pointer-events: none; }
 .story { min-height: 4.35em; margin: 0; padding: 8px 12px; border-radius: 8px; background: var(--tl-lane); text-wrap: pretty; overflow-wrap: anywhere; }
 .story.quiet { color: var(--tl-quiet); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 0; padding: 0; color: var(--tl-quiet); font-size: 12.5px; list-style: none; }
