@@ -47,8 +47,6 @@ const NARROW = 560
 export function layOut(picture: Picture, range: TimeRange, width: number, edge: number): Layout {
   const gutter = width < NARROW ? 0 : 96
   const strip = gutter === 0 ? 16 : 0
-  const scale = (width - gutter) / (range.until - range.from)
-  const toX = (at: number) => gutter + (at - range.from) * scale
   const mostRows = countRows(picture.calls, range, edge)
   const lanes: LaneBox[] = []
   let top = AXIS_HEIGHT
@@ -64,6 +62,21 @@ export function layOut(picture: Picture, range: TimeRange, width: number, edge: 
     lanes.push({ lane, top, height, firstRow: top + strip + LANE_PADDING, rowHeight, gap })
     top += height + LANE_SPACE
   }
+  return placeLanes(lanes, range, width, gutter, edge)
+}
+
+/** Places bars and marks in lanes whose height is known. */
+export function placeLanes(
+  lanes: readonly LaneBox[],
+  range: TimeRange,
+  width: number,
+  gutter: number,
+  edge: number,
+): Layout {
+  const scale = (width - gutter) / (range.until - range.from)
+  const toX = (at: number) => gutter + (at - range.from) * scale
+  const last = lanes.at(-1)
+  const height = last === undefined ? AXIS_HEIGHT : last.top + last.height + LANE_SPACE
   const boxes = new Map(lanes.map((box) => [box.lane.id, box]))
 
   function boxOf(item: CallBar | RefreshBar | Mark): Box | undefined {
@@ -90,7 +103,7 @@ export function layOut(picture: Picture, range: TimeRange, width: number, edge: 
   return {
     range,
     width,
-    height: top,
+    height,
     gutter,
     lanes,
     edge,
@@ -115,7 +128,7 @@ function heightOfRow(rows: number): number {
   if (rows <= 10) return 11
   if (rows <= 30) return 7
   if (rows <= 80) return 4
-  return Math.max(0.4, 320 / rows)
+  return Math.max(0.4, 240 / rows)
 }
 
 /** What is at a point, or near it; the smallest of several. */

@@ -13,6 +13,8 @@ export interface Scene {
   readonly selected?: string | undefined
   /** Where time has come to, while it is followed. */
   readonly now?: number | undefined
+  /** Draws the calls that have ended, where that is not done with the pen. */
+  readonly drawEnded?: () => void
 }
 
 /** Shorter bars show only how they ended. */
@@ -25,7 +27,8 @@ export function paint(pen: Pen, scene: Scene): void {
   paintSpans(pen, scene)
   for (const mark of scene.picture.marks) paintMarkLine(pen, scene, mark)
   for (const refresh of scene.picture.refreshes) paintRefresh(pen, scene, refresh)
-  paintCalls(pen, scene)
+  scene.drawEnded?.()
+  paintCalls(pen, scene, scene.drawEnded ? 'open' : 'all')
   paintNow(pen, scene)
   paintSelection(pen, scene)
   paintMarks(pen, scene)
@@ -94,7 +97,11 @@ function paintRefresh(pen: Pen, { layout, theme, language }: Scene, bar: Refresh
   paintEnd(pen, { x, y, width, height }, isDone ? theme.ok : theme.fail, !isDone, theme)
 }
 
-function paintCalls(pen: Pen, { picture, layout, theme }: Scene): void {
+export function paintCalls(
+  pen: Pen,
+  { picture, layout, theme }: Pick<Scene, 'picture' | 'layout' | 'theme'>,
+  which: 'all' | 'ended' | 'open',
+): void {
   const fills: Record<Phase['kind'], Fill> = {
     received: { color: theme.idle },
     waiting: { color: theme.wait, pattern: 'hatch', tint: theme['wait-tint'] },
@@ -102,6 +109,7 @@ function paintCalls(pen: Pen, { picture, layout, theme }: Scene): void {
     replayed: { color: theme.replay, pattern: 'dots', tint: theme['replay-tint'] },
   }
   for (const call of picture.calls) {
+    if (which !== 'all' && (which === 'open') !== (call.end === undefined)) continue
     const box = layout.boxOf(call)
     if (box !== undefined) paintCall(pen, layout, theme, fills, call, box)
   }

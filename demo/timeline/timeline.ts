@@ -1,4 +1,5 @@
 import type { HistoryEntry } from 'lingpai'
+import { createBarCache } from './bar-cache.ts'
 import { createFeed, type ReadHistory } from './feed.ts'
 import { listenForGestures } from './gestures.ts'
 import { findAt, type Layout, layOut } from './layout.ts'
@@ -65,6 +66,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   const context = canvas.getContext('2d') as CanvasRenderingContext2D
 
   const model = createModel()
+  const bars = createBarCache()
   const recorded: HistoryEntry[] = []
   let picture = model.picture()
   let range: TimeRange = { from: Date.now() - span, until: Date.now() + span * AHEAD }
@@ -140,7 +142,9 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
     context.setTransform(ratio, 0, 0, ratio, 0, 0)
     context.fillStyle = theme.background
     context.fillRect(0, 0, width, height)
-    paint(pen, { picture, layout, theme, language, selected, now: isLive ? now() : undefined })
+    const shown = layout
+    const drawEnded = () => bars.drawInto(context, picture, shown, theme, ratio)
+    paint(pen, { picture, layout, theme, language, selected, now: isLive ? now() : undefined, drawEnded })
   }
 
   function tellAll(): void {
