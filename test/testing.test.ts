@@ -3,6 +3,7 @@ import { envelope } from '../worker/grant/envelope.ts'
 import { envelopeGrant } from '../worker/grant/envelope-grant.ts'
 import { oauth } from '../worker/grant/oauth.ts'
 import { startTestSession, type TestSession, type TestSessionOptions } from '../worker/testing/index.ts'
+import { createTokenRegister } from '../worker/testing/token-register.ts'
 import { header } from '../worker/transport/attach.ts'
 
 const origin = 'https://api.example.com'
@@ -128,6 +129,27 @@ describe('a session that goes well', () => {
     const told = JSON.stringify([await test.session.explain(), test.log]) + test.story()
     expect(told).toContain('refresh-started')
     expect(told).not.toMatch(/(access|refresh)-\d+\.|code\./)
+  })
+})
+
+describe('the register of tokens', () => {
+  const rules = { rotation: true, reuseDetection: true, grace: 0, accessTokenLife: 60_000, refreshTokenLife: 600_000 }
+
+  it('ends the whole family, and no other, when a used refresh token comes again (RFC 9700 §4.14.2)', () => {
+    const register = createTokenRegister(
+      rules,
+      () => 5,
+      () => 0.5,
+    )
+    const [first, other] = [register.signIn('alice'), register.signIn('bob')]
+    const second = register.refresh(first.refreshToken ?? '')
+    expect(register.verify(second?.accessToken)).toBe('alice')
+    expect(register.refresh(first.refreshToken ?? '')).toBeUndefined()
+    expect(register.reuseDetections).toEqual([{ at: 5, token: 'refresh-1', user: 'alice' }])
+    expect(register.verify(second?.accessToken)).toBeUndefined()
+    expect(register.refresh(second?.refreshToken ?? '')).toBeUndefined()
+    expect(register.reuseDetections).toHaveLength(1)
+    expect(register.verify(other.accessToken)).toBe('bob')
   })
 })
 
