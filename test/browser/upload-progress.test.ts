@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { connect, type Session, type SessionRequestInit, type UploadProgress } from '../../src/index.ts'
+import { watchUpload } from '../../worker/transport/upload.ts'
+import { createPeer, never } from '../fixtures/scripted-peer.ts'
 import { createStream, delay, errorOf, sha256 } from '../fixtures/streams.ts'
 import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 
@@ -173,4 +175,41 @@ onEachHost('what cannot be watched is sent as fetch sends it, and nothing is tol
   const { seen, init } = watch({ body: 'text' })
   await sessions[host].fetch(`${witness}/seen`, init)
   expect(seen).toEqual([])
+})
+
+test('an upload that is aborted ends in the worker too, with the reason', async () => {
+  const stream = createStream(secure, [], api)
+  for (const isEarly of [true, false]) {
+    const controller = new AbortController()
+    const reason = { isEarly }
+    const send = watchUpload(() => {})
+    const headers: [string, string][] = [['Authorization', 'Bearer any']]
+    if (isEarly) controller.abort(reason)
+    const { signal } = controller
+    const outcome = errorOf(send(stream.url, { method: 'POST', body: new Blob([large, large]), headers, signal }))
+    if (!isEarly) {
+      await expect.poll(stream.state, { timeout: 5000 }).toMatchObject({ isOpen: true })
+      controller.abort(reason)
+    }
+    expect(await outcome).toBe(reason)
+  }
+})
+
+test('what was told before an abort, and comes after it, is not told', async () => {
+  const peer = createPeer({ fetch: never })
+  const session = connect({ inline: () => peer.endpoint })
+  const controller = new AbortController()
+  const { seen, init } = watch({ body: 'text', signal: controller.signal })
+  const outcome = errorOf(session.fetch('https://api.example/', init))
+  await expect.poll(() => peer.callsOf('fetch')).toHaveLength(1)
+  const [[, request] = []] = peer.callsOf('fetch')
+  const { progress } = request as { progress: MessagePort }
+  progress.postMessage({ loaded: 1, total: 2 })
+  await expect.poll(() => seen).toEqual([{ loaded: 1, total: 2 }])
+  progress.postMessage({ loaded: 2, total: 2 })
+  controller.abort('left')
+  expect(await outcome).toBe('left')
+  await delay(100)
+  expect(seen).toHaveLength(1)
+  session.close()
 })

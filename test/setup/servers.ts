@@ -23,6 +23,8 @@ declare module 'vitest' {
     readonly steadyOrigin: string
     readonly headerOrigin: string
     readonly secureOrigin: string
+    /** How long a stream is silent, in seconds: 2, or what IDLE_SECONDS says. */
+    readonly idleSeconds: number
     /** No API: it tells what it saw. */
     readonly witnessOrigin: string
   }
@@ -58,6 +60,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     startApiServer({ verify, tls: createCertificate(new Date()) }),
     startWitness(),
   ])
+  project.provide('idleSeconds', Number(process.env.IDLE_SECONDS ?? 2))
   project.provide('steadyOrigin', others[0].origin)
   project.provide('headerOrigin', others[1].origin)
   project.provide('secureOrigin', others[2].origin)

@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { connect, type Session, type SessionRequestInit } from '../../src/index.ts'
+import { errorOf, sha256 } from '../fixtures/streams.ts'
+import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+
+// Where each part of the contract of fetch is tested, on each host:
+// bodies of requests, across a 401     request-bodies, upload-progress; members of RequestInit: here
+// what the server sees                 request-bodies (values), likeness (spelling, cookies, policy of connect), cache
+// refusals, used bodies                request-bodies; forbidden headers too
+// redirects                            redirects
+// bodies of answers, clone, tee, abort streaming, idle-streams; after a 401: here
+// url, type, status, opaque answers    here; exposed headers, null bodies: fetch
+// a page that leaves, keepalive        test/tabs/leaving
+
+const api = inject('steadyOrigin')
+const secure = inject('secureOrigin')
+const sessions = {} as Record<(typeof HOSTS)[number], Session>
+
+beforeAll(async () => {
+  for (const host of HOSTS) {
+    sessions[host] = connect(hostOf(host, settingsOf({ apiOrigin: api, others: [secure] }))) as Session
+    await sessions[host].signIn({ account: 'alice' })
+  }
+})
+afterAll(() => {
+  for (const host of HOSTS) sessions[host].close()
+})
+
+const onEachHost = test.each(HOSTS)
+const deniedOnce = (origin = api) => `${origin}/denied-once?id=${crypto.randomUUID()}`
+
+const members: SessionRequestInit[] = [
+  { headers: { 'X-A': '1' } },
+  { credentials: 'include' },
+  { credentials: 'omit' },
+  { mode: 'cors' },
+  { cache: 'no-store' },
+  { cache: 'reload' },
+  { redirect: 'error' },
+  { redirect: 'manual' },
+  { keepalive: true },
+  { priority: 'low' },
+  { referrer: '' },
+  { referrerPolicy: 'no-referrer' },
+  { signal: new AbortController().signal },
+  { auth: true },
+  { window: null },
+]
+
+test.each(HOSTS.flatMap((host) => members.map((init) => [host, init] as const)))(
+  'on %s, a request with %j is sent again after a 401, and its answer is that of the replay (I10)',
+  async (host, init) => {
+    for (const origin of [api, secure]) {
+      const url = deniedOnce(origin)
+      const response = await sessions[host].fetch(url, { method: 'POST', body: '令牌', ...init })
+      expect(response).toBeInstanceOf(Response)
+      expect(response.headers).toBeInstanceOf(Headers)
+      expect(response).toMatchObject({ status: 200, ok: true, url, type: 'cors', redirected: false, bodyUsed: false })
+      const [copy, text] = await Promise.all([response.clone().text(), response.text()])
+      expect([copy, text, response.bodyUsed]).toEqual(['令牌', '令牌', true])
+    }
+  },
+)
+
+onEachHost('after a 401, a large answer comes whole, to both sides of a clone (%s)', async (host) => {
+  const body = Uint8Array.from({ length: 1_000_000 }, (_none, index) => index % 251)
+  const response = await sessions[host].fetch(deniedOnce(), { method: 'POST', body })
+  const copies = await Promise.all([response.clone().arrayBuffer(), response.arrayBuffer()])
+  for (const copy of copies) expect(await sha256(copy)).toBe(await sha256(body))
+})
+
+onEachHost('after a 401, a body is ended by an abort with its reason, small or large (%s)', async (host) => {
+  for (const length of [10, 1_000_000]) {
+    const controller = new AbortController()
+    const init = { method: 'POST', body: new Uint8Array(length), signal: controller.signal }
+    const response = await sessions[host].fetch(deniedOnce(), init)
+    const reason = { length }
+    controller.abort(reason)
+    expect(await errorOf(response.arrayBuffer())).toBe(reason)
+  }
+})
+
+onEachHost(
+  'integrity is that of fetch: what matches passes, a 401 does not match and is no answer (%s)',
+  async (host) => {
+    const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('text'))
+    const integrity = `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`
+    const init = { method: 'POST', body: 'text', integrity }
+    expect(await (await sessions[host].fetch(`${api}/bytes`, init)).text()).toBe('text')
+    expect(await errorOf(sessions[host].fetch(`${api}/bytes`, { ...init, body: 'other' }))).toBeInstanceOf(TypeError)
+    expect(await errorOf(sessions[host].fetch(deniedOnce(), init))).toBeInstanceOf(TypeError)
+    expect(await errorOf(fetch(deniedOnce(), { ...init, headers: { authorization: 'Bearer any' } }))).toBeInstanceOf(
+      TypeError,
+    )
+  },
+)
+
+onEachHost('an opaque answer tells nothing, and is not taken for a refusal of the token (%s)', async (host) => {
+  for (const [path, init] of [
+    ['/public', {}],
+    ['/orders', {}],
+    ['/bytes', { method: 'POST', body: 'text' }],
+  ] as const) {
+    const look = async (answer: Promise<Response>) => {
+      const response = await answer
+      const { type, status, statusText, ok, url, redirected, body } = response
+      return {
+        type,
+        status,
+        statusText,
+        ok,
+        url,
+        redirected,
+        body,
+        headers: [...response.headers],
+        text: await response.clone().text(),
+      }
+    }
+    const ours = await look(sessions[host].fetch(api + path, { ...init, mode: 'no-cors' }))
+    expect(ours).toEqual(await look(fetch(api + path, { ...init, mode: 'no-cors' })))
+    expect(ours).toMatchObject({ type: 'opaque', status: 0, ok: false, body: null })
+  }
+})
+
+onEachHost('an answer that CORS hides is a TypeError, as with fetch (%s)', async (host) => {
+  const init = { mode: 'same-origin' } as const
+  expect(await errorOf(fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)
+  expect(await errorOf(sessions[host].fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)
+})
