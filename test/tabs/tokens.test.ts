@@ -86,6 +86,26 @@ it('gives a clear error for a malformed URL and for a wrong argument, as fetch d
   expect(await callApi(tab, 1)).toEqual([200])
 })
 
+it.each([
+  ['no-referrer', 'was not told so, and cannot read it', ''],
+  ['no-referrer', 'was told so', '&told=no-referrer'],
+  ['unsafe-url', 'was told so', '&told=unsafe-url'],
+] as const)('on a page whose header says %s, connect %s: the Referer of session.fetch', async (policy, _what, told) => {
+  const page = await openTab(context, app, `/?policy=${policy}${told}`)
+  const refererOf = async (isOwn: boolean) => {
+    const mark = crypto.randomUUID()
+    await page.evaluate(([url, own]) => (own ? fetch : window.session.fetch)(url).then(() => {}), [
+      `${app.api.origin}/orders?${mark}`,
+      isOwn,
+    ] as const)
+    return app.api.requests.find(({ query, method }) => method === 'GET' && query === `?${mark}`)?.headers.referer
+  }
+  const [own, ours] = [await refererOf(true), await refererOf(false)]
+  expect(own).toBe(policy === 'unsafe-url' ? page.url() : undefined)
+  expect(ours).toBe(told === '' ? `${app.origin}/` : own)
+  await page.close()
+})
+
 it('shows no token in any message, error, console line, global or history, after all of it (I11)', async () => {
   app.authorizationServer.expireAccessTokens()
   await callApi(tab, 5)
