@@ -597,6 +597,18 @@ test('a page that is hidden while it connects goes on when it is shown, and its 
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
 })
 
+test('the time in which a page is hidden counts for no wait for the worker', async () => {
+  const { happen } = stubEvents()
+  const shared = starting<SharedWorker>(new FakeWorker(), new FakeWorker({ signIn: () => undefined }))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  const signedIn = outcomeOf(session.signIn({}))
+  await vi.advanceTimersByTimeAsync(600_000)
+  happen('pageshow')
+  expect(await signedIn).toBeUndefined()
+})
+
 test('what waits in a hidden page rejects with closed when its session is closed (I3)', async () => {
   const { happen, listeners } = stubEvents()
   const session = connect({ shared: starting<SharedWorker>(new FakeWorker()).start })

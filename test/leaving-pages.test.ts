@@ -141,3 +141,19 @@ test('a page of a build before this one, which tells neither build nor lock, is 
   pages.push(page)
   expect((await page.ask(hello())).value).toMatchObject({ protocol: 1, build: BUILD })
 })
+
+test('after a goodbye, nothing more is sent to the page', async () => {
+  const { service, other } = await open(never)
+  let deliver = (_event: { data: unknown }): void => {}
+  const postMessage = vi.fn()
+  service.attach({
+    postMessage,
+    addEventListener: (_type, listener) => {
+      deliver = listener
+    },
+    removeEventListener() {},
+  })
+  deliver({ data: { lingpai: 'goodbye' } })
+  await other.call('signOut', false)
+  expect(postMessage).not.toHaveBeenCalled()
+})

@@ -103,3 +103,15 @@ test('ten thousand aborts at once take no noticeable time, and whoever waits beh
   await end('a')
   expect(begun).toEqual(['a', 'a'])
 })
+
+test('a page that has all that it may have is passed over, also where there is room', async () => {
+  const { begun, take, end } = createDesk(createTurns(1, 2))
+  take('a')
+  take('b')
+  take('a')
+  take('c')
+  await end('b')
+  expect(begun).toEqual(['a', 'b', 'c'])
+  await end('a')
+  expect(begun).toEqual(['a', 'b', 'c', 'a'])
+})
