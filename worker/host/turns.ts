@@ -63,7 +63,7 @@ export function createTurns(mostPerPage = MOST_PER_PAGE, mostTogether = MOST_TOG
           resolve()
         }
         const onAbort = () => {
-          void go
+          page.waiting.delete(go)
           forgetIdle(name, page)
           reject(signal.reason)
         }
