@@ -69,7 +69,7 @@ it('has the sizes that the README quotes, and a page entry of at most 6.7 kB wit
   const sizes = await measureSizes()
   expect(sizes.page).toBeLessThanOrEqual(6700)
   // More than was wanted (docs/decisions/007 and 010); what makes it grow further is caught here.
-  expect(sizes.worker).toBeLessThanOrEqual(25_200)
+  expect(sizes.worker).toBeLessThanOrEqual(28_900)
   const quoted = (text: string, label: string) =>
     Number(new RegExp(`${label}: \\*\\*([\\d.]+) kB\\*\\*`).exec(text)?.[1])
   for (const readme of ['README.md', 'README.zh-CN.md']) {
