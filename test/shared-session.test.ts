@@ -361,21 +361,75 @@ test('a hint that comes while a sign-in is being stored is not forgotten (I6)', 
   for (const { broker } of [one, other]) expect(broker.snapshot().user).toEqual({ subject: 'bob' })
 })
 
-test('a look that began before an own sign-in was stored is out of date, and changes nothing (I5)', async () => {
-  const { platform, one, store, forgeHint } = await open({ stored: storedSession({ isFresh: true }) }, 1)
-  const late: (() => void)[] = []
-  store.fault = (name) => (name === 'load' ? new Promise((resolve) => late.push(resolve)) : Promise.resolve())
+test('a look that began before an own sign-in was stored is out of date, and changes nothing (I5, I6)', async () => {
+  const { platform, one, store, forgeHint } = await open({ stored: { ...storedSession({ isFresh: true }) } }, 1)
+  let answer = () => {}
+  store.fault = (name) => (name === 'load' ? new Promise((resolve) => (answer = resolve)) : Promise.resolve())
   forgeHint()
   await platform.settle()
-  const before = store.kept
   await one.signIn('bob')
   const current = store.kept
-  store.fault = undefined
-  store.kept = before
-  late[0]?.()
-  await platform.settle().then(() => (store.kept = current))
+  store.fault = async () => {
+    store.kept = current
+  }
+  // Somebody had signed in elsewhere, before bob did here.
+  store.kept = { ...storedSession({ isFresh: true }), lineage: 'of-carl' }
+  answer()
   await platform.advance(200)
   expect(one.broker.snapshot().user).toEqual({ subject: 'bob' })
+})
+
+test('a hint that comes after a save was done, and before its worker knows, is looked into (I6)', async () => {
+  const { platform, one, other, store } = await open({ stored: undefined as never })
+  let answer = () => {}
+  store.lag = (name) => (name === 'save' ? new Promise((resolve) => (answer = resolve)) : Promise.resolve())
+  watch(other.signIn('bob'))
+  await platform.settle()
+  store.lag = undefined
+  await one.signIn('ann')
+  await platform.settle()
+  answer()
+  await platform.advance(200)
+  for (const { broker } of [one, other]) expect(broker.snapshot().user).toEqual({ subject: 'ann' })
+})
+
+test('a worker that was frozen just before it sent its refresh looks again, and sends no old token (I2)', async () => {
+  const { platform, one, other, refreshes, refresh, store } = await open({ hasHints: false })
+  store.lag = async (name) => {
+    if (name !== 'save') return
+    store.lag = undefined
+    one.freeze()
+  }
+  const late = watch(one.call())
+  await platform.settle()
+  watch(other.call())
+  await platform.advance(12_000)
+  refresh(0).succeed()
+  await platform.settle()
+  one.thaw()
+  await platform.settle()
+  expect(refreshes).toHaveLength(1)
+  expect(late).toMatchObject({ settled: 1, value: { version: 2 } })
+})
+
+test('a worker that was frozen while it looked does not take the store for broken (I2)', async () => {
+  const { platform, one, other, refreshes, refresh, store } = await open({ hasHints: false })
+  let answer = () => {}
+  store.fault = () => new Promise((resolve) => (answer = resolve))
+  const late = watch(one.call())
+  await platform.settle()
+  store.fault = undefined
+  one.freeze()
+  watch(other.call())
+  await platform.advance(13_000)
+  refresh(0).succeed()
+  await platform.settle()
+  answer()
+  await platform.settle()
+  one.thaw()
+  await platform.settle()
+  expect(refreshes).toHaveLength(1)
+  expect(late).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
 test('where the store cannot be read, a worker goes on by itself', async () => {
