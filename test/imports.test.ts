@@ -114,6 +114,15 @@ describe('the folder boundary is the thread boundary', () => {
     ).toEqual([])
   })
 
+  it('the timeline knows only itself and the types of lingpai, so that it fits into any app', () => {
+    const files = readSources('demo/timeline')
+    expect(files.length).toBeGreaterThan(10)
+    const others = files.flatMap(({ imports }) => imports.filter((target) => !target.startsWith('demo/timeline/')))
+    expect(new Set(others)).toEqual(new Set(['lingpai']))
+    for (const { path, text } of files)
+      expect([path, /^import (?!type).*'lingpai'$/m.test(text)]).toEqual([path, false])
+  })
+
   it('has no cycles', () => {
     const graph = new Map(sources.map(({ path, imports }) => [path, imports]))
     const findCycle = (path: string, trail: readonly string[]): string[] | undefined => {

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { createFeed } from '../demo/timeline/feed.ts'
 import { layOut } from '../demo/timeline/layout.ts'
 import { type CallBar, createModel, type Picture } from '../demo/timeline/model.ts'
 import { formatTick, listTicks, zoomAround } from '../demo/timeline/scale.ts'
 import { tellItem, tellStory } from '../demo/timeline/story.ts'
-import type { HistoryEntry } from '../src/index.ts'
+import { connect, type HistoryEntry } from '../src/index.ts'
+import { serveInline } from '../worker/host/inline.ts'
+import { memoryStore } from '../worker/store/memory.ts'
 import { createScript, tellStorm, tellStoryOfOneSession } from './fixtures/timeline-events.ts'
 
 const START = Date.UTC(2030, 0, 1)
@@ -235,6 +237,54 @@ it.each(['en', 'zh'] as const)('everything in a picture has a story without gaps
     expect(text.length).toBeGreaterThan(3)
     expect(text).not.toMatch(/undefined|NaN/)
   }
+})
+
+it('what a real session tells of fifty calls with a refused token: fifty bars, each sent twice, and one refresh', async () => {
+  let valid = 'none'
+  let issued = 0
+  const issue = async () => {
+    valid = `token-${++issued}`
+    return { accessToken: valid, refreshToken: 'r', tokenType: 'Bearer' }
+  }
+  vi.stubGlobal('fetch', async (_url: string, init: RequestInit) => {
+    const isValid = new Headers(init.headers).get('authorization') === `Bearer ${valid}`
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    return new Response('{}', { status: isValid ? 200 : 401 })
+  })
+  const session = connect({
+    inline: () =>
+      serveInline({
+        grant: { signIn: issue, refresh: issue },
+        apis: [{ origin: 'https://api.example.com' }],
+        store: memoryStore(),
+      }),
+  })
+  const read = createFeed(session.explain)
+  const model = createModel()
+  await session.signIn({})
+  model.add(await read())
+  valid = 'revoked'
+  const calls = Array.from({ length: 50 }, () => session.fetch('https://api.example.com/orders'))
+  for (let round = 0; round < 5; round += 1) {
+    model.add(await read())
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  await Promise.all(calls)
+  model.add(await read())
+  const picture = model.picture()
+  expectConsistent(picture)
+  expect(picture.calls.map(({ end }) => end?.status)).toEqual(new Array(50).fill(200))
+  expect(picture.refreshes.map(({ end }) => end?.outcome)).toEqual(['succeeded'])
+  for (const { phases } of picture.calls) {
+    const kinds = phases.map(({ kind }) => kind)
+    expect([kinds.slice(0, 2), kinds.at(-1)]).toEqual([['received', 'sent'], 'replayed'])
+  }
+  expect(picture.lanes.map(({ kind, own }) => [kind, own])).toEqual([
+    ['worker', false],
+    ['page', true],
+  ])
+  session.close()
+  vi.unstubAllGlobals()
 })
 
 it('a feed asks for what is new, and anew for all where another worker answers that has come further', async () => {
