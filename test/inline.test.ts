@@ -789,6 +789,24 @@ test('explain tells of a call without a token, and of one that another server an
   expect(JSON.stringify(history)).not.toContain(other.origin)
 })
 
+test('explain tells that a page gave a call up', async () => {
+  const session = await openSignedIn()
+  const fetch = vi.spyOn(globalThis, 'fetch').mockImplementation(
+    (_input, init) =>
+      new Promise((_resolve, reject) => {
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
+      }),
+  )
+  const controller = new AbortController()
+  const outcome = errorOf(session.fetch(`${legacy.origin}/list`, { signal: controller.signal }))
+  await vi.waitFor(() => expect(fetch).toHaveBeenCalled())
+  controller.abort()
+  await outcome
+  await vi.waitFor(async () => {
+    expect((await session.explain()).at(-1)).toMatchObject({ event: 'call-failed', code: 'aborted' })
+  })
+})
+
 test('explain never tells the path or the query of a request, which may hold secrets (I11)', async () => {
   const session = await openSignedIn()
   await errorOf(post(session, '/canary-path/list?code=canary-query#canary-hash'))

@@ -52,6 +52,24 @@ test.each(stories)(
   },
 )
 
+test.each(stories)('explain tells the way of a call, and nothing of its address (I11), on $engine', async (options) => {
+  const phone = await startSignedInPhone(server, options)
+  await request(phone, '/list?secret=canary')
+  await request(phone, '/fail')
+  const history = await phone.run<{ event: string; api?: string; status?: number }[]>('getApp().session.explain()')
+  const steps = history.filter(({ event }) => event.startsWith('call-'))
+  expect(steps.slice(-6).map(({ event }) => event)).toEqual([
+    'call-received',
+    'call-sent',
+    'call-answered',
+    'call-received',
+    'call-sent',
+    'call-failed',
+  ])
+  expect(steps.at(-1)).toMatchObject({ code: 'api_error', status: 200, own: true })
+  expect(JSON.stringify(history)).not.toMatch(/canary|\/fail/)
+})
+
 test.each(stories)('a business code rejects with api_error and what the API said, on $engine', async (options) => {
   const phone = await startSignedInPhone(server, options)
   const error = await refusal(phone, '/fail')
