@@ -15,7 +15,7 @@ export interface IncomingBody {
  * come whole. `onEnd` is told once that no more comes, in whatever way.
  */
 export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, onEnd: () => void): IncomingBody {
-  let controller: ReadableByteStreamController
+  let controller: ReadableByteStreamController | ReadableStreamDefaultController
   // The first window is sent unasked: a question would cost the first byte a message to the worker and back.
   let asked = BODY_WINDOW
   let isComing = true
@@ -48,7 +48,7 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
     if (controller.desiredSize !== BODY_WINDOW) return
     controller.close()
     // Whoever waits with a buffer of their own is answered only so.
-    controller.byobRequest?.respond(0)
+    if ('byobRequest' in controller) controller.byobRequest?.respond(0)
     stop()
   }
 
@@ -65,24 +65,27 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
     else fail(decodeError(data as Exclude<typeof data, number>))
   }
 
-  const stream = new ReadableStream(
-    {
-      type: 'bytes',
-      start(given) {
-        controller = given
-      },
-      pull() {
-        if (!isComing) return closeWhenRead()
-        const more = (controller.desiredSize ?? 0) - asked
-        // Not for each chunk: every ask is a message.
-        if (asked > 0 && more < BODY_WINDOW / 4) return
-        asked += more
-        port.postMessage(more)
-      },
-      cancel: stop,
+  const source = {
+    start(given: typeof controller) {
+      controller = given
     },
-    { highWaterMark: BODY_WINDOW },
-  )
+    pull() {
+      if (!isComing) return closeWhenRead()
+      const more = (controller.desiredSize ?? 0) - asked
+      // Not for each chunk: every ask is a message.
+      if (asked > 0 && more < BODY_WINDOW / 4) return
+      asked += more
+      port.postMessage(more)
+    },
+    cancel: stop,
+  }
+  let stream: IncomingBody['stream']
+  try {
+    stream = new ReadableStream({ ...source, type: 'bytes' }, { highWaterMark: BODY_WINDOW })
+  } catch {
+    // Safari before 26.4 has no byte streams; there, nobody can read with a buffer of their own anyway.
+    stream = new ReadableStream(source, { highWaterMark: BODY_WINDOW, size: ({ byteLength }) => byteLength })
+  }
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted) onAbort()
   return { stream, fail, failure: () => failure }
