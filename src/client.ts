@@ -26,6 +26,12 @@ export const CONTROL_DEADLINE = DEFAULT_TIMEOUT + 5000
 /** A worker that has not answered by then is taken for blocked, and asked again over a new port. */
 const HELLO_TIMEOUT = 5000
 
+/**
+ * A SharedWorker that was started in the moment when the last one ends may be joined to the dying one, in Firefox for
+ * good: seen up to 50 ms after the end, which its lock tells before the browser has done its part. In milliseconds.
+ */
+const RESTART_PAUSE = 500
+
 /** What may be done twice. A sign-in may not: its code or password has perhaps been used up. */
 const REPEATABLE: ReadonlySet<Method> = new Set(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'])
 /** A worker that dies at every call is not started for ever. */
@@ -96,9 +102,9 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     publish({ status: 'connecting', tokenServer: 'ok', reason })
   }
 
-  function connect(): Promise<OpenConnection> {
+  function connect(delay?: Promise<unknown>): Promise<OpenConnection> {
     if (connecting) return connecting
-    const attempt = establish()
+    const attempt = delay ? delay.then(establish) : establish()
     connecting = attempt
     attempt.then(
       (connection) => {
@@ -189,7 +195,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     current = undefined
     connecting = undefined
     publishConnecting('worker_lost')
-    connect()
+    connect(snapshot.mode === 'shared' ? pause(RESTART_PAUSE) : undefined)
   }
 
   // A page in the back/forward cache must hold no port to a SharedWorker, even one that is still connecting: one message

@@ -180,7 +180,7 @@ test('a worker restarted behind the same port is noticed, and the page connects 
   const session = connect({ shared: starting<SharedWorker>(first, second).start })
   await vi.advanceTimersByTimeAsync(10)
   first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: { status: 'signed-out', tokenServer: 'ok' } })
-  await vi.advanceTimersByTimeAsync(10)
+  await vi.advanceTimersByTimeAsync(510)
   expect(await session.explain()).toEqual([])
   expect(second.peer.callsOf('explain')).toHaveLength(1)
 })
@@ -193,7 +193,7 @@ test('whoever was signed in only in the lost worker is told why that is over; no
   await vi.advanceTimersByTimeAsync(10)
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-in' })
   first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: alice })
-  await vi.advanceTimersByTimeAsync(10)
+  await vi.advanceTimersByTimeAsync(510)
   expect(session.getSnapshot()).toEqual({
     status: 'signed-out',
     tokenServer: 'ok',
@@ -201,8 +201,20 @@ test('whoever was signed in only in the lost worker is told why that is over; no
     mode: 'shared',
   })
   second.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: alice })
-  await vi.advanceTimersByTimeAsync(10)
+  await vi.advanceTimersByTimeAsync(510)
   expect(session.getSnapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', mode: 'shared' })
+})
+
+test('a page does not join a SharedWorker that is just ending: it connects anew half a second later', async () => {
+  const first = new FakeWorker()
+  const shared = starting<SharedWorker>(first, new FakeWorker({}, 'second'))
+  connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: { status: 'signed-out', tokenServer: 'ok' } })
+  await vi.advanceTimersByTimeAsync(490)
+  expect(shared.started).toHaveLength(1)
+  await vi.advanceTimersByTimeAsync(20)
+  expect(shared.started).toHaveLength(2)
 })
 
 test('a call that its worker leaves open rejects with timeout, though the worker lives (I3)', async () => {
