@@ -1,0 +1,74 @@
+import { expect, it } from 'vitest'
+import { adoptTokens, callApi, outlivesSharedWorker, useScene, waitForStatus } from './scene.ts'
+
+const scene = useScene()
+const alone = '/?worker=adopting&without=SharedWorker'
+
+it('runs in a dedicated worker where there is no SharedWorker', async () => {
+  const tab = await scene.openTab(alone)
+  expect(await tab.evaluate(() => 'SharedWorker' in window)).toBe(false)
+  await adoptTokens(tab, scene.app)
+  scene.app.authorizationServer.expireAccessTokens()
+  scene.forget()
+  expect(await callApi(tab, 20)).toEqual(Array(20).fill(200))
+  expect(scene.refreshes()).toBe(1)
+  expect(await tab.evaluate(() => window.session.getSnapshot().mode)).toBe('dedicated')
+})
+
+it('keeps the session of a dedicated worker over a reload, by indexedDBStore', async () => {
+  const tab = await scene.openTab(alone)
+  await adoptTokens(tab, scene.app)
+  await tab.reload()
+  await waitForStatus(tab, 'signed-in')
+  expect(await callApi(tab, 1)).toEqual([200])
+})
+
+it.skipIf(!outlivesSharedWorker)('keeps the session of a SharedWorker over a reload, by indexedDBStore', async () => {
+  const tab = await scene.openTab('/?worker=adopting')
+  await adoptTokens(tab, scene.app)
+  await tab.reload()
+  await waitForStatus(tab, 'signed-in')
+  expect(await callApi(tab, 1)).toEqual([200])
+})
+
+const severalWorkers = 'needs one session over several dedicated workers'
+
+it.skip(`shares one session between three tabs with a worker each, and one refresh (I1): ${severalWorkers}`, async () => {
+  const first = await scene.openTab(alone)
+  const tabs = [first, await scene.openTab(alone), await scene.openTab(alone)]
+  await adoptTokens(first, scene.app)
+  for (const tab of tabs) await waitForStatus(tab, 'signed-in')
+  scene.forget()
+  scene.app.authorizationServer.expireAccessTokens()
+  const outcomes = await Promise.all(tabs.map((tab) => callApi(tab, 20)))
+  expect(outcomes.flat()).toEqual(Array(60).fill(200))
+  expect(scene.refreshes()).toBe(1)
+  expect(scene.reuses()).toBe(0)
+})
+
+it.skip(`ends the session in every tab with a worker of its own when one signs out: ${severalWorkers}`, async () => {
+  const first = await scene.openTab(alone)
+  const second = await scene.openTab(alone)
+  await adoptTokens(first, scene.app)
+  await waitForStatus(second, 'signed-in')
+  await second.evaluate(() => window.session.signOut())
+  await waitForStatus(first, 'signed-out')
+  expect(await callApi(first, 1)).toEqual(['sign_in_required'])
+})
+
+it.skip(`refreshes in another tab when the one that refreshes is closed: ${severalWorkers}`, async () => {
+  const first = await scene.openTab(alone)
+  const second = await scene.openTab(alone)
+  await adoptTokens(first, scene.app)
+  await waitForStatus(second, 'signed-in')
+  scene.app.authorizationServer.expireAccessTokens()
+  const hold = scene.app.authorizationServer.holdRefreshes()
+  const abandoned = callApi(first, 1).catch(() => [])
+  await hold.arrived
+  const outcome = callApi(second, 1)
+  await first.close()
+  hold.release()
+  await abandoned
+  expect(await outcome).toEqual([200])
+  expect(scene.reuses()).toBe(0)
+})

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import { beforeEach, expect, it } from 'vitest'
+import { downloadBytes } from '../../demo/server/download-bytes.ts'
+import type { Tab } from './driver.ts'
+import { adoptTokens, useScene } from './scene.ts'
+
+const scene = useScene()
+let tab: Tab
+
+beforeEach(async () => {
+  tab = await scene.openTab('/?worker=adopting')
+  await adoptTokens(tab, scene.app)
+})
+
+it('gives the JSON of an answer, with the subject of the token', async () => {
+  const answer = await tab.evaluate(async () => {
+    const response = await window.session.fetch(`${window.api}/orders`)
+    return { status: response.status, type: response.headers.get('content-type'), body: await response.json() }
+  })
+  expect(answer).toMatchObject({ status: 200, body: { subject: 'alice' } })
+  expect(answer.type).toContain('application/json')
+})
+
+it('streams five megabytes, byte for byte, of which the page has the first before the server has sent the last', async () => {
+  const half = 2_500_000
+  const control = `${scene.app.api.origin}/stream-steps?id=download`
+  const first = await tab.evaluate(
+    async (path) => {
+      const response = await window.session.fetch(window.api + path)
+      const reader = response.body?.getReader()
+      const chunks: Uint8Array<ArrayBuffer>[] = []
+      const read = async () => {
+        const { value } = (await reader?.read()) ?? {}
+        if (value !== undefined) chunks.push(value)
+        return value?.length ?? 0
+      }
+      Object.assign(window, { chunks, read })
+      return read()
+    },
+    `/stream?id=download&steps=${encodeURIComponent(JSON.stringify([{ head: {} }, { fill: half }]))}`,
+  )
+  expect(first).toBeGreaterThan(0)
+  expect(first).toBeLessThanOrEqual(half)
+
+  await fetch(control, { method: 'POST', body: JSON.stringify([{ fill: half }, { end: true }]) })
+  const answer = await tab.evaluate(async () => {
+    const { read, chunks } = window as unknown as { read: () => Promise<number>; chunks: Uint8Array<ArrayBuffer>[] }
+    while ((await read()) > 0);
+    const content = await new Blob(chunks).arrayBuffer()
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', content))
+    return {
+      length: content.byteLength,
+      hash: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''),
+    }
+  })
+  const bytes = downloadBytes(0, half)
+  const hash = createHash('sha256').update(bytes).update(bytes).digest('hex')
+  expect(answer).toEqual({ length: 2 * half, hash })
+})
+
+it('rejects with the reason of an abort, while waiting and in the middle of a body', async () => {
+  const names = await tab.evaluate(async () => {
+    const outcomes: unknown[] = []
+    const waiting = new AbortController()
+    const answer = window.session.fetch(`${window.api}/delay/20000`, { signal: waiting.signal })
+    setTimeout(() => waiting.abort(), 50)
+    outcomes.push(await answer.catch((error) => error.name))
+
+    const reading = new AbortController()
+    const response = await window.session.fetch(`${window.api}/download?size=20000000`, { signal: reading.signal })
+    const reader = response.body?.getReader()
+    await reader?.read()
+    reading.abort('enough')
+    try {
+      for (;;) if ((await reader?.read())?.done !== false) break
+      outcomes.push('read to its end')
+    } catch (error) {
+      outcomes.push(error)
+    }
+    return outcomes
+  })
+  expect(names).toEqual(['AbortError', 'enough'])
+})
+
+it("rejects with a TypeError where the server cannot be reached, and passes the API's own errors on", async () => {
+  const stream = `/stream?id=cut&steps=${encodeURIComponent(JSON.stringify([{ destroy: true }]))}`
+  const outcomes = await tab.evaluate(async (cut) => {
+    const failed = await window.session.fetch(window.api + cut, { method: 'POST', body: 'once' }).then(
+      () => 'answered',
+      (error) => error instanceof TypeError,
+    )
+    const { status } = await window.session.fetch(`${window.api}/status/500`)
+    return [failed, status]
+  }, stream)
+  expect(outcomes).toEqual([true, 500])
+})
+
+it('uploads FormData with a file', async () => {
+  const answer = await tab.evaluate(async () => {
+    const form = new FormData()
+    form.set('note', '令牌')
+    form.set('upload', new File([new Uint8Array([1, 2, 3])], 'photo.png', { type: 'image/png' }))
+    return (await window.session.fetch(`${window.api}/echo`, { method: 'POST', body: form })).json()
+  })
+  expect(answer.contentType).toMatch(/^multipart\/form-data; ?boundary=/)
+  for (const part of ['令牌', 'name="upload"; filename="photo.png"', 'image/png'])
+    expect(answer.bodyText).toContain(part)
+})
+
+it('gives server-sent events as they come', async () => {
+  const steps = [{ head: { 'content-type': 'text/event-stream' } }, { write: 'data: one\n\n' }]
+  const first = await tab.evaluate(
+    async (path) => {
+      const response = await window.session.fetch(window.api + path)
+      const reader = response.body?.getReader()
+      const read = async () => new TextDecoder().decode((await reader?.read())?.value)
+      Object.assign(window, { read })
+      return read()
+    },
+    `/stream?id=events&steps=${encodeURIComponent(JSON.stringify(steps))}`,
+  )
+  expect(first).toBe('data: one\n\n')
+  // Only now: the first must have come while the answer was still open.
+  await fetch(`${scene.app.api.origin}/stream-steps?id=events`, {
+    method: 'POST',
+    body: JSON.stringify([{ write: 'data: two\n\n' }, { end: true }]),
+  })
+  const rest = await tab.evaluate(async () => {
+    const { read } = window as unknown as { read: () => Promise<string> }
+    return [await read(), await read()]
+  })
+  expect(rest).toEqual(['data: two\n\n', ''])
+})

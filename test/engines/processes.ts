@@ -1,0 +1,47 @@
+import type { ChildProcess } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
+
+/** Asks until the answer is truthy. */
+export async function until<T>(what: string, ask: () => Promise<T | undefined>, limit = 30_000): Promise<T> {
+  const started = performance.now()
+  while (performance.now() - started < limit) {
+    const answer = await ask()
+    if (answer) return answer
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`Waited ${limit / 1000} s for ${what}.`)
+}
+
+export async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  const impatient = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await ended
+  clearTimeout(impatient)
+}
+
+/** Processes below this one with that name, oldest first. For Linux. */
+export async function descendants(root: number, name: string): Promise<number[]> {
+  const all: { pid: number; parent: number; name: string; started: number }[] = []
+  for (const entry of await readdir('/proc')) {
+    const text = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')
+    const parts = /^(\d+) \((.*)\) (.*)$/s.exec(text)
+    if (!parts) continue
+    const fields = (parts[3] ?? '').split(' ')
+    all.push({ pid: Number(parts[1]), name: parts[2] ?? '', parent: Number(fields[1]), started: Number(fields[19]) })
+  }
+  const below = new Set([root])
+  const isBelow = (pid: number): boolean => {
+    if (below.has(pid)) return true
+    const parent = all.find((each) => each.pid === pid)?.parent
+    return parent !== undefined && parent !== 0 && isBelow(parent)
+  }
+  return (
+    all
+      // The kernel keeps 15 characters of a name.
+      .filter((each) => each.name === name.slice(0, 15) && isBelow(each.pid))
+      .sort((one, other) => one.started - other.started || one.pid - other.pid)
+      .map(({ pid }) => pid)
+  )
+}

@@ -1,0 +1,125 @@
+import { afterAll, afterEach, beforeAll, inject } from 'vitest'
+import { tokensOf } from '../fixtures/provider.ts'
+import type { Outcome } from '../fixtures/tabs.ts'
+import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+import { type EngineBrowser, engines, type RemotePage, type Tab, waitUntil } from './driver.ts'
+
+export const engineName = inject('engine')
+export const engine = engines[engineName]
+
+/**
+ * WebKit refuses a SharedWorker to put a CryptoKey into IndexedDB, and indexedDBStore has no other way yet: there, the
+ * session ends with its SharedWorker.
+ */
+export const outlivesSharedWorker = engineName !== 'webkit'
+
+/** One browser and one app for the tests of a file. */
+export interface Scene {
+  readonly app: TestApp
+  /** Opens a tab of the app and waits for its first answer from a worker. Closed after the test. */
+  openTab(query?: string): Promise<Tab>
+  /** Token requests since the last `forget`. */
+  refreshes(): number
+  reuses(): number
+  forget(): void
+}
+
+export function useScene(): Scene {
+  let app: TestApp
+  let browser: EngineBrowser
+  let tabs: Tab[] = []
+  let before = { refreshes: 0, reuses: 0 }
+
+  beforeAll(async () => {
+    app = await startTestApp()
+    browser = await engine.launch()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await app?.close()
+  })
+  afterEach(async () => {
+    app.authorizationServer.clearFaults()
+    const [first] = tabs
+    await first?.evaluate(() => window.session.signOut().catch(() => {})).catch(() => {})
+    for (const tab of tabs) await tab.close().catch(() => {})
+    tabs = []
+  })
+
+  const refreshes = () => app.authorizationServer.counters.tokenRequests.refresh_token
+  const reuses = () => app.authorizationServer.counters.reuseDetections
+  return {
+    get app() {
+      return app
+    },
+    async openTab(query = '') {
+      const tab = await browser.openTab(app.origin + query)
+      tabs.push(tab)
+      await waitForAnswer(tab)
+      return tab
+    },
+    refreshes: () => refreshes() - before.refreshes,
+    reuses: () => reuses() - before.reuses,
+    forget() {
+      before = { refreshes: refreshes(), reuses: reuses() }
+    },
+  }
+}
+
+export async function waitForAnswer(page: RemotePage): Promise<void> {
+  await waitUntil(page, () => window.session?.getSnapshot().status !== 'connecting')
+}
+
+export async function waitForStatus(page: RemotePage, status: string): Promise<void> {
+  await waitUntil(page, (wanted) => window.session?.getSnapshot().status === wanted && 'changes' in window, status)
+}
+
+/** Brings tokens of the real provider; only a worker of the kind `adopting` takes them. */
+export async function adoptTokens(page: RemotePage, app: TestApp, account = 'alice'): Promise<void> {
+  const tokens = await tokensOf(app.authorizationServer, account)
+  await page.evaluate((given) => window.session.adopt(given), tokens)
+  await waitForStatus(page, 'signed-in')
+}
+
+/** Signs in by redirect, through the provider's form. */
+export async function signIn(page: RemotePage, account = 'alice'): Promise<void> {
+  await page.evaluate(() => {
+    const returnTo = location.pathname + location.search
+    setTimeout(() => window.session.signIn({ via: 'redirect', returnTo }))
+  })
+  await waitUntil(page, () => document.querySelector('#account') !== null)
+  await page.evaluate((name) => {
+    const fill = (id: string, value: string) => {
+      ;(document.getElementById(id) as HTMLInputElement).value = value
+    }
+    fill('account', name)
+    fill('password', 'lingpai')
+    setTimeout(() => document.getElementById('sign-in')?.click())
+  }, account)
+  await waitForStatus(page, 'signed-in')
+}
+
+/** Makes calls at once, and tells what each of them came to. */
+export function callApi(page: RemotePage, count: number, path = '/orders'): Promise<Outcome[]> {
+  return page.evaluate(
+    (times, target) =>
+      Promise.all(
+        Array.from({ length: times }, () =>
+          window.session.fetch(window.api + target).then(
+            (response) => response.status as Outcome,
+            (error) => (error.code ?? `${error.name}: ${error.message}`) as Outcome,
+          ),
+        ),
+      ),
+    count,
+    path,
+  )
+}
+
+/** Brokers that live: each holds a lock of its own name for life. */
+export async function livingBrokers(page: RemotePage): Promise<string[]> {
+  const names = await page.evaluate(
+    async () => (await navigator.locks.query()).held?.map(({ name }) => name ?? '') ?? [],
+  )
+  return names.filter((name) => /^lingpai:[0-9a-f]{24}$/.test(name))
+}

@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest'
+import { adoptTokens, callApi, livingBrokers, outlivesSharedWorker, signIn, useScene, waitForStatus } from './scene.ts'
+
+const scene = useScene()
+
+async function openThreeTabs(query: string) {
+  const first = await scene.openTab(query)
+  const tabs = [first, await scene.openTab(query), await scene.openTab(query)]
+  return { first, tabs }
+}
+
+it('answers sixty calls of three tabs with an expired token by one token request of one SharedWorker (I1)', async () => {
+  const { first, tabs } = await openThreeTabs('/?worker=adopting')
+  await adoptTokens(first, scene.app)
+  for (const tab of tabs) await waitForStatus(tab, 'signed-in')
+  scene.forget()
+  scene.app.authorizationServer.expireAccessTokens()
+
+  const outcomes = await Promise.all(tabs.map((tab) => callApi(tab, 20)))
+  expect(outcomes.flat()).toEqual(Array(60).fill(200))
+  expect(scene.refreshes()).toBe(1)
+  expect(scene.reuses()).toBe(0)
+  expect(await livingBrokers(first)).toHaveLength(1)
+  for (const tab of tabs) expect(await tab.evaluate(() => window.session.getSnapshot().mode)).toBe('shared')
+})
+
+it('signs in by redirect through the provider, and every tab sees it, and the sign-out of another tab', async () => {
+  const { first, tabs } = await openThreeTabs('/?worker=memory')
+  await signIn(first)
+  for (const tab of tabs) {
+    await waitForStatus(tab, 'signed-in')
+    expect(await tab.evaluate(() => window.session.getSnapshot().user)).toMatchObject({
+      subject: 'alice',
+      profile: { preferred_username: 'alice' },
+    })
+  }
+  expect(await callApi(first, 1)).toEqual([200])
+
+  await tabs[1]?.evaluate(() => window.session.signOut())
+  for (const tab of tabs) {
+    await waitForStatus(tab, 'signed-out')
+    expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
+  }
+})
+
+// WebKit starts a SharedWorker anew when the tab that started it is closed.
+it.skipIf(!outlivesSharedWorker)(
+  'goes on for the other tabs when the tab that started the SharedWorker is closed',
+  async () => {
+    const { first, tabs } = await openThreeTabs('/?worker=adopting')
+    await adoptTokens(first, scene.app)
+    const [, second, third] = tabs
+    await first.close()
+    scene.forget()
+    scene.app.authorizationServer.expireAccessTokens()
+    const outcomes = await Promise.all([second, third].map((tab) => tab && callApi(tab, 5)))
+    expect(outcomes.flat()).toEqual(Array(10).fill(200))
+    expect(scene.refreshes()).toBe(1)
+  },
+)
