@@ -81,7 +81,7 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
   }
   let stream: IncomingBody['stream']
   try {
-    stream = new ReadableStream({ ...source, type: 'bytes' }, { highWaterMark: BODY_WINDOW })
+    stream = new ReadableStream({ ...source, type: 'bytes' }, { highWaterMark: BODY_WINDOW }) as typeof stream
   } catch {
     // Safari before 26.4 has no byte streams; there, nobody can read with a buffer of their own anyway.
     stream = new ReadableStream(source, { highWaterMark: BODY_WINDOW, size: ({ byteLength }) => byteLength })
