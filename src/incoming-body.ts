@@ -84,7 +84,10 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
     stream = new ReadableStream({ ...source, type: 'bytes' }, { highWaterMark: BODY_WINDOW }) as typeof stream
   } catch {
     // Safari before 26.4 has no byte streams; there, nobody can read with a buffer of their own anyway.
-    stream = new ReadableStream(source, { highWaterMark: BODY_WINDOW, size: ({ byteLength }) => byteLength })
+    stream = new ReadableStream<Uint8Array<ArrayBuffer>>(source, {
+      highWaterMark: BODY_WINDOW,
+      size: ({ byteLength }) => byteLength,
+    })
   }
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted) onAbort()

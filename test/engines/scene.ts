@@ -83,12 +83,16 @@ export async function adoptTokens(page: RemotePage, app: TestApp, account = 'ali
 
 /** Signs in by redirect, through the provider's form. */
 export async function signIn(page: RemotePage, account = 'alice'): Promise<void> {
-  await page.evaluate(() => {
-    const returnTo = location.pathname + location.search
-    setTimeout(() => window.session.signIn({ via: 'redirect', returnTo }))
-  })
+  // What leaves the page may be faster than its answer; that it was done shows in what comes.
+  const leave = (leaving: Promise<unknown>) => leaving.catch(() => {})
+  await leave(
+    page.evaluate(() => {
+      const returnTo = location.pathname + location.search
+      setTimeout(() => window.session.signIn({ via: 'redirect', returnTo }))
+    }),
+  )
   await waitUntil(page, () => document.querySelector('#account') !== null)
-  await page.evaluate((name) => {
+  const fillIn = page.evaluate((name) => {
     const fill = (id: string, value: string) => {
       ;(document.getElementById(id) as HTMLInputElement).value = value
     }
@@ -96,6 +100,7 @@ export async function signIn(page: RemotePage, account = 'alice'): Promise<void>
     fill('password', 'lingpai')
     setTimeout(() => document.getElementById('sign-in')?.click())
   }, account)
+  await leave(fillIn)
   await waitForStatus(page, 'signed-in')
 }
 
