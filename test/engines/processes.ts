@@ -21,15 +21,21 @@ export async function endProcess(child: ChildProcess): Promise<void> {
   clearTimeout(impatient)
 }
 
-/** Processes below this one with that name, oldest first. For Linux. */
+/** What a process has spent of its processor, in the kernel's ticks. For Linux. */
+export async function processorTime(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The name, in brackets, may hold anything.
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[11] ?? 0)
+}
+
+/** Processes below this one with that name. For Linux. */
 export async function descendants(root: number, name: string): Promise<number[]> {
-  const all: { pid: number; parent: number; name: string; started: number }[] = []
+  const all: { pid: number; parent: number; name: string }[] = []
   for (const entry of await readdir('/proc')) {
     const text = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')
     const parts = /^(\d+) \((.*)\) (.*)$/s.exec(text)
     if (!parts) continue
-    const fields = (parts[3] ?? '').split(' ')
-    all.push({ pid: Number(parts[1]), name: parts[2] ?? '', parent: Number(fields[1]), started: Number(fields[19]) })
+    all.push({ pid: Number(parts[1]), name: parts[2] ?? '', parent: Number((parts[3] ?? '').split(' ')[1]) })
   }
   const below = new Set([root])
   const isBelow = (pid: number): boolean => {
@@ -41,7 +47,6 @@ export async function descendants(root: number, name: string): Promise<number[]>
     all
       // The kernel keeps 15 characters of a name.
       .filter((each) => each.name === name.slice(0, 15) && isBelow(each.pid))
-      .sort((one, other) => one.started - other.started || one.pid - other.pid)
       .map(({ pid }) => pid)
   )
 }

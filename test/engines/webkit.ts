@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import type { Readable } from 'node:stream'
 import { startAgentServer } from './agent-server.ts'
-import type { CrashScene, Engine, EngineBrowser } from './driver.ts'
-import { descendants, endProcess, until } from './processes.ts'
+import type { CrashScene, Engine, EngineBrowser, RemotePage } from './driver.ts'
+import { descendants, endProcess, processorTime, until } from './processes.ts'
 import { createTabs, type WebDriver } from './webdriver.ts'
 
 const miniBrowser = () => process.env.MINIBROWSER_PATH ?? 'MiniBrowser'
@@ -59,9 +59,7 @@ export const openWebKit: Engine = {
         await second.evaluate((target) => void setTimeout(() => location.assign(target)), agents.urlFor('second', to))
       },
       async crashFirst() {
-        const [pid] = await descendants(child.pid ?? 0, 'WebKitWebProcess')
-        if (pid === undefined) throw new Error('There is no process of a page.')
-        process.kill(pid, 'SIGKILL')
+        process.kill(await findBusiest(child.pid ?? 0, first), 'SIGKILL')
       },
       async close() {
         await endProcess(child)
@@ -70,6 +68,21 @@ export const openWebKit: Engine = {
       },
     }
   },
+}
+
+/** Nothing tells which process runs a page, but that it is busy when the page is. */
+async function findBusiest(browser: number, page: RemotePage): Promise<number> {
+  const pids = await descendants(browser, 'WebKitWebProcess')
+  const before = await Promise.all(pids.map(processorTime))
+  await page.evaluate(() => {
+    const end = performance.now() + 1000
+    while (performance.now() < end);
+  })
+  const after = await Promise.all(pids.map(processorTime))
+  const spent = pids.map((_pid, index) => (after[index] ?? 0) - (before[index] ?? 0))
+  const busiest = pids[spent.indexOf(Math.max(...spent))]
+  if (busiest === undefined) throw new Error('There is no process of a page.')
+  return busiest
 }
 
 /** WebKitGTK has no headless mode. */
