@@ -1,0 +1,94 @@
+import type { Store, StoredSession, StoredState } from '../../worker/core/adapter.ts'
+import { isInState } from '../../worker/core/shared-record.ts'
+import type { Scheduler, Thread } from './scheduler.ts'
+
+/** What becomes of one operation of the store. */
+export interface DiskFate {
+  readonly delay: number
+  /** `blocked`: it is done, or not, when the faults end. `failing`: its promise rejects, and nothing is done. */
+  readonly outcome: 'done' | 'failing' | 'blocked'
+}
+
+export interface DiskOptions {
+  readonly scheduler: Scheduler
+  drawFate(): DiskFate
+  onCommit(record: StoredSession | undefined, before: StoredSession | undefined, by: Thread): void
+  onRead(record: StoredSession | undefined, by: Thread): void
+}
+
+/** A database that the workers share: each operation is one transaction, those of one worker in order. */
+export function createDisk({ scheduler, drawFate, onCommit, onRead }: DiskOptions) {
+  let text: string | undefined
+  const blocked = new Set<() => void>()
+
+  const read = (): StoredSession | undefined => (text === undefined ? undefined : JSON.parse(text))
+
+  function open(thread: Thread): Store {
+    let lastDone = 0
+
+    /** `work` runs when the transaction is committed; its worker hears of it a moment later, if it is still there. */
+    function transact<T>(work: () => T): Promise<T> {
+      return new Promise((resolve, reject) => {
+        const { delay, outcome } = drawFate()
+        const run = () => {
+          if (outcome === 'failing') {
+            scheduler.schedule(0.1, thread, () => reject(new DOMException('The disk has failed', 'UnknownError')))
+            return
+          }
+          const result = work()
+          scheduler.schedule(0.1, thread, () => resolve(result))
+        }
+        if (outcome === 'blocked') {
+          blocked.add(run)
+          return
+        }
+        lastDone = Math.max(lastDone, scheduler.now() + delay)
+        // Without a thread: a transaction that was begun is committed even where its worker dies.
+        scheduler.schedule(lastDone - scheduler.now(), undefined, run)
+      })
+    }
+
+    function change(record: StoredSession | undefined, isWanted: (kept: StoredSession | undefined) => boolean): boolean {
+      const before = read()
+      if (!isWanted(before)) return false
+      text = record === undefined ? undefined : JSON.stringify(record)
+      onCommit(record, before, thread)
+      return true
+    }
+
+    return {
+      sharedName: 'lingpai',
+      load: () =>
+        transact(() => {
+          const record = read()
+          onRead(record, thread)
+          return record
+        }),
+      save: (record, replaces) => transact(() => change(record, (kept) => isInState(stateOf(kept), replaces))),
+      clear: (only) =>
+        transact(() =>
+          change(undefined, (kept) => kept === undefined || only === undefined || isInState(stateOf(kept), only)),
+        ),
+    }
+  }
+
+  return {
+    open,
+    read,
+    wipe(): void {
+      text = undefined
+    },
+    write(record: StoredSession): void {
+      text = JSON.stringify(record)
+    },
+    /** What hangs goes on, late. */
+    unblock(): void {
+      for (const run of blocked) run()
+      blocked.clear()
+    },
+  }
+}
+
+function stateOf(kept: StoredSession | undefined): Required<StoredState> | undefined {
+  return kept && { lineage: kept.lineage, version: kept.version, attempt: kept.attempt?.id ?? null }
+}

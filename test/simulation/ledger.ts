@@ -1,0 +1,362 @@
+import type { StoredSession } from '../../worker/core/adapter.ts'
+import { ACCESS_MARK, type Family, REFRESH_MARK, type UserName } from './authorization-server.ts'
+import type { Plan } from './plan.ts'
+import type { Scheduler, Thread } from './scheduler.ts'
+import type { Story } from './story.ts'
+
+/** The default of `refresh.timeout`. */
+const REFRESH_TIMEOUT = 10_000
+/** Timers are late by a little, and so may be what hangs on them. */
+const SLACK = 200
+const MOST_FAILURES = 30
+const FAILURE_WINDOW = 300_000
+const TOKEN_HOLDERS = ['https://id.example.com/token', 'https://id.example.com/revoke']
+export const API_ORIGIN = 'https://api.example.com'
+
+export interface Violation {
+  readonly invariant: string
+  readonly text: string
+}
+
+/** What a page is shown, as far as it matters here: the session's number, or what there is instead. */
+export interface Shown {
+  readonly status: string
+  readonly session: number | undefined
+  readonly reason: string | undefined
+}
+
+export interface TabFacts {
+  readonly name: string
+  readonly thread: Thread
+  shown: Shown
+  /** Sessions that this tab was shown, and is not any more. */
+  readonly past: Set<number>
+}
+
+/** A promise that a page waits for. */
+export interface PageCall {
+  readonly id: number
+  readonly tab: TabFacts
+  readonly what: string
+  readonly startedAt: number
+  readonly frozenBefore: number
+  /** Milliseconds of the page's own time by which it must have settled. */
+  readonly limit: number
+  readonly sessionAtStart: number | undefined
+  readonly pastAtStart: ReadonlySet<number>
+  attempts: number
+  isSettled: boolean
+}
+
+export interface RefreshExchange {
+  readonly thread: Thread
+  readonly family: Family
+  readonly token: number
+  readonly at: number
+  readonly clockChanges: number
+  end: { readonly at: number; readonly how: 'succeeded' | 'rejected' | 'failed' } | undefined
+}
+
+interface Facts {
+  readonly exchanges: RefreshExchange[]
+  /** Why this session may have ended (I7). */
+  readonly causes: Set<string>
+  /** The newest refresh token that the store has taken. */
+  stored: number
+}
+
+/** Keeps what the servers, the store, the channels and the pages have seen, and compares it with the invariants. */
+export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler: Scheduler; story: Story }) {
+  let violation: Violation | undefined
+  const sessions = new Map<number, Facts>()
+  const openCalls = new Set<PageCall>()
+  const calls = new Map<number, PageCall>()
+  /** What a worker was told: refresh tokens below this number are used up, this session is rejected. */
+  const known = new Map<Thread, Map<number, { below: number; isRejected: boolean }>>()
+  const storedAccessTokens = new Set<string>()
+  /** Sessions that the store held, and then lost to a sign-out or to another one. */
+  const over = new Set<number>()
+  let storedSession: number | undefined
+  let hasStoreTrouble = false
+  let hasLostThreads = false
+  let clockChanges = 0
+  let nextDeadline = Number.POSITIVE_INFINITY
+  let lastCall = 0
+  const isInMemory = plan.hosts === 'shared, in memory'
+
+  function violate(invariant: string, text: string): void {
+    if (violation !== undefined) return
+    violation = { invariant, text }
+    story.tell(`VIOLATION of ${invariant}: ${text}`)
+  }
+
+  function factsOf(session: number): Facts {
+    let facts = sessions.get(session)
+    if (facts === undefined) {
+      facts = { exchanges: [], causes: new Set(), stored: 0 }
+      sessions.set(session, facts)
+    }
+    return facts
+  }
+
+  function knowledgeOf(thread: Thread, session: number): { below: number; isRejected: boolean } {
+    const ofThread = known.get(thread) ?? new Map()
+    known.set(thread, ofThread)
+    const ofSession = ofThread.get(session) ?? { below: 0, isRejected: false }
+    ofThread.set(session, ofSession)
+    return ofSession
+  }
+
+  function addCause(cause: string, sessionNumber?: number): void {
+    if (sessionNumber !== undefined) factsOf(sessionNumber).causes.add(cause)
+    else for (const facts of sessions.values()) facts.causes.add(cause)
+  }
+
+  function isInProgress(exchange: RefreshExchange): boolean {
+    if (exchange.end !== undefined) return false
+    if (exchange.thread.state === 'running') return true
+    // Its worker can not tell any more. Whoever comes next has waited until its time was up, by the clock.
+    return scheduler.now() - exchange.at < REFRESH_TIMEOUT && exchange.clockChanges === clockChanges && !hasStoreTrouble
+  }
+
+  function checkPace(exchange: RefreshExchange, before: readonly RefreshExchange[]): void {
+    const failures = before.filter(({ end }) => end?.how === 'failed')
+    const last = failures[failures.length - 1]
+    const isAfterFailure = last !== undefined && last === before[before.length - 1]
+    if (isAfterFailure && last.clockChanges === clockChanges && !hasStoreTrouble && exchange.at - last.at < 1000 - 2)
+      violate('I10', `two refreshes of session ${exchange.family.id} within ${Math.round(exchange.at - last.at)} ms`)
+    const recent = failures.filter(({ at }) => exchange.at - at < FAILURE_WINDOW)
+    if (recent.length > MOST_FAILURES && !hasStoreTrouble)
+      violate('I10', `${recent.length} failed refreshes of session ${exchange.family.id} in five minutes`)
+  }
+
+  return {
+    violate,
+    addCause,
+    violation: () => violation,
+    call: (id: number) => calls.get(id),
+    hasStoreTrouble: () => hasStoreTrouble,
+    causes: (session: number) => factsOf(session).causes,
+
+    onSessionBegun(session: number): void {
+      factsOf(session)
+      // Whoever was signed in before is so no more, wherever this one is seen.
+      for (const [number, { causes }] of sessions) if (number < session) causes.add('replaced')
+    },
+
+    onClockChange(): void {
+      clockChanges += 1
+    },
+
+    onStoreTrouble(): void {
+      hasStoreTrouble = true
+      addCause('store')
+    },
+
+    onThreadLost(): void {
+      hasLostThreads = true
+    },
+
+    onRefreshSent(thread: Thread, family: Family, token: number): RefreshExchange {
+      const { exchanges } = factsOf(family.id)
+      const exchange: RefreshExchange = {
+        thread,
+        family,
+        token,
+        at: scheduler.now(),
+        clockChanges,
+        end: undefined,
+      }
+      const other = exchanges.find(isInProgress)
+      if (other !== undefined)
+        violate('I1', `${thread.name} refreshes session ${family.id} while ${other.thread.name} does`)
+      const knowledge = knowledgeOf(thread, family.id)
+      if (token < knowledge.below)
+        violate('I2', `${thread.name} sends refresh token ${token} of session ${family.id}, known to be used up`)
+      if (knowledge.isRejected)
+        violate('I2', `${thread.name} sends refresh token ${token} of session ${family.id}, known to be rejected`)
+      checkPace(exchange, exchanges)
+      exchanges.push(exchange)
+      return exchange
+    },
+
+    /** The worker has been told how its refresh ended; `next` is the refresh token that it was given. */
+    onRefreshEnded(exchange: RefreshExchange, how: 'succeeded' | 'rejected' | 'failed', next?: number): void {
+      if (exchange.end !== undefined) return
+      exchange.end = { at: scheduler.now(), how }
+      const knowledge = knowledgeOf(exchange.thread, exchange.family.id)
+      if (next !== undefined) knowledge.below = Math.max(knowledge.below, next)
+      if (how === 'rejected') knowledge.isRejected = true
+      if (how === 'failed' && plan.onUnknownOutcome === 'sign-in') addCause('unknown outcome', exchange.family.id)
+    },
+
+    onRejection(family: Family): void {
+      addCause('rejected', family.id)
+    },
+
+    /** The server has seen a used refresh token after its grace. */
+    onReuse(family: Family, token: number): void {
+      const { exchanges, stored } = factsOf(family.id)
+      const rotation = exchanges.find((one) => one.token === token && one.end?.how === 'succeeded')
+      const isKept = stored > token || (isInMemory && rotation?.thread.state === 'running')
+      if (rotation !== undefined && isKept && !hasStoreTrouble)
+        violate('I9', `refresh token ${token} of session ${family.id} was used again, though its successor had arrived`)
+    },
+
+    onRead(record: StoredSession | undefined, by: Thread): void {
+      const [session, token] = readRefreshToken(record?.tokens.refreshToken)
+      if (session === undefined) return
+      const knowledge = knowledgeOf(by, session)
+      knowledge.below = Math.max(knowledge.below, token)
+    },
+
+    onCommit(record: StoredSession | undefined, before: StoredSession | undefined, by: Thread): void {
+      const [session, token] = readRefreshToken(record?.tokens.refreshToken)
+      const [previous] = readRefreshToken(before?.tokens.refreshToken)
+      if (record !== undefined) storedAccessTokens.add(record.tokens.accessToken)
+      if (session !== undefined) {
+        const facts = factsOf(session)
+        if (over.has(session) && !hasStoreTrouble)
+          violate('I5', `${by.name} writes session ${session} again, after it was over`)
+        if (session === previous && token < facts.stored && plan.rotates && !hasStoreTrouble)
+          violate('I5', `${by.name} puts an older refresh token of session ${session} into the store`)
+        facts.stored = Math.max(facts.stored, token)
+      }
+      if (previous !== undefined && previous !== session) {
+        const isSignedOut = factsOf(previous).causes.has('sign-out')
+        if (session !== undefined || isSignedOut) over.add(previous)
+        if (session !== undefined && session < previous && over.has(session))
+          violate('I5', `${by.name} puts session ${session} in the place of the newer session ${previous}`)
+      }
+      storedSession = session
+    },
+
+    /** A token, or part of one, may be in what goes over a channel only where its app wants it (I11). */
+    onMessage(text: string, from: string, to: string): void {
+      if (text.includes(ACCESS_MARK) || text.includes(REFRESH_MARK)) violate('I11', `a token goes from ${from} to ${to}`)
+    },
+
+    /** A request leaves a worker. */
+    onRequest(url: string, everything: string): void {
+      const hasRefreshToken = everything.includes(REFRESH_MARK)
+      const hasToken = hasRefreshToken || everything.includes(ACCESS_MARK)
+      if (!hasToken) return
+      const isTokenHolder = TOKEN_HOLDERS.includes(url)
+      if (hasRefreshToken && !isTokenHolder) violate('I4', `a refresh token goes to ${url}`)
+      if (!isTokenHolder && !url.startsWith(`${API_ORIGIN}/`)) violate('I4', `a token goes to ${url}`)
+    },
+
+    onApiRequest(callId: number, session: number | undefined, accessToken: string): void {
+      const call = calls.get(callId)
+      if (call === undefined || session === undefined) return
+      call.attempts += 1
+      if (call.attempts > 2) violate('I10', `call ${callId} is sent for the ${call.attempts}th time`)
+      if (call.pastAtStart.has(session) && call.sessionAtStart !== undefined)
+        violate('I6', `call ${callId} was made in session ${call.sessionAtStart} and is sent with a token of ${session}`)
+      if (!isInMemory && !storedAccessTokens.has(accessToken) && !hasStoreTrouble)
+        violate('I6', `call ${callId} is sent with a token of session ${session} that the store has not taken yet`)
+    },
+
+    onCall(tab: TabFacts, what: string, limit: number): PageCall {
+      const call: PageCall = {
+        id: ++lastCall,
+        tab,
+        what,
+        startedAt: scheduler.now(),
+        frozenBefore: tab.thread.frozenFor(),
+        limit,
+        sessionAtStart: tab.shown.session,
+        pastAtStart: new Set(tab.past),
+        attempts: 0,
+        isSettled: false,
+      }
+      calls.set(call.id, call)
+      openCalls.add(call)
+      nextDeadline = Math.min(nextDeadline, call.startedAt + limit + SLACK)
+      return call
+    },
+
+    onSettled(call: PageCall, outcome: 'fulfilled' | { readonly code: string; readonly reason?: string }): void {
+      if (call.isSettled) violate('I3', `call ${call.id} settles twice`)
+      call.isSettled = true
+      openCalls.delete(call)
+      if (outcome === 'fulfilled') return
+      const { sessionAtStart, tab } = call
+      const isSame = sessionAtStart !== undefined && sessionAtStart === tab.shown.session
+      if (outcome.code === 'sign_in_required' && isSame && factsOf(sessionAtStart).causes.size === 0)
+        violate('I8', `call ${call.id} rejects with sign_in_required, though session ${sessionAtStart} goes on`)
+      const isExpected =
+        EXPECTED.includes(outcome.code) || (outcome.code === 'store_failed' && hasStoreTrouble)
+      if (!isExpected) violate('I8', `call ${call.id} (${call.what}) rejects with ${outcome.code}`)
+    },
+
+    onSnapshot(tab: TabFacts, shown: Shown): void {
+      const before = tab.shown.session
+      tab.shown = shown
+      const { session, status, reason } = shown
+      if (session !== undefined) {
+        if (tab.past.has(session) && !hasStoreTrouble && !isInMemory)
+          violate('I5', `${tab.name} is shown session ${session} again, which was over`)
+        if (!isInMemory && factsOf(session).stored === 0 && reason !== 'store_failed' && !hasStoreTrouble)
+          violate('I6', `${tab.name} is shown session ${session}, which the store does not know`)
+        if (before !== undefined && before !== session) tab.past.add(before)
+        tab.past.delete(session)
+      } else if (status !== 'connecting' && before !== undefined) {
+        tab.past.add(before)
+        if (factsOf(before).causes.size === 0) violate('I7', `session ${before} ends for ${tab.name} (${reason})`)
+      }
+      const isLossHidden = reason === 'refresh_rejected' && before !== undefined && !hasStoreTrouble && !hasLostThreads
+      if (isLossHidden && factsOf(before).exchanges.some(({ family }) => family.ended === 'reuse'))
+        violate('I9', `session ${before} ended since an answer was lost, and ${tab.name} is told "refresh_rejected"`)
+    },
+
+    /** Whether every promise is settled that has to be by now (I3). */
+    afterStep(): boolean {
+      const now = scheduler.now()
+      if (now >= nextDeadline) {
+        nextDeadline = Number.POSITIVE_INFINITY
+        for (const call of openCalls) {
+          const { thread } = call.tab
+          if (thread.state === 'dead') {
+            openCalls.delete(call)
+            continue
+          }
+          const frozen = thread.frozenFor() - call.frozenBefore
+          const deadline = call.startedAt + frozen + call.limit + SLACK
+          if (now >= deadline && thread.state === 'running') {
+            violate('I3', `call ${call.id} (${call.what}) of ${call.tab.name} has not settled within ${call.limit} ms`)
+          }
+          nextDeadline = Math.min(nextDeadline, Math.max(deadline, now + 1))
+        }
+      }
+      return violation === undefined
+    },
+
+    storedSession: () => storedSession,
+    openCalls: () => openCalls.size,
+  }
+}
+
+/** What a call may reject with while there are faults. */
+const EXPECTED: readonly string[] = [
+  'sign_in_required',
+  'sign_in_cancelled',
+  'sign_in_failed',
+  'api_error',
+  'network_error',
+  'TypeError',
+  'timeout',
+  'aborted',
+  'refresh_unavailable',
+  'worker_lost',
+  'closed',
+  'origin_not_allowed',
+]
+
+function readRefreshToken(text: string | undefined): [number, number] | [undefined, 0] {
+  const [, session, token] = /^rt~(\d+)\.(\d+)~$/.exec(text ?? '') ?? []
+  return session === undefined ? [undefined, 0] : [Number(session), Number(token)]
+}
+
+export type Ledger = ReturnType<typeof createLedger>
+export type { UserName }

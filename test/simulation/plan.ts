@@ -1,0 +1,86 @@
+import { createRandom, type Random } from './random.ts'
+
+/** The kinds of fault. Each seed draws which of them may happen in it. */
+export const FAULTS = [
+  'request lost',
+  'answer lost',
+  'hang',
+  '503',
+  '429',
+  '5xx',
+  'garbled',
+  'slow',
+  'offline',
+  'worker killed',
+  'worker restarted silently',
+  'tab closed',
+  'tab crashed',
+  'tab frozen',
+  'back/forward cache',
+  'store slow',
+  'store failing',
+  'store blocked',
+  'store wiped',
+  'clock jump',
+  'sleep',
+  'api denies all',
+  'forged messages',
+  'access revoked',
+] as const
+
+export type Fault = (typeof FAULTS)[number]
+
+export type Hosts = 'shared' | 'shared, two builds' | 'dedicated' | 'shared, in memory'
+
+/** What a seed draws before anything happens. */
+export interface Plan {
+  readonly seed: number
+  readonly random: Random
+  readonly hosts: Hosts
+  readonly tabs: number
+  /** Life of access tokens, in seconds; undefined where the server does not say. */
+  readonly life: number | undefined
+  readonly rotates: boolean
+  /** How long a used refresh token is still answered with its successor, in milliseconds. */
+  readonly grace: number
+  readonly onUnknownOutcome: 'resend' | 'sign-in'
+  readonly hasLocks: boolean
+  readonly isSignedIn: boolean
+  readonly faults: ReadonlySet<Fault>
+  /** How likely an exchange with a server meets a fault, while there are any. */
+  readonly intensity: number
+  readonly actions: number
+  /** Milliseconds in which the actions are. */
+  readonly length: number
+}
+
+export function drawPlan(seed: number): Plan {
+  const random = createRandom(seed)
+  const isCalm = random.chance(0.04)
+  const faults = isCalm ? [] : FAULTS.filter(() => random.chance(0.25))
+  return {
+    seed,
+    random,
+    hosts: random.pick(['shared', 'shared', 'shared, two builds', 'dedicated', 'dedicated', 'shared, in memory']),
+    tabs: 1 + random.below(3),
+    life: random.pick([2, 6, 20, 60, 300, 3600, undefined]),
+    rotates: random.chance(0.9),
+    grace: random.pick([0, 15_000, 60_000]),
+    onUnknownOutcome: random.chance(0.85) ? 'resend' : 'sign-in',
+    hasLocks: random.chance(0.9),
+    isSignedIn: random.chance(0.8),
+    faults: new Set(faults),
+    intensity: random.pick([0.1, 0.3, 0.6]),
+    actions: 6 + random.below(14),
+    length: random.pick([200, 3000, 20_000, 90_000]),
+  }
+}
+
+export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan }: Plan): string {
+  return [
+    `seed ${seed}: ${tabs} tab${tabs > 1 ? 's' : ''}, ${hosts}; tokens live ${life === undefined ? 'for an unknown time' : `${life} s`}`,
+    rotates ? `rotated with a grace of ${grace / 1000} s` : 'not rotated',
+    `unknown outcomes: ${plan.onUnknownOutcome}; ${plan.hasLocks ? 'with' : 'without'} Web Locks`,
+    `faults: ${[...plan.faults].join(', ') || 'none'}`,
+  ].join('; ')
+}
