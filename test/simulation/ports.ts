@@ -40,8 +40,9 @@ export function createPort(options: PortOptions, thread: Thread): Port {
       arrival = Math.max(arrival, scheduler.now() + latency())
       scheduler.schedule(arrival - scheduler.now(), peer.thread, () => peer.deliver(text))
     },
-    addEventListener(_type, listener) {
-      listeners.add(listener)
+    addEventListener(type, listener) {
+      // A worker is listened to for errors of its script, too; there are none.
+      if (type === 'message') listeners.add(listener)
     },
     removeEventListener(_type, listener) {
       listeners.delete(listener)
