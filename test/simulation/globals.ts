@@ -10,6 +10,7 @@ export interface Scope {
 
 const scopes = new WeakMap<Thread, Scope>()
 let current: () => Thread | undefined = () => undefined
+let chance: (() => number) | undefined
 
 export function setScope(thread: Thread, scope: Scope): void {
   scopes.set(thread, scope)
@@ -25,12 +26,20 @@ function currentScope(): Scope | undefined {
   return thread && scopes.get(thread)
 }
 
+/** Says which thread is running, and what chance is, to the names of {@link installGlobals}. */
+export function useGlobals(currentThread: () => Thread | undefined, random: () => number): void {
+  current = currentThread
+  chance = random
+}
+
 /**
  * The names that the library looks up in its global scope, which all threads of a simulation share: each gets those of the
- * thread whose code is running. Returns what takes them away again.
+ * thread whose code is running. Once per process: code that uses a global is compiled anew each time that one is replaced.
+ * Returns what takes them away again.
  */
-export function installGlobals(currentThread: () => Thread | undefined): () => void {
-  current = currentThread
+export function installGlobals(): () => void {
+  const { random } = Math
+  Math.random = () => (chance ?? random)()
   const names = {
     navigator: { get: () => ({ locks: currentScope()?.locks }) },
     BroadcastChannel: {
@@ -61,6 +70,8 @@ export function installGlobals(currentThread: () => Thread | undefined): () => v
   }
   return () => {
     current = () => undefined
+    chance = undefined
+    Math.random = random
     for (const [name, descriptor] of before) {
       if (descriptor) Object.defineProperty(globalThis, name, descriptor)
       else Reflect.deleteProperty(globalThis, name)

@@ -139,9 +139,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     causes: (session: number) => factsOf(session).causes,
 
     onSessionBegun(session: number): void {
-      factsOf(session)
+      const { causes } = factsOf(session)
       // Whoever was signed in before is so no more, wherever this one is seen.
-      for (const [number, { causes }] of sessions) if (number < session) causes.add('replaced')
+      for (const [number, facts] of sessions) if (number !== session) facts.causes.add('replaced')
+      // One whose worker was lost is asked for again, and may end what has begun meanwhile.
+      if ([...openCalls].some(({ what }) => what === 'sign-out')) causes.add('sign-out')
     },
 
     onClockChange(): void {
@@ -280,7 +282,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (call.isSettled) violate('I3', `call ${call.id} settles twice`)
       call.isSettled = true
       openCalls.delete(call)
-      if (outcome === 'fulfilled') return
+      if (outcome === 'fulfilled') {
+        const isKept = call.what === 'sign-out' && storedSession !== undefined && storedSession === call.sessionAtStart
+        if (isKept && !hasStoreTrouble) violate('I5', `session ${storedSession} is signed out, and still stored`)
+        return
+      }
       const { sessionAtStart, tab } = call
       const isSame = sessionAtStart !== undefined && sessionAtStart === tab.shown.session
       if (outcome.code === 'sign_in_required' && isSame && factsOf(sessionAtStart).causes.size === 0)
@@ -295,7 +301,9 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       tab.shown = shown
       const { session, status, reason } = shown
       if (session !== undefined) {
-        if (tab.past.has(session) && !hasStoreTrouble && !isInMemory)
+        // A sign-out that a worker did not live to write down is not done yet: its page asks the next worker for it.
+        const isOver = over.has(session) || !hasLostThreads
+        if (tab.past.has(session) && isOver && !hasStoreTrouble && !isInMemory)
           violate('I5', `${tab.name} is shown session ${session} again, which was over`)
         if (!isInMemory && factsOf(session).stored === 0 && reason !== 'store_failed' && !hasStoreTrouble)
           violate('I6', `${tab.name} is shown session ${session}, which the store does not know`)

@@ -1,0 +1,25 @@
+// @ts-check
+// Runs the seeds that it is given, in a thread of its own.
+import { pathToFileURL } from 'node:url'
+import { parentPort, workerData } from 'node:worker_threads'
+
+const { installGlobals, noticeUnhandled, simulate } = await import(pathToFileURL(workerData.file).href)
+installGlobals()
+process.on('unhandledRejection', noticeUnhandled)
+
+parentPort?.on('message', async ({ from, count }) => {
+  /** @type {Record<string, number>} */
+  const faults = {}
+  let steps = 0
+  for (let seed = from; seed < from + count; seed++) {
+    const outcome = await simulate(seed)
+    steps += outcome.steps
+    for (const [name, times] of Object.entries(outcome.faults)) faults[name] = (faults[name] ?? 0) + times
+    if (outcome.violation === undefined) continue
+    const again = await simulate(seed)
+    const isSame = again.hash === outcome.hash
+    parentPort?.postMessage({ violation: outcome.violation, seed, lines: outcome.lines, hash: outcome.hash, isSame })
+  }
+  parentPort?.postMessage({ done: count, steps, faults })
+})
+parentPort?.postMessage({ ready: true })
