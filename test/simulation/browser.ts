@@ -3,6 +3,7 @@ import { listHosts } from '../../src/connect/hosts.ts'
 import type { Grant, Platform, Store } from '../../worker/core/adapter.ts'
 import { createService, type Service } from '../../worker/host/service.ts'
 import { createWebHost } from '../../worker/host/web.ts'
+import type { UserName } from './authorization-server.ts'
 import { dispatchTo, type Scope, setScope } from './globals.ts'
 import { API_ORIGIN, type Ledger, type TabFacts } from './ledger.ts'
 import { createLocks } from './locks.ts'
@@ -51,7 +52,10 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
   const portOptions = {
     scheduler,
     latency,
-    inspect: (text: string, from: Thread, to: Thread) => ledger.onMessage(text, from.name, to.name),
+    inspect(text: string, from: Port, to: Port) {
+      ledger.onMessage(text, from.thread.name, to.thread.name)
+      if (text.includes('"lingpai":"snapshot"')) ledger.onSnapshotSent(from, text)
+    },
   }
   let lastTab = 0
   let lastWorker = 0
@@ -200,7 +204,9 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       thread,
       ports: new Set<Port>(),
       past: new Set<number>(),
-      shown: { status: 'connecting', session: undefined, reason: undefined },
+      shown: { status: 'connecting', session: undefined, user: undefined, reason: undefined },
+      shownAt: 0,
+      connectedAt: 0,
     }
     const url = hosts === 'shared, two builds' && thread.name !== 'tab 1' ? '/worker-2.js' : '/worker-1.js'
     const choices = listHosts(
@@ -215,7 +221,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       const session = user?.profile?.session as number | undefined
       const what = [status, session === undefined ? '' : `session ${session}`, tokenServer, reason ?? '']
       story.tell(`${tab.name} is shown: ${what.filter(Boolean).join(', ')}`)
-      ledger.onSnapshot(tab, { status, session, reason })
+      ledger.onSnapshot(tab, { status, session, user: user?.subject as UserName | undefined, reason })
     }
     // A listener that fails must keep the news from nobody.
     tab.client.subscribe(() => {

@@ -4,6 +4,8 @@ import type { Plan } from './plan.ts'
 import type { Scheduler, Thread } from './scheduler.ts'
 import type { Story } from './story.ts'
 
+/** No message is longer on its way, nor is a queue of them. */
+const TRAVEL = 40
 /** The default of `refresh.timeout`. */
 const REFRESH_TIMEOUT = 10_000
 /** Timers are late by a little, and so may be what hangs on them. */
@@ -22,6 +24,7 @@ export interface Violation {
 export interface Shown {
   readonly status: string
   readonly session: number | undefined
+  readonly user: UserName | undefined
   readonly reason: string | undefined
 }
 
@@ -29,6 +32,10 @@ export interface TabFacts {
   readonly name: string
   readonly thread: Thread
   shown: Shown
+  /** When it was shown that. */
+  shownAt: number
+  /** When it was connected last. */
+  connectedAt: number
   /** Sessions that this tab was shown, and is not any more. */
   readonly past: Set<number>
 }
@@ -43,8 +50,11 @@ export interface PageCall {
   /** Milliseconds of the page's own time by which it must have settled. */
   readonly limit: number
   readonly sessionAtStart: number | undefined
+  readonly userAtStart: UserName | undefined
   readonly pastAtStart: ReadonlySet<number>
   attempts: number
+  /** The session that it has begun at the server, where it is a sign-in. */
+  signsIn: number | undefined
   isSettled: boolean
 }
 
@@ -53,6 +63,7 @@ export interface RefreshExchange {
   readonly family: Family
   readonly token: number
   readonly at: number
+  readonly frozenBefore: number
   readonly clockChanges: number
   end: { readonly at: number; readonly how: 'succeeded' | 'rejected' | 'failed' } | undefined
 }
@@ -63,6 +74,10 @@ interface Facts {
   readonly causes: Set<string>
   /** The newest refresh token that the store has taken. */
   stored: number
+  /** The newest access token that a worker was given. */
+  latest: { readonly at: number; readonly clockChanges: number; isDenied: boolean } | undefined
+  /** Before when the server wants no refresh. */
+  notBefore: number
 }
 
 /** Keeps what the servers, the store, the channels and the pages have seen, and compares it with the invariants. */
@@ -76,6 +91,9 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   const storedAccessTokens = new Set<string>()
   /** Sessions that the store held, and then lost to a sign-out or to another one. */
   const over = new Set<number>()
+  const lastSnapshots = new Map<object, string>()
+  /** Sessions whose sign-in was called off. */
+  const unwanted = new Set<number>()
   let storedSession: number | undefined
   let hasStoreTrouble = false
   let hasLostThreads = false
@@ -93,7 +111,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   function factsOf(session: number): Facts {
     let facts = sessions.get(session)
     if (facts === undefined) {
-      facts = { exchanges: [], causes: new Set(), stored: 0 }
+      facts = { exchanges: [], causes: new Set(), stored: 0, latest: undefined, notBefore: 0 }
       sessions.set(session, facts)
     }
     return facts
@@ -119,6 +137,13 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     return scheduler.now() - exchange.at < REFRESH_TIMEOUT && exchange.clockChanges === clockChanges && !hasStoreTrouble
   }
 
+  function mayHaveEnded(session: number): boolean {
+    const { causes, exchanges } = factsOf(session)
+    // A worker that did not live to hear the answer leaves an unknown outcome to the next one.
+    const isOutcomeLost = exchanges.some(({ end, thread }) => end === undefined && thread.state !== 'running')
+    return causes.size > 0 || (isOutcomeLost && plan.onUnknownOutcome === 'sign-in')
+  }
+
   function checkPace(exchange: RefreshExchange, before: readonly RefreshExchange[]): void {
     const failures = before.filter(({ end }) => end?.how === 'failed')
     const last = failures[failures.length - 1]
@@ -128,6 +153,15 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     const recent = failures.filter(({ at }) => exchange.at - at < FAILURE_WINDOW)
     if (recent.length > MOST_FAILURES && !hasStoreTrouble)
       violate('I10', `${recent.length} failed refreshes of session ${exchange.family.id} in five minutes`)
+    const { latest, notBefore } = factsOf(exchange.family.id)
+    const isClockSteady = last?.clockChanges === clockChanges
+    if (exchange.at < notBefore && isClockSteady && !hasStoreTrouble)
+      violate('I10', `a refresh of session ${exchange.family.id} comes ${Math.round(notBefore - exchange.at)} ms before its Retry-After`)
+    if (latest === undefined || latest.isDenied || latest.clockChanges !== clockChanges || hasStoreTrouble) return
+    const life = plan.life === undefined ? Number.POSITIVE_INFINITY : plan.life * 1000
+    const freshFor = life - Math.min(60_000, life * 0.2) - SLACK
+    if (exchange.at - latest.at < freshFor)
+      violate('I10', `session ${exchange.family.id} is refreshed, though its token is new and nobody has denied it`)
   }
 
   return {
@@ -137,6 +171,13 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     call: (id: number) => calls.get(id),
     hasStoreTrouble: () => hasStoreTrouble,
     causes: (session: number) => factsOf(session).causes,
+
+    onSignInServed(callId: number, session: number): void {
+      const call = calls.get(callId)
+      if (call === undefined) return
+      call.signsIn = session
+      if (call.isSettled) unwanted.add(session)
+    },
 
     onSessionBegun(session: number): void {
       const { causes } = factsOf(session)
@@ -166,6 +207,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         family,
         token,
         at: scheduler.now(),
+        frozenBefore: thread.frozenFor(),
         clockChanges,
         end: undefined,
       }
@@ -185,11 +227,25 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     /** The worker has been told how its refresh ended; `next` is the refresh token that it was given. */
     onRefreshEnded(exchange: RefreshExchange, how: 'succeeded' | 'rejected' | 'failed', next?: number): void {
       if (exchange.end !== undefined) return
-      exchange.end = { at: scheduler.now(), how }
+      const now = scheduler.now()
+      exchange.end = { at: now, how }
+      if (now - exchange.at - (exchange.thread.frozenFor() - exchange.frozenBefore) > REFRESH_TIMEOUT + SLACK)
+        violate('I3', `a refresh of session ${exchange.family.id} takes longer than it may`)
+      if (how === 'succeeded') factsOf(exchange.family.id).latest = { at: now, clockChanges, isDenied: false }
       const knowledge = knowledgeOf(exchange.thread, exchange.family.id)
       if (next !== undefined) knowledge.below = Math.max(knowledge.below, next)
       if (how === 'rejected') knowledge.isRejected = true
       if (how === 'failed' && plan.onUnknownOutcome === 'sign-in') addCause('unknown outcome', exchange.family.id)
+    },
+
+    /** The server wants to be left alone for a while. */
+    onPauseAsked(family: Family, milliseconds: number): void {
+      factsOf(family.id).notBefore = scheduler.now() + milliseconds
+    },
+
+    onAccessDenied(session: number): void {
+      const { latest } = factsOf(session)
+      if (latest) latest.isDenied = true
     },
 
     onRejection(family: Family): void {
@@ -238,6 +294,12 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (text.includes(ACCESS_MARK) || text.includes(REFRESH_MARK)) violate('I11', `a token goes from ${from} to ${to}`)
     },
 
+    /** Refreshes, and all else that changes nothing for pages, are not told to them. */
+    onSnapshotSent(port: object, text: string): void {
+      if (lastSnapshots.get(port) === text) violate('snapshot', 'a worker tells a page what it has told before')
+      lastSnapshots.set(port, text)
+    },
+
     /** A request leaves a worker. */
     onRequest(url: string, everything: string): void {
       const hasRefreshToken = everything.includes(REFRESH_MARK)
@@ -248,13 +310,20 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (!isTokenHolder && !url.startsWith(`${API_ORIGIN}/`)) violate('I4', `a token goes to ${url}`)
     },
 
-    onApiRequest(callId: number, session: number | undefined, accessToken: string): void {
+    onApiRequest(callId: number, { id: session, user }: Family, accessToken: string): void {
       const call = calls.get(callId)
-      if (call === undefined || session === undefined) return
+      if (call === undefined) return
       call.attempts += 1
       if (call.attempts > 2) violate('I10', `call ${callId} is sent for the ${call.attempts}th time`)
       if (call.pastAtStart.has(session) && call.sessionAtStart !== undefined)
         violate('I6', `call ${callId} was made in session ${call.sessionAtStart} and is sent with a token of ${session}`)
+      const { tab, startedAt, userAtStart } = call
+      const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
+      const isTold = tab.shown.session === session
+      // Whoever is told of the switch so much later has called before it.
+      const isBeforeSwitch = (isTold ? tab.shownAt : scheduler.now()) - startedAt > TRAVEL
+      if (userAtStart !== undefined && userAtStart !== user && isAwake && isBeforeSwitch && tab.connectedAt < startedAt)
+        violate('I6', `call ${callId} was made for ${userAtStart} and is sent with a token of ${user}`)
       if (!isInMemory && !storedAccessTokens.has(accessToken) && !hasStoreTrouble)
         violate('I6', `call ${callId} is sent with a token of session ${session} that the store has not taken yet`)
     },
@@ -268,8 +337,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         frozenBefore: tab.thread.frozenFor(),
         limit,
         sessionAtStart: tab.shown.session,
+        userAtStart: tab.shown.user,
         pastAtStart: new Set(tab.past),
         attempts: 0,
+        signsIn: undefined,
         isSettled: false,
       }
       calls.set(call.id, call)
@@ -282,6 +353,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (call.isSettled) violate('I3', `call ${call.id} settles twice`)
       call.isSettled = true
       openCalls.delete(call)
+      const isCalledOff = outcome !== 'fulfilled' && outcome.code === 'sign_in_cancelled'
+      if (isCalledOff && call.signsIn !== undefined) unwanted.add(call.signsIn)
       if (outcome === 'fulfilled') {
         const isKept = call.what === 'sign-out' && storedSession !== undefined && storedSession === call.sessionAtStart
         if (isKept && !hasStoreTrouble) violate('I5', `session ${storedSession} is signed out, and still stored`)
@@ -289,7 +362,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       }
       const { sessionAtStart, tab } = call
       const isSame = sessionAtStart !== undefined && sessionAtStart === tab.shown.session
-      if (outcome.code === 'sign_in_required' && isSame && factsOf(sessionAtStart).causes.size === 0)
+      if (outcome.code === 'sign_in_required' && isSame && !mayHaveEnded(sessionAtStart))
         violate('I8', `call ${call.id} rejects with sign_in_required, though session ${sessionAtStart} goes on`)
       const isExpected =
         EXPECTED.includes(outcome.code) || (outcome.code === 'store_failed' && hasStoreTrouble)
@@ -298,7 +371,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
     onSnapshot(tab: TabFacts, shown: Shown): void {
       const before = tab.shown.session
+      if (tab.shown.status === 'connecting') tab.connectedAt = scheduler.now()
       tab.shown = shown
+      tab.shownAt = scheduler.now()
+      if (shown.session !== undefined && unwanted.has(shown.session) && !hasLostThreads)
+        violate('I5', `${tab.name} is shown session ${shown.session}, whose sign-in was called off`)
       const { session, status, reason } = shown
       if (session !== undefined) {
         // A sign-out that a worker did not live to write down is not done yet: its page asks the next worker for it.
@@ -311,7 +388,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         tab.past.delete(session)
       } else if (status !== 'connecting' && before !== undefined) {
         tab.past.add(before)
-        if (factsOf(before).causes.size === 0) violate('I7', `session ${before} ends for ${tab.name} (${reason})`)
+        if (!mayHaveEnded(before)) violate('I7', `session ${before} ends for ${tab.name} (${reason})`)
       }
       const isLossHidden = reason === 'refresh_rejected' && before !== undefined && !hasStoreTrouble && !hasLostThreads
       if (isLossHidden && factsOf(before).exchanges.some(({ family }) => family.ended === 'reuse'))

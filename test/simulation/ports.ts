@@ -8,7 +8,7 @@ export interface PortOptions {
   /** How long the next message is on its way. */
   latency(): number
   /** Sees every message, as the text that a clone of it is. */
-  inspect(text: string, from: Thread, to: Thread): void
+  inspect(text: string, from: Port, to: Port): void
 }
 
 export interface Port extends Endpoint {
@@ -36,7 +36,7 @@ export function createPort(options: PortOptions, thread: Thread): Port {
       if (isClosed || peer === undefined) return
       // The copy that a structured clone makes; nothing that crosses here is more than JSON.
       const text = JSON.stringify(message)
-      inspect(text, thread, peer.thread)
+      inspect(text, port, peer)
       arrival = Math.max(arrival, scheduler.now() + latency())
       scheduler.schedule(arrival - scheduler.now(), peer.thread, () => peer.deliver(text))
     },

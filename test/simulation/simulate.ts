@@ -18,6 +18,7 @@ const START = 1_800_000_000_000
 const HOUR = 3_600_000
 /** A store that answers later than this counts as broken; a little less, for what comes on top. */
 const STORE_PATIENCE = 1990
+const SLACK = 5
 const MOST_STEPS = 30_000
 
 export interface Outcome {
@@ -151,9 +152,10 @@ export async function simulate(seed: number): Promise<Outcome> {
     }
   }
 
-  /** As much as came of an answer that was cut off: it may end within a token. */
+  /** What is left of an answer may begin or end within a token, and errors of JSON.parse quote it. */
   function cutOff(answer: ServerAnswer): ServerAnswer {
-    return { ...answer, body: answer.body.slice(0, Math.floor(answer.body.length * 0.7)) }
+    const { body } = answer
+    return { ...answer, body: random.chance(0.5) ? body.slice(0, Math.floor(body.length * 0.7)) : body.slice(16) }
   }
 
   const network = createNetwork({
@@ -169,17 +171,18 @@ export async function simulate(seed: number): Promise<Outcome> {
         const accessToken = (headers.authorization ?? '').replace('Bearer ', '')
         const callId = Number(headers['x-call'])
         const { family } = server.introspect(accessToken)
-        ledger.onApiRequest(callId, family?.id, accessToken)
+        if (family !== undefined) ledger.onApiRequest(callId, family, accessToken)
         const serve = (): ServerAnswer => {
           const { isGood } = server.introspect(accessToken)
           const status = isGood && !deniesAll ? 200 : 401
+          if (status === 401 && family !== undefined) ledger.onAccessDenied(family.id)
           story.tell(`the API answers call ${callId} of session ${family?.id} with ${status}`)
           return { status, body: JSON.stringify({ user: family?.user, session: family?.id }) }
         }
         story.tell(`${thread.name} sends call ${callId} with a token of session ${family?.id}${suffix}`)
         return { fate, exchange: { serve: () => garble(serve()) } }
       }
-      const data = JSON.parse(body) as { refreshToken?: string; user?: UserName }
+      const data = JSON.parse(body) as { refreshToken?: string; user?: UserName; call?: number }
       const found = data.refreshToken === undefined ? undefined : server.read(data.refreshToken)
       if (isTokenServer && found !== undefined) {
         const name = `refresh token ${found.number} of session ${found.family.id}`
@@ -194,9 +197,11 @@ export async function simulate(seed: number): Promise<Outcome> {
               if (answer.status === 400) ledger.onRejection(found.family)
               return garble(answer)
             },
-            onAnswer({ status, body }) {
+            onAnswer({ status, body, headers }) {
+              const pause = Number(headers?.['retry-after'])
+              if (pause > 0) ledger.onPauseAsked(found.family, pause * 1000 - SLACK)
               const next = status === 200 ? /rt~\d+\.(\d+)~"/.exec(body)?.[1] : undefined
-              const isWhole = status === 200 && body.endsWith('}')
+              const isWhole = status === 200 && body.startsWith('{') && body.endsWith('}')
               const how = status === 400 ? 'rejected' : isWhole ? 'succeeded' : 'failed'
               story.tell(`${thread.name} hears that ${name} has ${how}`)
               ledger.onRefreshEnded(tracked, how, isWhole && next !== undefined ? Number(next) : undefined)
@@ -213,9 +218,13 @@ export async function simulate(seed: number): Promise<Outcome> {
         return {
           fate,
           exchange: {
-            serve: () => garble(server.signIn(data.user as UserName)),
+            serve() {
+              const answer = server.signIn(data.user as UserName)
+              ledger.onSignInServed(data.call ?? 0, server.families.length)
+              return garble(answer)
+            },
             onAnswer({ status, body }) {
-              const session = /"session":(\d+)}}$/.exec(body)?.[1]
+              const session = /^{.*"session":(\d+)}}$/.exec(body)?.[1]
               if (status === 200 && session !== undefined) ledger.onSessionBegun(Number(session))
               story.tell(`${thread.name} hears of its sign-in: ${session === undefined ? status : `session ${session}`}`)
             },
@@ -294,7 +303,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     // No deadline in the page; the worker's own, those of its store, and the loss of the worker end it.
     const call = ledger.onCall(tab, `sign-in of ${user}`, 90_000)
     story.tell(`${tab.name} signs ${user} in with call ${call.id}`)
-    track(call, tab.client.call('signIn', [{ user }]), onFulfilled)
+    track(call, tab.client.call('signIn', [{ user, call: call.id }]), onFulfilled)
   }
 
   function signOut(tab: Tab): void {
@@ -467,15 +476,20 @@ export async function simulate(seed: number): Promise<Outcome> {
   async function probe(): Promise<void> {
     const open = new Set<PageCall>()
     const repeated = new Set<Tab>()
+    let slowest = 0
     const ask = (tab: Tab) => {
-      const call = request(tab, () => open.delete(call))
+      const call = request(tab, () => {
+        open.delete(call)
+        slowest = Math.max(slowest, scheduler.now() - call.startedAt)
+      })
       open.add(call)
     }
     onRejected = (call, code) => {
       open.delete(call)
       const tab = call.tab as Tab
-      const isSignedOut = code === 'sign_in_required' && tab.shown.session === undefined
-      if (isSignedOut) return
+      // Nobody is signed in, or not whom the page could see: nobody else's token will do.
+      const isForNobody = tab.shown.session === undefined || tab.shown.session !== call.sessionAtStart
+      if (code === 'sign_in_required' && isForNobody) return
       // A worker that was lost while nobody asked anything of it is missed by the first call, where nothing else tells.
       if (code !== 'worker_lost' || repeated.has(tab))
         return ledger.violate('I12', `when all is well again, call ${call.id} rejects with ${code}`)
@@ -485,6 +499,8 @@ export async function simulate(seed: number): Promise<Outcome> {
     for (const tab of browser.tabs) inTab(tab, () => ask(tab))
     if (!(await run(25_000))) return
     for (const call of open) ledger.violate('I12', `when all is well again, call ${call.id} is not answered`)
+    if (repeated.size === 0 && slowest > 5000)
+      ledger.violate('I12', `when all is well again, a call takes ${Math.round(slowest)} ms`)
   }
 
   async function probeSignIn(): Promise<void> {
