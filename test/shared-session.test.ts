@@ -64,6 +64,21 @@ test('a call of another worker gets its token before the lock is its own', async
   expect(lock.isHeld()).toBe(false)
 })
 
+test('tokens of another worker that have expired before they were found are refreshed, not sent', async () => {
+  const { platform, one, other, refreshes, refresh } = await open({ hasHints: false })
+  watch(one.call())
+  await platform.settle()
+  refresh(0).succeed()
+  await platform.advance(day)
+  const outcome = watch(other.call())
+  await platform.settle()
+  expect(outcome.settled).toBe(0)
+  expect(refreshes).toHaveLength(2)
+  refresh(1).succeed({ accessToken: 'access-3' })
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: { version: 3, tokens: { accessToken: 'access-3' } } })
+})
+
 test('a 401 for a token that another worker has replaced meanwhile costs no refresh', async () => {
   const { platform, one, other, refreshes, refresh } = await open({ hasHints: false })
   watch(one.call())

@@ -31,6 +31,8 @@ export interface Session {
   /** Whether what the store holds from before is known. */
   readonly loading: 'pending' | 'done' | 'failed'
   readonly held: TokenSet | undefined
+  /** Whether another worker has received what is held: it may have grown old before it was found. */
+  readonly isAdopted: boolean
   readonly signedInAt: number
   readonly refresh: Refresh
   /** The sign-in in progress; a newer one takes its place. */
@@ -231,6 +233,7 @@ export function startSession(stored: StoredSession | undefined): Session {
     isStored: stored !== undefined,
     loading: 'done',
     held: stored?.tokens,
+    isAdopted: false,
     signedInAt: stored?.signedInAt ?? 0,
     refresh: IDLE,
     signIn: undefined,
@@ -321,7 +324,7 @@ function onTokenWanted(session: Session, request: TokenRequest, now: number, rul
 
   // Another worker's session counts its versions by itself.
   const isDenied = deniedVersion === session.version && request.generation === session.generation
-  const isNewer = request.waitingSince !== undefined && request.waitingSince < session.version
+  const isNewer = request.waitingSince !== undefined && request.waitingSince < session.version && !session.isAdopted
   const isUsable = !isDenied && !isExpired(held, now)
   if (refresh.kind !== 'none' && refresh.kind !== 'failed') {
     // An outage must not stop calls while the token is still good, nor must the attempts that are made during it.
@@ -484,6 +487,7 @@ function adoptTokens(session: Session, { version, tokens }: StoredSession): Step
     ...session,
     version,
     held: tokens,
+    isAdopted: true,
     isStored: true,
     refresh: IDLE,
     tokenServer: 'ok',
@@ -497,6 +501,7 @@ function adoptTokens(session: Session, { version, tokens }: StoredSession): Step
 function adoptSession(session: Session, stored: StoredSession): Step {
   const adopted: Session = {
     ...startSession(stored),
+    isAdopted: true,
     generation: session.generation + 1,
     past: pastOf(session),
     flights: session.flights,
@@ -629,6 +634,7 @@ function onRefreshSucceeded(session: Session, flight: number, tokens: TokenSet):
     ...session,
     version,
     held: tokens,
+    isAdopted: false,
     refresh: { kind: 'saving', flight, signIn: false },
     tokenServer: 'ok',
     // Whether the store works again is seen when the tokens have been saved; until then, the snapshot stays as it is.
