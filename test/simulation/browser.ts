@@ -243,6 +243,9 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     liveWorkers: () => [...workers].filter(({ thread }) => thread.state !== 'dead'),
 
     killWorker(process: WorkerProcess): void {
+      // A dedicated worker that dies before it has said a word is taken for a slow one, and waited for.
+      const isHeard = tabs.some((tab) => tab.shown.status !== 'connecting' && workersOf(tab).includes(process))
+      if (hosts === 'dedicated' && !isHeard) return
       story.tell(`${process.thread.name} is killed`)
       ledger.onThreadLost()
       process.thread.die()

@@ -72,6 +72,8 @@ interface Facts {
   readonly exchanges: RefreshExchange[]
   /** Why this session may have ended (I7). */
   readonly causes: Set<string>
+  /** Workers that have told the others of a refresh. */
+  readonly markedBy: Set<Thread>
   /** The newest refresh token that the store has taken. */
   stored: number
   /** The newest access token that a worker was given. */
@@ -111,7 +113,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   function factsOf(session: number): Facts {
     let facts = sessions.get(session)
     if (facts === undefined) {
-      facts = { exchanges: [], causes: new Set(), stored: 0, latest: undefined, notBefore: 0 }
+      facts = { exchanges: [], causes: new Set(), markedBy: new Set(), stored: 0, latest: undefined, notBefore: 0 }
       sessions.set(session, facts)
     }
     return facts
@@ -141,7 +143,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     const { causes, exchanges } = factsOf(session)
     // A worker that did not live to hear the answer leaves an unknown outcome to the next one.
     const isOutcomeLost = exchanges.some(({ end, thread }) => end === undefined && thread.state !== 'running')
-    return causes.size > 0 || (isOutcomeLost && plan.onUnknownOutcome === 'sign-in')
+    const isMarkLost = [...factsOf(session).markedBy].some(({ state }) => state !== 'running')
+    return causes.size > 0 || ((isOutcomeLost || isMarkLost) && plan.onUnknownOutcome === 'sign-in')
   }
 
   function checkPace(exchange: RefreshExchange, before: readonly RefreshExchange[]): void {
@@ -279,6 +282,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         if (session === previous && token < facts.stored && plan.rotates && !hasStoreTrouble)
           violate('I5', `${by.name} puts an older refresh token of session ${session} into the store`)
         facts.stored = Math.max(facts.stored, token)
+        if (record?.attempt?.isOver === false) facts.markedBy.add(by)
       }
       if (previous !== undefined && previous !== session) {
         const isSignedOut = factsOf(previous).causes.has('sign-out')
@@ -315,7 +319,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (call === undefined) return
       call.attempts += 1
       if (call.attempts > 2) violate('I10', `call ${callId} is sent for the ${call.attempts}th time`)
-      if (call.pastAtStart.has(session) && call.sessionAtStart !== undefined)
+      if (call.pastAtStart.has(session) && call.sessionAtStart !== undefined && !hasStoreTrouble)
         violate('I6', `call ${callId} was made in session ${call.sessionAtStart} and is sent with a token of ${session}`)
       const { tab, startedAt, userAtStart } = call
       const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
