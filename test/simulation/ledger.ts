@@ -440,6 +440,7 @@ const EXPECTED: readonly string[] = [
   'worker_lost',
   'closed',
   'origin_not_allowed',
+  'token_not_exposed',
 ]
 
 function readRefreshToken(text: string | undefined): [number, number] | [undefined, 0] {

@@ -283,6 +283,18 @@ export async function simulate(seed: number): Promise<Outcome> {
     return call
   }
 
+  /** A page that asks for more than it may have. */
+  function askForForbidden(tab: Tab): void {
+    const call = ledger.onCall(tab, 'forbidden', 35_000)
+    const wire = { url: 'https://elsewhere.example.com/orders', method: 'GET', headers: [] }
+    const options = { deadline: 35_000 }
+    const answer = random.chance(0.5)
+      ? tab.client.call('fetch', [wire], options)
+      : tab.client.call('getAccessToken', [], options)
+    story.tell(`${tab.name} asks for what it may not have with call ${call.id}`)
+    track(call, answer as Promise<unknown>, () => ledger.violate('I4', `call ${call.id} is granted`))
+  }
+
   function fetchLikePage(tab: Tab): void {
     const controller = new AbortController()
     const patience = random.pick([5, 500, 5000, 40_000])
@@ -346,6 +358,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     else if (kind < 11) inTab(tab, () => fetchLikePage(tab))
     else if (kind === 11) inTab(tab, () => signIn(tab, random.pick(['ann', 'bob'])))
     else if (kind === 12) inTab(tab, () => signOut(tab))
+    else if (kind === 14 && random.chance(0.5)) inTab(tab, () => askForForbidden(tab))
     else if (kind === 13 && browser.tabs.length < 3) browser.openTab()
     else breakSomething(tab)
   }

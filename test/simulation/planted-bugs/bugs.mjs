@@ -1,0 +1,210 @@
+// @ts-check
+const session = 'worker/core/session.ts'
+const broker = 'worker/core/broker.ts'
+
+/**
+ * Defects that somebody could make, or has made: each a change of the sources that an invariant, and so the simulation, must
+ * not survive. `search` must be found exactly once, so that whoever moves the text moves the defect with it.
+ *
+ * @type {readonly { name: string, file: string, search: string, replace: string }[]}
+ */
+export const bugs = [
+  {
+    name: 'no single flight',
+    file: session,
+    search: "  if (refresh.kind !== 'none' && refresh.kind !== 'failed') {",
+    replace: '  if (false) {',
+  },
+  {
+    name: 'no generation fence: the answer to a refresh counts, whatever has happened meanwhile',
+    file: session,
+    search: "  if (session.refresh.kind !== 'sending' || session.refresh.flight !== flight) {\n    // Where another",
+    replace: '  if (false) {\n    // Where another',
+  },
+  {
+    name: 'a sign-in that was called off is accepted',
+    file: session,
+    search: '  if (session.signIn !== signIn) {',
+    replace: '  if (false) {',
+  },
+  {
+    name: 'a server error ends the session',
+    file: 'worker/core/verdict.ts',
+    search: 'lastStatus === 400 || lastStatus === 401',
+    replace: 'lastStatus >= 400',
+  },
+  {
+    name: 'a network error ends the session',
+    file: 'worker/core/verdict.ts',
+    search: "return new RefreshVerdict('unknown', lastStatus",
+    replace: "return new RefreshVerdict('rejected', lastStatus",
+  },
+  {
+    name: 'the old refresh token is kept after a rotation',
+    file: 'worker/core/token-set.ts',
+    search: "optional('refreshToken', refreshToken ?? previous?.refreshToken)",
+    replace: "optional('refreshToken', previous?.refreshToken ?? refreshToken)",
+  },
+  {
+    name: 'whoever waits for a refresh is forgotten',
+    file: broker,
+    search: 'for (const { request } of [...waiters.values()]) ask(request)',
+    replace: '',
+  },
+  {
+    name: 'a refusal is told to nobody',
+    file: broker,
+    search: 'settle(effect.call, refusal(effect.code, effect.reason))',
+    replace: '',
+  },
+  {
+    name: 'attempts follow each other without a pause',
+    file: session,
+    search: 'const delay = asked === undefined ? retryDelay(failures, event.random, rules.retry) : shortest',
+    replace: 'const delay = 0',
+  },
+  {
+    name: 'Retry-After is not read',
+    file: session,
+    search: 'const asked = clampRetryAfter(event.retryAfter)',
+    replace: 'const asked = clampRetryAfter(undefined)',
+  },
+  {
+    name: 'a rejected refresh token is sent again',
+    file: session,
+    search: "  if (verdict === 'rejected') {",
+    replace: '  if (false) {',
+  },
+  {
+    name: 'the lock is held after the refresh is over',
+    file: broker,
+    search: 'if (exclusive !== undefined && !isExclusive(session, exclusive.flight)) {',
+    replace: 'if (false) {',
+  },
+  {
+    name: 'no marker: a refresh that was cut off is not known to the next worker',
+    file: session,
+    search: '    ? mark(session, refresh, state, now, rules)',
+    replace: '    ? send(session, refresh, state)',
+  },
+  {
+    name: 'a marker that another worker has set meanwhile is overlooked',
+    file: session,
+    search: "const isOutdated = outcome === 'conflict' || now >= refresh.until",
+    replace: 'const isOutdated = now >= refresh.until',
+  },
+  {
+    name: 'a failure is not told to other workers',
+    file: session,
+    search: 'if (rules.owner === undefined || marked === undefined || !session.isStored) return []',
+    replace: 'if (true) return []',
+  },
+  {
+    name: 'the store is overwritten, whatever is in it',
+    file: broker,
+    search: 'saving = save(effect.flight, effect.session, effect.replaces)',
+    replace: 'saving = save(effect.flight, effect.session)',
+  },
+  {
+    name: 'a sign-out leaves the store as it is',
+    file: session,
+    search: '      ...clear(session, rules),\n',
+    replace: '',
+  },
+  {
+    name: "another worker's session is adopted without a new generation",
+    file: session,
+    search: '    isAdopted: true,\n    generation: session.generation + 1,',
+    replace: '    isAdopted: true,\n    generation: session.generation,',
+  },
+  {
+    name: 'expired tokens of another worker are taken for new ones',
+    file: session,
+    search: 'request.waitingSince < session.version && !session.isAdopted',
+    replace: 'request.waitingSince < session.version',
+  },
+  {
+    name: "another worker's attempt is waited for by the clock alone",
+    file: session,
+    search: 'const left = Math.min(until - now, known)',
+    replace: 'const left = until - now',
+  },
+  {
+    name: 'replays without an end',
+    file: 'worker/core/request-loop.ts',
+    search: '  const second = await send(next, true)\n',
+    replace: '  if (next) return runRequest(broker, call, send)\n  const second = await send(next, true)\n',
+  },
+  {
+    name: 'a 401 for an old token leads to a refresh',
+    file: session,
+    search: 'const isDenied = deniedVersion === session.version && request.generation === session.generation',
+    replace: 'const isDenied = deniedVersion !== undefined',
+  },
+  {
+    name: 'a refresh has no deadline',
+    file: 'worker/core/attempt.ts',
+    search: '          timeout === undefined\n            ? undefined',
+    replace: '          true\n            ? undefined',
+  },
+  {
+    name: "a page's call has no deadline",
+    file: 'src/connect/wait.ts',
+    search: '    if (deadline !== undefined) {',
+    replace: '    if (false) {',
+  },
+  {
+    name: 'an abort is not heard',
+    file: 'src/connect/wait.ts',
+    search: "    signal?.addEventListener('abort', onAbort)",
+    replace: '',
+  },
+  {
+    name: 'a worker that is gone is not noticed',
+    file: 'src/connect/connection.ts',
+    search: '    if (!closedWith) onLost()',
+    replace: '',
+  },
+  {
+    name: 'a new user is shown before the store knows them',
+    file: session,
+    search: "  const unsettled = refresh.kind === 'saving' && refresh.signIn",
+    replace: '  const unsettled = false',
+  },
+  {
+    name: 'tokens are given out before they are stored',
+    file: session,
+    search: '  if (isSettling(session)) return [session, []]\n\n  // Another worker',
+    replace: "  if (refresh.kind === 'saving') return [session, [grant(session, call, held)]]\n\n  // Another worker",
+  },
+  {
+    name: 'a hint is believed',
+    file: broker,
+    search: '    isHinted = true\n    if (isLooking',
+    replace: "    dispatch({ type: 'signedOut' })\n    if (isLooking",
+  },
+  {
+    name: 'a refresh is news to the pages',
+    file: broker,
+    search: '    if (isSameSnapshot(snapshot, next)) return\n',
+    replace: '',
+  },
+  {
+    name: 'one listener that throws keeps the news from the others',
+    file: 'src/client.ts',
+    search: '        console.error(error)\n',
+    replace: '        throw error\n',
+  },
+  {
+    name: 'an error quotes a token',
+    file: broker,
+    search: 'const isQuote = thrown instanceof SyntaxError',
+    replace: 'const isQuote = false',
+  },
+  {
+    name: 'a token goes to any origin',
+    file: 'worker/host/apis.ts',
+    search: '  if (api !== undefined) return api\n',
+    replace: '  if (apis[0]) return api ?? apis[0]\n',
+  },
+]
