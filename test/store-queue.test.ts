@@ -37,6 +37,7 @@ function createQueue() {
   )
   return {
     platform,
+    queue,
     save: (accessToken: string) => watch(queue.save(sessionWith(accessToken))),
     clear: () => watch(queue.clear()),
     names: () => begun.map(({ name }) => name),
@@ -169,6 +170,16 @@ test('a clear that fails is tried once more after 1 s', async () => {
   operation(1).fail()
   await platform.advance(60_000)
   expect(names()).toHaveLength(2)
+})
+
+test('a clear that failed is not tried again once the store holds what another worker has saved (I5)', async () => {
+  const { platform, queue, clear, operation, names } = createQueue()
+  clear()
+  operation(0).fail()
+  await platform.settle()
+  queue.forget()
+  await platform.advance(60_000)
+  expect(names()).toEqual(['clear'])
 })
 
 test('a clear that failed is not tried again once something else is wanted', async () => {

@@ -162,8 +162,9 @@ export function createBroker(options: BrokerOptions) {
 
   function dispatch(event: SessionEvent): void {
     const [next, effects] = transition(session, event, rules)
-    const generation = session.generation
+    const { generation, lineage } = session
     session = next
+    if (session.isAdopted && session.lineage !== lineage) storeQueue.forget()
     for (const effect of effects) perform(effect)
     if (session.generation !== generation) watchAge()
     publish()

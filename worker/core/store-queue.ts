@@ -108,6 +108,12 @@ export function createStoreQueue(store: Store, platform: Platform) {
   }
 
   return {
+    /** The store holds what another worker has saved: what this queue would still do of its own accord would undo that. */
+    forget(): void {
+      platform.clearTimeout(clearTimer)
+      newest = undefined
+      if (next?.callers.length === 0) next = undefined
+    },
     /**
      * Rejects where the store has failed, and is then cleared; or where it has not done it within {@link STORE_TIMEOUT},
      * which it may still do later. Resolves with false where the store holds something else than it may replace.
