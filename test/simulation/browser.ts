@@ -54,7 +54,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     latency,
     inspect(text: string, from: Port, to: Port) {
       ledger.onMessage(text, from.thread.name, to.thread.name)
-      if (text.includes('"lingpai":"snapshot"')) ledger.onSnapshotSent(from, text)
+      if (text.startsWith('{"lingpai":"snapshot","instance"')) ledger.onSnapshotSent(from, text)
     },
   }
   let lastTab = 0

@@ -35,6 +35,9 @@ export interface NetworkOptions {
   open(thread: Thread, request: SentRequest): { readonly fate: NetworkFate; readonly exchange: Exchange }
 }
 
+/** What takes longer on its way is still with its sender. */
+const LONGEST_SEND = 100
+
 /** `fetch` for each worker. What is told here of a request that was aborted before it arrived: it never does. */
 export function createNetwork({ scheduler, open }: NetworkOptions) {
   const underWay = new Set<() => void>()
@@ -70,7 +73,9 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
           }),
         )
         scheduler.schedule(fate.there, undefined, () => {
-          if (isOver || fate.request !== 'arrives') {
+          // Nor does what a worker was still sending when it died.
+          const isCutOff = isOver || (thread.state === 'dead' && fate.there > LONGEST_SEND)
+          if (isCutOff || fate.request !== 'arrives') {
             if (fate.request !== 'lost without a word') scheduler.schedule(fate.back, thread, fail)
             return
           }

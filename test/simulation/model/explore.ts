@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto'
+import { checkRest, isByItself, type Scope, startWorld, stepsFrom, type World } from './world.ts'
+
+export interface Exploration {
+  readonly states: number
+  readonly transitions: number
+  /** What is wrong, and how it came to that, where something is. */
+  readonly violation: string | undefined
+  readonly path: readonly string[]
+}
+
+/** Visits every state that can be reached, nearest first, so that a counterexample is a shortest one. */
+export function explore(scope: Scope, mostStates = Number.POSITIVE_INFINITY): Exploration {
+  const start = startWorld(scope)
+  const seen = new Set([nameOf(start)])
+  const parents = [-1]
+  const labels = ['']
+  let level: { readonly world: World; readonly index: number }[] = [{ world: start, index: 0 }]
+  let transitions = 0
+
+  function pathTo(index: number): string[] {
+    const path: string[] = []
+    for (let at = index; at > 0; at = parents[at] as number) path.unshift(labels[at] as string)
+    return path
+  }
+
+  while (level.length > 0 && seen.size < mostStates) {
+    const next: typeof level = []
+    for (const { world, index } of level) {
+      const steps = stepsFrom(world, scope)
+      if (!steps.some(({ label }) => isByItself(label))) {
+        const violation = checkRest(world)
+        if (violation !== undefined) return { states: seen.size, transitions, violation, path: pathTo(index) }
+      }
+      for (const { label, next: reached } of steps) {
+        transitions += 1
+        const name = nameOf(reached)
+        if (seen.has(name)) continue
+        seen.add(name)
+        parents.push(index)
+        labels.push(label)
+        const at = parents.length - 1
+        if (reached.violation !== undefined) {
+          return { states: seen.size, transitions, violation: reached.violation, path: pathTo(at) }
+        }
+        next.push({ world: reached, index: at })
+      }
+    }
+    level = next
+  }
+  return { states: seen.size, transitions, violation: undefined, path: [] }
+}
+
+/** Two states with the same name are one: long texts would fill the memory. */
+function nameOf(world: World): string {
+  return createHash('sha1').update(JSON.stringify(world)).digest('latin1')
+}
