@@ -205,7 +205,6 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       ports: new Set<Port>(),
       past: new Set<number>(),
       shown: { status: 'connecting', session: undefined, user: undefined, reason: undefined },
-      shownAt: 0,
       connectedAt: 0,
     }
     const url = hosts === 'shared, two builds' && thread.name !== 'tab 1' ? '/worker-2.js' : '/worker-1.js'

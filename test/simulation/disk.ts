@@ -12,12 +12,17 @@ export interface DiskFate {
 export interface DiskOptions {
   readonly scheduler: Scheduler
   drawFate(): DiskFate
+  /** An operation takes so long that its worker takes the store for broken. */
+  onTooSlow(): void
   onCommit(record: StoredSession | undefined, before: StoredSession | undefined, by: Thread): void
   onRead(record: StoredSession | undefined, by: Thread): void
 }
 
+/** A store that answers later counts as broken; a little less, for what comes on top. In milliseconds. */
+const PATIENCE = 1990
+
 /** A database that the workers share: each operation is one transaction, those of one worker in order. */
-export function createDisk({ scheduler, drawFate, onCommit, onRead }: DiskOptions) {
+export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }: DiskOptions) {
   let text: string | undefined
   const blocked = new Set<() => void>()
 
@@ -43,12 +48,16 @@ export function createDisk({ scheduler, drawFate, onCommit, onRead }: DiskOption
           return
         }
         lastDone = Math.max(lastDone, scheduler.now() + delay)
+        if (lastDone - scheduler.now() > PATIENCE) onTooSlow()
         // Without a thread: a transaction that was begun is committed even where its worker dies.
         scheduler.schedule(lastDone - scheduler.now(), undefined, run)
       })
     }
 
-    function change(record: StoredSession | undefined, isWanted: (kept: StoredSession | undefined) => boolean): boolean {
+    function change(
+      record: StoredSession | undefined,
+      isWanted: (kept: StoredSession | undefined) => boolean,
+    ): boolean {
       const before = read()
       if (!isWanted(before)) return false
       text = record === undefined ? undefined : JSON.stringify(record)
@@ -58,12 +67,14 @@ export function createDisk({ scheduler, drawFate, onCommit, onRead }: DiskOption
 
     return {
       sharedName: 'lingpai',
-      load: () =>
-        transact(() => {
+      load() {
+        const begun = scheduler.now()
+        return transact(() => {
           const record = read()
-          onRead(record, thread)
+          if (scheduler.now() - begun < PATIENCE) onRead(record, thread)
           return record
-        }),
+        })
+      },
       save: (record, replaces) => transact(() => change(record, (kept) => isInState(stateOf(kept), replaces))),
       clear: (only) =>
         transact(() =>

@@ -32,8 +32,6 @@ export interface TabFacts {
   readonly name: string
   readonly thread: Thread
   shown: Shown
-  /** When it was shown that. */
-  shownAt: number
   /** When it was connected last. */
   connectedAt: number
   /** Sessions that this tab was shown, and is not any more. */
@@ -53,6 +51,8 @@ export interface PageCall {
   readonly userAtStart: UserName | undefined
   readonly pastAtStart: ReadonlySet<number>
   attempts: number
+  /** When its tab was first shown something else than the session in which it was made. */
+  leftAt: number | undefined
   /** The session that it has begun at the server, where it is a sign-in. */
   signsIn: number | undefined
   isSettled: boolean
@@ -159,7 +159,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     const { latest, notBefore } = factsOf(exchange.family.id)
     const isClockSteady = last?.clockChanges === clockChanges
     if (exchange.at < notBefore && isClockSteady && !hasStoreTrouble)
-      violate('I10', `a refresh of session ${exchange.family.id} comes ${Math.round(notBefore - exchange.at)} ms before its Retry-After`)
+      violate(
+        'I10',
+        `a refresh of session ${exchange.family.id} comes ${Math.round(notBefore - exchange.at)} ms before its Retry-After`,
+      )
     if (latest === undefined || latest.isDenied || latest.clockChanges !== clockChanges || hasStoreTrouble) return
     const life = plan.life === undefined ? Number.POSITIVE_INFINITY : plan.life * 1000
     const freshFor = life - Math.min(60_000, life * 0.2) - SLACK
@@ -295,7 +298,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
     /** A token, or part of one, may be in what goes over a channel only where its app wants it (I11). */
     onMessage(text: string, from: string, to: string): void {
-      if (text.includes(ACCESS_MARK) || text.includes(REFRESH_MARK)) violate('I11', `a token goes from ${from} to ${to}`)
+      if (text.includes(ACCESS_MARK) || text.includes(REFRESH_MARK))
+        violate('I11', `a token goes from ${from} to ${to}`)
     },
 
     /** Refreshes, and all else that changes nothing for pages, are not told to them. */
@@ -320,12 +324,14 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       call.attempts += 1
       if (call.attempts > 2) violate('I10', `call ${callId} is sent for the ${call.attempts}th time`)
       if (call.pastAtStart.has(session) && call.sessionAtStart !== undefined && !hasStoreTrouble)
-        violate('I6', `call ${callId} was made in session ${call.sessionAtStart} and is sent with a token of ${session}`)
+        violate(
+          'I6',
+          `call ${callId} was made in session ${call.sessionAtStart} and is sent with a token of ${session}`,
+        )
       const { tab, startedAt, userAtStart } = call
       const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
-      const isTold = tab.shown.session === session
       // Whoever is told of the switch so much later has called before it.
-      const isBeforeSwitch = (isTold ? tab.shownAt : scheduler.now()) - startedAt > TRAVEL
+      const isBeforeSwitch = (call.leftAt ?? scheduler.now()) - startedAt > TRAVEL
       if (userAtStart !== undefined && userAtStart !== user && isAwake && isBeforeSwitch && tab.connectedAt < startedAt)
         violate('I6', `call ${callId} was made for ${userAtStart} and is sent with a token of ${user}`)
       if (!isInMemory && !storedAccessTokens.has(accessToken) && !hasStoreTrouble)
@@ -344,6 +350,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         userAtStart: tab.shown.user,
         pastAtStart: new Set(tab.past),
         attempts: 0,
+        leftAt: undefined,
         signsIn: undefined,
         isSettled: false,
       }
@@ -368,8 +375,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const isSame = sessionAtStart !== undefined && sessionAtStart === tab.shown.session
       if (outcome.code === 'sign_in_required' && isSame && !mayHaveEnded(sessionAtStart))
         violate('I8', `call ${call.id} rejects with sign_in_required, though session ${sessionAtStart} goes on`)
-      const isExpected =
-        EXPECTED.includes(outcome.code) || (outcome.code === 'store_failed' && hasStoreTrouble)
+      const isExpected = EXPECTED.includes(outcome.code) || (outcome.code === 'store_failed' && hasStoreTrouble)
       if (!isExpected) violate('I8', `call ${call.id} (${call.what}) rejects with ${outcome.code}`)
     },
 
@@ -377,7 +383,9 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const before = tab.shown.session
       if (tab.shown.status === 'connecting') tab.connectedAt = scheduler.now()
       tab.shown = shown
-      tab.shownAt = scheduler.now()
+      for (const call of openCalls) {
+        if (call.tab === tab && call.sessionAtStart !== shown.session) call.leftAt ??= scheduler.now()
+      }
       if (shown.session !== undefined && unwanted.has(shown.session) && !hasLostThreads)
         violate('I5', `${tab.name} is shown session ${shown.session}, whose sign-in was called off`)
       const { session, status, reason } = shown

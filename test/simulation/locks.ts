@@ -34,7 +34,8 @@ export function createLocks(scheduler: Scheduler, latency: () => number) {
 
   function grantNext(lock: Lock): void {
     for (let [next] = lock.queue; next !== undefined; [next] = lock.queue) {
-      const isFree = lock.held.size === 0 || (next.mode === 'shared' && [...lock.held].every((one) => one.mode === 'shared'))
+      const isFree =
+        lock.held.size === 0 || (next.mode === 'shared' && [...lock.held].every((one) => one.mode === 'shared'))
       if (!isFree) return
       lock.queue.shift()
       grant(lock, next)
@@ -84,7 +85,9 @@ export function createLocks(scheduler: Scheduler, latency: () => number) {
           if (steal) {
             for (const holder of [...lock.held]) {
               lock.held.delete(holder)
-              scheduler.schedule(latency(), holder.thread, () => holder.reject(new DOMException('Stolen', 'AbortError')))
+              scheduler.schedule(latency(), holder.thread, () =>
+                holder.reject(new DOMException('Stolen', 'AbortError')),
+              )
             }
             grant(lock, request)
             return

@@ -54,14 +54,20 @@ async function search() {
   })
   for (const { seed, lines, hash, isSame, violation } of findings) {
     process.stdout.write(`\n${lines.join('\n')}\nseed ${seed} breaks ${violation.invariant}: ${violation.text}\n`)
-    process.stdout.write(`trace ${hash}, ${isSame ? 'the same' : 'ANOTHER'} when run again: npm run simulate -- --seed ${seed}\n`)
+    process.stdout.write(
+      `trace ${hash}, ${isSame ? 'the same' : 'ANOTHER'} when run again: npm run simulate -- --seed ${seed}\n`,
+    )
   }
   const pace = Math.round(result.seeds / result.seconds)
   process.stdout.write(
     `\n${result.seeds} seeds from ${from}, ${result.steps} steps, in ${result.seconds.toFixed(1)} s: ${pace} seeds a second on ${threads} threads\n`,
   )
   const faults = Object.entries(result.faults).sort(([one], [other]) => (one < other ? -1 : 1))
-  process.stdout.write(`${faults.length} kinds of fault: ${faults.map(([name, times]) => `${name} ${times}`).join(', ')}\n`)
-  process.stdout.write(findings.length === 0 ? 'no violation of I1 to I12\n' : `${findings.length} seeds break an invariant\n`)
+  process.stdout.write(
+    `${faults.length} kinds of fault: ${faults.map(([name, times]) => `${name} ${times}`).join(', ')}\n`,
+  )
+  process.stdout.write(
+    findings.length === 0 ? 'no violation of I1 to I12\n' : `${findings.length} seeds break an invariant\n`,
+  )
   if (findings.length > 0) process.exitCode = 1
 }

@@ -19,7 +19,16 @@ const CHUNK = 50
  *   tells nothing hangs
  * @returns {Promise<Result>}
  */
-export async function runSeeds({ file, from, count, threads, mostFindings = 1, chunk = CHUNK, onProgress, silence = 120_000 }) {
+export async function runSeeds({
+  file,
+  from,
+  count,
+  threads,
+  mostFindings = 1,
+  chunk = CHUNK,
+  onProgress,
+  silence = 120_000,
+}) {
   const started = performance.now()
   /** @type {Result} */
   const result = { findings: [], seeds: 0, steps: 0, faults: {}, seconds: 0 }
@@ -50,7 +59,13 @@ export async function runSeeds({ file, from, count, threads, mostFindings = 1, c
             next += size
             watchdog = setTimeout(() => {
               const text = `no step ends within ${silence / 1000} s`
-              result.findings.push({ violation: { invariant: 'I12', text }, seed: first, lines: [], hash: '', isSame: true })
+              result.findings.push({
+                violation: { invariant: 'I12', text },
+                seed: first,
+                lines: [],
+                hash: '',
+                isSame: true,
+              })
               stop()
             }, silence)
             worker.postMessage({ from: first, count: size })

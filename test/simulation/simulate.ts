@@ -16,8 +16,6 @@ const SIGN_IN_URL = 'https://id.example.com/sign-in'
 const REVOKE_URL = 'https://id.example.com/revoke'
 const START = 1_800_000_000_000
 const HOUR = 3_600_000
-/** A store that answers later than this counts as broken; a little less, for what comes on top. */
-const STORE_PATIENCE = 1990
 const SLACK = 5
 const MOST_STEPS = 30_000
 
@@ -80,9 +78,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     if (storeTrouble === undefined || !hasFaults || random.chance(0.3)) return { delay, outcome: 'done' }
     count(storeTrouble)
     if (storeTrouble === 'store slow') {
-      const slow = random.pick([500, 1500, 3000, 7000]) * (0.5 + random.next() / 2)
-      if (slow > STORE_PATIENCE) ledger.onStoreTrouble()
-      return { delay: slow, outcome: 'done' }
+      return { delay: random.pick([500, 1500, 3000, 7000]) * (0.5 + random.next() / 2), outcome: 'done' }
     }
     ledger.onStoreTrouble()
     return { delay, outcome: storeTrouble === 'store failing' ? 'failing' : 'blocked' }
@@ -91,6 +87,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   const disk = createDisk({
     scheduler,
     drawFate: drawDiskFate,
+    onTooSlow: ledger.onStoreTrouble,
     onRead: ledger.onRead,
     onCommit(record, before, by) {
       const nameOf = (one: typeof record) =>
@@ -103,19 +100,15 @@ export async function simulate(seed: number): Promise<Outcome> {
   })
 
   function drawFate(isTokenServer: boolean): { fate: NetworkFate; fault: string } {
-    const fate = { there: 1 + random.next() * 30, back: 1 + random.next() * 30, request: 'arrives', answer: 'arrives' } as const
+    const fate = {
+      there: 1 + random.next() * 30,
+      back: 1 + random.next() * 30,
+      request: 'arrives',
+      answer: 'arrives',
+    } as const
     if (isOffline) return { fate: { ...fate, there: 1, back: 1, request: 'lost' }, fault: 'offline' }
     if (!hasFaults || !random.chance(plan.intensity)) return { fate, fault: '' }
-    const fault = random.pick([
-      'request lost',
-      'answer lost',
-      'hang',
-      '503',
-      '429',
-      '5xx',
-      'garbled',
-      'slow',
-    ] as const)
+    const fault = random.pick(['request lost', 'answer lost', 'hang', '503', '429', '5xx', 'garbled', 'slow'] as const)
     if (!plan.faults.has(fault)) return { fate, fault: '' }
     count(fault)
     const lost = random.chance(0.5) ? 'lost' : 'lost without a word'
@@ -131,7 +124,10 @@ export async function simulate(seed: number): Promise<Outcome> {
         return { fate: random.chance(0.6) ? { ...fate, back: late } : { ...fate, there: late }, fault }
       }
       case '503':
-        return { fate: { ...fate, instead: { answer: { status: 503, body: 'Unavailable' }, isProcessed: false } }, fault }
+        return {
+          fate: { ...fate, instead: { answer: { status: 503, body: 'Unavailable' }, isProcessed: false } },
+          fault,
+        }
       case '429': {
         const seconds = random.pick([1, 2, 5, 20, 90])
         if (isTokenServer) retryAfterUntil = Math.max(retryAfterUntil, scheduler.now() + seconds * 1000)
@@ -226,7 +222,9 @@ export async function simulate(seed: number): Promise<Outcome> {
             onAnswer({ status, body }) {
               const session = /^{.*"session":(\d+)}}$/.exec(body)?.[1]
               if (status === 200 && session !== undefined) ledger.onSessionBegun(Number(session))
-              story.tell(`${thread.name} hears of its sign-in: ${session === undefined ? status : `session ${session}`}`)
+              story.tell(
+                `${thread.name} hears of its sign-in: ${session === undefined ? status : `session ${session}`}`,
+              )
             },
           },
         }
@@ -382,7 +380,10 @@ export async function simulate(seed: number): Promise<Outcome> {
       'forged messages',
       'access revoked',
     ] as const)
-    if (!may(fault)) return inTab(tab, () => void request(tab))
+    if (!may(fault)) {
+      inTab(tab, () => void request(tab))
+      return
+    }
     const duration = random.pick([50, 1000, 5000, 30_000]) * random.next()
     const later = (milliseconds: number, work: () => void) => scheduler.schedule(milliseconds, undefined, work)
     const workers = browser.liveWorkers()
@@ -466,7 +467,8 @@ export async function simulate(seed: number): Promise<Outcome> {
         })
         return
       case 'forged messages':
-        return forgeMessages(tab)
+        forgeMessages(tab)
+        return
       case 'access revoked':
         server.revokeAccessTokens()
         story.tell('an administrator revokes access tokens')

@@ -53,5 +53,5 @@ export function explore(scope: Scope, mostStates = Number.POSITIVE_INFINITY): Ex
 
 /** Two states with the same name are one: long texts would fill the memory. */
 function nameOf(world: World): string {
-  return createHash('sha1').update(JSON.stringify(world)).digest('latin1')
+  return createHash('sha1').update(JSON.stringify(world)).digest('base64')
 }

@@ -28,8 +28,18 @@ export interface Scope {
 }
 
 type StoreWrite =
-  | { readonly do: 'save'; readonly flight: number; readonly record: StoredSession; readonly replaces?: StoredState | null }
-  | { readonly do: 'mark'; readonly flight: number; readonly record: StoredSession; readonly replaces: StoredState | null }
+  | {
+      readonly do: 'save'
+      readonly flight: number
+      readonly record: StoredSession
+      readonly replaces?: StoredState | null
+    }
+  | {
+      readonly do: 'mark'
+      readonly flight: number
+      readonly record: StoredSession
+      readonly replaces: StoredState | null
+    }
   | { readonly do: 'markFailure'; readonly record: StoredSession; readonly replaces: StoredState }
   | { readonly do: 'clear'; readonly only?: StoredState }
   | { readonly do: 'clearRejected'; readonly flight: number; readonly only: StoredState }
@@ -191,7 +201,10 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       const tokens = tokensOf(started, 1)
       const known = { ...worker.known, [started]: 1 }
       const event: SessionEvent = { type: 'signInSucceeded', signIn: number, tokens, lineage: `lineage ${started}` }
-      const replaced = { ...world, sessions: world.sessions.map((one, index) => (index === started - 1 ? one : mayEnd(one))) }
+      const replaced = {
+        ...world,
+        sessions: world.sessions.map((one, index) => (index === started - 1 ? one : mayEnd(one))),
+      }
       add(`${name} has signed ${tokens.subject} in`, apply(replaced, at, { ...rest, known }, event))
     }
     if (session.held !== undefined && left.signOuts > 0) {
@@ -201,7 +214,8 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       dispatch('signs out', { type: 'signedOut' }, {}, used)
     }
     if (left.crashes > 0) {
-      const orphans = request?.answer === undefined && request !== undefined ? [...world.orphans, request] : world.orphans
+      const orphans =
+        request?.answer === undefined && request !== undefined ? [...world.orphans, request] : world.orphans
       const workers = world.workers.map((one, index) => (index === at ? undefined : one))
       const requests = world.requests.map((one, index) => (index === at ? undefined : one))
       add(`${name} crashes`, { ...world, workers, requests, orphans, left: { ...left, crashes: left.crashes - 1 } })
@@ -256,7 +270,10 @@ function addAnswers(
   }
   if (world.left.losses === 0) return
   const lost = { ...done, left: { ...world.left, losses: world.left.losses - 1 } }
-  add(`${answer === undefined ? '' : 'the answer to '}${name} is lost`, apply(lost, at, worker, ended(flight, 'unknown')))
+  add(
+    `${answer === undefined ? '' : 'the answer to '}${name} is lost`,
+    apply(lost, at, worker, ended(flight, 'unknown')),
+  )
 }
 
 function ended(flight: number, verdict: 'rejected' | 'unknown'): SessionEvent {
@@ -278,7 +295,10 @@ function serve(world: World, { session, token }: Request, { hasGrace }: Scope): 
   if (hasGrace && token === kept.current - 1) return [world, kept.current]
   const isExcused = !hasGrace && isHarmed(world)
   const reused = become({ ...mayEnd(kept), ended: 'reuse' })
-  return [isExcused ? reused : violate(reused, `I9: refresh token ${token} is used again after its answer had come`), 'rejected']
+  return [
+    isExcused ? reused : violate(reused, `I9: refresh token ${token} is used again after its answer had come`),
+    'rejected',
+  ]
 }
 
 /** Whether something was lost, or somebody has died, so that an answer may not have come. */
@@ -301,7 +321,8 @@ function commit(world: World, at: number, write: StoreWrite): World {
     next = hint(checkCommit(next, old, worker), at)
     // Of two sign-ins, the one that is stored last counts.
     const isSignIn = write.do === 'save' && write.replaces === undefined && old !== undefined
-    if (isSignIn) next = { ...next, sessions: next.sessions.map((one, at) => (at === numberOf(old) - 1 ? mayEnd(one) : one)) }
+    if (isSignIn)
+      next = { ...next, sessions: next.sessions.map((one, at) => (at === numberOf(old) - 1 ? mayEnd(one) : one)) }
   }
   const outcome = isWanted ? 'done' : 'conflict'
   switch (write.do) {
@@ -341,7 +362,9 @@ function outdate(worker: Worker): Worker {
 
 /** Every other worker is told to look. */
 function hint(world: World, from: number): World {
-  const workers = world.workers.map((one, index) => (one === undefined || index === from ? one : { ...one, isHinted: true }))
+  const workers = world.workers.map((one, index) =>
+    one === undefined || index === from ? one : { ...one, isHinted: true },
+  )
   return { ...world, workers }
 }
 
@@ -361,7 +384,9 @@ function isDue(world: World, at: number, { refresh, lineage }: Session): boolean
   if (refresh.kind !== 'standby') return true
   const number = Number(lineage?.slice(8))
   const requests = [...world.orphans, ...world.requests.filter((_one, index) => index !== at)]
-  const isWriting = world.workers.some((worker, index) => index !== at && worker !== undefined && worker.writes.length > 0)
+  const isWriting = world.workers.some(
+    (worker, index) => index !== at && worker !== undefined && worker.writes.length > 0,
+  )
   return !isWriting && !requests.some((request) => request?.session === number)
 }
 

@@ -22,7 +22,9 @@ for (const bug of chosen) {
   })
   const [found] = findings
   rows.push({ bug, found, seconds })
-  const where = found ? `seed ${found.seed}, ${seconds.toFixed(1)} s: ${found.violation.invariant}, ${found.violation.text}` : 'SURVIVES'
+  const where = found
+    ? `seed ${found.seed}, ${seconds.toFixed(1)} s: ${found.violation.invariant}, ${found.violation.text}`
+    : 'SURVIVES'
   process.stdout.write(`${rows.length} of ${chosen.length}, ${bug.name}: ${where}\n`)
 }
 
