@@ -655,6 +655,24 @@ test('a call that waits for a store that is slow can be aborted, and is refused 
   expect(refused).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
 })
 
+test('a call that waits for a store that is slow gets nothing of a sign-in that had begun before it (I6)', async () => {
+  const store = createScriptedStore()
+  let answer = () => {}
+  store.override('load', () => new Promise<void>((resolve) => (answer = resolve)))
+  let succeed = (_received: { accessToken: string; subject: string }) => {}
+  const grant = { signIn: () => new Promise<{ accessToken: string }>((resolve) => (succeed = resolve)) }
+  const { platform, call, signIn } = createHarness({ store, grant })
+  await platform.advance(2000)
+  watch(signIn('bob'))
+  await platform.settle()
+  const refused = watch(call())
+  await platform.settle()
+  succeed({ accessToken: 'access-of-bob', subject: 'bob' })
+  answer()
+  await platform.settle()
+  expect(refused).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+})
+
 test('a session that is loaded late still ends at its maximum age', async () => {
   const { broker, platform, answer } = await loadLate({ maxSessionAge: hour })
   answer()

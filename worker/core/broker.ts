@@ -529,6 +529,7 @@ export function createBroker(options: BrokerOptions) {
   /** A store that is slow is waited for, like a refresh, and does not make a call fail that it may yet hold a session for. */
   async function authorizeLater(call: Call): Promise<Permit> {
     const signInsBefore = lastSignIn
+    const isSigningIn = session.signIn !== undefined
     let timer: unknown
     let onAbort = () => {}
     try {
@@ -548,7 +549,7 @@ export function createBroker(options: BrokerOptions) {
       call.signal.removeEventListener('abort', onAbort)
     }
     // It was made when nobody could be seen; a sign-in meanwhile is somebody else's.
-    if (lastSignIn === signInsBefore) Object.assign(call, openCall(call.id, call.signal), { api: call.api })
+    if (lastSignIn === signInsBefore && !isSigningIn) Object.assign(call, openCall(call.id, call.signal), { api: call.api })
     return wantToken(call)
   }
 
