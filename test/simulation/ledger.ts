@@ -8,6 +8,8 @@ import type { Story } from './story.ts'
 const TRAVEL = 40
 /** The default of `refresh.timeout`. */
 const REFRESH_TIMEOUT = 10_000
+/** Whoever finds the mark of a worker that is gone waits as long, from before the mark was stored. */
+const ORPHAN_LIFE = REFRESH_TIMEOUT - 2000
 /** Timers are late by a little, and so may be what hangs on them. */
 const SLACK = 200
 const MOST_FAILURES = 30
@@ -134,9 +136,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
   function isInProgress(exchange: RefreshExchange): boolean {
     if (exchange.end !== undefined) return false
-    if (exchange.thread.state === 'running') return true
+    // Without locks, and without a store to tell of it, no worker can know what another one does.
+    if (exchange.thread.state === 'running') return plan.hasLocks || !hasStoreTrouble
     // Its worker can not tell any more. Whoever comes next has waited until its time was up, by the clock.
-    return scheduler.now() - exchange.at < REFRESH_TIMEOUT && exchange.clockChanges === clockChanges && !hasStoreTrouble
+    return scheduler.now() - exchange.at < ORPHAN_LIFE && exchange.clockChanges === clockChanges && !hasStoreTrouble
   }
 
   function mayHaveEnded(session: number): boolean {
@@ -176,17 +179,20 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     violation: () => violation,
     call: (id: number) => calls.get(id),
     hasStoreTrouble: () => hasStoreTrouble,
+    /** Whether somebody may have to wait for the refresh of a worker that is gone. */
+    mayHaveOrphans: () => hasLostThreads || clockChanges > 0,
     causes: (session: number) => factsOf(session).causes,
 
     onSignInServed(callId: number, session: number): void {
       const call = calls.get(callId)
       if (call === undefined) return
       call.signsIn = session
-      if (call.isSettled) unwanted.add(session)
     },
 
     onSessionBegun(session: number): void {
       const { causes } = factsOf(session)
+      // Its caller was told that nothing would come of it, before anything did.
+      for (const call of calls.values()) if (call.signsIn === session && call.isSettled) unwanted.add(session)
       // Whoever was signed in before is so no more, wherever this one is seen.
       for (const [number, facts] of sessions) if (number !== session) facts.causes.add('replaced')
       // One whose worker was lost is asked for again, and may end what has begun meanwhile.
@@ -332,7 +338,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
       // Whoever is told of the switch so much later has called before it.
       const isBeforeSwitch = (call.leftAt ?? scheduler.now()) - startedAt > TRAVEL
-      if (userAtStart !== undefined && userAtStart !== user && isAwake && isBeforeSwitch && tab.connectedAt < startedAt)
+      const isSwitched = userAtStart !== undefined && userAtStart !== user && isBeforeSwitch
+      if (isSwitched && isAwake && tab.connectedAt < startedAt && !hasStoreTrouble)
         violate('I6', `call ${callId} was made for ${userAtStart} and is sent with a token of ${user}`)
       if (!isInMemory && !storedAccessTokens.has(accessToken) && !hasStoreTrouble)
         violate('I6', `call ${callId} is sent with a token of session ${session} that the store has not taken yet`)
@@ -364,8 +371,6 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (call.isSettled) violate('I3', `call ${call.id} settles twice`)
       call.isSettled = true
       openCalls.delete(call)
-      const isCalledOff = outcome !== 'fulfilled' && outcome.code === 'sign_in_cancelled'
-      if (isCalledOff && call.signsIn !== undefined) unwanted.add(call.signsIn)
       if (outcome === 'fulfilled') {
         const isKept = call.what === 'sign-out' && storedSession !== undefined && storedSession === call.sessionAtStart
         if (isKept && !hasStoreTrouble) violate('I5', `session ${storedSession} is signed out, and still stored`)

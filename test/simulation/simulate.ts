@@ -514,7 +514,8 @@ export async function simulate(seed: number): Promise<Outcome> {
     for (const tab of browser.tabs) inTab(tab, () => ask(tab))
     if (!(await run(25_000))) return
     for (const call of open) ledger.violate('I12', `when all is well again, call ${call.id} is not answered`)
-    if (repeated.size === 0 && slowest > 5000)
+    const longest = ledger.mayHaveOrphans() ? 11_000 : 5000
+    if (repeated.size === 0 && slowest > longest)
       ledger.violate('I12', `when all is well again, a call takes ${Math.round(slowest)} ms`)
   }
 
@@ -533,6 +534,8 @@ export async function simulate(seed: number): Promise<Outcome> {
     if (plan.hosts !== 'shared, in memory' && ledger.storedSession() !== session)
       return ledger.violate('I6', `session ${session} is signed in, the store names ${ledger.storedSession()}`)
     for (const one of browser.tabs) {
+      // A session that a broken store has not taken, of a clock that was ahead, gives way to no other.
+      if (ledger.hasStoreTrouble() && clockError < 0) continue
       if (one.shown.session !== session)
         return ledger.violate('I12', `${one.name} shows session ${one.shown.session} instead of ${session}`)
       inTab(one, () =>
