@@ -136,10 +136,14 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
   function isInProgress(exchange: RefreshExchange): boolean {
     if (exchange.end !== undefined) return false
-    // Without locks, and without a store to tell of it, no worker can know what another one does.
-    if (exchange.thread.state === 'running') return plan.hasLocks || !hasStoreTrouble
+    const age = scheduler.now() - exchange.at
+    // Without locks, only the store tells of it; its mark runs out a little before the request does, which came after.
+    if (exchange.thread.state === 'running' && !plan.hasLocks) return age < ORPHAN_LIFE && !hasStoreTrouble
+    // A sign-out frees the lock while the answer is still awaited, to be revoked.
+    const isSignedOut = factsOf(exchange.family.id).causes.has('sign-out')
+    if (exchange.thread.state === 'running') return !(isSignedOut && hasStoreTrouble)
     // Its worker can not tell any more. Whoever comes next has waited until its time was up, by the clock.
-    return scheduler.now() - exchange.at < ORPHAN_LIFE && exchange.clockChanges === clockChanges && !hasStoreTrouble
+    return age < ORPHAN_LIFE && exchange.clockChanges === clockChanges && !hasStoreTrouble
   }
 
   function mayHaveEnded(session: number): boolean {
