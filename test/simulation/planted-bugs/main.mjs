@@ -14,7 +14,7 @@ for (const bug of chosen) {
   const file = await bundle(`planted-bug-${bugs.indexOf(bug)}`, { patches: [bug] })
   const { findings, seconds } = await runSeeds({
     file,
-    from: 1,
+    from: bug.from ?? 1,
     count: MOST_SEEDS,
     threads: availableParallelism(),
     chunk: 5,
