@@ -73,6 +73,8 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   let fatal: LingpaiError | undefined
   let shown: Promise<void> | undefined
   let show = () => {}
+  /** How often this page has been hidden. */
+  let hides = 0
   let snapshot: Snapshot = Object.freeze({
     status: 'connecting',
     tokenServer: 'ok',
@@ -121,14 +123,16 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   async function establish(): Promise<OpenConnection> {
     let why = 'connect() was given no host'
     while (choice < choices.length) {
-      // Without a wait, the host is opened at once.
-      if (shown) await shown
-      if (fatal) throw fatal
+      const hidesBefore = hides
       try {
         return await startHost(choices[choice] as HostChoice)
       } catch (error) {
         // Closed because the page was hidden: no fault of the host.
-        if (shown && !fatal) continue
+        if (hides !== hidesBefore && !fatal) {
+          await shown
+          if (!fatal) continue
+          throw fatal
+        }
         if (isLingpaiError(error)) throw fail(error as LingpaiError)
         choice += 1
         why = error instanceof Error ? error.message : String(error)
@@ -195,13 +199,14 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     current = undefined
     connecting = undefined
     publishConnecting('worker_lost')
-    connect(snapshot.mode === 'shared' ? pause(RESTART_PAUSE) : undefined)
+    connect(snapshot.mode === 'shared' ? pause(RESTART_PAUSE).then(() => shown) : undefined)
   }
 
   // A page in the back/forward cache must hold no port to a SharedWorker, even one that is still connecting: one message
   // would evict it.
   function onPageHide(): void {
     if (snapshot.mode !== 'shared') return
+    hides += 1
     shown ??= new Promise((resolve) => {
       show = resolve
     })
@@ -224,11 +229,10 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   }
 
   function onVisible(): void {
-    if (!document.hidden) resume()
+    if (!globalThis.document.hidden) resume()
   }
 
   async function connected(signal?: CancelSignal): Promise<OpenConnection> {
-    if (shown) await waitFor(shown, { signal })
     if (fatal) throw fatal
     return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, timers })
   }
@@ -257,6 +261,8 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     } catch (error) {
       const isLost = isLingpaiError(error) && error.code === 'worker_lost'
       if (!isLost || signal.aborted || repeats === 0) throw error
+      // Where the page was hidden, a new port would keep it out of the back/forward cache.
+      if (shown) await waitFor(shown, { signal })
       await connected(signal)
       // What one user asked for is not done as another (I6).
       if (caller !== undefined && wasSignedIn && subject !== caller) throw error

@@ -138,7 +138,7 @@ export function openConnection(
     const { locks } = globalThis.navigator ?? {}
     return new Promise((resolve) => {
       if (!isShared || !locks) return resolve(undefined)
-      const name = PAGE_LOCK + crypto.randomUUID()
+      const name = PAGE_LOCK + globalThis.crypto.randomUUID()
       const held = () => {
         resolve(name)
         return new Promise<void>((release) => {

@@ -81,7 +81,7 @@ function keyOf(start: () => SharedWorker): string {
   globalThis.SharedWorker = new Proxy(SharedWorker, {
     construct(_target, [url, options]: [string | URL, (string | WorkerOptions)?]) {
       const name = typeof options === 'string' ? options : options?.name
-      key = toWorkerKey(name ?? '', new URL(url, document.baseURI).href)
+      key = toWorkerKey(name ?? '', new URL(url, globalThis.document.baseURI).href)
       throw key
     },
   })

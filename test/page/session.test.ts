@@ -185,8 +185,8 @@ const hidePage = () => window.dispatchEvent(new Event('pagehide'))
 const showPage = (persisted = true) => window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted }))
 
 test('a page that is hidden lets go of its port to a SharedWorker, and what was pending rejects (I3)', async () => {
-  const { session, peers } = await openShared({ explain: never })
-  const pending = errorOf(session.explain())
+  const { session, peers } = await openShared({ signIn: never })
+  const pending = errorOf(session.signIn({ password: 'x' }))
   await settled()
   hidePage()
   expect(peers[0]?.noticesOf('goodbye')).toHaveLength(1)

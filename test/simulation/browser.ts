@@ -4,7 +4,7 @@ import type { Grant, Platform, Store } from '../../worker/core/adapter.ts'
 import { createService, type Service } from '../../worker/host/service.ts'
 import { createWebHost } from '../../worker/host/web.ts'
 import type { UserName } from './authorization-server.ts'
-import { dispatchTo, type Scope, setScope } from './globals.ts'
+import { dispatchTo, ORIGIN, type Scope, setScope } from './globals.ts'
 import { API_ORIGIN, type Ledger, type TabFacts } from './ledger.ts'
 import { createLocks } from './locks.ts'
 import type { Plan } from './plan.ts'
@@ -61,9 +61,10 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
   let lastWorker = 0
   let lastId = 0
 
-  function createThread(name: string): Thread {
+  function createThread(name: string, path = '/'): Thread {
     const thread = scheduler.createThread(name)
     const scope: Scope = {
+      href: ORIGIN + path,
       locks: plan.hasLocks ? locksOf(thread) : undefined,
       listeners: new Map(),
       openChannel(channelName) {
@@ -106,7 +107,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
   }
 
   function startWorker(url: string, mode: 'shared' | 'dedicated'): WorkerProcess {
-    const thread = createThread(`worker ${++lastWorker}`)
+    const thread = createThread(`worker ${++lastWorker}`, url)
     story.tell(`${thread.name} is started (${url})`)
     const process: WorkerProcess = {
       url,
@@ -136,7 +137,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
         return { signal: controller.signal, abort: (reason) => controller.abort(reason) }
       },
     }
-    const host = createWebHost({ mode, origin: 'https://app.example.com', platform, fetch: fetchOf(thread) })
+    const host = createWebHost({ mode, origin: ORIGIN, platform, fetch: fetchOf(thread) })
     return createService(
       {
         grant: grant as Grant<never>,

@@ -3,10 +3,14 @@ import type { Thread } from './scheduler.ts'
 
 /** What a thread finds in its global scope. */
 export interface Scope {
+  /** The page's address, or the worker's script. */
+  readonly href: string
   readonly locks: ThreadLocks | undefined
   readonly listeners: Map<string, Set<(event: object) => void>>
   openChannel(name: string): object
 }
+
+export const ORIGIN = 'https://app.example.com'
 
 const scopes = new WeakMap<Thread, Scope>()
 let current: () => Thread | undefined = () => undefined
@@ -41,6 +45,8 @@ export function installGlobals(): () => void {
   const { random } = Math
   Math.random = () => (chance ?? random)()
   const names = {
+    location: { get: () => currentScope() && { href: currentScope()?.href, origin: ORIGIN } },
+    crypto: { value: { randomUUID: () => Math.random().toString(36).slice(2) } },
     navigator: { get: () => ({ locks: currentScope()?.locks }) },
     BroadcastChannel: {
       value: class {

@@ -46,9 +46,7 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
     return (url: string, init: RequestInit): Promise<Response> => {
       const request = {
         url,
-        headers: Object.fromEntries(
-          init.headers instanceof Headers ? init.headers : Object.entries(init.headers ?? {}),
-        ),
+        headers: Object.fromEntries(new Headers(init.headers)),
         body: typeof init.body === 'string' ? init.body : '',
       }
       const { fate, exchange } = open(thread, request)

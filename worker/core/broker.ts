@@ -549,7 +549,8 @@ export function createBroker(options: BrokerOptions) {
       call.signal.removeEventListener('abort', onAbort)
     }
     // It was made when nobody could be seen; a sign-in meanwhile is somebody else's.
-    if (lastSignIn === signInsBefore && !isSigningIn) Object.assign(call, openCall(call.id, call.signal), { api: call.api })
+    if (lastSignIn === signInsBefore && !isSigningIn)
+      Object.assign(call, openCall(call.id, call.signal), { api: call.api })
     return wantToken(call)
   }
 

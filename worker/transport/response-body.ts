@@ -24,37 +24,36 @@ export async function readResponseBody(
   // Chromium gives a 204 an empty stream for a body.
   if (body === null || status === 0 || NULL_BODY_STATUSES.includes(status)) return null
   const reader: BodyReader = body.getReader()
+  const check = token === undefined ? () => {} : createReflectionCheck(status, token)
   const isLong = Number(headers.get('content-length')) > SMALL
   const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') === true
-  const read = isLong || isEventStream ? reader : await readSmallBody(reader, timers)
-  if (token === undefined) return read
-  if (!(read instanceof ArrayBuffer)) return checkChunks(read, status, token)
-  createReflectionCheck(status, token)(new Uint8Array(read))
-  return read
+  return isLong || isEventStream ? checkChunks(reader, check) : readSmallBody(reader, check, timers)
 }
 
 /** The body, or where that is long, late or broken off a reader of it: then it is for who reads it, since the headers have come. */
-function readSmallBody(reader: BodyReader, timers: Timers): Promise<ArrayBuffer | BodyReader> {
-  return new Promise((resolve) => {
+function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promise<ArrayBuffer | BodyReader> {
+  return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = []
     let size = 0
     let reading = reader.read()
-    let isLate = false
-    const giveUp = () => {
-      isLate = true
+    let isOver = false
+    const end = (settle: () => void) => {
+      if (isOver) return
+      isOver = true
       timers.clearTimeout(timer)
-      resolve(putBack(chunks, reader, reading))
+      settle()
     }
+    const giveUp = () => end(() => resolve(putBack(chunks, checkChunks(reader, check), checkChunk(reading, check))))
     const timer = timers.setTimeout(giveUp, PATIENCE)
-    const wait = () => void reading.then(onRead, giveUp)
+    const wait = () => void reading.then(onRead, giveUp).catch((error) => end(() => reject(error)))
     const onRead = ({ done, value }: Awaited<typeof reading>) => {
-      if (isLate) return
+      if (isOver) return
       if (done) {
-        timers.clearTimeout(timer)
-        resolve(join(chunks, size))
+        end(() => resolve(join(chunks, size)))
         return
       }
       if (value !== undefined) {
+        check(value)
         chunks.push(value)
         size += value.byteLength
       }
@@ -96,14 +95,17 @@ function join(chunks: readonly Uint8Array[], size: number): ArrayBuffer {
   return whole.buffer
 }
 
-function checkChunks(reader: BodyReader, status: number, token: string): BodyReader {
-  const check = createReflectionCheck(status, token)
+type Check = (chunk: Uint8Array) => void
+
+function checkChunks(reader: BodyReader, check: Check): BodyReader {
   return {
-    async read() {
-      const result = await reader.read()
-      if (result.value !== undefined) check(result.value)
-      return result
-    },
+    read: () => checkChunk(reader.read(), check),
     cancel: (reason) => reader.cancel(reason),
   }
+}
+
+async function checkChunk(reading: ReturnType<BodyReader['read']>, check: Check): ReturnType<BodyReader['read']> {
+  const result = await reading
+  if (result.value !== undefined) check(result.value)
+  return result
 }
