@@ -65,11 +65,11 @@ it('packs the build, the licence and the documents, and no sources or tests', ()
   }
 })
 
-it('has the sizes that the README quotes, and a page entry of at most 6.7 kB with Comlink', async () => {
+it('has the sizes that the README quotes, and a page entry of at most 7.7 kB with Comlink', async () => {
   const sizes = await measureSizes()
-  expect(sizes.page).toBeLessThanOrEqual(6700)
+  expect(sizes.page).toBeLessThanOrEqual(7700)
   // More than was wanted (docs/decisions/007 and 010); what makes it grow further is caught here.
-  expect(sizes.worker).toBeLessThanOrEqual(28_900)
+  expect(sizes.worker).toBeLessThanOrEqual(30_600)
   const quoted = (text: string, label: string) =>
     Number(new RegExp(`${label}: \\*\\*([\\d.]+) kB\\*\\*`).exec(text)?.[1])
   for (const readme of ['README.md', 'README.zh-CN.md']) {
