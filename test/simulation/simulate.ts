@@ -78,7 +78,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     if (storeTrouble === undefined || !hasFaults || random.chance(0.3)) return { delay, outcome: 'done' }
     count(storeTrouble)
     if (storeTrouble === 'store slow') {
-      return { delay: random.pick([500, 1500, 3000, 7000]) * (0.5 + random.next() / 2), outcome: 'done' }
+      return { delay: random.pick([100, 400, 4500, 9000]) * (0.5 + random.next() / 2), outcome: 'done' }
     }
     ledger.onStoreTrouble()
     return { delay, outcome: storeTrouble === 'store failing' ? 'failing' : 'blocked' }

@@ -3,6 +3,9 @@
 import { pathToFileURL } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 
+// By it, Comlink keeps each connection for as long as the thread lives, for its proxy is in reach of what is kept for it.
+Reflect.deleteProperty(globalThis, 'FinalizationRegistry')
+
 const { installGlobals, noticeUnhandled, simulate } = await import(pathToFileURL(workerData.file).href)
 installGlobals()
 process.on('unhandledRejection', noticeUnhandled)
