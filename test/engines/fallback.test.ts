@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { adoptTokens, callApi, outlivesSharedWorker, useScene, waitForStatus } from './scene.ts'
+import { adoptTokens, callApi, useScene, waitForStatus } from './scene.ts'
 
 const scene = useScene()
 const alone = '/?worker=adopting&without=SharedWorker'
@@ -23,7 +23,7 @@ it('keeps the session of a dedicated worker over a reload, by indexedDBStore', a
   expect(await callApi(tab, 1)).toEqual([200])
 })
 
-it.skipIf(!outlivesSharedWorker)('keeps the session of a SharedWorker over a reload, by indexedDBStore', async () => {
+it('keeps the session of a SharedWorker over a reload, by indexedDBStore', async () => {
   const tab = await scene.openTab('/?worker=adopting')
   await adoptTokens(tab, scene.app)
   await tab.reload()
@@ -31,9 +31,7 @@ it.skipIf(!outlivesSharedWorker)('keeps the session of a SharedWorker over a rel
   expect(await callApi(tab, 1)).toEqual([200])
 })
 
-const severalWorkers = 'needs one session over several dedicated workers'
-
-it.skip(`shares one session between three tabs with a worker each, and one refresh (I1): ${severalWorkers}`, async () => {
+it('shares one session between three tabs with a worker each, and one refresh (I1)', async () => {
   const first = await scene.openTab(alone)
   const tabs = [first, await scene.openTab(alone), await scene.openTab(alone)]
   await adoptTokens(first, scene.app)
@@ -46,7 +44,7 @@ it.skip(`shares one session between three tabs with a worker each, and one refre
   expect(scene.reuses()).toBe(0)
 })
 
-it.skip(`ends the session in every tab with a worker of its own when one signs out: ${severalWorkers}`, async () => {
+it('ends the session in every tab with a worker of its own when one signs out', async () => {
   const first = await scene.openTab(alone)
   const second = await scene.openTab(alone)
   await adoptTokens(first, scene.app)
@@ -56,7 +54,7 @@ it.skip(`ends the session in every tab with a worker of its own when one signs o
   expect(await callApi(first, 1)).toEqual(['sign_in_required'])
 })
 
-it.skip(`refreshes in another tab when the one that refreshes is closed: ${severalWorkers}`, async () => {
+it('refreshes in another tab when the one that refreshes is closed', async () => {
   const first = await scene.openTab(alone)
   const second = await scene.openTab(alone)
   await adoptTokens(first, scene.app)

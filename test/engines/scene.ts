@@ -7,12 +7,6 @@ import { type EngineBrowser, engines, type RemotePage, type Tab, waitUntil } fro
 export const engineName = inject('engine')
 export const engine = engines[engineName]
 
-/**
- * WebKit refuses a SharedWorker to put a CryptoKey into IndexedDB, and indexedDBStore has no other way yet: there, the
- * session ends with its SharedWorker.
- */
-export const outlivesSharedWorker = engineName !== 'webkit'
-
 /** One browser and one app for the tests of a file. */
 export interface Scene {
   readonly app: TestApp
@@ -126,5 +120,5 @@ export async function livingBrokers(page: RemotePage): Promise<string[]> {
   const names = await page.evaluate(
     async () => (await navigator.locks.query()).held?.map(({ name }) => name ?? '') ?? [],
   )
-  return names.filter((name) => /^lingpai:[0-9a-f]{24}$/.test(name))
+  return names.filter((name) => /^lingpai:(worker|shared):/.test(name))
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { adoptTokens, callApi, livingBrokers, outlivesSharedWorker, signIn, useScene, waitForStatus } from './scene.ts'
+import { adoptTokens, callApi, livingBrokers, signIn, useScene, waitForStatus } from './scene.ts'
 
 const scene = useScene()
 
@@ -44,17 +44,14 @@ it('signs in by redirect through the provider, and every tab sees it, and the si
 })
 
 // WebKit starts a SharedWorker anew when the tab that started it is closed.
-it.skipIf(!outlivesSharedWorker)(
-  'goes on for the other tabs when the tab that started the SharedWorker is closed',
-  async () => {
-    const { first, tabs } = await openThreeTabs('/?worker=adopting')
-    await adoptTokens(first, scene.app)
-    const [, second, third] = tabs
-    await first.close()
-    scene.forget()
-    scene.app.authorizationServer.expireAccessTokens()
-    const outcomes = await Promise.all([second, third].map((tab) => tab && callApi(tab, 5)))
-    expect(outcomes.flat()).toEqual(Array(10).fill(200))
-    expect(scene.refreshes()).toBe(1)
-  },
-)
+it('goes on for the other tabs when the tab that started the SharedWorker is closed', async () => {
+  const { first, tabs } = await openThreeTabs('/?worker=adopting')
+  await adoptTokens(first, scene.app)
+  const [, second, third] = tabs
+  await first.close()
+  scene.forget()
+  scene.app.authorizationServer.expireAccessTokens()
+  const outcomes = await Promise.all([second, third].map((tab) => tab && callApi(tab, 5)))
+  expect(outcomes.flat()).toEqual(Array(10).fill(200))
+  expect(scene.refreshes()).toBe(1)
+})
