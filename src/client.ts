@@ -32,6 +32,9 @@ const HELLO_TIMEOUT = 5000
  */
 const RESTART_PAUSE = 500
 
+/** A page that was hidden this long ago, and runs, is not in the back/forward cache. In milliseconds. */
+const HIDDEN_PAUSE = 1000
+
 /** What may be done twice. A sign-in may not: its code or password has perhaps been used up. */
 const REPEATABLE: ReadonlySet<Method> = new Set(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'])
 /** A worker that dies at every call is not started for ever. */
@@ -123,16 +126,15 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   async function establish(): Promise<OpenConnection> {
     let why = 'connect() was given no host'
     while (choice < choices.length) {
+      // Without a wait, the host is opened at once.
+      if (shown) await shown
+      if (fatal) throw fatal
       const hidesBefore = hides
       try {
         return await startHost(choices[choice] as HostChoice)
       } catch (error) {
         // Closed because the page was hidden: no fault of the host.
-        if (hides !== hidesBefore && !fatal) {
-          await shown
-          if (!fatal) continue
-          throw fatal
-        }
+        if (hides !== hidesBefore && !fatal) continue
         if (isLingpaiError(error)) throw fail(error as LingpaiError)
         choice += 1
         why = error instanceof Error ? error.message : String(error)
@@ -208,8 +210,13 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     if (snapshot.mode !== 'shared') return
     hides += 1
     shown ??= new Promise((resolve) => {
-      show = resolve
+      show = () => {
+        shown = undefined
+        resolve()
+      }
     })
+    // In the cache no timer runs: a page that comes to this lives on, whether an event tells it or not.
+    pause(HIDDEN_PAUSE).then(show)
     // An attempt that is under way goes on when the page is shown again.
     if (current) connecting = undefined
     current = undefined
@@ -217,7 +224,6 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   }
 
   function onPageShow({ persisted }: PageTransitionEvent): void {
-    shown = undefined
     show()
     if (fatal) return
     if (persisted) connect()
@@ -233,6 +239,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   }
 
   async function connected(signal?: CancelSignal): Promise<OpenConnection> {
+    if (shown) await waitFor(shown, { signal })
     if (fatal) throw fatal
     return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, timers })
   }
@@ -261,8 +268,6 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     } catch (error) {
       const isLost = isLingpaiError(error) && error.code === 'worker_lost'
       if (!isLost || signal.aborted || repeats === 0) throw error
-      // Where the page was hidden, a new port would keep it out of the back/forward cache.
-      if (shown) await waitFor(shown, { signal })
       await connected(signal)
       // What one user asked for is not done as another (I6).
       if (caller !== undefined && wasSignedIn && subject !== caller) throw error

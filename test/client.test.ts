@@ -582,7 +582,7 @@ test('a page that is hidden opens no port, which would evict it from the back/fo
   await vi.advanceTimersByTimeAsync(10)
   happen('pagehide')
   const request = session.explain()
-  await vi.advanceTimersByTimeAsync(10_000)
+  await vi.advanceTimersByTimeAsync(900)
   expect(await signedIn).toMatchObject({ code: 'worker_lost' })
   expect(first.peer.isClosed()).toBe(true)
   expect(shared.started).toHaveLength(1)
@@ -600,13 +600,24 @@ test('a page that is hidden while it connects goes on when it is shown, and its 
   const signedIn = session.signIn({})
   await vi.advanceTimersByTimeAsync(10)
   happen('pagehide')
-  await vi.advanceTimersByTimeAsync(10_000)
+  await vi.advanceTimersByTimeAsync(900)
   expect(silent.peer.isClosed()).toBe(true)
   expect(shared.started).toHaveLength(1)
   happen('pageshow')
   await signedIn
   expect(shared.started).toHaveLength(2)
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+})
+
+test('a page that was hidden and still runs a second later is in no cache: its calls go on without an event (I3)', async () => {
+  const { happen } = stubEvents()
+  const shared = starting<SharedWorker>(new FakeWorker(), new FakeWorker({ explain: () => ['answered'] }))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  const explained = session.explain()
+  await vi.advanceTimersByTimeAsync(1100)
+  expect(await explained).toEqual(['answered'])
 })
 
 test('the time in which a page is hidden counts for no wait for the worker', async () => {

@@ -46,7 +46,8 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
     return (url: string, init: RequestInit): Promise<Response> => {
       const request = {
         url,
-        headers: Object.fromEntries(new Headers(init.headers)),
+        // Node's own `Headers` would not do in a thread that has no FinalizationRegistry.
+        headers: Object.fromEntries(Array.isArray(init.headers) ? init.headers : Object.entries(init.headers ?? {})),
         body: typeof init.body === 'string' ? init.body : '',
       }
       const { fate, exchange } = open(thread, request)
