@@ -46,8 +46,7 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
     return (url: string, init: RequestInit): Promise<Response> => {
       const request = {
         url,
-        // Node's own `Headers` would not do in a thread that has no FinalizationRegistry.
-        headers: Object.fromEntries(Array.isArray(init.headers) ? init.headers : Object.entries(init.headers ?? {})),
+        headers: readHeaders(init.headers),
         body: typeof init.body === 'string' ? init.body : '',
       }
       const { fate, exchange } = open(thread, request)
@@ -106,6 +105,12 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
 }
 
 /** As much of a Response as is read by the library; the platform's own costs more than all the rest of a step. */
+/** Node's own `Headers` would not do in a thread that has no FinalizationRegistry. */
+function readHeaders(headers: HeadersInit = {}): Readonly<Record<string, string>> {
+  const pairs = Array.isArray(headers) ? headers : Object.entries(headers)
+  return Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value]))
+}
+
 function toResponse(url: string, { status, body, headers = {} }: ServerAnswer): Response {
   return {
     url,
