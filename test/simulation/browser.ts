@@ -40,6 +40,12 @@ export interface BrowserOptions {
   fetchOf(thread: Thread): (url: string, init: RequestInit) => Promise<Response>
 }
 
+interface PortOwner {
+  readonly thread: Thread
+  readonly ports: Set<Port>
+  connections: number
+}
+
 /** Tabs and workers with the real code of both, over ports, locks and channels that the seed delays. */
 export function createBrowser({ plan, scheduler, story, ledger, grant, now, openStore, fetchOf }: BrowserOptions) {
   const { random, hosts } = plan
@@ -156,10 +162,11 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     void process.service.then((service) => service.attach(workerPort))
   }
 
-  function openPagePort(tab: { thread: Thread; ports: Set<Port> }, process: WorkerProcess, onClose: () => void): Port {
+  function openPagePort(tab: PortOwner, process: WorkerProcess, onClose: () => void): Port {
     const port = createPort(portOptions, tab.thread)
     const { close } = port
     tab.ports.add(port)
+    tab.connections += 1
     attach(process, port)
     const leave = () => {
       tab.ports.delete(port)
@@ -174,7 +181,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     return port
   }
 
-  function openShared(tab: { thread: Thread; ports: Set<Port> }, url: string): { port: Port } {
+  function openShared(tab: PortOwner, url: string): { port: Port } {
     const running = shared.get(url)
     const process = running ?? startWorker(url, 'shared')
     shared.set(url, process)
@@ -187,7 +194,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     return { port }
   }
 
-  function openDedicated(tab: { thread: Thread; ports: Set<Port> }): Port {
+  function openDedicated(tab: PortOwner): Port {
     const process = startWorker('dedicated', 'dedicated')
     const terminate = () => process.thread.die()
     return Object.assign(openPagePort(tab, process, terminate), { terminate })
@@ -207,6 +214,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       past: new Set<number>(),
       shown: { status: 'connecting', session: undefined, user: undefined, reason: undefined },
       connectedAt: 0,
+      connections: 0,
     }
     const url = hosts === 'shared, two builds' && thread.name !== 'tab 1' ? '/worker-2.js' : '/worker-1.js'
     const choices = listHosts(
