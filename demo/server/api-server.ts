@@ -34,6 +34,8 @@ export interface ApiServer {
   readonly counters: { readonly answered: number; readonly unauthorized: number }
   /** Holds requests to one path; preflights pass. */
   holdRequests(path: string, options?: HoldRequestsOptions): Hold
+  /** Destroys every connection, and each new one until it is restored. */
+  cutConnections(): { restore(): void }
   close(): Promise<void>
 }
 
@@ -116,6 +118,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       const { beforeVerdict, afterVerdict } = holdPointsOf(path)
       return judgeAt === 'arrival' ? afterVerdict.hold() : beforeVerdict.hold()
     },
+    cutConnections: server.cutConnections,
     async close() {
       await server.close()
       for (const { beforeVerdict, afterVerdict } of holdPointsByPath.values()) {

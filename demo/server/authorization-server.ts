@@ -8,6 +8,7 @@ import { isJsonObject } from './json.ts'
 import { loadOidcProvider } from './load-oidc-provider.ts'
 import { createMemoryStorage } from './memory-adapter.ts'
 import { interactionPath, providerConfiguration, revocationPath, tokenPath } from './provider-configuration.ts'
+import { createRefreshLog, type LoggedRefresh, type RefreshEntry } from './refresh-log.ts'
 import { replayRequest } from './replay-request.ts'
 import { readBody } from './request-body.ts'
 import { createRequestLog, type LoggedRequest } from './request-log.ts'
@@ -51,6 +52,8 @@ export interface AuthorizationServer {
   /** Every access, refresh and ID token there ever was. */
   readonly issuedTokens: readonly string[]
   readonly requests: readonly LoggedRequest[]
+  /** Every refresh request there ever was, in the order of arrival. */
+  readonly refreshes: readonly LoggedRefresh[]
   /** For access tokens from now on; also what `expires_in` says. */
   setAccessTokenSeconds(seconds: number): void
   /** Rewrites successful token answers, until it is called with undefined. */
@@ -59,6 +62,8 @@ export interface AuthorizationServer {
   failRefreshes(...faults: readonly Fault[]): void
   /** Holds refresh requests before they are processed. One whose client has gone by the release is not processed. */
   holdRefreshes(): Hold
+  /** Destroys every connection, and each new one until it is restored. */
+  cutConnections(): { restore(): void }
   /** Drops what was queued, and lets go of what is held, delayed or hanging. */
   clearFaults(): void
   /** Every access token so far is refused from now on; refresh tokens stay good. */
@@ -80,8 +85,10 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   const { Provider: OidcProvider, errors } = await loadOidcProvider()
   const storage = createMemoryStorage(options.reuseGraceSeconds ?? 0)
   const log = createRequestLog()
+  const refreshLog = createRefreshLog()
   const faults = createFaultGate()
-  const answersToLose = new WeakSet<ServerResponse>()
+  const answersToLose = new WeakMap<ServerResponse, { readonly midway: boolean }>()
+  const refreshEntries = new WeakMap<ServerResponse, RefreshEntry>()
   const issuedTokens: string[] = []
   const counters = {
     tokenRequests: { authorization_code: 0, refresh_token: 0 },
@@ -100,11 +107,15 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       for (const token of [access_token, refresh_token, id_token]) {
         if (typeof token === 'string' && !issuedTokens.includes(token)) issuedTokens.push(token)
       }
+      if (typeof refresh_token === 'string') refreshEntries.get(context.res)?.issue(refresh_token)
       if (changeTokenResponse) context.body = changeTokenResponse({ ...context.body })
     }
-    if (answersToLose.has(context.res)) {
+    const loss = answersToLose.get(context.res)
+    if (loss) {
+      const { res } = context
       context.respond = false
-      context.res.destroy()
+      if (loss.midway) res.writeHead(200, { 'Content-Length': 1000 }).write('{', () => res.destroy())
+      else res.destroy()
     }
   }
 
@@ -153,7 +164,9 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       // One after the other: the provider looks at a token and spends it in two steps, so that of two requests at the
       // same moment both could pass, and a client that races itself would look well-behaved.
       const turn = lastRefresh.then(() => {
-        if (storage.isSpent(token)) counters.reuseDetections += 1
+        const isReuse = storage.isSpent(token)
+        if (isReuse) counters.reuseDetections += 1
+        refreshEntries.get(response)?.process(isReuse)
         return process(request, response)
       })
       lastRefresh = turn.catch(() => {})
@@ -169,10 +182,12 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       if (grantType !== 'refresh_token') return process(replay, response)
 
       counters.tokenRequests.refresh_token += 1
+      const token = parameters.get('refresh_token') ?? ''
+      refreshEntries.set(response, refreshLog.record(token, response))
       const admission = await faults.admit(request, response)
       if (admission === 'handled') return
-      if (admission === 'process-and-lose') answersToLose.add(response)
-      await processRefresh(replay, response, parameters.get('refresh_token') ?? '')
+      if (admission !== 'process') answersToLose.set(response, { midway: admission === 'process-and-lose-midway' })
+      await processRefresh(replay, response, token)
     }
 
     return async (request, response) => {
@@ -189,6 +204,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     counters,
     issuedTokens,
     requests: log.requests,
+    refreshes: refreshLog.refreshes,
     setAccessTokenSeconds(seconds) {
       accessTokenSeconds = checkSeconds(seconds)
     },
@@ -197,6 +213,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     },
     failRefreshes: faults.fail,
     holdRefreshes: faults.hold,
+    cutConnections: server.cutConnections,
     clearFaults: faults.clear,
     expireAccessTokens() {
       storage.forget('AccessToken')

@@ -14,15 +14,18 @@ export type Fault =
     }
   /** Processed late, unless the client has given up by then. */
   | { readonly kind: 'delay'; readonly milliseconds: number }
-  /** Processed, then the connection is destroyed before the answer. */
-  | { readonly kind: 'lose' }
+  /**
+   * Processed, then the connection is destroyed before the answer. A browser that had used the connection before sends
+   * the request once more by itself; with `midway` the answer has begun, and it does not.
+   */
+  | { readonly kind: 'lose'; readonly midway?: boolean }
   /** The connection is destroyed, nothing is processed. */
   | { readonly kind: 'drop' }
   /** Kept waiting until faults are cleared, then processed, unless the client has given up by then. */
   | { readonly kind: 'hang' }
 
 /** `handled`: the request has its end, or its client has gone; nothing is left to do. */
-export type Admission = 'process' | 'process-and-lose' | 'handled'
+export type Admission = 'process' | 'process-and-lose' | 'process-and-lose-midway' | 'handled'
 
 export interface FaultGate {
   fail(...faults: readonly Fault[]): void
@@ -70,7 +73,8 @@ export function createFaultGate(): FaultGate {
           break
       }
       if (request.socket.destroyed) return 'handled'
-      return fault?.kind === 'lose' ? 'process-and-lose' : 'process'
+      if (fault?.kind !== 'lose') return 'process'
+      return fault.midway ? 'process-and-lose-midway' : 'process-and-lose'
     },
   }
 }
@@ -85,6 +89,7 @@ function parseFault(value: unknown, name: string): Fault {
   if (!isJsonObject(value)) throw new TypeError(`${name} must be an object`)
   switch (value.kind) {
     case 'lose':
+      return value.midway === true ? { kind: 'lose', midway: true } : { kind: 'lose' }
     case 'drop':
     case 'hang':
       return { kind: value.kind }

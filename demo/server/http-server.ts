@@ -13,6 +13,8 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly origin: string
+  /** Destroys every connection, and each new one until it is restored. */
+  cutConnections(): { restore(): void }
   close(): Promise<void>
 }
 
@@ -43,7 +45,12 @@ export async function startHttpServer(
   // Node's five seconds close a kept connection just when a test that slept a little uses it again.
   if ('keepAliveTimeout' in server) server.keepAliveTimeout = 60_000
   const sockets = new Set<Socket>()
+  let cuts = 0
   server.on('connection', (socket: Socket) => {
+    if (cuts > 0) {
+      socket.destroy()
+      return
+    }
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -65,5 +72,19 @@ export async function startHttpServer(
     await close()
     throw error
   }
-  return { origin, close }
+  return {
+    origin,
+    cutConnections() {
+      let isCut = true
+      cuts += 1
+      for (const socket of sockets) socket.destroy()
+      return {
+        restore() {
+          if (isCut) cuts -= 1
+          isCut = false
+        },
+      }
+    },
+    close,
+  }
 }
