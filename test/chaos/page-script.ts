@@ -19,10 +19,17 @@ export interface PageCalls {
   stop(): void
 }
 
+export interface CallSettings {
+  readonly mark: string
+  /** In milliseconds. */
+  readonly longestCall: number
+  readonly callEvery: number
+}
+
 export const newsMark = 'chaos: '
 
 /** Runs in every page of the app: calls all the time, and tells what they come to. */
-export function makeCalls({ mark, longestCall }: { readonly mark: string; readonly longestCall: number }): void {
+export function makeCalls({ mark, longestCall, callEvery }: CallSettings): void {
   let outcomes: Record<string, number> = {}
   const pending = new Map<number, { readonly call: string; readonly at: number; told?: true }>()
   let count = 0
@@ -32,10 +39,10 @@ export function makeCalls({ mark, longestCall }: { readonly mark: string; readon
   const calls: readonly [string, string, RequestInit?][] = [
     ['GET', '/orders'],
     ['POST', '/echo', { method: 'POST', body: 'tea' }],
-    ['GET', '/delay/150'],
+    ['GET', '/delay/100'],
     ['GET', '/orders'],
     ['GET', '/download?size=300000'],
-    ['POST', '/delay/400', { method: 'POST', body: 'ink' }],
+    ['POST', '/delay/200', { method: 'POST', body: 'ink' }],
   ]
   const call = async () => {
     const [method, path, init] = calls[count % calls.length] as (typeof calls)[number]
@@ -48,7 +55,7 @@ export function makeCalls({ mark, longestCall }: { readonly mark: string; readon
         await response.arrayBuffer()
         return String(response.status)
       })
-      .catch((error) => `${method} ${error.code ?? error.name}`)
+      .catch((error) => `${method} ${typeof error.code === 'string' ? error.code : error.name}`)
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
     pending.delete(number)
   }
@@ -71,7 +78,7 @@ export function makeCalls({ mark, longestCall }: { readonly mark: string; readon
     change()
     const calling = setInterval(() => {
       if (pending.size < 40) void call()
-    }, 60)
+    }, callEvery)
     setInterval(flush, 400)
     const pageCalls: PageCalls = {
       pending: () => [...pending.values()].map((entry) => entry.call),

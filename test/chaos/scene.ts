@@ -15,6 +15,9 @@ export type Scene = Awaited<ReturnType<typeof createScene>>
 /** Longer than any wait of a call has a right to: for a token, for the API, and for a token once more. */
 const LONGEST_CALL = 75_000
 
+/** Five tabs must not fill the browser's six connections to the API: calls would wait for one until their token is old. */
+const CALL_EVERY = 120
+
 export interface SceneHost {
   readonly app: TestApp
   readonly browser: Browser
@@ -25,7 +28,7 @@ export interface SceneHost {
 export async function createScene({ app, browser, onNews }: SceneHost) {
   const context: BrowserContext = await browser.newContext()
   context.setDefaultTimeout(20_000)
-  await context.addInitScript(makeCalls, { mark: newsMark, longestCall: LONGEST_CALL })
+  await context.addInitScript(makeCalls, { mark: newsMark, longestCall: LONGEST_CALL, callEvery: CALL_EVERY })
   const devtools = await browser.newBrowserCDPSession()
   const open = new Set<Tab>()
   const losses: Loss[] = []
