@@ -351,6 +351,40 @@ test('a lost refresh was processed: its token is spent, and what it made is know
   expect(counters.reuseDetections).toBe(before + 1)
 })
 
+test('an answer that is lost midway has begun, and the token is spent all the same', async () => {
+  const { refresh_token } = await signIn(shared)
+  shared.authorizationServer.failRefreshes({ kind: 'lose', midway: true })
+  const response = await refresh(shared, refresh_token)
+  expect(response.status).toBe(200)
+  await expect(response.text()).rejects.toThrow(TypeError)
+  expect(await problemOf(await refresh(shared, refresh_token))).toBe('invalid_grant')
+})
+
+test('the log of refreshes tells an answer that was lost from one that arrived, and which of them was a re-use', async () => {
+  const { refresh_token } = await signIn(shared)
+  const { refreshes } = shared.authorizationServer
+  const before = refreshes.length
+  shared.authorizationServer.failRefreshes({ kind: 'answer', status: 503 }, { kind: 'lose' })
+  await refresh(shared, refresh_token)
+  await expect(refresh(shared, refresh_token)).rejects.toThrow(TypeError)
+  await refresh(shared, refresh_token)
+  const [refused, lost, reused] = refreshes.slice(before)
+  expect(refused).toMatchObject({ token: refresh_token, isReuse: false, status: 503 })
+  expect(refused).not.toHaveProperty('issued')
+  expect(lost).toMatchObject({ isReuse: false, issued: expect.any(String), endedAt: expect.any(Number) })
+  expect(lost).not.toHaveProperty('status')
+  expect(reused).toMatchObject({ isReuse: true, status: 400 })
+})
+
+test('a cut server takes no connection until it is restored', async () => {
+  const { origin } = shared.api
+  const cut = shared.api.cutConnections()
+  await expect(fetch(`${origin}/public`)).rejects.toThrow(TypeError)
+  cut.restore()
+  cut.restore()
+  expect((await fetch(`${origin}/public`)).status).toBe(200)
+})
+
 test('a dropped refresh was not processed', async () => {
   const { refresh_token } = await signIn(shared)
   shared.authorizationServer.failRefreshes({ kind: 'drop' })

@@ -138,7 +138,7 @@ export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<Le
     const admission = await faults.admit(request, response)
     if (admission === 'handled') return
     // Destroyed first: the call still does its work, and its answer has nowhere to go.
-    if (admission === 'process-and-lose') request.socket.destroy()
+    if (admission !== 'process') request.socket.destroy()
     call({ response, parameters, subject })
   }
 
