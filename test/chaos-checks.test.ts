@@ -36,11 +36,20 @@ it('takes a token that was refused unprocessed for unspent', () => {
   )
 })
 
-it('knows what the browser itself has sent again: at once, and with its worker alive', () => {
+it('knows what the browser itself has sent again: at once, where the connection ended at the other side', () => {
   const again = refresh(1020, 'one', { isReuse: true, status: 400 })
-  expect(findReuses([unanswered, again], [])).toMatchObject([{ isByBrowser: true }])
-  const losses = [{ what: 'kill', from: 1005, to: 1010 }]
-  expect(findReuses([unanswered, again], losses)).toMatchObject([{ isByBrowser: false }])
+  const destroyed = { ...unanswered, isDestroyed: true } as const
+  expect(findReuses([destroyed, again], [])).toMatchObject([{ isByBrowser: true }])
+  expect(findReuses([unanswered, again], [{ what: 'cut', from: 1005, to: 1010 }])).toMatchObject([
+    { isByBrowser: true },
+  ])
+  expect(findReuses([unanswered, again], [{ what: 'kill', from: 1005, to: 1010 }])).toMatchObject([
+    { isByBrowser: false },
+  ])
+  const refused = refresh(1020, 'one', { status: 503 })
+  const late = refresh(3000, 'one', { isReuse: true, status: 400 })
+  expect(findReuses([destroyed, refused, late], []).map(({ isByBrowser }) => isByBrowser)).toEqual([true, true])
+  expect(findReuses([destroyed, late], [])).toMatchObject([{ isByBrowser: false }])
 })
 
 it('finds two refreshes of one session at once, and not those of two sessions (I1)', () => {

@@ -114,6 +114,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     if (loss) {
       const { res } = context
       context.respond = false
+      refreshEntries.get(res)?.destroy()
       if (loss.midway) res.writeHead(200, { 'Content-Length': 1000 }).write('{', () => res.destroy())
       else res.destroy()
     }

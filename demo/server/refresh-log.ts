@@ -13,12 +13,15 @@ export interface LoggedRefresh {
   readonly endedAt?: number
   /** Absent until answered, and for good where the connection was gone before the answer, or was destroyed for it. */
   readonly status?: number
+  /** The server itself destroyed the connection, for a fault. */
+  readonly isDestroyed?: true
 }
 
 export interface RefreshEntry {
   /** The request is processed from now on. */
   process(isReuse: boolean): void
   issue(token: string): void
+  destroy(): void
 }
 
 export interface RefreshLog {
@@ -51,6 +54,9 @@ export function createRefreshLog(): RefreshLog {
         },
         issue(issued) {
           entry.issued = issued
+        },
+        destroy() {
+          entry.isDestroyed = true
         },
       }
     },

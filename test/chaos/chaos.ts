@@ -37,7 +37,8 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   const counts = new Map<string, number>()
   const ends: { readonly at: number; readonly reason: string | undefined; readonly tab: Tab }[] = []
 
-  const note = (text: string) => story.push(`${((Date.now() - started) / 1000).toFixed(2).padStart(7)} s  ${text}`)
+  const note = (text: string, at = Date.now()) =>
+    story.push(`${((at - started) / 1000).toFixed(2).padStart(7)} s  ${text}`)
   const find = (text: string) => {
     findings.push(text)
     note(`FINDING ${text}`)
@@ -179,6 +180,10 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   await scene.closeAll().catch(() => {})
   for (const text of findOverlaps(server.refreshes, CONNECTION_END)) find(text)
   const reuses = findReuses(server.refreshes, scene.losses)
+  for (const { at, token, issued, isReuse, status } of server.refreshes) {
+    const became = [isReuse && 'a re-use', issued && `new token ${nameOf(issued)}`, status ?? 'no answer']
+    note(`refresh with token ${nameOf(token)}: ${became.filter(Boolean).join(', ')}`, at)
+  }
   for (const end of ends) {
     const text = judgeEnd(end, reuses)
     if (text !== undefined) find(text)
@@ -211,6 +216,11 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   await browser.close()
   await app.close()
   return findings
+}
+
+/** Enough to tell one from another. */
+function nameOf(token: string): string {
+  return token.slice(0, 4)
 }
 
 function whenOf({ at }: LoggedRefresh): { readonly from: number; readonly to: number } {

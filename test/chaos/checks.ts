@@ -24,7 +24,7 @@ function isDuring({ at, endedAt = Number.POSITIVE_INFINITY }: LoggedRefresh, { f
  * Chromium sends a request once more by itself, a POST too, where a connection that it had used before ends without an
  * answer (`ShouldResendRequest` in its `net/http/http_network_transaction.cc`). No page or worker hears of it.
  */
-const RESENT_BY_BROWSER = 150
+const RESENDING = 150
 
 export interface Reuse {
   readonly refresh: LoggedRefresh
@@ -38,14 +38,16 @@ export interface Reuse {
 export function findReuses(refreshes: readonly LoggedRefresh[], losses: readonly Loss[]): Reuse[] {
   const processed = new Map<string, LoggedRefresh>()
   const reuses: Reuse[] = []
+  const isByBrowser = (earlier: LoggedRefresh) => {
+    const { token, endedAt = Number.POSITIVE_INFINITY } = earlier
+    const isCut = earlier.isDestroyed || losses.some((loss) => loss.what === 'cut' && isDuring(earlier, loss))
+    // It may be refused unprocessed, which is what the worker hears: of the first answer's loss, it hears nothing.
+    return isCut && refreshes.some(({ at, token: sent }) => sent === token && at >= endedAt && at < endedAt + RESENDING)
+  }
   for (const refresh of refreshes) {
     const earlier = processed.get(refresh.token)
     if (earlier !== undefined) {
-      const loss = findLoss(earlier, losses)
-      const gap = refresh.at - (earlier.endedAt ?? earlier.at)
-      const isWorkerAlive =
-        loss === 'no answer' && !losses.some((other) => other.what !== 'cut' && isDuring(earlier, other))
-      reuses.push({ refresh, loss, isByBrowser: isWorkerAlive && gap < RESENT_BY_BROWSER })
+      reuses.push({ refresh, loss: findLoss(earlier, losses), isByBrowser: isByBrowser(earlier) })
     }
     // One that was refused unprocessed tells nothing about the token.
     if (refresh.issued !== undefined || refresh.isReuse) processed.set(refresh.token, refresh)
