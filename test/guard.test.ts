@@ -289,6 +289,73 @@ test('a port may have 10,000 unanswered calls; the next is refused as busy, and 
   expect(sent.map((answer) => (answer as Reply).id)).toEqual(['late', 'c0', 'two'])
 })
 
+test('every answer carries the id of the thread that answers, where it has one', () => {
+  for (const instance of ['instance', undefined]) {
+    const { port, sent, deliver } = barePort()
+    const guarded = guard(port, { checks: controlChecks, ...(instance && { instance }), onNotice() {} })
+    deliver({ ...callFrame('unknown'), id: 'refused' })
+    guarded.postMessage({ id: 'answered' })
+    const carried = sent.map((answer) => Object.entries(answer as Reply).filter(([key]) => key === 'instance'))
+    expect(carried).toEqual(instance === undefined ? [[], []] : [[['instance', instance]], [['instance', instance]]])
+  }
+})
+
+test.each<[string, object]>([
+  ['only calls are answered', { type: 'GET', path: ['ping'] }],
+  ['it names no method', { type: 'APPLY', path: [], argumentList: [] }],
+  ['there is no such method', callFrame('unknown')],
+  ['it has too many arguments', callFrame('ping', 1, 2, 3, 4, 5)],
+  ['an argument is not plain data', { type: 'APPLY', path: ['ping'], argumentList: [1] }],
+  ['its id is in use', { ...callFrame('ping'), id: 'used' }],
+])('a refusal says why: %s', (reason, frame) => {
+  const { deliver, sent } = bareGuard()
+  deliver({ ...callFrame('ping'), id: 'used' })
+  deliver({ id: 'a', ...frame })
+  expect(sent).toMatchObject([{ value: { code: 'invalid_call', message: expect.stringContaining(reason) } }])
+})
+
+test('a check that breaks is told as our own words, which quote nothing of what was sent', () => {
+  const { port, sent, deliver } = barePort()
+  const check = (given: readonly unknown[]) => {
+    throw new TypeError(`No such thing as ${given[0]}`)
+  }
+  guard(port, { checks: { check }, onNotice() {} })
+  deliver({ ...callFrame('check', canary), id: 'a' })
+  expect(sent).toMatchObject([{ value: { message: expect.stringContaining('it has an unexpected form') } }])
+  expect(JSON.stringify(sent)).not.toContain(canary)
+})
+
+test('a call may have four arguments', () => {
+  const { port, deliver } = barePort()
+  const check = vi.fn((given: readonly unknown[]) => given)
+  guard(port, { checks: { check }, onNotice() {} })
+  deliver({ ...callFrame('check', 1, 2, 3, 4), id: 'a' })
+  expect(check).toHaveBeenCalledExactlyOnceWith([1, 2, 3, 4])
+})
+
+test('a guarded port sends notices, starts the port, and hears no more of calls for a listener that was taken off', () => {
+  const { port, sent, deliver } = barePort()
+  const start = vi.fn()
+  const guarded = guard({ ...port, start }, { checks: controlChecks, instance: 'instance', onNotice() {} })
+  const listener = vi.fn()
+  guarded.addEventListener('message', listener)
+  guarded.start?.()
+  expect(start).toHaveBeenCalledOnce()
+  guarded.notify({ lingpai: 'goodbye' })
+  expect(sent).toEqual([{ lingpai: 'goodbye' }])
+  guarded.removeEventListener('message', listener)
+  deliver({ ...callFrame('ping'), id: 'a' })
+  expect(listener).not.toHaveBeenCalled()
+  expect(() => guard(port, { checks: controlChecks, onNotice() {} }).start?.()).not.toThrow()
+})
+
+test('a page that came back is a notice; a message of an unknown kind is none, even with a call', () => {
+  const { deliver, passed } = bareGuard()
+  deliver({ lingpai: 'resumed' })
+  deliver({ lingpai: 'unknown', call: 'c' })
+  expect(passed).toEqual([{ lingpai: 'resumed' }])
+})
+
 test('fields that a message inherits are not read', () => {
   const { deliver, sent, passed } = bareGuard()
   deliver(Object.create({ ...callFrame('ping'), id: 'inherited' }))
