@@ -5,10 +5,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 // By it, Comlink keeps each connection for as long as the thread lives, for its proxy is in reach of what is kept for it.
 // It looks once, when it is loaded; the platform's own code needs it later.
-const { FinalizationRegistry } = globalThis
+const registry = globalThis.FinalizationRegistry
 Reflect.deleteProperty(globalThis, 'FinalizationRegistry')
 const { installGlobals, noticeUnhandled, simulate } = await import(pathToFileURL(workerData.file).href)
-Object.assign(globalThis, { FinalizationRegistry })
+Object.assign(globalThis, { FinalizationRegistry: registry })
 
 installGlobals()
 process.on('unhandledRejection', noticeUnhandled)
