@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
 import type { BrokerSnapshot } from '../src/protocol/contract.ts'
 import type { StoredSession } from '../worker/core/adapter.ts'
+import {
+  type Comparison,
+  compareWithRecord,
+  isInState,
+  type OwnSession,
+  type Seen,
+  stateOf,
+} from '../worker/core/shared-record.ts'
 import { refused, rejected } from '../worker/core/verdict.ts'
 import { storedSession, watch } from './fixtures/broker-harness.ts'
 import { createSharedWorkers, type SharedOptions, type SharedWorkerHarness } from './fixtures/shared-workers.ts'
@@ -544,3 +552,53 @@ test('a store that never agrees with what it has shown does not keep the session
 })
 
 const attempt = { id: 'other', owner: 'other', isOver: true, until: 0, failures: 0, outcomeLost: false }
+
+test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'none' | 'unreadable' | 'later-format']>([
+  ['alone', 'a store that does not answer', {}, 'unreadable'],
+  ['later-format', 'a later build', {}, 'later-format'],
+  ['ended', 'an empty store, where it had been stored', {}, 'none'],
+  ['alone', 'an empty store, where it had not been stored', { isStored: false }, 'none'],
+  ['alone', 'an empty store, signed out', { held: undefined }, 'none'],
+  ['same', 'its own record', {}, {}],
+  ['newer', 'its own record with newer tokens', {}, { version: 8 }],
+  ['alone', 'its own record with older tokens', {}, { version: 6 }],
+  ['alone', 'a session that has ended here', { past: ['other'] }, { lineage: 'other' }],
+  ['other', 'its own lineage, signed out', { held: undefined }, {}],
+  ['other', 'a sign-in elsewhere', {}, { lineage: 'other' }],
+  [
+    'other',
+    'a sign-in later than one that the store has not taken',
+    { isStored: false },
+    { lineage: 'other', signedInAt: 11 },
+  ],
+  [
+    'alone',
+    'one as old as a sign-in that the store has not taken',
+    { isStored: false },
+    { lineage: 'other', signedInAt: 10 },
+  ],
+  [
+    'alone',
+    'one older than a sign-in that the store has not taken',
+    { isStored: false },
+    { lineage: 'other', signedInAt: 9 },
+  ],
+])('a session that is compared with a record is %s: %s', (expected, _what, changes, record) => {
+  const own = { held: {}, lineage: 'own', version: 7, signedInAt: 10, isStored: true, past: [], ...changes }
+  const kept = { ...storedSession(), lineage: 'own', version: 7, signedInAt: 10 }
+  const seen: Seen =
+    typeof record === 'string' ? { kind: record } : { kind: 'session', session: { ...kept, ...record } }
+  expect(compareWithRecord(own, seen)).toBe(expected)
+})
+
+test('an empty store is expected to stay empty; of one that nobody could read, nothing is expected', () => {
+  expect(stateOf({ kind: 'none' })).toBeNull()
+  expect(stateOf({ kind: 'unreadable' })).toBeUndefined()
+  const kept = { lineage: 'own', version: 7, attempt: null }
+  expect([isInState(undefined, null), isInState(kept, null), isInState(undefined, kept)]).toEqual([true, false, false])
+  expect([isInState(kept, undefined), isInState(undefined, undefined), isInState(kept, kept)]).toEqual([
+    true,
+    true,
+    true,
+  ])
+})

@@ -224,3 +224,142 @@ test('a store that throws at once has failed', async () => {
   const queue = createStoreQueue({ load: fail, save: fail, clear: fail }, createVirtualPlatform())
   await expect(queue.save(sessionWith('one'))).rejects.toThrow('disk')
 })
+
+test('what ends after others went on without it is not written over by what it has itself written', async () => {
+  const { save, names, operation, platform } = createQueue()
+  save('one')
+  await platform.advance(6000)
+  operation(1).succeed()
+  operation(0).succeed()
+  await platform.advance(60_000)
+  expect(names()).toEqual(['save one', 'save one'])
+})
+
+test('what ends late leaves the next operation and its caller alone', async () => {
+  const { save, names, operation, platform } = createQueue()
+  save('one')
+  save('two')
+  await platform.advance(6000)
+  const outcome = save('three')
+  operation(0).succeed()
+  await platform.settle()
+  operation(1).succeed()
+  await platform.settle()
+  operation(2).succeed()
+  await platform.settle()
+  expect(names()).toEqual(['save one', 'save two', 'save three'])
+  expect(outcome).toEqual({ settled: 1, value: true })
+})
+
+test('a clear written once more over what ended late is not tried a third time', async () => {
+  const { save, clear, names, operation, platform } = createQueue()
+  save('one')
+  clear()
+  await platform.advance(6000)
+  operation(1).succeed()
+  await platform.settle()
+  operation(0).succeed()
+  await platform.settle()
+  operation(2).fail()
+  await platform.advance(60_000)
+  expect(names()).toEqual(['save one', 'clear', 'clear'])
+})
+
+test('once the store holds what another worker has saved, nothing is written over it, but what a caller waits for (I5)', async () => {
+  const late = createQueue()
+  late.save('one')
+  late.clear()
+  await late.platform.advance(6000)
+  late.operation(0).succeed()
+  await late.platform.settle()
+  late.queue.forget()
+  late.operation(1).succeed()
+  await late.platform.advance(60_000)
+  expect(late.names()).toEqual(['save one', 'clear'])
+
+  const forgotten = createQueue()
+  forgotten.save('one')
+  forgotten.clear()
+  await forgotten.platform.advance(6000)
+  forgotten.operation(1).succeed()
+  await forgotten.platform.settle()
+  forgotten.queue.forget()
+  forgotten.operation(0).succeed()
+  await forgotten.platform.advance(60_000)
+  expect(forgotten.names()).toEqual(['save one', 'clear'])
+
+  const waiting = createQueue()
+  waiting.save('one')
+  const outcome = waiting.save('two')
+  waiting.queue.forget()
+  waiting.operation(0).succeed()
+  await waiting.platform.settle()
+  waiting.operation(1).succeed()
+  await waiting.platform.settle()
+  expect(waiting.names()).toEqual(['save one', 'save two'])
+  expect(outcome).toEqual({ settled: 1, value: true })
+})
+
+test('a caller that waited too long is told so in words', async () => {
+  const { save, platform } = createQueue()
+  const outcome = save('one')
+  await platform.advance(2000)
+  expect(outcome).toMatchObject({ error: { message: expect.stringContaining('has not answered in time') } })
+})
+
+/** A store whose operations fail when the test says so, and that tells what each may replace. */
+function createConditionalQueue() {
+  const platform = createVirtualPlatform()
+  const seen: unknown[] = []
+  const failures: (() => void)[] = []
+  const operate = (...what: unknown[]) =>
+    new Promise<void>((_resolve, reject) => {
+      seen.push(what)
+      failures.push(() => reject(new Error('disk')))
+    })
+  const queue = createStoreQueue(
+    {
+      load: () => undefined,
+      save: ({ tokens }, replaces) => operate(tokens.accessToken, replaces),
+      clear: (only) => operate('clear', only),
+    },
+    platform,
+  )
+  const save = (accessToken: string, replaces?: { lineage: string }) =>
+    watch(queue.save(sessionWith(accessToken), replaces))
+  const fail = async (index: number) => {
+    failures[index]?.()
+    await platform.settle()
+  }
+  return { platform, seen, save, fail }
+}
+
+const first = { lineage: 'first' }
+const second = { lineage: 'second' }
+
+test('what takes the place of a write without a condition has none either; of one with a condition, it keeps its own', async () => {
+  for (const [behind, expected] of [
+    [undefined, undefined],
+    [first, second],
+  ] as const) {
+    const { save, seen, fail } = createConditionalQueue()
+    save('one', first)
+    save('two', behind)
+    save('three', second)
+    await fail(0)
+    expect(seen[1]).toEqual(['three', expected])
+  }
+})
+
+test('after a failed save, only what it should have replaced is cleared, and once more after 1 s', async () => {
+  const { save, seen, fail, platform } = createConditionalQueue()
+  save('one', first)
+  await fail(0)
+  await fail(1)
+  await platform.advance(1000)
+  expect(seen).toEqual([
+    ['one', first],
+    ['clear', first],
+    ['clear', first],
+  ])
+})
