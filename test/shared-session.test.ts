@@ -255,6 +255,19 @@ test.each([day, -day])(
   },
 )
 
+test('a clock that is set back after a refresh has failed makes no other worker wait longer for the next (I12)', async () => {
+  const { platform, one, other, refreshes, refresh } = await open()
+  watch(one.call())
+  await platform.settle()
+  refresh(0).fail(503)
+  await platform.settle()
+  one.kill()
+  platform.jumpClock(-day)
+  watch(other.call())
+  await platform.advance(5000)
+  expect(refreshes).toHaveLength(2)
+})
+
 test('a frozen worker that holds the lock delays the others at most by the refresh timeout and the store, and its late answer is adopted by nobody', async () => {
   const { platform, one, other, refreshes, refresh, lock, store } = await open()
   const late = watch(one.call())
@@ -551,7 +564,7 @@ test('a store that never agrees with what it has shown does not keep the session
   expect(outcome).toMatchObject({ settled: 1, value: { tokens: { accessToken: 'access-2' } } })
 })
 
-const attempt = { id: 'other', owner: 'other', isOver: true, until: 0, failures: 0, outcomeLost: false }
+const attempt = { id: 'other', owner: 'other', isOver: true, until: 0, pause: 0, failures: 0, outcomeLost: false }
 
 test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'none' | 'unreadable' | 'later-format']>([
   ['alone', 'a store that does not answer', {}, 'unreadable'],

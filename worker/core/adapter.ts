@@ -40,6 +40,8 @@ export interface RefreshAttempt {
   readonly isOver: boolean
   /** While it is under way, when its outcome counts as unknown; once it is over, before when none may follow. */
   readonly until: number
+  /** How far that was ahead when it was written, in milliseconds: a clock set back since must not make it longer. */
+  readonly pause: number
   /** Attempts in a row that ended without a token, and whether one of them ended without an answer. */
   readonly failures: number
   readonly outcomeLost: boolean

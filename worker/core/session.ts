@@ -527,7 +527,7 @@ function heed(
 ): Step {
   const { id, isOver, until } = attempt
   const failures = Math.max(session.failures, attempt.failures)
-  const longest = isOver ? LONGEST_RETRY_AFTER : timeoutOf(rules)
+  const longest = Math.min(attempt.pause, isOver ? LONGEST_RETRY_AFTER : timeoutOf(rules))
   // A clock that was set back must not make it longer, however often it is looked at.
   const known = refresh.other?.id === id ? refresh.other.left : longest
   const left = Math.min(until - now, known)
@@ -567,8 +567,9 @@ function mark(
   rules: SessionRules,
 ): Step {
   const { flight, outcomeLost, why, other, conflicts } = refresh
-  const until = now + timeoutOf(rules)
-  const attempt = { ...newAttempt(session, flight, rules), isOver: false, until, outcomeLost }
+  const pause = timeoutOf(rules)
+  const until = now + pause
+  const attempt = { ...newAttempt(session, flight, rules), isOver: false, until, pause, outcomeLost }
   const marked = recordOf(session, attempt)
   if (marked === undefined) return [session, []]
   return [
@@ -669,7 +670,7 @@ function onRefreshEnded(
     // It has answered, so an outage is over, if there was one.
     return [
       { ...session, failures, tokenServer: 'ok', reason: 'refresh_failed', refresh },
-      [ended, ...markFailure(session, { flight, failures, until, outcomeLost }, rules), { do: 'wake' }],
+      [ended, ...markFailure(session, { flight, failures, until, pause: until - now, outcomeLost }, rules), { do: 'wake' }],
     ]
   }
   const asked = clampRetryAfter(event.retryAfter)
@@ -685,7 +686,7 @@ function onRefreshEnded(
     },
     [
       note('refresh-ended', { verdict, reason, delay }),
-      ...markFailure(session, { flight, failures, until: now + shortest, outcomeLost }, rules),
+      ...markFailure(session, { flight, failures, until: now + shortest, pause: shortest, outcomeLost }, rules),
       { do: 'retryLater', flight, delay },
       { do: 'wake' },
     ],
@@ -695,7 +696,7 @@ function onRefreshEnded(
 /** So that all workers together try no more often than one would (I10). */
 function markFailure(
   session: Session,
-  { flight, ...outcome }: Pick<RefreshAttempt, 'failures' | 'until' | 'outcomeLost'> & { readonly flight: number },
+  { flight, ...outcome }: Pick<RefreshAttempt, 'failures' | 'until' | 'pause' | 'outcomeLost'> & { readonly flight: number },
   rules: SessionRules,
 ): Effect[] {
   const attempt = { ...newAttempt(session, flight, rules), isOver: true, ...outcome }

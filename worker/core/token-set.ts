@@ -98,9 +98,9 @@ export function readStoredSession(value: unknown): StoredSession | undefined {
 
 function isAttempt(value: unknown): boolean {
   if (!isRecord(value)) return false
-  const { id, owner, isOver, until, failures, outcomeLost } = value
+  const { id, owner, isOver, until, pause, failures, outcomeLost } = value
   const isNamed = isToken(id) && isToken(owner)
-  return isNamed && isTime(until) && isCount(failures) && [isOver, outcomeLost].every((is) => typeof is === 'boolean')
+  return isNamed && isTime(until) && isTime(pause) && isCount(failures) && [isOver, outcomeLost].every((is) => typeof is === 'boolean')
 }
 
 function isCount(value: unknown): value is number {
