@@ -55,8 +55,11 @@ export interface Client {
    * what may be done twice is called again.
    */
   readonly call: Connection['call']
-  /** Does what may be done twice, over a connection, and anew where its worker is lost and the user is the same. */
-  repeat<T>(work: (connection: OpenConnection) => Promise<T>, signal: CancelSignal): Promise<T>
+  /**
+   * Does something over a connection for the user that the page knows now, and where its worker is lost, anew: so many times
+   * at most, by default as often as is good for what may be done twice.
+   */
+  repeat<T>(work: (connection: OpenConnection) => Promise<T>, signal: CancelSignal, repeats?: number): Promise<T>
   /** Tells the worker, where there is one, that the app is in the foreground again, or online. */
   resume(): void
   getSnapshot(): Snapshot
@@ -251,8 +254,11 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   ): Promise<Result<Name>> {
     const giveUp = new AbortController()
     const run = (connection: Connection) => connection.call(name, given, { signal: giveUp.signal })
-    const isRepeatable = REPEATABLE.has(name) || (name === 'request' && isIdempotent(given[0] as WireApiRequest))
-    const answer = isRepeatable ? repeat(run, giveUp.signal) : connected().then(run)
+    const isOnce = name === 'request' && !isIdempotent(given[0] as WireApiRequest)
+    const answer =
+      REPEATABLE.has(name) || name === 'request'
+        ? repeat(run, giveUp.signal, isOnce ? 0 : MOST_REPEATS)
+        : connected().then(run)
     return waitFor(answer, { deadline, signal, timers, onGiveUp: () => giveUp.abort() })
   }
 
@@ -260,18 +266,17 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     work: (connection: OpenConnection) => Promise<T>,
     signal: CancelSignal,
     repeats = MOST_REPEATS,
+    caller = subject,
   ): Promise<T> {
     const connection = await connected(signal)
-    const caller = subject
+    // What one user asked for is not done as another (I6).
+    if (caller !== undefined && wasSignedIn && subject !== caller) throw lost()
     try {
       return await work(connection)
     } catch (error) {
       const isLost = isLingpaiError(error) && error.code === 'worker_lost'
       if (!isLost || signal.aborted || repeats === 0) throw error
-      await connected(signal)
-      // What one user asked for is not done as another (I6).
-      if (caller !== undefined && wasSignedIn && subject !== caller) throw error
-      return repeat(work, signal, repeats - 1)
+      return repeat(work, signal, repeats - 1, caller)
     }
   }
 

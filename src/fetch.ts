@@ -74,7 +74,7 @@ export function createFetch(
       }
       // What has been transferred is gone with the worker that got it.
       const isRepeatable = transferred.length === 0 && isIdempotent(request)
-      return await (isRepeatable ? client.repeat(send, signal) : client.connected(signal).then(send))
+      return await client.repeat(send, signal, isRepeatable ? undefined : 0)
     } catch (error) {
       progress?.close()
       if (signal.aborted) throw signal.reason

@@ -739,6 +739,24 @@ test('what one user has asked for is not asked again as another (I6)', async () 
   expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
 })
 
+test.each(['GET', 'POST'])(
+  'a %s that one user asks for while no worker is there is not sent as another (I6)',
+  async (method) => {
+    const signedInAs = (subject: string, instance: string): Handlers => ({
+      hello: () => welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } } }),
+      request: () => 'answered',
+    })
+    const { choice, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
+    const client = createClient([choice])
+    await vi.advanceTimersByTimeAsync(0)
+    lose(0)
+    const outcome = outcomeOf(client.call('request', apiRequest(method)))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(await outcome).toMatchObject({ code: 'worker_lost' })
+    expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([0, 0])
+  },
+)
+
 /** Loses the first of two workers while `session.fetch` is under way in it, and tells how often each was asked. */
 async function fetchThroughLoss(init: RequestInit) {
   const answer = { url: '', status: 204, statusText: '', type: 'basic', redirected: false, headers: [], body: null }

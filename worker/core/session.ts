@@ -670,7 +670,11 @@ function onRefreshEnded(
     // It has answered, so an outage is over, if there was one.
     return [
       { ...session, failures, tokenServer: 'ok', reason: 'refresh_failed', refresh },
-      [ended, ...markFailure(session, { flight, failures, until, pause: until - now, outcomeLost }, rules), { do: 'wake' }],
+      [
+        ended,
+        ...markFailure(session, { flight, failures, until, pause: until - now, outcomeLost }, rules),
+        { do: 'wake' },
+      ],
     ]
   }
   const asked = clampRetryAfter(event.retryAfter)
@@ -696,7 +700,10 @@ function onRefreshEnded(
 /** So that all workers together try no more often than one would (I10). */
 function markFailure(
   session: Session,
-  { flight, ...outcome }: Pick<RefreshAttempt, 'failures' | 'until' | 'pause' | 'outcomeLost'> & { readonly flight: number },
+  {
+    flight,
+    ...outcome
+  }: Pick<RefreshAttempt, 'failures' | 'until' | 'pause' | 'outcomeLost'> & { readonly flight: number },
   rules: SessionRules,
 ): Effect[] {
   const attempt = { ...newAttempt(session, flight, rules), isOver: true, ...outcome }

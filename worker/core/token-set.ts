@@ -100,7 +100,13 @@ function isAttempt(value: unknown): boolean {
   if (!isRecord(value)) return false
   const { id, owner, isOver, until, pause, failures, outcomeLost } = value
   const isNamed = isToken(id) && isToken(owner)
-  return isNamed && isTime(until) && isTime(pause) && isCount(failures) && [isOver, outcomeLost].every((is) => typeof is === 'boolean')
+  return (
+    isNamed &&
+    isTime(until) &&
+    isTime(pause) &&
+    isCount(failures) &&
+    [isOver, outcomeLost].every((is) => typeof is === 'boolean')
+  )
 }
 
 function isCount(value: unknown): value is number {
