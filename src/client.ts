@@ -159,11 +159,16 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
    * Asks until there is an answer. A silent worker is never replaced: two brokers would serve one session. A new port to
    * a SharedWorker leads to the same one, and gets through where another tab has blocked the first.
    */
-  async function startHost({ onSilence, open }: HostChoice): Promise<OpenConnection> {
+  async function startHost({ mode, onSilence, open }: HostChoice): Promise<OpenConnection> {
     for (;;) {
       const { endpoint, failure, started, onLoss } = open()
-      const isShared = choices[choice]?.mode === 'shared'
-      const connection: Connection = openConnection(endpoint, publish, () => onLost(connection), timers, isShared)
+      const connection: Connection = openConnection(
+        endpoint,
+        publish,
+        () => onLost(connection),
+        timers,
+        mode === 'shared',
+      )
       onLoss?.(() => onLost(connection))
       latest = connection
       const hello = connection.hello()

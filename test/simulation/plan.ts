@@ -1,15 +1,7 @@
 import { createRandom, type Random } from './random.ts'
 
-/** The kinds of fault. Each seed draws which of them may happen in it. */
-export const FAULTS = [
-  'request lost',
-  'answer lost',
-  'hang',
-  '503',
-  '429',
-  '5xx',
-  'garbled',
-  'slow',
+/** What may happen at any moment; the rest of the faults befall a single request. */
+export const TROUBLES = [
   'offline',
   'worker killed',
   'worker restarted silently',
@@ -26,6 +18,19 @@ export const FAULTS = [
   'api denies all',
   'forged messages',
   'access revoked',
+] as const
+
+/** The kinds of fault. Each seed draws which of them may happen in it. */
+export const FAULTS = [
+  'request lost',
+  'answer lost',
+  'hang',
+  '503',
+  '429',
+  '5xx',
+  'garbled',
+  'slow',
+  ...TROUBLES,
 ] as const
 
 export type Fault = (typeof FAULTS)[number]

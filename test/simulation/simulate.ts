@@ -7,7 +7,7 @@ import { createDisk, type DiskFate } from './disk.ts'
 import { useGlobals } from './globals.ts'
 import { API_ORIGIN, createLedger, type PageCall, type RefreshExchange, type Violation } from './ledger.ts'
 import { createNetwork, type NetworkFate, type SentRequest, type ServerAnswer } from './network.ts'
-import { describePlan, drawPlan, type Fault } from './plan.ts'
+import { describePlan, drawPlan, type Fault, TROUBLES } from './plan.ts'
 import { createScheduler, type Thread } from './scheduler.ts'
 import { createStory } from './story.ts'
 
@@ -362,24 +362,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   }
 
   function breakSomething(tab: Tab): void {
-    const fault = random.pick([
-      'offline',
-      'worker killed',
-      'worker restarted silently',
-      'tab closed',
-      'tab crashed',
-      'tab frozen',
-      'back/forward cache',
-      'store slow',
-      'store failing',
-      'store blocked',
-      'store wiped',
-      'clock jump',
-      'sleep',
-      'api denies all',
-      'forged messages',
-      'access revoked',
-    ] as const)
+    const fault = random.pick(TROUBLES)
     if (!may(fault)) {
       inTab(tab, () => void request(tab))
       return
