@@ -63,8 +63,11 @@ it('refreshes in another tab when the one that refreshes is closed', async () =>
   const hold = scene.app.authorizationServer.holdRefreshes()
   const abandoned = callApi(first, 1).catch(() => [])
   await hold.arrived
+  const held = scene.app.authorizationServer.refreshes.at(-1)
   const outcome = callApi(second, 1)
   await first.close()
+  // A request whose sender has not gone yet would be processed, and its answer lost.
+  await expect.poll(() => held?.endedAt, { timeout: 10_000 }).toBeDefined()
   hold.release()
   await abandoned
   expect(await outcome).toEqual([200])
