@@ -7,11 +7,15 @@ interface Order {
   readonly given: readonly unknown[]
 }
 
+const limit = 30_000
+
 /** Hands functions to pages that ask for them (`agent.ts` of the test app), for a browser that nobody drives. */
 export async function startAgentServer() {
   const orders = new Map<string, Order[]>()
   const asking = new Map<string, ServerResponse>()
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  /** Which page has begun what is not answered. */
+  const taken = new Map<number, string>()
   let lastId = 0
 
   const server = createServer(async (request, response) => {
@@ -21,7 +25,12 @@ export async function startAgentServer() {
     const name = url.searchParams.get('agent') ?? ''
     if (request.method === 'GET') {
       const [first, ...rest] = orders.get(name) ?? []
-      if (first !== undefined && String(first.id) === url.searchParams.get('took')) orders.set(name, rest)
+      const took = url.searchParams.get('took')
+      if (took === '0') abandon(name)
+      if (first !== undefined && String(first.id) === took) {
+        orders.set(name, rest)
+        taken.set(first.id, name)
+      }
       asking.set(name, response)
       response.on('close', () => {
         if (asking.get(name) === response) asking.delete(name)
@@ -29,6 +38,7 @@ export async function startAgentServer() {
       return answer(name)
     }
     const { id, value, error } = JSON.parse(await readText(request))
+    taken.delete(id)
     if (error === undefined) waiting.get(id)?.resolve(value as never)
     else waiting.get(id)?.reject(new Error(error))
     response.end()
@@ -36,6 +46,15 @@ export async function startAgentServer() {
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
   const address = server.address()
   const origin = `http://localhost:${typeof address === 'object' && address ? address.port : 0}`
+
+  /** A page that has just been loaded answers nothing that another began. */
+  function abandon(name: string): void {
+    for (const [id, owner] of taken) {
+      if (owner !== name) continue
+      taken.delete(id)
+      waiting.get(id)?.reject(new Error(`The ${name} page was left before it answered.`))
+    }
+  }
 
   function answer(name: string): void {
     const response = asking.get(name)
@@ -60,6 +79,8 @@ export async function startAgentServer() {
           waiting.set(id, { resolve: resolve as (value: never) => void, reject })
           orders.set(name, [...(orders.get(name) ?? []), { id, source: String(run), given }])
           answer(name)
+          const overdue = () => reject(new Error(`No answer from the ${name} page within ${limit / 1000} s: ${run}`))
+          setTimeout(overdue, limit).unref()
         }),
     }),
 

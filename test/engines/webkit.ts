@@ -56,7 +56,8 @@ export const openWebKit: Engine = {
       first,
       second,
       async gotoSecond(to) {
-        await second.evaluate((target) => void setTimeout(() => location.assign(target)), agents.urlFor('second', to))
+        // Not awaited: the page may be gone before it has answered.
+        second.evaluate((target) => location.assign(target), agents.urlFor('second', to)).catch(() => {})
       },
       async crashFirst() {
         process.kill(await findBusiest(child.pid ?? 0, first), 'SIGKILL')
