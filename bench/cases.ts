@@ -60,6 +60,11 @@ export const benchCases: readonly BenchCase[] = [
     launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 4 : 9, size: bodySize } }),
   },
   {
+    name: 'stages',
+    title: 'where the time until the first byte goes',
+    launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 20 : 60, size: 2 * megabyte } }),
+  },
+  {
     name: 'memory',
     title: '256 MB that are read slowly',
     launches: (isQuick) =>

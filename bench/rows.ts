@@ -1,7 +1,8 @@
 import { bareHosts, lingpaiHosts, mostCalls, peers, refreshScenarios } from './cases.ts'
+import { stageNames } from './page/stage-names.ts'
 import { pairedRatios, type Sample, type Source, type Spread, spread, sumsPerRound } from './statistics.ts'
 
-export type Unit = '×' | 'MB' | 'kB' | 'of the body' | ''
+export type Unit = '×' | 'ms' | 'MB' | 'kB' | 'of the body' | ''
 
 /** `met` and `missed` are the median's; `for comparison` has no target. */
 export type Verdict = 'met' | 'missed' | 'for comparison'
@@ -110,6 +111,19 @@ function planGroups(isQuick: boolean): GroupPlan[] {
         ),
       ],
     },
+    ...(['shared', 'dedicated'] as const).map(
+      (host): GroupPlan => ({
+        title: `Where the time until the first byte goes, ${host === 'shared' ? 'SharedWorker' : 'dedicated worker'}`,
+        note: 'Of a paced answer. Each stage of a call in lingpai’s worker and in a bare one, which fetches and hands over and does nothing else; the page’s own fetch has two of them. Noting them costs time too, alike for all.',
+        rows: stageNames.flatMap((metric) =>
+          ['fetch', `bare-${host}`, host].map((contestant) => ({
+            title: `${metric}: ${names[contestant]}`,
+            unit: 'ms',
+            of: source('stages', contestant, metric),
+          })),
+        ),
+      }),
+    ),
     {
       title: 'Memory for 256 MB that are read slowly',
       note: "Growth of the browser's page and worker processes (resident set, read from /proc every 50 ms) at its peak, as a share of the body. A full copy would be 1; a quarter is the bound set here. The page collects its garbage after every 8 MB, which would else be counted.",

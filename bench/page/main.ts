@@ -4,6 +4,7 @@ import { latency } from './cases/latency.ts'
 import { memory } from './cases/memory.ts'
 import { refresh } from './cases/refresh.ts'
 import { roundTrip } from './cases/round-trip.ts'
+import { stages } from './cases/stages.ts'
 import { control, type Figure, type Plan } from './control.ts'
 
 /** A case's part on the page. It hands each figure to `tell`, which sends all of them at the end. */
@@ -12,6 +13,7 @@ export type PageCase = (plan: Plan, tell: (figure: Figure) => void) => Promise<v
 const cases: Readonly<Record<string, PageCase>> = {
   latency,
   bodies,
+  stages,
   memory,
   'round-trip': roundTrip,
   expiry,

@@ -11,9 +11,8 @@ interface Answer {
 }
 
 /** The platform's floor: the page's side of `bare.worker.ts`. */
-export async function createBareWorker(host: Host): Promise<OwnFetch> {
+export async function createBareWorker(host: Host, port = start(host)): Promise<OwnFetch> {
   const { accessToken } = await control.signIn()
-  const port = start(host)
   const waiting = new Map<number, (answer: Answer) => void>()
   let last = 0
   port.onmessage = ({ data }: MessageEvent<Answer>) => {

@@ -11,21 +11,23 @@ export interface LingpaiClient extends Client {
 /** Typed without a broker, whose sign-in the bench does not use. */
 export const connectTo = (hosts: Hosts): Session => connect(hosts)
 
-export async function createLingpai(host: Host, tab: number): Promise<LingpaiClient> {
-  const session = connectTo(
-    host === 'shared'
-      ? {
-          shared: () =>
-            new SharedWorker(new URL('../token.worker.ts', import.meta.url), { type: 'module', name: 'session' }),
-        }
-      : { dedicated: () => new Worker(new URL('../token.worker.ts', import.meta.url), { type: 'module' }) },
-  )
+export async function createLingpai(host: Host, tab: number, hosts = hostsOf(host)): Promise<LingpaiClient> {
+  const session = connectTo(hosts)
   if (tab === 0) {
     const { accessToken, refreshToken, expiresIn } = await control.signIn()
     await session.adopt({ accessToken, refreshToken, expiresIn })
   }
   await isSignedIn(session)
   return { session, read: async (url) => readGood(await session.fetch(url)) }
+}
+
+function hostsOf(host: Host): Hosts {
+  if (host === 'dedicated') {
+    return { dedicated: () => new Worker(new URL('../token.worker.ts', import.meta.url), { type: 'module' }) }
+  }
+  return {
+    shared: () => new SharedWorker(new URL('../token.worker.ts', import.meta.url), { type: 'module', name: 'session' }),
+  }
 }
 
 function isSignedIn(session: Session): Promise<void> {

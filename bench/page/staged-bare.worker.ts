@@ -1,0 +1,2 @@
+import './stages.ts'
+import './bare.worker.ts'
