@@ -93,8 +93,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   const sessions = new Map<number, Facts>()
   const openCalls = new Set<PageCall>()
   const calls = new Map<number, PageCall>()
-  /** What a worker was told: refresh tokens below this number are used up, this session is rejected. */
-  const known = new Map<Thread, Map<number, { below: number; isRejected: boolean }>>()
+  /**
+   * What a worker was told: refresh tokens below this number are used up; this one was rejected. A newer one is another
+   * token: where the store holds one, it is taken over, and only the server can tell whether it has gone too (I7).
+   */
+  const known = new Map<Thread, Map<number, { below: number; rejected: number }>>()
   const storedAccessTokens = new Set<string>()
   /** Sessions that the store held, and then lost to a sign-out or to another one. */
   const over = new Set<number>()
@@ -124,10 +127,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     return facts
   }
 
-  function knowledgeOf(thread: Thread, session: number): { below: number; isRejected: boolean } {
+  function knowledgeOf(thread: Thread, session: number): { below: number; rejected: number } {
     const ofThread = known.get(thread) ?? new Map()
     known.set(thread, ofThread)
-    const ofSession = ofThread.get(session) ?? { below: 0, isRejected: false }
+    const ofSession = ofThread.get(session) ?? { below: 0, rejected: 0 }
     ofThread.set(session, ofSession)
     return ofSession
   }
@@ -236,7 +239,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const knowledge = knowledgeOf(thread, family.id)
       if (token < knowledge.below)
         violate('I2', `${thread.name} sends refresh token ${token} of session ${family.id}, known to be used up`)
-      if (knowledge.isRejected)
+      if (token <= knowledge.rejected)
         violate('I2', `${thread.name} sends refresh token ${token} of session ${family.id}, known to be rejected`)
       checkPace(exchange, exchanges)
       exchanges.push(exchange)
@@ -253,7 +256,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (how === 'succeeded') factsOf(exchange.family.id).latest = { at: now, clockChanges, isDenied: false }
       const knowledge = knowledgeOf(exchange.thread, exchange.family.id)
       if (next !== undefined) knowledge.below = Math.max(knowledge.below, next)
-      if (how === 'rejected') knowledge.isRejected = true
+      if (how === 'rejected') knowledge.rejected = Math.max(knowledge.rejected, exchange.token)
       if (how === 'failed' && plan.onUnknownOutcome === 'sign-in') addCause('unknown outcome', exchange.family.id)
     },
 
