@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { BrokerSnapshot } from '../src/protocol/contract.ts'
 import type { StoredSession } from '../worker/core/adapter.ts'
+import { runRequest } from '../worker/core/request-loop.ts'
 import {
   type Comparison,
   compareWithRecord,
@@ -85,6 +86,28 @@ test('tokens of another worker that have expired before they were found are refr
   refresh(1).succeed({ accessToken: 'access-3' })
   await platform.settle()
   expect(outcome).toMatchObject({ settled: 1, value: { version: 3, tokens: { accessToken: 'access-3' } } })
+})
+
+test("a call that waited only to find another worker's tokens still has its refresh, where the API refuses them (I10)", async () => {
+  const { platform, one, other, refreshes, refresh } = await open({ hasHints: false })
+  watch(one.call())
+  await platform.settle()
+  refresh(0).succeed()
+  await platform.settle()
+  const call = await other.broker.openCall('denied', new AbortController().signal)
+  const sent: string[] = []
+  const outcome = watch(
+    runRequest(other.broker, call, async ({ tokens }) => {
+      sent.push(tokens.accessToken)
+      return { answer: tokens.accessToken, isTokenDenied: tokens.accessToken !== 'access-3' }
+    }),
+  )
+  await platform.settle()
+  expect(refreshes).toHaveLength(2)
+  refresh(1).succeed()
+  await platform.settle()
+  expect(sent).toEqual(['access-2', 'access-3'])
+  expect(outcome).toMatchObject({ settled: 1, value: 'access-3' })
 })
 
 test('a 401 for a token that another worker has replaced meanwhile costs no refresh', async () => {

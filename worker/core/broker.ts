@@ -278,6 +278,8 @@ export function createBroker(options: BrokerOptions) {
       const finish = (outcome: Permit | undefined | LingpaiError) => {
         platform.clearTimeout(timer)
         call.signal.removeEventListener('abort', onAbort)
+        // What another worker has received may have grown old: that was no refresh for this call.
+        if (session.isAdopted) call.hasRefreshed = false
         if (outcome instanceof LingpaiError) reject(outcome)
         else resolve(outcome)
       }
