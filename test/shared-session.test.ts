@@ -394,6 +394,23 @@ test('a sign-out does not wait for the lock', async () => {
   expect(outcome.settled).toBe(1)
 })
 
+test('a sign-out does not let another worker refresh before the refresh that is under way has ended (I1)', async () => {
+  const { platform, one, other, refreshes, refresh, store } = await open()
+  store.fault = () => Promise.reject(new Error('the disk is full'))
+  watch(one.call())
+  await platform.settle()
+  watch(one.broker.signOut(false))
+  const outcome = watch(other.call())
+  await platform.settle()
+  expect(refreshes).toHaveLength(1)
+  refresh(0).fail(rejected())
+  await platform.settle()
+  expect(refreshes).toHaveLength(2)
+  refresh(1).succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
+})
+
 test('ten thousand forged hints change nothing, and cost a look or two', async () => {
   const { platform, one, other, store, forgeHint } = await open({ stored: storedSession({ isFresh: true }) })
   const before = store.loads

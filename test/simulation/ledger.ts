@@ -145,9 +145,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     const age = scheduler.now() - exchange.at
     // Without locks, only the store tells of it; its mark runs out a little before the request does, which came after.
     if (exchange.thread.state === 'running' && !plan.hasLocks) return age < ORPHAN_LIFE && !hasStoreTrouble
-    // A sign-out frees the lock while the answer is still awaited, to be revoked.
-    const isSignedOut = factsOf(exchange.family.id).causes.has('sign-out')
-    if (exchange.thread.state === 'running') return !(isSignedOut && hasStoreTrouble)
+    if (exchange.thread.state === 'running') return true
     // Its worker can not tell any more. Whoever comes next has waited until its time was up, by the clock.
     return age < ORPHAN_LIFE && exchange.clockChanges === clockChanges && !hasStoreTrouble
   }

@@ -111,6 +111,7 @@ export function createBroker(options: BrokerOptions) {
   /** The flight for which no other worker may refresh, until it is over. */
   let exclusive: { readonly flight: number; end(): void } | undefined
   let markingFailure: Promise<unknown> | undefined
+  let refreshing: Promise<unknown> | undefined
   /** Counts the beginnings and ends of own writes: what was read meanwhile is out of date. */
   let writes = 0
   let isLooking = false
@@ -207,7 +208,7 @@ export function createBroker(options: BrokerOptions) {
         for (const { request } of [...waiters.values()]) ask(request)
         return
       case 'refresh':
-        void refresh(effect.flight, effect.tokens)
+        refreshing = refresh(effect.flight, effect.tokens)
         return
       case 'retryLater':
         retryTimer = startTimer(effect.delay, () =>
@@ -389,6 +390,8 @@ export function createBroker(options: BrokerOptions) {
         exclusive = { flight, end: resolve }
         void look(flight)
       })
+      // After a sign-out, its answer is still under way. Others may hold the same session yet (I1).
+      await refreshing
       // Whoever comes next must see how it ended.
       await markingFailure
     }
