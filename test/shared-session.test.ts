@@ -14,6 +14,7 @@ import { refused, rejected } from '../worker/core/verdict.ts'
 import { storedSession, watch } from './fixtures/broker-harness.ts'
 import { createSharedWorkers, type SharedOptions, type SharedWorkerHarness } from './fixtures/shared-workers.ts'
 
+const hour = 3_600_000
 const day = 86_400_000
 
 /** Two workers, or more, that have restored the same session, whose token has expired. */
@@ -420,6 +421,36 @@ test('ten thousand forged hints change nothing, and cost a look or two', async (
   expect(store.log).toEqual([])
   for (const { broker } of [one, other]) expect(broker.snapshot()).toMatchObject({ status: 'signed-in' })
   expect(events(one)).toEqual(['session-restored'])
+})
+
+test('a hint is looked into once the store can be read again, ten seconds later at most (I6, I12)', async () => {
+  const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
+  store.fault = async (name) => {
+    if (name === 'load') throw new Error('the disk is busy')
+  }
+  await one.signIn('bob')
+  await platform.advance(hour)
+  expect(other.broker.snapshot()).toMatchObject({ user: { subject: 'ann' } })
+  const before = store.loads
+  store.fault = undefined
+  await platform.advance(10_000)
+  expect(other.broker.snapshot()).toMatchObject({ user: { subject: 'bob' } })
+  expect(store.loads).toBe(before + 1)
+  expect(platform.pendingTimers()).toBe(0)
+})
+
+test('while the store cannot be read, a new hint is looked into at once', async () => {
+  const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
+  store.fault = async (name) => {
+    if (name === 'load') throw new Error('the disk is busy')
+  }
+  await one.signIn('bob')
+  await platform.advance(hour)
+  store.fault = undefined
+  await one.signIn('carol')
+  await platform.settle()
+  expect(other.broker.snapshot()).toMatchObject({ user: { subject: 'carol' } })
+  expect(platform.pendingTimers()).toBe(0)
 })
 
 test('a hint that comes while a sign-in is being stored is not forgotten (I6)', async () => {

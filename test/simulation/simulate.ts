@@ -486,7 +486,7 @@ export async function simulate(seed: number): Promise<Outcome> {
       open.delete(call)
       const tab = call.tab as Tab
       // Nobody is signed in, or not whom the page could see: nobody else's token will do.
-      const isForNobody = tab.shown.session === undefined || tab.shown.session !== call.sessionAtStart
+      const isForNobody = tab.shown.session === undefined
       if (code === 'sign_in_required' && isForNobody) return
       // A worker that was lost while nobody asked anything of it is missed by the first call, where nothing else tells.
       if (code !== 'worker_lost' || repeated.has(tab))

@@ -47,6 +47,8 @@ import { failed, RefreshVerdict, refused, toVerdict } from './verdict.ts'
 /** Between two looks into the store that others ask for: a flood of hints costs no more than this. */
 const HINT_PAUSE = 100
 const LOAD_AGAIN_AFTER = 1000
+/** A store may be broken for good, in every worker of this origin: looking costs little, and not nothing. */
+const LOOK_AGAIN_AFTER = 10_000
 /** The user has signed out already; the server's revocation may take this long before nobody waits for it any more. */
 const REVOCATION_TIMEOUT = 5000
 
@@ -115,6 +117,7 @@ export function createBroker(options: BrokerOptions) {
   /** Counts the beginnings and ends of own writes: what was read meanwhile is out of date. */
   let writes = 0
   let isLooking = false
+  let lookTimer: unknown
   let isHinted = false
   let saving: Promise<void> = Promise.resolve()
   let clearing: Promise<boolean> = Promise.resolve(true)
@@ -352,7 +355,8 @@ export function createBroker(options: BrokerOptions) {
     return inTime(load).catch(() => ({ kind: 'unreadable' }))
   }
 
-  async function look(flight?: number): Promise<void> {
+  /** Tells whether the store has answered. */
+  async function look(flight?: number): Promise<boolean> {
     let before: number
     let begun: number
     let seen: Seen
@@ -363,6 +367,7 @@ export function createBroker(options: BrokerOptions) {
       // Where far more time has passed than it may take, the worker was frozen meanwhile, and not the store at fault.
     } while (writes !== before || (seen.kind === 'unreadable' && platform.now() - begun > 2 * STORE_TIMEOUT))
     dispatch({ type: 'storeSeen', flight, seen, now: platform.now() })
+    return seen.kind !== 'unreadable'
   }
 
   /** Whoever sends a hint, and however many: each leads to a look at most, and a look changes nothing by itself. */
@@ -373,7 +378,9 @@ export function createBroker(options: BrokerOptions) {
     void ready.then(async () => {
       while (isHinted && session.loading !== 'pending' && !isSettling(session)) {
         isHinted = false
-        await look()
+        platform.clearTimeout(lookTimer)
+        // Nobody gives a hint twice: what it was about is still there when the store answers again.
+        if (!(await look())) lookTimer = startTimer(LOOK_AGAIN_AFTER, onHint)
         if (isHinted) await pause(HINT_PAUSE)
       }
       isLooking = false
@@ -382,7 +389,10 @@ export function createBroker(options: BrokerOptions) {
 
   /** Looks into the store while no other worker does, and keeps them out until this flight has come to an end. */
   async function consult(flight: number): Promise<void> {
-    if (exclusive?.flight === flight) return look(flight)
+    if (exclusive?.flight === flight) {
+      await look(flight)
+      return
+    }
     const isAwaited = () => session.refresh.kind === 'checking' && session.refresh.flight === flight
     const work = async () => {
       if (!isAwaited()) return
