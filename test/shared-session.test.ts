@@ -292,13 +292,13 @@ test('a clock that is set back after a refresh has failed makes no other worker 
   expect(refreshes).toHaveLength(2)
 })
 
-test('a frozen worker that holds the lock delays the others at most by the refresh timeout and the store, and its late answer is adopted by nobody', async () => {
+test('a frozen worker that holds the lock delays the others at most by the refresh timeout, and its late answer is adopted by nobody', async () => {
   const { platform, one, other, refreshes, refresh, lock, store } = await open()
   const late = watch(one.call())
   await platform.settle()
   one.freeze()
   const outcome = watch(other.call())
-  await platform.advance(12_000)
+  await platform.advance(10_000)
   expect(lock.steals).toBe(1)
   expect(refreshes).toHaveLength(2)
   refresh(1).succeed()
@@ -310,6 +310,32 @@ test('a frozen worker that holds the lock delays the others at most by the refre
   expect(store.kept?.tokens.accessToken).toBe('access-3')
   expect(late).toMatchObject({ settled: 1, value: { tokens: { accessToken: 'access-3' } } })
   expect(refreshes).toHaveLength(2)
+})
+
+test.each([true, false])(
+  'a refresh whose mark was slow to be stored ends before another worker may send one, with locks: %s (I1)',
+  async (hasLocks) => {
+    const { platform, one, other, refreshes, refresh, store } = await open({ hasLocks })
+    store.fault = async (name) => {
+      if (name !== 'save') return
+      store.fault = undefined
+      await new Promise<void>((resolve) => platform.setTimeout(resolve, 1900))
+    }
+    watch(one.call())
+    await platform.advance(1900)
+    watch(other.call())
+    while (refreshes.length < 2) await platform.advance(100)
+    expect(refresh(0).io.signal.aborted).toBe(true)
+  },
+)
+
+test('of the time that the others wait, a refresh leaves the last twentieth for what it brings to be stored (I2)', async () => {
+  const { platform, one, refresh } = await open()
+  watch(one.call())
+  await platform.advance(9499)
+  expect(refresh(0).io.signal.aborted).toBe(false)
+  await platform.advance(1)
+  expect(refresh(0).io.signal.aborted).toBe(true)
 })
 
 test('the answer of a frozen worker that comes before that of the one which took over counts for both', async () => {

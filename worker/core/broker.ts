@@ -47,8 +47,6 @@ import { failed, RefreshVerdict, refused, toVerdict } from './verdict.ts'
 /** Between two looks into the store that others ask for: a flood of hints costs no more than this. */
 const HINT_PAUSE = 100
 const LOAD_AGAIN_AFTER = 1000
-/** A store may be broken for good, in every worker of this origin: looking costs little, and not nothing. */
-const LOOK_AGAIN_AFTER = 10_000
 /** The user has signed out already; the server's revocation may take this long before nobody waits for it any more. */
 const REVOCATION_TIMEOUT = 5000
 
@@ -100,6 +98,7 @@ export function createBroker(options: BrokerOptions) {
   const { grant, store, transactions, platform, createId, peers = NO_PEERS } = options
   const isShared = store.sharedName !== undefined
   const rules: SessionRules = isShared ? { ...options.rules, owner: createId() } : options.rules
+  const longest = timeoutOf(rules)
   let session: Session = { ...startSession(undefined), loading: 'pending' }
   let snapshot: BrokerSnapshot = toSnapshot(session)
   const history = createHistory()
@@ -112,8 +111,8 @@ export function createBroker(options: BrokerOptions) {
   const storeQueue = createStoreQueue(store, platform)
   /** The flight for which no other worker may refresh, until it is over. */
   let exclusive: { readonly flight: number; end(): void } | undefined
-  let markingFailure: Promise<unknown> | undefined
-  let refreshing: Promise<unknown> | undefined
+  /** What no other worker may be beside: a refresh, which goes on after a sign-out, or the note that it has failed. */
+  let unfinished: Promise<unknown> | undefined
   /** Counts the beginnings and ends of own writes: what was read meanwhile is out of date. */
   let writes = 0
   let isLooking = false
@@ -211,7 +210,7 @@ export function createBroker(options: BrokerOptions) {
         for (const { request } of [...waiters.values()]) ask(request)
         return
       case 'refresh':
-        refreshing = refresh(effect.flight, effect.tokens)
+        unfinished = refresh(effect)
         return
       case 'retryLater':
         retryTimer = startTimer(effect.delay, () =>
@@ -237,7 +236,7 @@ export function createBroker(options: BrokerOptions) {
         void mark(effect.flight, effect.session, effect.replaces)
         return
       case 'markFailure':
-        markingFailure = write(() => inTime(() => store.save(effect.session, effect.replaces)))
+        unfinished = write(() => inTime(() => store.save(effect.session, effect.replaces)))
         return
       case 'clearRejected':
         void clearRejected(effect.flight, effect.only)
@@ -304,8 +303,9 @@ export function createBroker(options: BrokerOptions) {
     })
   }
 
-  async function refresh(flight: number, tokens: TokenSet): Promise<void> {
-    const attempt = startAttempt(options, { timeout: timeoutOf(rules) })
+  async function refresh({ flight, tokens, timeout = longest }: Extract<Effect, { do: 'refresh' }>): Promise<void> {
+    // Where the clock was set back, a time that it tells is longer than it was meant to be.
+    const attempt = startAttempt(options, { timeout: Math.min(timeout, longest) })
     try {
       const received = await attempt.run((io) => grant.refresh(tokens, io))
       const renewed = readRefreshed(received, tokens)
@@ -355,8 +355,7 @@ export function createBroker(options: BrokerOptions) {
     return inTime(load).catch(() => ({ kind: 'unreadable' }))
   }
 
-  /** Tells whether the store has answered. */
-  async function look(flight?: number): Promise<boolean> {
+  async function look(flight?: number): Promise<void> {
     let before: number
     let begun: number
     let seen: Seen
@@ -366,8 +365,10 @@ export function createBroker(options: BrokerOptions) {
       seen = await readStore()
       // Where far more time has passed than it may take, the worker was frozen meanwhile, and not the store at fault.
     } while (writes !== before || (seen.kind === 'unreadable' && platform.now() - begun > 2 * STORE_TIMEOUT))
+    platform.clearTimeout(lookTimer)
+    // Nobody gives a hint twice: what it was about is still there when the store answers again. It may be broken for good.
+    if (seen.kind === 'unreadable') lookTimer = startTimer(5 * STORE_TIMEOUT, onHint)
     dispatch({ type: 'storeSeen', flight, seen, now: platform.now() })
-    return seen.kind !== 'unreadable'
   }
 
   /** Whoever sends a hint, and however many: each leads to a look at most, and a look changes nothing by itself. */
@@ -378,9 +379,7 @@ export function createBroker(options: BrokerOptions) {
     void ready.then(async () => {
       while (isHinted && session.loading !== 'pending' && !isSettling(session)) {
         isHinted = false
-        platform.clearTimeout(lookTimer)
-        // Nobody gives a hint twice: what it was about is still there when the store answers again.
-        if (!(await look())) lookTimer = startTimer(LOOK_AGAIN_AFTER, onHint)
+        await look()
         if (isHinted) await pause(HINT_PAUSE)
       }
       isLooking = false
@@ -389,27 +388,20 @@ export function createBroker(options: BrokerOptions) {
 
   /** Looks into the store while no other worker does, and keeps them out until this flight has come to an end. */
   async function consult(flight: number): Promise<void> {
-    if (exclusive?.flight === flight) {
-      await look(flight)
-      return
-    }
-    const isAwaited = () => session.refresh.kind === 'checking' && session.refresh.flight === flight
+    if (exclusive?.flight === flight) return look(flight)
     const work = async () => {
-      if (!isAwaited()) return
+      if (!isExclusive(session, flight)) return
       await new Promise<void>((resolve) => {
         exclusive = { flight, end: resolve }
         void look(flight)
       })
-      // After a sign-out, its answer is still under way. Others may hold the same session yet (I1).
-      await refreshing
-      // Whoever comes next must see how it ended.
-      await markingFailure
+      await unfinished
     }
     try {
-      await peers.exclusive(work, timeoutOf(rules) + STORE_TIMEOUT)
+      await peers.exclusive(work, longest)
     } catch {
       // Without a lock, conditional writes alone keep two workers apart. One that was stolen is at its work already.
-      if (isAwaited() && exclusive?.flight !== flight) await work()
+      if (exclusive?.flight !== flight) await work()
     }
   }
 
