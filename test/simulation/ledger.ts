@@ -143,8 +143,6 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   function isInProgress(exchange: RefreshExchange): boolean {
     if (exchange.end !== undefined) return false
     const age = scheduler.now() - exchange.at
-    // Without locks, only the store tells of it; its mark runs out a little before the request does, which came after.
-    if (exchange.thread.state === 'running' && !plan.hasLocks) return age < ORPHAN_LIFE && !hasStoreTrouble
     if (exchange.thread.state === 'running') return true
     // Its worker can not tell any more. Whoever comes next has waited until its time was up, by the clock.
     return age < ORPHAN_LIFE && exchange.clockChanges === clockChanges && !hasStoreTrouble
@@ -197,14 +195,16 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       call.signsIn = session
     },
 
-    onSessionBegun(session: number): void {
-      const { causes } = factsOf(session)
+    onSessionBegun(session: number, user: UserName): void {
       // Its caller was told that nothing would come of it, before anything did.
       for (const call of calls.values()) if (call.signsIn === session && call.isSettled) unwanted.add(session)
       // Whoever was signed in before is so no more, wherever this one is seen.
       for (const [number, facts] of sessions) if (number !== session) facts.causes.add('replaced')
-      // One whose worker was lost is asked for again, and may end what has begun meanwhile.
-      if ([...openCalls].some(({ what }) => what === 'sign-out')) causes.add('sign-out')
+      // What is asked for in this moment may come after it. What waits for a worker longer is not done to another user (I6).
+      const mayEndIt = ({ what, userAtStart, startedAt }: PageCall) =>
+        what === 'sign-out' &&
+        (userAtStart === undefined || userAtStart === user || scheduler.now() - startedAt < TRAVEL)
+      if ([...openCalls].some(mayEndIt)) factsOf(session).causes.add('sign-out')
     },
 
     onClockChange(): void {
