@@ -449,6 +449,34 @@ test('ten thousand forged hints change nothing, and cost a look or two', async (
   expect(events(one)).toEqual(['session-restored'])
 })
 
+test('what the store takes too late for its worker is told to the others when it has (I6)', async () => {
+  const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
+  store.fault = async (name) => {
+    if (name === 'save') await new Promise<void>((resolve) => platform.setTimeout(resolve, 5000))
+  }
+  watch(one.signIn('bob'))
+  await platform.advance(4000)
+  expect(one.broker.snapshot()).toMatchObject({ user: { subject: 'bob' }, reason: 'store_failed' })
+  expect(other.broker.snapshot()).toMatchObject({ user: { subject: 'ann' } })
+  await platform.advance(1000)
+  expect(other.broker.snapshot()).toMatchObject({ user: { subject: 'bob' } })
+})
+
+test('a store that is cleared in the background, since a sign-in could not be saved, is cleared for all (I6)', async () => {
+  const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
+  store.fault = async (name) => {
+    if (name === 'save') throw new Error('the disk is full')
+  }
+  await one.signIn('bob')
+  await platform.settle()
+  expect(store.kept).toBeUndefined()
+  expect(other.broker.snapshot()).toEqual({
+    status: 'signed-out',
+    tokenServer: 'ok',
+    reason: 'signed_out_elsewhere',
+  })
+})
+
 test('a hint is looked into once the store can be read again, ten seconds later at most (I6, I12)', async () => {
   const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
   store.fault = async (name) => {

@@ -34,6 +34,7 @@ function createQueue() {
         }),
     },
     platform,
+    () => {},
   )
   return {
     platform,
@@ -221,7 +222,7 @@ test('a store that throws at once has failed', async () => {
   const fail = () => {
     throw new Error('disk')
   }
-  const queue = createStoreQueue({ load: fail, save: fail, clear: fail }, createVirtualPlatform())
+  const queue = createStoreQueue({ load: fail, save: fail, clear: fail }, createVirtualPlatform(), () => {})
   await expect(queue.save(sessionWith('one'))).rejects.toThrow('disk')
 })
 
@@ -324,6 +325,7 @@ function createConditionalQueue() {
       clear: (only) => operate('clear', only),
     },
     platform,
+    () => {},
   )
   const save = (accessToken: string, replaces?: { lineage: string }) =>
     watch(queue.save(sessionWith(accessToken), replaces))

@@ -108,7 +108,7 @@ export function createBroker(options: BrokerOptions) {
   let lastSignIn = 0
   let retryTimer: unknown
   let ageTimer: unknown
-  const storeQueue = createStoreQueue(store, platform)
+  const storeQueue = createStoreQueue(store, platform, peers.announce)
   /** The flight for which no other worker may refresh, until it is over. */
   let exclusive: { readonly flight: number; end(): void } | undefined
   /** What no other worker may be beside: a refresh, which goes on after a sign-out, or the note that it has failed. */
@@ -336,7 +336,6 @@ export function createBroker(options: BrokerOptions) {
 
   async function save(flight: number, record: StoredSession, replaces?: StoredState | null): Promise<void> {
     const outcome = await write(() => storeQueue.save(record, replaces))
-    if (outcome === 'done') peers.announce()
     dispatch({ type: 'saved', flight, stored: outcome === 'conflict' ? await readStore() : outcome === 'done' })
   }
 
@@ -423,7 +422,6 @@ export function createBroker(options: BrokerOptions) {
   async function clear(only?: StoredState): Promise<boolean> {
     const outcome = await write(() => storeQueue.clear(only))
     if (outcome === 'failed') dispatch({ type: 'storeFailed' })
-    else peers.announce()
     return outcome !== 'failed'
   }
 
@@ -519,7 +517,7 @@ export function createBroker(options: BrokerOptions) {
   }
 
   function tokenTimeout(patience: number): LingpaiError {
-    return session.tokenServer === 'unreachable' || session.refresh.kind === 'waiting'
+    return session.tokenServer === 'unreachable'
       ? tokenServerUnreachable()
       : new LingpaiError('timeout', `The token server has not answered within ${patience} ms.`)
   }

@@ -29,7 +29,7 @@ type Outcome =
  * Writes to the store, one operation at a time, so that a sign-out's clear never overtakes an older save (I5). Behind the
  * one that runs, only the last wanted state is remembered: whatever was wanted before it would be overwritten anyway.
  */
-export function createStoreQueue(store: Store, platform: Platform) {
+export function createStoreQueue(store: Store, platform: Platform, announce: () => void) {
   let newest: Wanted | undefined
   let next: Operation | undefined
   let running: Operation | undefined
@@ -71,6 +71,8 @@ export function createStoreQueue(store: Store, platform: Platform) {
     const timer = platform.setTimeout(() => giveUp(operation), LAST_CHANCE)
     const outcome = await write(operation.wanted)
     platform.clearTimeout(timer)
+    // Late as it may be, and asked for by nobody: the other workers have to know what the store holds.
+    if (outcome.isDone) announce()
     for (const settle of operation.callers) settle(outcome)
     if (running === operation) {
       if (!outcome.isDone) makeUpFor(operation)
