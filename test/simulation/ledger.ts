@@ -196,6 +196,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     },
 
     onSessionBegun(session: number, user: UserName): void {
+      const { causes } = factsOf(session)
       // Its caller was told that nothing would come of it, before anything did.
       for (const call of calls.values()) if (call.signsIn === session && call.isSettled) unwanted.add(session)
       // Whoever was signed in before is so no more, wherever this one is seen.
@@ -204,7 +205,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const mayEndIt = ({ what, userAtStart, startedAt }: PageCall) =>
         what === 'sign-out' &&
         (userAtStart === undefined || userAtStart === user || scheduler.now() - startedAt < TRAVEL)
-      if ([...openCalls].some(mayEndIt)) factsOf(session).causes.add('sign-out')
+      if ([...openCalls].some(mayEndIt)) causes.add('sign-out')
     },
 
     onClockChange(): void {
