@@ -2,9 +2,19 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** The quick tests of what `npm run mutate` changes: those that find most, soonest, first. */
-const tests = ['session', 'retry', 'token-set', 'store-queue', 'request-loop', 'broker', 'shared-session', 'guard'].map(
-  (name) => `test/${name}.test.ts`,
-)
+const tests = [
+  'session',
+  'retry',
+  'token-set',
+  'store-queue',
+  'attempt',
+  'call-trace',
+  'loopback',
+  'request-loop',
+  'broker',
+  'shared-session',
+  'guard',
+].map((name) => `test/${name}.test.ts`)
 
 class AsListed extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

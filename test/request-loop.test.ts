@@ -136,3 +136,55 @@ test('what went with a newer token than it was given is judged by that one: its 
   await platform.settle()
   expect(outcome).toMatchObject({ value: '200' })
 })
+
+test('an answer to an earlier replay is noted as that, and not as sent', async () => {
+  const { broker, call, earlier, events } = await open()
+  await runRequest(broker, call, vi.fn(), earlier(accepted('200'), { isReplay: true }))
+  expect(events().at(-1)).toBe('call-replayed')
+  expect(events()).not.toContain('call-sent')
+})
+
+test('a request is told whether it is a replay', async () => {
+  const { broker, call, refresh, platform } = await open()
+  const sent: boolean[] = []
+  const outcome = watch(
+    runRequest(broker, call, async (_permit, isReplay) => {
+      sent.push(isReplay)
+      return isReplay ? accepted('200') : denied()
+    }),
+  )
+  await platform.settle()
+  refresh(0).succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ value: '200' })
+  expect(sent).toEqual([false, true])
+})
+
+test.each(['its replay', 'a later call'])(
+  'where an API accepts the new token of a refresh, by %s, its next 401 is news and leads to a refresh',
+  async (whose) => {
+    const { broker, openCall, refresh, refreshes, platform } = await open()
+    const ask = async (...answers: boolean[]) => {
+      const call = await openCall()
+      call.api = 'https://api.example/'
+      const outcome = watch(runRequest(broker, call, async () => (answers.shift() ? accepted('200') : denied())))
+      await platform.settle()
+      return outcome
+    }
+    await ask(false, whose === 'its replay')
+    refresh(0).succeed()
+    await platform.settle()
+    if (whose === 'a later call') await ask(true)
+    await ask(false, true)
+    expect(refreshes).toHaveLength(2)
+  },
+)
+
+test('a refused answer that has nothing to give up does not hide why its call fails', async () => {
+  const { broker, call, earlier, platform } = await open()
+  const outcome = watch(runRequest(broker, call, vi.fn(), earlier({ answer: '401', isTokenDenied: true })))
+  await platform.settle()
+  await broker.signOut(false)
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+})

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { LingpaiError } from '../src/protocol/errors.ts'
 import { LONGEST_TIMER, parseRetryAfter, retryDelay, shortestPause } from '../worker/core/retry.ts'
 import { type Session, type SessionEvent, startSession, transition } from '../worker/core/session.ts'
 import { failed, outcomeUnknown, refused, rejected, toVerdict, type Verdict } from '../worker/core/verdict.ts'
@@ -188,6 +189,26 @@ test('the Retry-After of a 429 or 503 goes with its verdict, and that of a 500 d
 
 test('refused() without a pause of its own takes the one of the answer', () => {
   expect(toVerdict(refused(), 503, 5000).retryAfter).toBe(5000)
+})
+
+test.each<[unknown, number | undefined, string]>([
+  [rejected(), undefined, 'refresh_rejected'],
+  [refused(), undefined, 'refused'],
+  [refused({ reason: 'not_sent' }), undefined, 'not_sent'],
+  [failed('invalid_client'), undefined, 'invalid_client'],
+  [new LingpaiError('invalid_config', 'The grant has no tokenEndpoint.'), 400, 'invalid_config'],
+  [new LingpaiError('timeout', 'Not in time.'), 503, 'http_503'],
+  [new Error('no'), 429, 'http_429'],
+  [new Error('no'), 500, 'unusable_answer_500'],
+  [new Error('no'), undefined, 'no_answer'],
+])('a refresh that ended with %s and status %s says why: %s', (thrown, status, reason) => {
+  expect(toVerdict(thrown, status, undefined)).toMatchObject({ name: 'RefreshVerdict', message: reason })
+})
+
+test('a misconfigured grant has failed, whatever the server has answered: trying again cannot help', () => {
+  const error = new LingpaiError('invalid_config', 'The grant has no tokenEndpoint.')
+  for (const status of [undefined, 400, 503]) expect(toVerdict(error, status, undefined).verdict).toBe('failed')
+  expect(toVerdict(new LingpaiError('timeout', 'Not in time.'), 503, undefined).verdict).toBe('refused')
 })
 
 test('the reason of a verdict says nothing of what was thrown, which may hold a token (I11)', () => {

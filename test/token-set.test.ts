@@ -276,3 +276,51 @@ test('a record of the first format is read, and every worker gives it the same l
   expect(readStoredSession({ ...first })).toEqual(migrated)
   expect(readStoredSession({ ...first, generation: 4 })?.lineage).not.toBe(migrated?.lineage)
 })
+
+test.each<[unknown, string]>([
+  ['access', 'it is not an object'],
+  [{}, 'it has no accessToken'],
+  [{ accessToken: 'access', refreshToken: 5 }, 'its refreshToken is not a string'],
+  [{ accessToken: 'access', tokenType: 5 }, 'its tokenType is not a string'],
+  [{ accessToken: 'access', subject: 5 }, 'its subject is not a string'],
+  [{ accessToken: 'access', profile: { id: 42n } }, 'its profile is not plain data'],
+])('the error about an unusable token set says what is wrong with it (case %#)', (received, why) => {
+  expect(() => toTokenSet(received, now)).toThrow(`The grant returned no token set: ${why}.`)
+})
+
+function deep(levels: number): Record<string, unknown> {
+  return levels === 1 ? {} : { part: deep(levels - 1) }
+}
+
+test('a profile may have twenty levels and no more, so that one without an end is noticed', () => {
+  const profile = deep(20)
+  expect(toTokenSet({ accessToken: 'access', profile }, now).profile).toBe(profile)
+  expect(() => toTokenSet({ accessToken: 'access', profile: deep(21) }, now)).toThrow('not plain data')
+})
+
+const attempt = { id: 'a.1', owner: 'a', isOver: false, until: now, pause: 10_000, failures: 0, outcomeLost: false }
+
+test('a stored session may name the refresh that is under way', () => {
+  expect(readStoredSession({ ...stored, attempt })).toEqual({ ...stored, attempt })
+})
+
+test.each<[string, unknown]>([
+  ['null', null],
+  ['a string', 'a.1'],
+  ['without an id', { ...attempt, id: undefined }],
+  ['whose id is empty', { ...attempt, id: '' }],
+  ['without an owner', { ...attempt, owner: undefined }],
+  ['whose end is no time', { ...attempt, until: Number.NaN }],
+  ['whose end is before 1970', { ...attempt, until: -1 }],
+  ['whose pause is no time', { ...attempt, pause: '10000' }],
+  ['whose failures are no count', { ...attempt, failures: 0.5 }],
+  ['that may be over or not', { ...attempt, isOver: undefined }],
+  ['whose answer may be lost or not', { ...attempt, outcomeLost: 'no' }],
+])('a stored record whose attempt is one %s is ignored', (_title, unusable) => {
+  expect(readStoredSession({ ...stored, attempt: unusable })).toBeUndefined()
+})
+
+test.each(['signedInAt', 'receivedAt', 'expiresAt'])('a stored record with a %s before 1970 is ignored', (name) => {
+  const record = name === 'signedInAt' ? { ...stored, signedInAt: -1 } : withTokens({ [name]: -1 })
+  expect(readStoredSession(record)).toBeUndefined()
+})
