@@ -39,9 +39,10 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
 
 /** Life of a token in milliseconds, or undefined where the server did not say anything usable. */
 function readLife(expiresIn: unknown): number | undefined {
-  // Servers send "900" too (RFC 6749 §5.1 wants a number); an empty string would become 0.
-  const seconds = typeof expiresIn === 'string' && expiresIn.trim() !== '' ? Number(expiresIn) : expiresIn
+  // Servers send "900" too (RFC 6749 §5.1 wants a number).
+  const seconds = typeof expiresIn === 'string' ? Number(expiresIn) : expiresIn
   // A token that claims to be dead on arrival is used until an API refuses it: refreshing it at once would never end.
+  // So is one whose life is an empty string, which as a number is 0.
   if (typeof seconds !== 'number' || !(seconds > 0)) return undefined
   return Math.min(seconds * 1000, LONGEST_LIFE)
 }
@@ -114,7 +115,7 @@ function isCount(value: unknown): value is number {
 }
 
 function isTime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+  return Number.isFinite(value) && (value as number) >= 0
 }
 
 // A line break or a control character in a token could not be sent in a header, and would fail at every call (RFC 6750 §2.1).
