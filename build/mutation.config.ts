@@ -4,6 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** The quick tests of what `npm run mutate` changes: those that find most, soonest, first. */
 const tests = [
   'session',
+  'session-shared',
+  'session-history',
   'retry',
   'token-set',
   'store-queue',

@@ -1,106 +1,32 @@
 import { expect, test } from 'vitest'
-import type { StoredSession, TokenSet } from '../worker/core/adapter.ts'
+import type { StoredSession } from '../worker/core/adapter.ts'
 import {
-  type Effect,
   type Refresh,
   type Session,
   type SessionEvent,
-  type SessionRules,
   startSession,
-  type TokenRequest,
   toSnapshot,
   transition,
 } from '../worker/core/session.ts'
 import type { Verdict } from '../worker/core/verdict.ts'
-
-const now = 1_800_000_000_000
-const minute = 60_000
-
-const tokens: TokenSet = {
-  accessToken: 'access-7',
-  tokenType: 'Bearer',
-  receivedAt: now,
-  expiresAt: now + 15 * minute,
-  refreshToken: 'refresh-7',
-  subject: 'ann',
-  profile: { name: 'Ann' },
-}
-const newTokens: TokenSet = { ...tokens, accessToken: 'access-8', refreshToken: 'refresh-8', receivedAt: now + minute }
-const tokensOfBob: TokenSet = { ...newTokens, accessToken: 'access-of-bob', subject: 'bob', profile: { name: 'Bob' } }
-const expired: TokenSet = { ...tokens, receivedAt: now - 15 * minute, expiresAt: now }
-
-const signedOut = startSession(undefined)
-const permit = {
-  generation: 3,
-  version: 7,
-  lineage: 'lineage-1',
-  tokens: { accessToken: 'access-7', tokenType: 'Bearer', subject: 'ann' },
-}
-
-function signedIn(changes: Partial<Session> = {}): Session {
-  const stored: StoredSession = { format: 2, lineage: 'lineage-1', generation: 3, version: 7, signedInAt: now, tokens }
-  return { ...startSession(stored), flights: 4, ...changes }
-}
-
-function sending(changes: Partial<Session> = {}): Session {
-  return signedIn({
-    flights: 5,
-    refresh: { kind: 'sending', flight: 5, outcomeLost: false },
-    ...changes,
-  })
-}
-
-function waiting(changes: Partial<Session> = {}): Session {
-  const refresh: Refresh = {
-    kind: 'waiting',
-    flight: 5,
-    until: now + 1000,
-    earliest: now + 1000,
-    outcomeLost: false,
-  }
-  return sending({ refresh, failures: 1, tokenServer: 'unreachable', ...changes })
-}
-
-function want(changes: Partial<TokenRequest> = {}, at = now): SessionEvent {
-  const request: TokenRequest = {
-    call: 'call',
-    api: 'https://api.example.com/',
-    generation: 3,
-    subject: 'ann',
-    waitingSince: undefined,
-    deniedVersion: undefined,
-    mayRefresh: true,
-    ...changes,
-  }
-  return { type: 'tokenWanted', now: at, request }
-}
-
-function ended(verdict: Verdict, changes: Partial<Extract<SessionEvent, { type: 'refreshEnded' }>> = {}): SessionEvent {
-  return {
-    type: 'refreshEnded',
-    flight: 5,
-    verdict,
-    reason: 'because',
-    retryAfter: undefined,
-    now,
-    random: 0,
-    ...changes,
-  }
-}
-
-/** What a transition decides, its notes left out: those are for people. */
-function decide(session: Session, event: SessionEvent, rules: SessionRules = {}): [Session, Effect[]] {
-  const [next, effects] = transition(session, event, rules)
-  return [next, effects.filter((effect) => effect.do !== 'note')]
-}
-
-function decisions(session: Session, event: SessionEvent, rules: SessionRules = {}): string[] {
-  return decide(session, event, rules)[1].map((effect) => effect.do)
-}
-
-function follow(session: Session, ...events: SessionEvent[]): Session {
-  return events.reduce((current, event) => transition(current, event, {})[0], session)
-}
+import {
+  decide,
+  decisions,
+  ended,
+  expired,
+  follow,
+  minute,
+  newTokens,
+  now,
+  permit,
+  sending,
+  signedIn,
+  signedOut,
+  tokens,
+  tokensOfBob,
+  waiting,
+  want,
+} from './fixtures/sessions.ts'
 
 test('signed out, a call that needs a token is refused at once', () => {
   const [next, effects] = decide(signedOut, want())
