@@ -23,6 +23,24 @@ test('a token is found however the body is cut into chunks (I11)', () => {
   )
 })
 
+test('it is found exactly where a search in the whole text finds it', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 60 })
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 7 }),
+      fc.array(text, { maxLength: 6 }),
+      (sought, parts) => {
+        const check = createReflectionCheck(200, sought)
+        const search = () => {
+          for (const part of parts) check(encode(part))
+        }
+        if (parts.join('').includes(sought)) expect(search).toThrow()
+        else search()
+      },
+    ),
+  )
+})
+
 test('a token that comes byte by byte is found, and a part of one is none', () => {
   const check = createReflectionCheck(200, token)
   const bytes = encode(`x${token}`)

@@ -1,10 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
 import { answerJson } from '../../demo/server/json.ts'
 
 const kilobyte = Buffer.from(JSON.stringify({ text: '' }).replace('""', `"${'x'.repeat(1013)}"`))
-const chunk = Buffer.alloc(256 * 1024, 'lingpai ')
+/** As downloads mostly are: no text. */
+const chunk = randomBytes(256 * 1024)
 /** One gigabit per second, as bytes per millisecond. */
 const pace = 125_000
 
