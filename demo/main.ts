@@ -1,102 +1,100 @@
-import { delayNextRefresh, expireAccessTokens, readCounters, refuseNextRefreshes, revokeEverything } from './control.ts'
+import { delayNextRefresh, expireAccessTokens, readCounters } from './control.ts'
+import { find } from './page/element.ts'
+import { language, say, translate } from './page/language.ts'
+import { theme } from './page/theme.ts'
+import { createChoices } from './playground/choices.ts'
+import { createCounters, toValues } from './playground/counters.ts'
+import { onPress } from './playground/press.ts'
+import { createResult } from './playground/result.ts'
+import { createSignIn } from './playground/sign-in.ts'
+import { createTabs } from './playground/tabs.ts'
+import { texts } from './playground/texts.ts'
+import { createToolbar } from './playground/toolbar.ts'
+import { createWorkerLine } from './playground/worker.ts'
 import { session } from './session.ts'
-import { makeCalls } from './view/calls.ts'
-import { showCounters } from './view/counters.ts'
-import { describeError } from './view/describe-error.ts'
-import { find, onClick } from './view/element.ts'
-import { showHistory } from './view/history.ts'
-import { showStatus } from './view/status.ts'
-import { startTokenLife, updateTokenLife } from './view/token-life.ts'
+import { hangSeconds } from './tab/calls.ts'
+import { everyTab } from './tab/channel.ts'
+import { createFeed, mountTimeline } from './timeline/index.ts'
 
-const pollInterval = 1000
+const stormCalls = 50
+const historyInterval = 250
+const countersInterval = 500
 
-/** Says something in the card that a button belongs to, where the eyes are. */
-function say(buttonId: string, text: string, kind: 'news' | 'problem' = 'news'): void {
-  const notice = find(buttonId, HTMLElement).closest('.card')?.querySelector<HTMLElement>('.notice')
-  if (!notice) return
-  notice.textContent = text
-  notice.dataset.kind = kind
+translate(document, texts)
+createChoices()
+
+const tabs = createTabs(find('frames', HTMLElement), { onReport: onTabs, onStory: showStory })
+const counters = createCounters()
+const result = createResult(tabs, counters)
+const workerLine = createWorkerLine()
+const signIn = createSignIn(() => tabs.names().length)
+const toolbar = createToolbar(tabs, fire)
+const timelinePlace = find('timeline', HTMLElement)
+const timeline = mountTimeline(timelinePlace, { nameLane: tabs.nameLane, language: language.get() })
+
+function fire(count: number, to: string = everyTab): void {
+  counters.begin()
+  result.begin(count * (to === everyTab ? tabs.names().length : 1))
+  tabs.fire(count, to)
 }
 
-/** Does what a button says, then shows what came of it. */
-function onPress(id: string, work: () => Promise<string | undefined>): void {
-  onClick(id, async () => {
-    say(id, '')
-    try {
-      const news = await work()
-      if (news !== undefined) say(id, news)
-    } catch (error) {
-      say(id, describeError(error), 'problem')
-    }
-    await update()
-  })
+function onTabs(): void {
+  toolbar.draw()
+  signIn.draw()
+  showStormSize()
+  timeline.rename()
+  result.draw()
 }
 
-async function update(): Promise<void> {
-  try {
-    const [history, counters] = await Promise.all([session.explain(), readCounters()])
-    showHistory(history)
-    showCounters(counters)
-    updateTokenLife(history, session.getSnapshot().status === 'signed-in')
-  } catch {
-    // The status line says what is wrong with the worker; the next second tries again.
-  }
+function showStory(text: string): void {
+  const story = find('story', HTMLElement)
+  story.textContent = text === '' ? texts().storyHint : text
+  story.classList.toggle('quiet', text === '')
 }
 
-async function poll(): Promise<void> {
-  if (document.visibilityState === 'visible') await update()
-  setTimeout(poll, pollInterval)
+function showStormSize(): void {
+  find('fire-storm', HTMLElement).textContent = texts().fireStorm(stormCalls * tabs.names().length)
 }
 
-function onSnapshot(): void {
-  showStatus(session.getSnapshot())
-  void update()
+function showSnapshot(): void {
+  const snapshot = session.getSnapshot()
+  workerLine.show(snapshot)
+  signIn.show(snapshot)
 }
 
-onPress('sign-in-redirect', async () => {
-  await session.signIn({ via: 'redirect', returnTo: location.pathname })
-  return 'Going to the provider…'
-})
-onPress('sign-in-popup', async () => {
-  say('sign-in-popup', 'Sign in at the provider, in the window that has opened.')
-  await session.signIn({ via: 'popup' })
-  return undefined
-})
-onPress('sign-out', async () => {
-  await session.signOut()
-  return 'The provider still knows you: the next sign-in asks for no password.'
-})
-onPress('sign-out-everywhere', async () => {
-  await session.signOut({ everywhere: true })
-  return 'Going to the provider, to end its session too…'
-})
-onClick('second-tab', () => void window.open(location.href, '_blank', 'noopener'))
-
-for (const count of [1, 10, 50]) {
-  onPress(`call-${count}`, async () => {
-    await makeCalls(count)
-    return undefined
-  })
+/** Reads something again and again, while the page is to be seen. What fails once is read the next time. */
+async function poll(interval: number, read: () => Promise<void>): Promise<void> {
+  if (document.visibilityState === 'visible') await read().catch(() => {})
+  setTimeout(() => void poll(interval, read), interval)
 }
 
-onPress('expire', async () => {
+onPress('fire-storm', async () => {
   await expireAccessTokens()
-  return 'The API refuses the token from now on, and nobody has told the worker. Make some calls.'
+  await delayNextRefresh(500)
+  fire(stormCalls)
 })
-onPress('slow', async () => {
-  await delayNextRefresh(3000)
-  return 'The next refresh takes three seconds. Expire the token and make some calls.'
+say(find('hung-hint', HTMLElement), () => texts().hungHint(hangSeconds))
+language.follow((current) => {
+  document.title = texts().title
+  timeline.setLanguage(current)
+  timeline.rename()
+  showStory('')
+  showStormSize()
 })
-onPress('outage', async () => {
-  await refuseNextRefreshes(2)
-  return 'The provider answers the next two refreshes with 503. Expire the token and make some calls.'
+theme.follow((current) => {
+  if (current === 'system') delete timelinePlace.dataset.theme
+  else timelinePlace.dataset.theme = current
 })
-onPress('revoke', async () => {
-  await revokeEverything()
-  return 'The provider has revoked everything. The next refresh ends the session, once, in every tab.'
-})
+session.subscribe(showSnapshot)
+showSnapshot()
 
-session.subscribe(onSnapshot)
-onSnapshot()
-startTokenLife()
-void poll()
+const readNews = createFeed(session.explain)
+void poll(historyInterval, async () => {
+  const news = await readNews()
+  timeline.add(news)
+  workerLine.read(news)
+})
+void poll(countersInterval, async () => {
+  counters.show(toValues(await readCounters(), tabs.totals()))
+  result.draw()
+})

@@ -12,6 +12,6 @@
  * on (see `theme`). `--timeline-max-height` limits its height.
  */
 export { createFeed, type ReadHistory } from './feed.ts'
-export { type CallBar, createModel, type Lane, type Mark, type Picture, type RefreshBar } from './model.ts'
+export { type CallBar, createModel, type Lane, laneIdOf, type Mark, type Picture, type RefreshBar } from './model.ts'
 export { type Item, type Language, tellItem, tellStory } from './story.ts'
 export { mountTimeline, type Timeline, type TimelineOptions } from './timeline.ts'

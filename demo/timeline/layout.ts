@@ -43,18 +43,28 @@ const SHORTEST_BAR = 4
 /** Narrower than this, names stand above their lanes. */
 const NARROW = 560
 
-/** Lays out what is to be seen of a picture. Pages that have left are seen only where they have a bar in the range. */
-export function layOut(picture: Picture, range: TimeRange, width: number, edge: number): Layout {
+/**
+ * Lays out what is to be seen of a picture. Pages that have left are seen only where they have a bar in the range, and with
+ * `hidesIdle` so are those without a name.
+ */
+export function layOut(
+  picture: Picture,
+  range: TimeRange,
+  width: number,
+  edge: number,
+  { hidesIdle = false }: { readonly hidesIdle?: boolean } = {},
+): Layout {
   const gutter = width < NARROW ? 0 : 96
   const strip = gutter === 0 ? 16 : 0
   const mostRows = countRows(picture.calls, range, edge)
   const lanes: LaneBox[] = []
   let top = AXIS_HEIGHT
   for (const lane of picture.lanes) {
-    const rows = mostRows.get(lane.id) ?? 0
+    const rows = Math.max(...[lane.id, ...(lane.joined ?? [])].map((id) => mostRows.get(id) ?? 0))
     const isHere = lane.until === undefined || lane.until >= range.from
     const isOld = lane.from > range.until || !isHere
-    if (lane.kind === 'page' && rows === 0 && isOld) continue
+    const isIdle = hidesIdle && lane.name === undefined
+    if (lane.kind === 'page' && rows === 0 && (isOld || isIdle)) continue
     const rowHeight = lane.kind === 'worker' ? 16 : heightOfRow(rows)
     const gap = rowHeight >= 7 ? 2 : rowHeight >= 4 ? 1 : 0
     const height =
@@ -77,7 +87,9 @@ export function placeLanes(
   const toX = (at: number) => gutter + (at - range.from) * scale
   const last = lanes.at(-1)
   const height = last === undefined ? AXIS_HEIGHT : last.top + last.height + LANE_SPACE
-  const boxes = new Map(lanes.map((box) => [box.lane.id, box]))
+  const boxes = new Map(
+    lanes.flatMap((box) => [box.lane.id, ...(box.lane.joined ?? [])].map((id) => [id, box] as const)),
+  )
 
   function boxOf(item: CallBar | RefreshBar | Mark): Box | undefined {
     const box = boxes.get(item.type === 'call' ? item.lane : WORKER_LANE)

@@ -72,6 +72,10 @@ export interface Lane {
   readonly kind: 'worker' | 'page'
   /** Counted in the order in which pages were heard of: workers count from 1 each. */
   readonly page?: number
+  /** What the app calls it. */
+  readonly name?: string
+  /** Other lanes of that name, which have no place of their own. */
+  readonly joined?: readonly string[]
   readonly own: boolean
   /** When it was heard of first. */
   readonly from: number
@@ -105,6 +109,38 @@ const OWN_LANE = 'own'
 /** What is kept; beyond it, the oldest is forgotten. */
 const MOST_CALLS = 6000
 const MOST_OTHERS = 1000
+
+/** The lane of a page: its worker's name, and the number which that worker has given to the page's connection. */
+export function laneIdOf(connection: { readonly instance: string; readonly page: number }): string {
+  return `${connection.instance}:page:${connection.page}`
+}
+
+/**
+ * Gives lanes the names that an app has for them. Those of one name are one lane: a page that has connected anew.
+ * They come in the order of their names, before those that have none.
+ */
+export function nameLanes(lanes: readonly Lane[], nameOf: (lane: Lane) => string | undefined): readonly Lane[] {
+  const named: Lane[] = []
+  for (const lane of lanes) {
+    const name = lane.kind === 'page' ? nameOf(lane) : undefined
+    const index = name === undefined ? -1 : named.findIndex((other) => other.name === name)
+    const first = named[index]
+    if (first === undefined) {
+      named.push(name === undefined ? lane : { ...lane, name })
+      continue
+    }
+    const { until: _ended, ...open } = first
+    const joined = [...(first.joined ?? []), lane.id]
+    // It is gone only where each of its connections is.
+    const isGone = first.until !== undefined && lane.until !== undefined
+    named[index] = { ...open, joined, ...(isGone && { until: Math.max(first.until ?? 0, lane.until ?? 0) }) }
+  }
+  const rank = ({ kind, name }: Lane) => (kind === 'worker' ? 0 : name === undefined ? 2 : 1)
+  return named.sort(
+    (one, other) =>
+      rank(one) - rank(other) || (one.name ?? '').localeCompare(other.name ?? '', undefined, { numeric: true }),
+  )
+}
 
 export type TimelineModel = ReturnType<typeof createModel>
 
@@ -243,9 +279,9 @@ export function createModel() {
   }
 
   function laneOf(entry: Extract<HistoryEntry, { readonly page: number }>): string {
-    const { page, own = false } = entry
+    const { own = false } = entry
     const ordinal = lanes.size
-    const numbered = `${entry.instance}:page:${page}`
+    const numbered = laneIdOf(entry)
     // A lane once drawn stays where it is, whoever turns out to ask.
     const id = own && !lanes.has(numbered) ? OWN_LANE : numbered
     const lane = lanes.get(id)

@@ -24,7 +24,8 @@ export function tellStory(call: CallBar, language: Language, lane?: Lane): strin
   return parts.join(language === 'zh' ? '' : ' ')
 }
 
-export function nameLane({ kind, own, page }: Lane, language: Language): string {
+export function nameLane({ kind, own, page, name }: Lane, language: Language): string {
+  if (name !== undefined) return name
   if (kind === 'worker') return language === 'zh' ? 'Worker' : 'Worker'
   if (own) return language === 'zh' ? '本页' : 'This page'
   return language === 'zh' ? `页面 ${page}` : `Page ${page}`

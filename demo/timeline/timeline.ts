@@ -3,7 +3,7 @@ import { createBarCache } from './bar-cache.ts'
 import { createFeed, type ReadHistory } from './feed.ts'
 import { listenForGestures } from './gestures.ts'
 import { findAt, type Layout, layOut } from './layout.ts'
-import { createModel, type Picture } from './model.ts'
+import { createModel, type Lane, nameLanes, type Picture } from './model.ts'
 import { isProblem, paint } from './paint.ts'
 import { createCanvasPen, createSvgPen, type Pen } from './pen.ts'
 import { panBy, type TimeRange, zoomAround } from './scale.ts'
@@ -21,6 +21,11 @@ export interface TimelineOptions {
   readonly language?: Language
   /** How much time is shown at first, in milliseconds. Default 15,000. */
   readonly span?: number
+  /**
+   * What the app calls a page, in the language of the drawing; see `laneIdOf`. Where it is given, pages that have no name
+   * are drawn only while they have calls, and those of one name have one lane.
+   */
+  readonly nameLane?: (lane: Lane) => string | undefined
   /** Called with what the user chose, by hand or by key; undefined where it is nothing any more. */
   readonly onSelect?: (item: Item | undefined) => void
 }
@@ -30,6 +35,8 @@ export interface Timeline {
   readonly add: (entries: readonly HistoryEntry[]) => void
   /** Adds a mark of the app's own. `at` is by default now. */
   readonly note: (text: string, at?: number) => void
+  /** Asks for the names of pages anew. */
+  readonly rename: () => void
   /** Keeps the drawing where it is. Events still come in. */
   readonly pause: () => void
   /** Follows what happens. */
@@ -51,7 +58,7 @@ const AHEAD = 0.04
 
 /** Draws a timeline into an element, whose content is not touched: it gets a shadow root. */
 export function mountTimeline(element: HTMLElement, options: TimelineOptions = {}): Timeline {
-  const { events, interval = 250, span = 15_000, onSelect } = options
+  const { events, interval = 250, span = 15_000, nameLane, onSelect } = options
   let language = options.language ?? 'en'
   let texts = textsOf(language)
   const root = element.shadowRoot ?? element.attachShadow({ mode: 'open' })
@@ -65,6 +72,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   const canvas = find<HTMLCanvasElement>('canvas')
   const context = canvas.getContext('2d') as CanvasRenderingContext2D
 
+  const laneOptions = { hidesIdle: nameLane !== undefined }
   const model = createModel()
   const bars = createBarCache()
   const recorded: HistoryEntry[] = []
@@ -90,6 +98,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
 
   function takePicture(): void {
     picture = model.picture()
+    if (nameLane !== undefined) picture = { ...picture, lanes: nameLanes(picture.lanes, nameLane) }
     tellAll()
     change()
   }
@@ -129,7 +138,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   }
 
   function drawNow(width: number): void {
-    layout = layOut(picture, range, width, isLive ? now() : Math.max(range.until, now()))
+    layout = layOut(picture, range, width, isLive ? now() : Math.max(range.until, now()), laneOptions)
     const height = Math.max(Math.ceil(layout.height), 150)
     const ratio = devicePixelRatio
     const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)]
@@ -176,7 +185,8 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   }
 
   function tell(item: Item): string {
-    const lane = item.type === 'call' ? picture.lanes.find(({ id }) => id === item.lane) : undefined
+    const isOf = ({ id, joined }: Lane) => item.type === 'call' && (id === item.lane || joined?.includes(item.lane))
+    const lane = picture.lanes.find(isOf)
     return tellItem(item, language, lane)
   }
 
@@ -288,7 +298,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   details.addEventListener('toggle', fillList)
 
   function exportSVG(): string {
-    const shown = layout ?? layOut(picture, range, 960, now())
+    const shown = layout ?? layOut(picture, range, 960, now(), laneOptions)
     const paper = createSvgPen()
     paint(paper, { picture, layout: shown, theme: readTheme(element), language, selected: undefined })
     return paper.finish(
@@ -357,6 +367,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
       model.note(at, text)
       takePicture()
     },
+    rename: takePicture,
     pause: () => setLive(false),
     resume: () => setLive(true),
     zoomTo,

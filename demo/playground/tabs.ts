@@ -1,0 +1,103 @@
+import { element } from '../page/element.ts'
+import { language } from '../page/language.ts'
+import { everyTab, openTabChannel, type TabReport } from '../tab/channel.ts'
+import { type Lane, laneIdOf } from '../timeline/index.ts'
+import { texts } from './texts.ts'
+
+/** What all tabs have come to. */
+export interface CallTotals {
+  readonly made: number
+  readonly answered: number
+  readonly lost: Readonly<Record<string, number>>
+  readonly waiting: number
+  readonly hung: number
+}
+
+export const mostFrames = 4
+
+interface TabListeners {
+  onReport(report: TabReport): void
+  onStory(text: string): void
+}
+
+export type Tabs = ReturnType<typeof createTabs>
+
+/** The tabs of the playground: the frames in this page, and the real tabs that it has opened. */
+export function createTabs(place: HTMLElement, { onReport, onStory }: TabListeners) {
+  const playground = nameOfPlayground()
+  const channel = openTabChannel(playground)
+  const reports = new Map<string, TabReport>()
+  const lanes = new Map<string, string>()
+  const frames: HTMLIFrameElement[] = []
+
+  channel.listen((message) => {
+    if (message.kind === 'story') onStory(message.text)
+    if (message.kind !== 'report') return
+    const { report } = message
+    reports.set(report.tab, report)
+    if (report.connection) lanes.set(laneIdOf(report.connection), report.tab)
+    onReport(report)
+  })
+  channel.post({ kind: 'call-the-roll' })
+  language.follow(() => {
+    frames.forEach((frame, index) => {
+      frame.title = texts().frame(String(index + 1))
+    })
+  })
+
+  /** The frames, and the real tabs that have been heard of. */
+  function names(): string[] {
+    const shown = frames.map((_frame, index) => String(index + 1))
+    return [...shown, ...[...reports.keys()].filter((name) => Number(name) > mostFrames)]
+  }
+
+  const addressOf = (tab: string) => `/tab.html?${new URLSearchParams({ playground, tab })}`
+
+  return {
+    names,
+    show(count: number): void {
+      while (frames.length > count) frames.pop()?.remove()
+      while (frames.length < count) {
+        const tab = String(frames.length + 1)
+        const frame = element('iframe', { src: addressOf(tab), title: texts().frame(tab) })
+        frames.push(frame)
+        place.append(frame)
+      }
+      place.style.setProperty('--count', String(count))
+    },
+    open(): void {
+      const numbers = [...reports.keys()].map(Number).filter(Number.isFinite)
+      window.open(addressOf(String(Math.max(mostFrames, ...numbers) + 1)), '_blank', 'noopener')
+    },
+    fire(count: number, to: string = everyTab): void {
+      channel.post({ kind: 'fire', to, count })
+    },
+    nameLane(lane: Lane): string | undefined {
+      const tab = lanes.get(lane.id)
+      return tab === undefined ? undefined : texts().laneName(tab)
+    },
+    totals(): CallTotals {
+      const all = [...reports.values()].map(({ calls }) => calls)
+      const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+      const lost: Record<string, number> = {}
+      for (const { lost: codes } of all) {
+        for (const [code, count] of Object.entries(codes)) lost[code] = (lost[code] ?? 0) + count
+      }
+      return {
+        made: sum(all.map(({ made }) => made)),
+        answered: sum(all.flatMap(({ answered }) => Object.values(answered))),
+        lost,
+        waiting: sum(all.map(({ waiting }) => waiting)),
+        hung: sum(all.map(({ hung }) => hung)),
+      }
+    },
+  }
+}
+
+/** Kept over a reload, so that tabs which were opened before are still this playground's. */
+function nameOfPlayground(): string {
+  const key = 'lingpai-demo.playground'
+  const name = sessionStorage.getItem(key) ?? crypto.randomUUID()
+  sessionStorage.setItem(key, name)
+  return name
+}
