@@ -592,7 +592,11 @@ test('the API counts its answers and logs requests as they came', async () => {
   const { counters, requests } = shared.api
   const before = { ...counters }
   await callApi(shared, '/orders?page=2', 'no-such-token', { headers: { origin: 'https://app.example' } })
-  expect(counters).toEqual({ answered: before.answered + 1, unauthorized: before.unauthorized + 1 })
+  expect(counters).toEqual({
+    received: before.received + 1,
+    answered: before.answered + 1,
+    unauthorized: before.unauthorized + 1,
+  })
   expect(requests.at(-1)).toMatchObject({
     method: 'GET',
     path: '/orders',
@@ -670,7 +674,110 @@ test('control says what is wrong with its input', async () => {
   ])
   expect(await control('access-token-seconds', '{"seconds":"10"}')).toEqual([400, 'expected {"seconds": number}'])
   expect(await control('access-token-seconds', '{"seconds":0}')).toEqual([400, expect.stringContaining('not 0')])
+  expect(await control('refresh-delay', '{"milliseconds":-1}')).toEqual([400, expect.stringContaining('not -1')])
+  expect(await control('refresh-delay', '{"milliseconds":1e12}')).toEqual([400, expect.stringContaining('600000')])
+  expect(await control('reuse-grace', '{"seconds":-1}')).toEqual([400, expect.stringContaining('not -1')])
+  for (const name of ['rotation', 'api-denial', 'offline']) {
+    expect(await control(name, '{"isOn":1}'), name).toEqual([400, 'expected {"isOn": boolean}'])
+  }
   expect((await control('unknown', ''))[0]).toBe(404)
+  expect((await control('constructor', '{}'))[0]).toBe(404)
+})
+
+test('rotation and its grace can be changed while the server runs', async () => {
+  const { authorizationServer } = await startExtra({})
+  const servers = extra as Servers
+  const first = await signIn(servers)
+  authorizationServer.setRotation(false)
+  expect((await refreshed(servers, first.refresh_token)).refresh_token).toBe(first.refresh_token)
+  authorizationServer.setRotation(true)
+  const second = await refreshed(servers, first.refresh_token)
+  authorizationServer.setReuseGrace(30)
+  await refreshed(servers, first.refresh_token)
+  authorizationServer.setReuseGrace(0)
+  expect(authorizationServer.counters.reuseDetections).toBe(0)
+  expect(await problemOf(await refresh(servers, first.refresh_token))).toBe('invalid_grant')
+  expect(await problemOf(await refresh(servers, second.refresh_token))).toBe('invalid_grant')
+  expect(authorizationServer.counters.reuseDetections).toBe(1)
+})
+
+test('every refresh waits for the delay that is set, and none after it is set back', async () => {
+  const { authorizationServer } = await startExtra({})
+  const servers = extra as Servers
+  const first = await signIn(servers)
+  authorizationServer.setRefreshDelay(600_000)
+  const waiting = refreshed(servers, first.refresh_token)
+  const early = await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 100, 'still waiting'))])
+  expect(early).toBe('still waiting')
+  authorizationServer.clearFaults()
+  const second = await waiting
+  authorizationServer.setRefreshDelay(0)
+  await refreshed(servers, second.refresh_token)
+})
+
+test('stopped faults are no longer given, and what hangs goes on hanging', async () => {
+  const { failRefreshes, stopFaults, clearFaults } = shared.authorizationServer
+  const { refresh_token } = await signIn(shared)
+  failRefreshes({ kind: 'hang' }, { kind: 'answer', status: 503 })
+  const hanging = refresh(shared, refresh_token)
+  await expect.poll(() => shared.authorizationServer.refreshes.at(-1)?.token).toBe(refresh_token)
+  stopFaults()
+  const other = await signIn(shared)
+  await refreshed(shared, other.refresh_token)
+  const early = await Promise.race([hanging, new Promise((resolve) => setTimeout(resolve, 100, 'still hanging'))])
+  expect(early).toBe('still hanging')
+  clearFaults()
+  expect(await statusOf(hanging)).toBe(200)
+})
+
+test('an API in denial answers 401 to good tokens, and leaves public routes alone', async () => {
+  const servers = await startExtra({})
+  const { access_token } = await signIn(servers)
+  servers.api.setDenial(true)
+  expect(await statusOf(callApi(servers, '/orders', access_token))).toBe(401)
+  expect(await statusOf(callApi(servers, '/public'))).toBe(200)
+  servers.api.setDenial(false)
+  expect(await statusOf(callApi(servers, '/orders', access_token))).toBe(200)
+  expect(servers.api.counters).toEqual({ received: 3, answered: 3, unauthorized: 1 })
+})
+
+test('control takes both servers offline, still answers itself, and sets everything back', async () => {
+  const servers = await startExtra({ accessTokenSeconds: 60 })
+  const { control, authorizationServer, api } = servers
+  const atStart = control.settings
+  expect(atStart).toEqual({
+    accessTokenSeconds: 60,
+    refreshDelayMilliseconds: 0,
+    rotation: true,
+    reuseGraceSeconds: 0,
+    apiDenial: false,
+    offline: false,
+  })
+  const changes: Record<string, object> = {
+    'access-token-seconds': { seconds: 5 },
+    'refresh-delay': { milliseconds: 3000 },
+    rotation: { isOn: false },
+    'reuse-grace': { seconds: 20 },
+    'api-denial': { isOn: true },
+    offline: { isOn: true },
+  }
+  for (const [name, input] of Object.entries(changes)) await control.perform(name, input)
+  expect(control.settings).toEqual({
+    accessTokenSeconds: 5,
+    refreshDelayMilliseconds: 3000,
+    rotation: false,
+    reuseGraceSeconds: 20,
+    apiDenial: true,
+    offline: true,
+  })
+  await control.perform('offline', { isOn: true })
+  await expect(fetch(`${api.origin}/public`)).rejects.toThrow(TypeError)
+  await expect(fetch(`${authorizationServer.issuer}/jwks`)).rejects.toThrow(TypeError)
+  await control.perform('reset', undefined)
+  expect(control.settings).toEqual(atStart)
+  const { refresh_token } = await signIn(servers)
+  const { access_token } = await refreshed(servers, refresh_token)
+  expect(await statusOf(callApi(servers, '/orders', access_token))).toBe(200)
 })
 
 test('control is not there unless it is asked for', async () => {

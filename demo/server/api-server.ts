@@ -30,13 +30,25 @@ export interface ApiServer {
   readonly origin: string
   /** Without those to `control`. */
   readonly requests: readonly LoggedRequest[]
-  /** Without preflights. `unauthorized` are the 401s among those answered. */
-  readonly counters: { readonly answered: number; readonly unauthorized: number }
+  readonly counters: ApiServerCounters
+  /** True while every token is refused. */
+  readonly isDenying: boolean
+  /** Has every route that needs a token answer 401, whatever the token. */
+  setDenial(isOn: boolean): void
   /** Holds requests to one path; preflights pass. */
   holdRequests(path: string, options?: HoldRequestsOptions): Hold
   /** Destroys every connection, and each new one until it is restored. */
   cutConnections(): { restore(): void }
   close(): Promise<void>
+}
+
+/** Without preflights, and without requests to `control`. */
+export interface ApiServerCounters {
+  /** Requests as they arrived, whatever became of them. */
+  readonly received: number
+  readonly answered: number
+  /** The 401s among those answered. */
+  readonly unauthorized: number
 }
 
 interface HoldPoints {
@@ -48,9 +60,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const { verify, tokenHeader, control } = options
   const routes = { ...apiRoutes, ...options.routes }
   const log = createRequestLog()
-  const counters = { answered: 0, unauthorized: 0 }
+  const counters = { received: 0, answered: 0, unauthorized: 0 }
   const holdPointsByPath = new Map<string, HoldPoints>()
-  let requestCount = 0
+  let isDenying = false
 
   const holdPointsOf = (path: string): HoldPoints => {
     const known = holdPointsByPath.get(path)
@@ -84,13 +96,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       counters.answered += 1
       if (status === 401) counters.unauthorized += 1
     })
-    requestCount += 1
-    response.setHeader('X-Request-Id', String(requestCount))
+    counters.received += 1
+    response.setHeader('X-Request-Id', String(counters.received))
 
     const url = new URL(request.url ?? '/', 'http://localhost')
     const holdPoints = holdPointsByPath.get(url.pathname)
     await holdPoints?.beforeVerdict.pass()
-    const subject = await judge(request)
+    const subject = isDenying ? undefined : await judge(request)
     await holdPoints?.afterVerdict.pass()
 
     const found = findApiRoute(routes, url.pathname)
@@ -117,6 +129,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     holdRequests(path, { judgeAt = 'arrival' } = {}) {
       const { beforeVerdict, afterVerdict } = holdPointsOf(path)
       return judgeAt === 'arrival' ? afterVerdict.hold() : beforeVerdict.hold()
+    },
+    get isDenying() {
+      return isDenying
+    },
+    setDenial(isOn) {
+      isDenying = isOn
     },
     cutConnections: server.cutConnections,
     async close() {

@@ -43,6 +43,18 @@ export interface AuthorizationServerCounters {
   readonly endSessions: number
 }
 
+/** What can be changed while the server runs. */
+export interface AuthorizationServerSettings {
+  /** For access tokens from now on; also what `expires_in` says. A whole number from 1. */
+  readonly accessTokenSeconds: number
+  /** How long every refresh request waits before it is processed, unless its client has given up by then. */
+  readonly refreshDelayMilliseconds: number
+  /** Every refresh gives a new refresh token and spends the old one. */
+  readonly rotation: boolean
+  /** For how long after its first use a spent refresh token is rotated once more instead of punished. */
+  readonly reuseGraceSeconds: number
+}
+
 /** Answers the body to send in place of the one that the provider made. */
 export type TokenResponseChange = (body: Record<string, unknown>) => Record<string, unknown>
 
@@ -54,8 +66,11 @@ export interface AuthorizationServer {
   readonly requests: readonly LoggedRequest[]
   /** Every refresh request there ever was, in the order of arrival. */
   readonly refreshes: readonly LoggedRefresh[]
-  /** For access tokens from now on; also what `expires_in` says. */
+  readonly settings: AuthorizationServerSettings
   setAccessTokenSeconds(seconds: number): void
+  setRefreshDelay(milliseconds: number): void
+  setRotation(isOn: boolean): void
+  setReuseGrace(seconds: number): void
   /** Rewrites successful token answers, until it is called with undefined. */
   setTokenResponse(change: TokenResponseChange | undefined): void
   /** Each of the next refresh requests takes one. */
@@ -66,6 +81,8 @@ export interface AuthorizationServer {
   cutConnections(): { restore(): void }
   /** Drops what was queued, and lets go of what is held, delayed or hanging. */
   clearFaults(): void
+  /** Drops what was queued; what hangs goes on hanging. */
+  stopFaults(): void
   /** Every access token so far is refused from now on; refresh tokens stay good. */
   expireAccessTokens(): void
   /** Every token so far is refused from now on; refreshes get `invalid_grant`. */
@@ -74,19 +91,21 @@ export interface AuthorizationServer {
   close(): Promise<void>
 }
 
+const longestDelay = 600_000
+
 export async function startAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
-  const {
-    clientId = 'web',
-    redirectUris,
-    postLogoutRedirectUris = [],
-    rotation = true,
-    confirmConsent = false,
-  } = options
+  const { clientId = 'web', redirectUris, postLogoutRedirectUris = [], confirmConsent = false } = options
   const { Provider: OidcProvider, errors } = await loadOidcProvider()
-  const storage = createMemoryStorage(options.reuseGraceSeconds ?? 0)
+  const settings: { -readonly [Key in keyof AuthorizationServerSettings]: AuthorizationServerSettings[Key] } = {
+    accessTokenSeconds: checkAccessTokenSeconds(options.accessTokenSeconds ?? 10),
+    refreshDelayMilliseconds: 0,
+    rotation: options.rotation ?? true,
+    reuseGraceSeconds: checkReuseGrace(options.reuseGraceSeconds ?? 0),
+  }
+  const storage = createMemoryStorage(() => settings.reuseGraceSeconds)
   const log = createRequestLog()
   const refreshLog = createRefreshLog()
-  const faults = createFaultGate()
+  const faults = createFaultGate(() => settings.refreshDelayMilliseconds)
   const answersToLose = new WeakMap<ServerResponse, { readonly midway: boolean }>()
   const refreshEntries = new WeakMap<ServerResponse, RefreshEntry>()
   const issuedTokens: string[] = []
@@ -97,7 +116,6 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     signIns: 0,
     endSessions: 0,
   }
-  let accessTokenSeconds = checkSeconds(options.accessTokenSeconds ?? 10)
   let changeTokenResponse: TokenResponseChange | undefined
   let lastRefresh: Promise<void> = Promise.resolve()
 
@@ -129,9 +147,9 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
         clientId,
         redirectUris,
         postLogoutRedirectUris,
-        rotation,
         confirmConsent,
-        accessTokenSeconds: () => accessTokenSeconds,
+        rotation: () => settings.rotation,
+        accessTokenSeconds: () => settings.accessTokenSeconds,
       }),
     )
     provider.on('server_error', (_context, error) => console.error(error))
@@ -206,8 +224,21 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     issuedTokens,
     requests: log.requests,
     refreshes: refreshLog.refreshes,
+    settings,
     setAccessTokenSeconds(seconds) {
-      accessTokenSeconds = checkSeconds(seconds)
+      settings.accessTokenSeconds = checkAccessTokenSeconds(seconds)
+    },
+    setRefreshDelay(milliseconds) {
+      if (!(milliseconds >= 0 && milliseconds <= longestDelay)) {
+        throw new RangeError(`A refresh waits from 0 to ${longestDelay} milliseconds, not ${milliseconds}.`)
+      }
+      settings.refreshDelayMilliseconds = milliseconds
+    },
+    setRotation(isOn) {
+      settings.rotation = isOn
+    },
+    setReuseGrace(seconds) {
+      settings.reuseGraceSeconds = checkReuseGrace(seconds)
     },
     setTokenResponse(change) {
       changeTokenResponse = change
@@ -216,6 +247,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     holdRefreshes: faults.hold,
     cutConnections: server.cutConnections,
     clearFaults: faults.clear,
+    stopFaults: faults.stop,
     expireAccessTokens() {
       storage.forget('AccessToken')
     },
@@ -236,7 +268,12 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   }
 }
 
-function checkSeconds(seconds: number): number {
+function checkAccessTokenSeconds(seconds: number): number {
   if (Number.isSafeInteger(seconds) && seconds > 0) return seconds
   throw new RangeError(`An access token lives a whole number of seconds from 1, not ${seconds}.`)
+}
+
+function checkReuseGrace(seconds: number): number {
+  if (Number.isFinite(seconds) && seconds >= 0) return seconds
+  throw new RangeError(`A grace is a number of seconds that is not negative, not ${seconds}.`)
 }

@@ -31,11 +31,16 @@ export interface FaultGate {
   fail(...faults: readonly Fault[]): void
   hold(): Hold
   clear(): void
+  /** Drops what was queued; what is held, delayed or hanging stays so. */
+  stop(): void
   admit(request: IncomingMessage, response: ServerResponse): Promise<Admission>
 }
 
-/** Stands before an endpoint; each request takes one fault at its arrival, in the order of arrival. */
-export function createFaultGate(): FaultGate {
+/**
+ * Stands before an endpoint; each request takes one fault at its arrival, in the order of arrival. `delayOfAll`, in
+ * milliseconds, is asked at each arrival, and comes before the fault.
+ */
+export function createFaultGate(delayOfAll: () => number = () => 0): FaultGate {
   const queue: Fault[] = []
   const holds = createHoldPoint()
   let clearing = new AbortController()
@@ -51,10 +56,16 @@ export function createFaultGate(): FaultGate {
       clearing = new AbortController()
       holds.releaseAll()
     },
+    stop() {
+      queue.length = 0
+    },
     async admit(request, response) {
       const taken = queue.shift()
       const cleared = clearing.signal
+      const wait = delayOfAll()
+      if (wait > 0) await delay(wait, undefined, { signal: cleared, ref: false }).catch(() => {})
       await holds.pass()
+      if (request.socket.destroyed) return 'handled'
       const fault = cleared.aborted ? undefined : taken
       switch (fault?.kind) {
         case 'answer':

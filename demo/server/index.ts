@@ -5,7 +5,7 @@ import {
   type AuthorizationServerOptions,
   startAuthorizationServer,
 } from './authorization-server.ts'
-import { handleControl } from './control.ts'
+import { type Control, createControl, handleControl } from './control.ts'
 import { type LegacyApi, startLegacyApi } from './legacy-api.ts'
 
 export interface ServersOptions extends Omit<AuthorizationServerOptions, 'port'> {
@@ -23,12 +23,14 @@ export interface Servers {
   readonly authorizationServer: AuthorizationServer
   readonly api: ApiServer
   readonly legacy: LegacyApi
+  /** Works whatever the servers are told to do, also where nobody can connect to them. */
+  readonly control: Control
   close(): Promise<void>
 }
 
 /** An OpenID provider, an API that accepts its tokens, and an API with a sign-in of its own. */
 export async function startServers(options: ServersOptions): Promise<Servers> {
-  const { ports = {}, hostname, accessTokenSeconds, tokenHeader, routes, control = false } = options
+  const { ports = {}, hostname, accessTokenSeconds, tokenHeader, routes, control: isControlMounted = false } = options
   const started: { close(): Promise<void> }[] = []
   const close = async (): Promise<void> => {
     await Promise.all(started.map((server) => server.close()))
@@ -43,19 +45,18 @@ export async function startServers(options: ServersOptions): Promise<Servers> {
       ...portOf(ports.api),
       ...(tokenHeader === undefined ? {} : { tokenHeader }),
       ...(routes === undefined ? {} : { routes }),
-      ...(control
-        ? { control: (request, response) => handleControl(request, response, { authorizationServer, api }) }
-        : {}),
+      ...(isControlMounted ? { control: (request, response) => handleControl(request, response, control) } : {}),
       verify: authorizationServer.verifyAccessToken,
     })
     started.push(api)
+    const control = createControl({ authorizationServer, api })
     const legacy = await startLegacyApi({
       ...shared,
       ...portOf(ports.legacy),
       ...(accessTokenSeconds === undefined ? {} : { accessTokenSeconds }),
     })
     started.push(legacy)
-    return { authorizationServer, api, legacy, close }
+    return { authorizationServer, api, legacy, control, close }
   } catch (error) {
     await close()
     throw error

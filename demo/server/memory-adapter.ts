@@ -17,7 +17,7 @@ export interface MemoryStorage {
 const upsertsBetweenSweeps = 1000
 
 /** Where oidc-provider keeps what it knows. Its own in-memory adapter forgets after 1000 entries. */
-export function createMemoryStorage(reuseGraceSeconds: number): MemoryStorage {
+export function createMemoryStorage(reuseGraceSeconds: () => number): MemoryStorage {
   const entriesByModel = new Map<string, Map<string, Entry>>()
   const spentRefreshTokens = new Map<string, number>()
   let upserts = 0
@@ -37,7 +37,7 @@ export function createMemoryStorage(reuseGraceSeconds: number): MemoryStorage {
     }
   }
 
-  const withinGrace = (consumedAt: number): boolean => Date.now() < consumedAt + reuseGraceSeconds * 1000
+  const withinGrace = (consumedAt: number): boolean => Date.now() < consumedAt + reuseGraceSeconds() * 1000
 
   const read = (model: string, id: string): AdapterPayload | undefined => {
     const entry = entriesOf(model).get(id)

@@ -15,8 +15,8 @@ export interface ProviderSettings {
   readonly clientId: string
   readonly redirectUris: readonly string[]
   readonly postLogoutRedirectUris: readonly string[]
-  readonly rotation: boolean
   readonly confirmConsent: boolean
+  rotation(): boolean
   accessTokenSeconds(): number
 }
 
@@ -52,7 +52,7 @@ export function providerConfiguration(settings: ProviderSettings): Readonly<Reco
     loadExistingGrant: (context: Context) => loadGrant(context, confirmConsent),
     issueRefreshToken: () => true,
     expiresWithSession: () => false,
-    rotateRefreshToken: () => rotation,
+    rotateRefreshToken: rotation,
     pkce: { required: () => true },
     clientBasedCORS: () => true,
     // A token that lives seconds in a test would outlive them with the usual tolerance.
