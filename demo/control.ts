@@ -1,49 +1,51 @@
-import { apiOrigin } from 'virtual:servers'
+import { controlServers } from './server-control.ts'
+import { tellWorker } from './worker-control.ts'
 
-/** What the servers counted themselves since they started. */
-export interface Counters {
-  readonly authorizationServer: {
-    readonly tokenRequests: { readonly authorization_code: number; readonly refresh_token: number }
-    readonly reuseDetections: number
-  }
-  readonly api: { readonly answered: number; readonly unauthorized: number }
+export type { Counters, RefreshFault, Settings } from './server-control.ts'
+
+const servers = controlServers('main')
+
+export const {
+  setAccessTokenSeconds,
+  setRefreshDelay,
+  setRotation,
+  setReuseGrace,
+  expireAccessTokens,
+  revokeEverything,
+  failNextRefreshes,
+  stopFailingRefreshes,
+  setApiDenial,
+  goOffline,
+  readCounters,
+  readSettings,
+} = servers
+
+/** Every setting of the servers as at the start, and the worker's clock right again. Sessions and counters stay. */
+export async function reset(): Promise<void> {
+  await Promise.all([servers.reset(), tellWorker({ kind: 'set-clock-right' })])
 }
 
-export async function readCounters(): Promise<Counters> {
-  return readJson<Counters>(`${apiOrigin}/control/counters`)
+/** The worker ends at once, as where the browser takes its memory back. Nothing is told to lingpai. */
+export async function killWorker(): Promise<void> {
+  await tellWorker({ kind: 'kill' })
 }
 
-/** Every access token so far is refused from now on. Neither the page nor the worker is told. */
-export async function expireAccessTokens(): Promise<void> {
-  await command('expire-access-tokens')
+/** Moves the worker's `Date.now`, back where the number is negative. A new worker is on time. */
+export async function jumpClock(milliseconds: number): Promise<void> {
+  await tellWorker({ kind: 'jump', milliseconds })
 }
 
 export async function delayNextRefresh(milliseconds: number): Promise<void> {
-  await command('fail-refreshes', [{ kind: 'delay', milliseconds }])
+  await servers.setRefreshDelay(milliseconds)
 }
 
 export async function refuseNextRefreshes(count: number): Promise<void> {
-  await command('fail-refreshes', Array(count).fill({ kind: 'answer', status: 503 }))
-}
-
-/** Refresh tokens too: the next refresh ends the session. */
-export async function revokeEverything(): Promise<void> {
-  await command('revoke-everything')
+  await servers.failNextRefreshes('503', count)
 }
 
 /** The statuses that the API gave to each call of a batch, in order. */
 export async function readAttempts(batch: string): Promise<Readonly<Record<string, readonly number[]>>> {
-  return readJson(`/attempts?batch=${encodeURIComponent(batch)}`)
-}
-
-async function command(name: string, input?: unknown): Promise<void> {
-  const body = input === undefined ? null : JSON.stringify(input)
-  const response = await fetch(`${apiOrigin}/control/${name}`, { method: 'POST', body })
-  if (!response.ok) throw new Error(`The server answered ${response.status} to ${name}.`)
-}
-
-async function readJson<T>(url: string): Promise<T> {
-  const response = await fetch(url)
-  if (!response.ok) throw new Error(`The server answered ${response.status} to ${url}.`)
-  return (await response.json()) as T
+  const response = await fetch(`/attempts?batch=${encodeURIComponent(batch)}`)
+  if (!response.ok) throw new Error(`The server answered ${response.status}.`)
+  return (await response.json()) as Readonly<Record<string, readonly number[]>>
 }

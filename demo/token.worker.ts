@@ -1,3 +1,6 @@
+// First: it moves the clock that the others read.
+import './worker-under-control.ts'
+
 import { apiOrigin, issuer } from 'virtual:servers'
 import { oauth } from 'lingpai/oauth'
 import { indexedDBStore, serve } from 'lingpai/worker'

@@ -1,8 +1,13 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vite'
+import { answerControl } from './server/control.ts'
 import { type Servers, startServers } from './server/index.ts'
+import { answerJson } from './server/json.ts'
+import { tokensOf } from './server/person.ts'
+
+type ServerPair = 'main' | 'hand-written' | 'lingpai'
 
 const pagePort = 5173
 const issuerPort = Number(process.env.LINGPAI_ISSUER_PORT ?? 5183)
@@ -11,34 +16,41 @@ const apiPort = Number(process.env.LINGPAI_API_PORT ?? 5184)
 const virtualModule = 'virtual:servers'
 const resolvedVirtualModule = `\0${virtualModule}`
 
-/** Runs the OpenID provider and the API beside the page, and tells the page where they are. */
+/** A provider and an API each, so that what is counted at one belongs to one. */
+type Pairs = Readonly<Record<ServerPair, Servers>>
+
+/** Runs OpenID providers and APIs beside the page, and tells the page where they are. */
 function realServers(): Plugin {
-  let tellStarted: (starting: Promise<Servers>) => void = () => {}
-  const started = new Promise<Servers>((resolve) => {
+  let tellStarted: (starting: Promise<Pairs>) => void = () => {}
+  const started = new Promise<Pairs>((resolve) => {
     tellStarted = resolve
   })
-  let starting: Promise<Servers> | undefined
+  let starting: Promise<Pairs> | undefined
 
   return {
     name: 'real-servers',
     apply: 'serve',
 
     configureServer({ httpServer, config, middlewares }) {
-      // Only now is the page's port known for certain, and the provider must know it: Vite takes another one when its
+      // Only now is the page's port known for certain, and the providers must know it: Vite takes another one when its
       // own is taken. Whatever the page needs of these servers waits for them.
       httpServer?.once('listening', () => {
         const { port } = httpServer.address() as AddressInfo
         starting = startBeside(`http://localhost:${port}`)
         tellStarted(starting)
         started.then(
-          ({ authorizationServer, api }) => config.logger.info(describe(port, authorizationServer.issuer, api.origin)),
+          ({ main }) => config.logger.info(describe(port, main.authorizationServer.issuer, main.api.origin)),
           (error: Error) => config.logger.error(`The demo's servers did not start: ${error.message}`),
         )
       })
 
       middlewares.use('/attempts', ({ url = '/' }, response, next) => {
         const batch = new URL(url, 'http://localhost').searchParams.get('batch')
-        started.then((servers) => answerJson(response, readAttempts(servers, `${batch}.`)), next)
+        started.then(({ main }) => answerJson(response, 200, readAttempts(main, `${batch}.`))).catch(next)
+      })
+      // Here, not at the API, whose connections may be cut. (A mount at /control would take /control.ts as well.)
+      middlewares.use('/pairs', (request, response, next) => {
+        started.then((pairs) => answerPair(request, response, pairs)).catch(next)
       })
     },
 
@@ -46,31 +58,58 @@ function realServers(): Plugin {
 
     async load(id) {
       if (id !== resolvedVirtualModule) return undefined
-      const { authorizationServer, api } = await started
-      return `export const issuer = ${JSON.stringify(authorizationServer.issuer)}
-export const apiOrigin = ${JSON.stringify(api.origin)}`
+      const { main, ...others } = await started
+      const addresses = Object.entries(others).map(([pair, servers]) => [pair, addressesOf(servers)])
+      return `export const issuer = ${JSON.stringify(addressesOf(main).issuer)}
+export const apiOrigin = ${JSON.stringify(addressesOf(main).apiOrigin)}
+export const versus = ${JSON.stringify(Object.fromEntries(addresses))}`
     },
 
     async closeBundle() {
-      const servers = await starting?.catch(() => undefined)
-      await servers?.close()
+      const pairs = await starting?.catch(() => undefined)
+      await Promise.all(Object.values(pairs ?? {}).map((servers) => servers.close()))
     },
   }
 }
 
-async function startBeside(pageOrigin: string): Promise<Servers> {
+async function startBeside(pageOrigin: string): Promise<Pairs> {
+  const callbackUrl = callbackUrlOf(pageOrigin)
   const options = {
     control: true,
     accessTokenSeconds: 10,
-    redirectUris: [`${pageOrigin}/callback.html`],
+    redirectUris: [callbackUrl],
     postLogoutRedirectUris: [`${pageOrigin}/`],
   }
-  try {
-    return await startServers({ ...options, ports: { authorizationServer: issuerPort, api: apiPort } })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    return startServers(options)
+  const startMain = async (): Promise<Servers> => {
+    try {
+      return await startServers({ ...options, ports: { authorizationServer: issuerPort, api: apiPort } })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      return startServers(options)
+    }
   }
+  // No token of these expires by itself in the middle of a storm.
+  const startOther = (): Promise<Servers> => startServers({ accessTokenSeconds: 600, redirectUris: [callbackUrl] })
+  const [main, handWritten, lingpai] = await Promise.all([startMain(), startOther(), startOther()])
+  return { main, 'hand-written': handWritten, lingpai }
+}
+
+/** `/pair/command`, or `/pair/tokens`: what a person gets who signs in there as alice. */
+async function answerPair(request: IncomingMessage, response: ServerResponse, pairs: Pairs): Promise<void> {
+  const [, pair = '', name = ''] = new URL(request.url ?? '/', 'http://localhost').pathname.split('/')
+  const servers = Object.hasOwn(pairs, pair) ? pairs[pair as ServerPair] : undefined
+  if (!servers) return answerJson(response, 404, { error: `expected one of ${Object.keys(pairs).join(', ')}` })
+  if (name !== 'tokens' || request.method !== 'POST') return answerControl(request, response, name, servers.control)
+  const pageOrigin = `http://${request.headers.host}`
+  answerJson(response, 200, await tokensOf(servers.authorizationServer.issuer, callbackUrlOf(pageOrigin)))
+}
+
+function callbackUrlOf(pageOrigin: string): string {
+  return `${pageOrigin}/callback.html`
+}
+
+function addressesOf({ authorizationServer, api }: Servers): { readonly issuer: string; readonly apiOrigin: string } {
+  return { issuer: authorizationServer.issuer, apiOrigin: api.origin }
 }
 
 /** What the API answered to each call of a batch, in order: a replayed call has two statuses. */
@@ -84,11 +123,6 @@ function readAttempts({ api }: Servers, prefix: string): Record<string, number[]
     attempts[call] = statuses
   }
   return attempts
-}
-
-function answerJson(response: ServerResponse, value: unknown): void {
-  response.setHeader('Content-Type', 'application/json')
-  response.end(JSON.stringify(value))
 }
 
 function describe(port: number, issuer: string, apiOrigin: string): string {
