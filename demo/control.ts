@@ -35,17 +35,7 @@ export async function jumpClock(milliseconds: number): Promise<void> {
   await tellWorker({ kind: 'jump', milliseconds })
 }
 
-export async function delayNextRefresh(milliseconds: number): Promise<void> {
-  await servers.setRefreshDelay(milliseconds)
-}
-
-export async function refuseNextRefreshes(count: number): Promise<void> {
-  await servers.failNextRefreshes('503', count)
-}
-
-/** The statuses that the API gave to each call of a batch, in order. */
-export async function readAttempts(batch: string): Promise<Readonly<Record<string, readonly number[]>>> {
-  const response = await fetch(`/attempts?batch=${encodeURIComponent(batch)}`)
-  if (!response.ok) throw new Error(`The server answered ${response.status}.`)
-  return (await response.json()) as Readonly<Record<string, readonly number[]>>
+/** Whoever signs in next is asked to be this account. */
+export async function askForAccount(account: string, locale: string): Promise<void> {
+  await tellWorker({ kind: 'ask-for', account, locale })
 }

@@ -1,9 +1,14 @@
-import { delayNextRefresh, expireAccessTokens, readCounters } from './control.ts'
+import { expireAccessTokens, readCounters } from './control.ts'
 import { find } from './page/element.ts'
 import { language, say, translate } from './page/language.ts'
 import { theme } from './page/theme.ts'
+import { createBreakIt } from './playground/break-it.ts'
+import { breakItTexts } from './playground/break-it-texts.ts'
 import { createChoices } from './playground/choices.ts'
+import { showCode } from './playground/code.ts'
 import { createCounters, toValues } from './playground/counters.ts'
+import { createHistory } from './playground/history.ts'
+import { createLog } from './playground/log.ts'
 import { onPress } from './playground/press.ts'
 import { createResult } from './playground/result.ts'
 import { createSignIn } from './playground/sign-in.ts'
@@ -14,7 +19,7 @@ import { createWorkerLine } from './playground/worker.ts'
 import { session } from './session.ts'
 import { hangSeconds } from './tab/calls.ts'
 import { everyTab } from './tab/channel.ts'
-import { createFeed, mountTimeline } from './timeline/index.ts'
+import { mountTimeline } from './timeline/index.ts'
 
 const stormCalls = 50
 const historyInterval = 250
@@ -27,14 +32,54 @@ const tabs = createTabs(find('frames', HTMLElement), { onReport: onTabs, onStory
 const counters = createCounters()
 const result = createResult(tabs, counters)
 const workerLine = createWorkerLine()
-const signIn = createSignIn(() => tabs.names().length)
-const toolbar = createToolbar(tabs, fire)
+const log = createLog()
 const timelinePlace = find('timeline', HTMLElement)
 const timeline = mountTimeline(timelinePlace, { nameLane: tabs.nameLane, language: language.get() })
+const history = createHistory((news) => {
+  timeline.add(news)
+  workerLine.read(news)
+  log.add(news)
+})
+const signIn = createSignIn(
+  () => tabs.names().length,
+  (account) => begin(() => texts().didSignIn(account)),
+)
+const toolbar = createToolbar(tabs, (count, to) => {
+  begin(() => texts().didFire(count, countTabs(to)))
+  fire(count, to)
+})
+const breakIt = createBreakIt({
+  async begin(did, label, onTold) {
+    await history.catchUp()
+    begin(did, onTold)
+    timeline.note(label())
+  },
+  fire,
+  own: {
+    'switch-user': (start) => signIn.signInAs(signIn.other(), 'popup', start),
+    async 'sign-out-here'(start) {
+      await start()
+      await session.signOut()
+    },
+    async 'sign-out-everywhere'(start) {
+      await start()
+      await session.signOut({ everywhere: true })
+    },
+  },
+})
+
+/** From now on, what happens is what was pressed. */
+function begin(did: () => string, onTold?: (text: string) => void): void {
+  counters.begin()
+  log.begin(did, onTold)
+}
+
+function countTabs(to: string = everyTab): number {
+  return to === everyTab ? tabs.names().length : 1
+}
 
 function fire(count: number, to: string = everyTab): void {
-  counters.begin()
-  result.begin(count * (to === everyTab ? tabs.names().length : 1))
+  result.begin(count * countTabs(to))
   tabs.fire(count, to)
 }
 
@@ -53,7 +98,7 @@ function showStory(text: string): void {
 }
 
 function showStormSize(): void {
-  find('fire-storm', HTMLElement).textContent = texts().fireStorm(stormCalls * tabs.names().length)
+  find('fire-storm', HTMLElement).textContent = texts().fireStorm(stormCalls * countTabs())
 }
 
 function showSnapshot(): void {
@@ -69,11 +114,26 @@ async function poll(interval: number, read: () => Promise<void>): Promise<void> 
 }
 
 onPress('fire-storm', async () => {
+  await history.catchUp()
+  const count = countTabs()
+  begin(() => texts().didStorm(stormCalls, count))
   await expireAccessTokens()
-  await delayNextRefresh(500)
   fire(stormCalls)
 })
-say(find('hung-hint', HTMLElement), () => texts().hungHint(hangSeconds))
+onPress('sign-out', async () => {
+  begin(() => texts().didSignOut)
+  await session.signOut()
+})
+for (const [id, text] of [
+  ['break-title', () => breakItTexts().heading],
+  ['break-lead', () => breakItTexts().lead],
+  ['sequel-label', () => breakItTexts().sequel],
+  ['reset', () => breakItTexts().reset],
+  ['hung-hint', () => texts().hungHint(hangSeconds)],
+] as const) {
+  say(find(id, HTMLElement), text)
+}
+find('whole-code', HTMLElement).append(showCode('token.worker.ts'), showCode('session.ts'))
 language.follow((current) => {
   document.title = texts().title
   timeline.setLanguage(current)
@@ -88,13 +148,9 @@ theme.follow((current) => {
 session.subscribe(showSnapshot)
 showSnapshot()
 
-const readNews = createFeed(session.explain)
-void poll(historyInterval, async () => {
-  const news = await readNews()
-  timeline.add(news)
-  workerLine.read(news)
-})
+void poll(historyInterval, history.read)
 void poll(countersInterval, async () => {
-  counters.show(toValues(await readCounters(), tabs.totals()))
+  const [values] = await Promise.all([readCounters(), breakIt.showSettings()])
+  counters.show(toValues(values, tabs.totals()))
   result.draw()
 })

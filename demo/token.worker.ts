@@ -1,12 +1,18 @@
 // First: it moves the clock that the others read.
-import './worker-under-control.ts'
 
 import { apiOrigin, issuer } from 'virtual:servers'
 import { oauth } from 'lingpai/oauth'
 import { indexedDBStore, serve } from 'lingpai/worker'
+import { signInParameters } from './worker-under-control.ts'
 
 serve({
-  grant: oauth({ issuer, clientId: 'web', redirectUri: '/callback.html', scope: 'openid profile email' }),
+  grant: oauth({
+    issuer,
+    clientId: 'web',
+    redirectUri: '/callback.html',
+    scope: 'openid profile email',
+    parameters: signInParameters,
+  }),
   apis: [{ origin: apiOrigin }],
   store: indexedDBStore(),
 })

@@ -3,6 +3,8 @@ export type WorkerCommand =
   | { readonly kind: 'kill' }
   | { readonly kind: 'jump'; readonly milliseconds: number }
   | { readonly kind: 'set-clock-right' }
+  /** The next sign-ins ask the provider for this account, whoever is signed in there, and for its page in this language. */
+  | { readonly kind: 'ask-for'; readonly account: string; readonly locale: string }
 
 export interface NumberedCommand {
   readonly number: string

@@ -17,7 +17,10 @@ export function createResult(tabs: Tabs, counters: CounterTable) {
   let storm: Storm | undefined
 
   function draw(): void {
-    if (storm === undefined) return
+    if (storm === undefined) {
+      set(find('result-details', HTMLElement), texts().lookHint)
+      return
+    }
     const { answered, lost, hung } = measure(storm)
     const open = storm.calls - answered - lost
     if (open <= 0 && storm.duration === undefined) storm.duration = performance.now() - storm.startedAt

@@ -1,4 +1,5 @@
 import type { Snapshot } from 'lingpai'
+import { askForAccount } from '../control.ts'
 import { find } from '../page/element.ts'
 import { fill, language } from '../page/language.ts'
 import { nameOf } from '../page/user.ts'
@@ -6,11 +7,15 @@ import { session } from '../session.ts'
 import { onPress } from './press.ts'
 import { texts } from './texts.ts'
 
-type Progress = 'none' | 'pending' | 'leaving'
+export const accounts = ['alice', 'bob'] as const
+export type Account = (typeof accounts)[number]
 
-/** The first step: signing in, and out again. */
-export function createSignIn(countTabs: () => number) {
-  let progress: Progress = 'none'
+type Via = 'popup' | 'redirect'
+type Begin = (account: Account) => void | Promise<void>
+
+/** The first step: signing in, and out again. `onBegin` is called with the account that is asked for. */
+export function createSignIn(countTabs: () => number, onBegin: Begin) {
+  let pending: Via | undefined
   let snapshot: Snapshot = session.getSnapshot()
 
   function draw(): void {
@@ -23,38 +28,42 @@ export function createSignIn(countTabs: () => number) {
   }
 
   function describe(isSignedIn: boolean): string {
-    if (isSignedIn) return texts().signedIn(nameOf(snapshot.user), countTabs())
-    if (progress === 'pending') return texts().signInPending
-    return progress === 'leaving' ? texts().leaving : texts().signInHint
+    if (pending === 'popup') return texts().signInPending
+    if (pending === 'redirect') return texts().leaving
+    return isSignedIn ? texts().signedIn(nameOf(snapshot.user), countTabs()) : texts().signInHint
   }
 
-  async function during(stage: Progress, work: () => Promise<void>): Promise<void> {
-    progress = stage
+  async function signInAs(account: Account, via: Via, begin = onBegin): Promise<void> {
+    pending = via
     draw()
     try {
-      await work()
+      await begin(account)
+      // Soon enough for the browser to see the click behind the popup.
+      await askForAccount(account, language.get() === 'zh' ? 'zh-CN' : 'en')
+      await session.signIn({ via, returnTo: location.pathname })
+      if (via === 'popup') pending = undefined
     } catch (error) {
-      progress = 'none'
+      pending = undefined
       throw error
     } finally {
-      if (stage === 'pending') progress = 'none'
       draw()
     }
   }
 
-  onPress('sign-in-popup', () => during('pending', () => session.signIn({ via: 'popup' })))
-  onPress('sign-in-redirect', () =>
-    during('leaving', () => session.signIn({ via: 'redirect', returnTo: location.pathname })),
-  )
-  onPress('sign-out', () => session.signOut())
+  onPress('sign-in-popup', () => signInAs('alice', 'popup'))
+  onPress('sign-in-bob', () => signInAs('bob', 'popup'))
+  onPress('sign-in-redirect', () => signInAs('alice', 'redirect'))
   language.follow(draw)
 
   return {
+    draw,
     show(next: Snapshot): void {
       snapshot = next
       draw()
     },
-    draw,
+    /** Whoever is not signed in of the two. */
+    other: (): Account => (snapshot.user?.subject === 'bob' || snapshot.status !== 'signed-in' ? 'alice' : 'bob'),
+    signInAs,
   }
 }
 

@@ -13,14 +13,17 @@ const english = {
   lead: 'An expired token costs one refresh, however many calls wait for it, and no call hangs. Beside this page run a real OpenID provider and a real API, so you can break things on purpose and see what lingpai does.',
   steps: 'Three steps',
   signIn: 'Sign in',
-  signInHint: 'At the provider, as `alice` or `bob`; the password is `lingpai`.',
-  signInByPopup: 'Sign in',
+  signInHint: 'At the provider, in a window of its own. The password is `lingpai`.',
+  signInAsAlice: 'Sign in as alice',
+  signInAsBob: 'as bob',
   signInByRedirect: 'by redirect',
   signInPending: 'Sign in at the provider, in the window that has opened.',
   leaving: 'Going to the provider…',
   signedIn: (name: string, tabs: number) =>
     `Signed in as ${name}, in ${tabs === 1 ? 'this tab' : `all ${tabs} tabs`} at once.`,
   signOut: 'Sign out',
+  didSignIn: (account: string) => `You went to sign in as ${account}.`,
+  didSignOut: 'You signed out.',
   storm: 'Expire the token, call from every tab',
   stormHint:
     'The API refuses the token from now on, and nobody tells the worker. Then every tab makes 50 calls at once.',
@@ -41,6 +44,10 @@ const english = {
   oneTab: (name: string) => `tab ${name}`,
   fire: (count: number) => (count === 1 ? '1 call' : `${count} calls`),
   fireLabel: (count: number) => (count === 1 ? 'Fire 1 call' : `Fire ${count} calls`),
+  didFire: (count: number, tabs: number) =>
+    `You fired ${count === 1 ? '1 call' : `${count} calls`}${tabs === 1 ? '' : ` from each of ${tabs} tabs`}.`,
+  didStorm: (count: number, tabs: number) =>
+    `You expired the token and fired ${count} calls from ${tabs === 1 ? 'one tab' : `each of ${tabs} tabs`}.`,
   openTab: 'Open another tab',
   storyHint: 'Each square is a call. Point at one, or go to it with the keyboard, for its story.',
   worker: 'Worker',
@@ -87,6 +94,13 @@ const english = {
   hungHint: (seconds: number) =>
     `Lost: the call was rejected, so that the app knows. Hung: no answer for ${seconds} s; lingpai promises that there is none.`,
   timeline: 'What happens in the worker',
+  log: 'What you did, and what lingpai did',
+  noLog: 'Press something, and it is told here.',
+  breakIt: 'Break it',
+  code: 'The code',
+  codeHeading: 'All that an app writes',
+  codeLead: 'One file for the worker, one for the page. From there on `session.fetch` is `fetch`.',
+  codeOf: (name: string) => `The code of ${name}`,
 }
 
 export type Count = keyof typeof english.counts
@@ -103,13 +117,16 @@ const chinese: typeof english = {
   lead: '令牌过期时，无论多少请求在等，都只刷新一次，也没有请求会一直挂起。本页背后是真实的 OpenID 服务和真实的 API：尽管弄坏它们，看 lingpai 如何应对。',
   steps: '三个步骤',
   signIn: '登录',
-  signInHint: '在 OpenID 服务处以 `alice` 或 `bob` 登录，密码是 `lingpai`。',
-  signInByPopup: '登录',
-  signInByRedirect: '用跳转方式登录',
+  signInHint: '在 OpenID 服务打开的窗口中登录，密码是 `lingpai`。',
+  signInAsAlice: '以 alice 登录',
+  signInAsBob: '以 bob 登录',
+  signInByRedirect: '用跳转方式',
   signInPending: '请在打开的窗口中登录。',
   leaving: '正在前往 OpenID 服务…',
   signedIn: (name, tabs) => (tabs === 1 ? `已以 ${name} 登录。` : `${tabs} 个标签页已同时以 ${name} 登录。`),
   signOut: '退出登录',
+  didSignIn: (account) => `你去以 ${account} 的身份登录。`,
+  didSignOut: '你退出了登录。',
   storm: '让令牌过期，再从每个标签页发起请求',
   stormHint: 'API 从此刻起拒绝现有令牌，而 Worker 并不知情。随后每个标签页同时发起 50 个请求。',
   fireStorm: (calls) => `令其过期，发起 ${calls} 个请求`,
@@ -129,6 +146,9 @@ const chinese: typeof english = {
   oneTab: (name) => `标签页 ${name}`,
   fire: (count) => `${count} 个请求`,
   fireLabel: (count) => `发起 ${count} 个请求`,
+  didFire: (count, tabs) =>
+    tabs === 1 ? `你发起了 ${count} 个请求。` : `你从 ${tabs} 个标签页各发起了 ${count} 个请求。`,
+  didStorm: (count, tabs) => `你让令牌过期，并从 ${tabs} 个标签页各发起了 ${count} 个请求。`,
   openTab: '再打开一个标签页',
   storyHint: '每个方块是一个请求。指向它，或用键盘移到它，即可看到它的经过。',
   worker: 'Worker',
@@ -174,6 +194,13 @@ const chinese: typeof english = {
   countedByTabs: '由标签页统计',
   hungHint: (seconds) => `失败：请求被拒绝，应用能得知。挂起：${seconds} 秒内没有任何结果；lingpai 保证不会出现。`,
   timeline: 'Worker 中发生的事',
+  log: '你做了什么，lingpai 又做了什么',
+  noLog: '按下任何一个按钮，经过就会写在这里。',
+  breakIt: '弄坏它',
+  code: '代码',
+  codeHeading: '应用要写的全部代码',
+  codeLead: 'Worker 一个文件，页面一个文件。此后 `session.fetch` 就是 `fetch`。',
+  codeOf: (name) => `${name} 的代码`,
 }
 
 export const texts = createTexts({ en: english, zh: chinese })

@@ -13,5 +13,5 @@
  */
 export { createFeed, type ReadHistory } from './feed.ts'
 export { type CallBar, createModel, type Lane, laneIdOf, type Mark, type Picture, type RefreshBar } from './model.ts'
-export { type Item, type Language, tellItem, tellStory } from './story.ts'
+export { formatDuration, type Item, type Language, tellItem, tellStory } from './story.ts'
 export { mountTimeline, type Timeline, type TimelineOptions } from './timeline.ts'

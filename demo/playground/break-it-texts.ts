@@ -1,0 +1,273 @@
+import { createTexts } from '../page/language.ts'
+import type { ControlName, GroupName } from './controls.ts'
+
+interface ControlTexts {
+  readonly label: string
+  /** One line: what it does. */
+  readonly hint: string
+  /** What was done, for the log. A switch and a slider say to what. */
+  readonly did: (value: string) => string
+}
+
+interface Texts {
+  readonly heading: string
+  readonly lead: string
+  readonly sequel: string
+  readonly reset: string
+  readonly didReset: string
+  readonly on: string
+  readonly off: string
+  readonly groups: Readonly<Record<GroupName, { readonly heading: string; readonly line: string }>>
+  readonly controls: Readonly<Record<ControlName, ControlTexts>>
+}
+
+const english: Texts = {
+  heading: 'Break it',
+  lead: 'Each press breaks something for real, at the servers or in the worker. lingpai is told nothing; what it does then is read from its own history.',
+  sequel:
+    'After each press, make 10 calls in every tab (and let the token expire first, where a refresh is to be seen)',
+  reset: 'Put everything right',
+  didReset: 'You put the servers and the clock right.',
+  on: 'on',
+  off: 'off',
+  groups: {
+    tokens: {
+      heading: 'The tokens',
+      line: 'A token may end at any time, whatever its expiry says. A late 401 costs a call one refresh at most, and one replay.',
+    },
+    tokenServer: {
+      heading: 'The token server',
+      line: 'Only a rejected refresh token ends the session. Whatever else the server does, the session is kept, and the refresh is tried again.',
+    },
+    network: {
+      heading: 'The API and the network',
+      line: 'What the API says in the end, the caller gets. What never left or never came back rejects, as with `fetch`.',
+    },
+    worker: {
+      heading: 'The worker and the clock',
+      line: 'Browsers end workers, and clocks jump. A lost worker is noticed and replaced, and what may be sent twice is.',
+    },
+    user: {
+      heading: 'The user',
+      line: 'A tab that signs in or out does so for all of them, and no call goes out with the token of the one before.',
+    },
+  },
+  controls: {
+    expire: {
+      label: 'Expire the token',
+      hint: 'The API refuses every access token given so far.',
+      did: () => 'You expired the access token.',
+    },
+    revoke: {
+      label: 'Revoke everything',
+      hint: 'The provider accepts no token any more, not even the refresh token.',
+      did: () => 'You revoked all tokens at the provider.',
+    },
+    life: {
+      label: 'Life of an access token',
+      hint: 'For those that are given from now on.',
+      did: (value) => `You had access tokens live for ${value}.`,
+    },
+    'fault-503': {
+      label: 'Answer 503',
+      hint: 'The next refresh is refused: the server is overloaded.',
+      did: () => 'You had the next refresh answered with 503.',
+    },
+    'fault-429': {
+      label: 'Answer 429',
+      hint: 'The next refresh is refused, with `Retry-After: 3`.',
+      did: () => 'You had the next refresh answered with 429 and Retry-After: 3.',
+    },
+    'fault-hang': {
+      label: 'Hang',
+      hint: 'The next refresh gets no answer at all. lingpai gives it 10 seconds.',
+      did: () => 'You had the next refresh hang.',
+    },
+    'fault-lost': {
+      label: 'Lose the answer',
+      hint: 'The next refresh rotates the token, and the answer never arrives. Try it with a grace, too.',
+      did: () => 'You had the answer to the next refresh lost after the rotation.',
+    },
+    'fault-invalid-grant': {
+      label: 'Answer invalid_grant',
+      hint: 'The next refresh is told that its refresh token is no good.',
+      did: () => 'You had the next refresh answered with invalid_grant.',
+    },
+    delay: {
+      label: 'Delay of a refresh',
+      hint: 'How long every refresh takes.',
+      did: (value) => `You had refreshes take ${value}.`,
+    },
+    rotation: {
+      label: 'Rotation',
+      hint: 'Every refresh gives a new refresh token, and the old one may not come again.',
+      did: (value) => `You turned rotation ${value}.`,
+    },
+    grace: {
+      label: 'Grace for re-use',
+      hint: 'For so long, a spent refresh token that comes again is no theft.',
+      did: (value) => `You set the grace for re-use to ${value}.`,
+    },
+    denial: {
+      label: 'API always 401',
+      hint: 'The API refuses even fresh tokens.',
+      did: (value) => `You turned the API's constant 401 ${value}.`,
+    },
+    offline: {
+      label: 'Offline',
+      hint: 'Every connection to the provider and the API is cut.',
+      did: (value) => `You turned offline ${value}.`,
+    },
+    kill: {
+      label: 'Kill the worker',
+      hint: 'In the midst of the calls, as where a browser takes its memory back.',
+      did: () => 'You killed the worker.',
+    },
+    clock: {
+      label: "Move the worker's clock on by an hour",
+      hint: 'By the clock, every token has now expired.',
+      did: () => "You moved the worker's clock on by an hour.",
+    },
+    'switch-user': {
+      label: 'Sign in as another user',
+      hint: 'alice becomes bob, or bob becomes alice; the password is `lingpai`.',
+      did: (value) => `You went to sign in as ${value}.`,
+    },
+    'sign-out-here': {
+      label: 'Sign out',
+      hint: 'In every tab; the tokens are revoked.',
+      did: () => 'You signed out.',
+    },
+    'sign-out-everywhere': {
+      label: 'Sign out everywhere',
+      hint: "Ends the provider's own session too, by going there.",
+      did: () => 'You signed out everywhere.',
+    },
+  },
+}
+
+const chinese: Texts = {
+  heading: '弄坏它',
+  lead: '每次操作都真的弄坏服务器或 Worker 里的某样东西，而且不会告知 lingpai；它随后做了什么，读自它自己的历史。',
+  sequel: '每次操作之后，让每个标签页发起 10 个请求（需要看到刷新时，先让令牌过期）',
+  reset: '全部恢复正常',
+  didReset: '你恢复了服务器和时钟。',
+  on: '开启',
+  off: '关闭',
+  groups: {
+    tokens: {
+      heading: '令牌',
+      line: '无论有效期写的是什么，令牌随时可能失效。迟到的 401 最多让一个请求刷新一次、重发一次。',
+    },
+    tokenServer: {
+      heading: '令牌服务器',
+      line: '只有 refresh token 被拒绝才会结束会话。服务器的其他任何状况下，会话都保留，并会再次尝试刷新。',
+    },
+    network: {
+      heading: 'API 与网络',
+      line: 'API 最终的回答原样交给调用方；没能发出或没有收到响应的请求会 reject，与 `fetch` 相同。',
+    },
+    worker: {
+      heading: 'Worker 与时钟',
+      line: '浏览器会结束 Worker，时钟也会跳变。Worker 丢失会被察觉，由新的 Worker 接替；可以重复的请求会再次发出。',
+    },
+    user: {
+      heading: '用户',
+      line: '任何一个标签页登录或退出，对所有标签页都生效；不会有请求带着上一个用户的令牌发出。',
+    },
+  },
+  controls: {
+    expire: {
+      label: '让令牌过期',
+      hint: 'API 拒绝此前发放的所有 access token。',
+      did: () => '你让 access token 过期了。',
+    },
+    revoke: {
+      label: '吊销全部令牌',
+      hint: 'OpenID 服务不再接受任何令牌，包括 refresh token。',
+      did: () => '你吊销了全部令牌。',
+    },
+    life: {
+      label: 'access token 的有效期',
+      hint: '对此后发放的令牌生效。',
+      did: (value) => `你把 access token 的有效期设为 ${value}。`,
+    },
+    'fault-503': {
+      label: '返回 503',
+      hint: '下一次刷新不被处理：服务器过载。',
+      did: () => '你让下一次刷新得到 503。',
+    },
+    'fault-429': {
+      label: '返回 429',
+      hint: '下一次刷新不被处理，并带有 `Retry-After: 3`。',
+      did: () => '你让下一次刷新得到 429 和 Retry-After: 3。',
+    },
+    'fault-hang': {
+      label: '不响应',
+      hint: '下一次刷新得不到任何响应，lingpai 最多等待 10 秒。',
+      did: () => '你让下一次刷新得不到响应。',
+    },
+    'fault-lost': {
+      label: '丢失响应',
+      hint: '下一次刷新已轮换令牌，但响应没有到达。不妨再设置宽限期试一次。',
+      did: () => '你让下一次刷新的响应在轮换之后丢失。',
+    },
+    'fault-invalid-grant': {
+      label: '返回 invalid_grant',
+      hint: '服务器称下一次刷新所用的 refresh token 无效。',
+      did: () => '你让下一次刷新得到 invalid_grant。',
+    },
+    delay: {
+      label: '刷新的延迟',
+      hint: '每次刷新所需的时间。',
+      did: (value) => `你让每次刷新耗时 ${value}。`,
+    },
+    rotation: {
+      label: '轮换',
+      hint: '每次刷新都会得到新的 refresh token，旧的不得再次使用。',
+      did: (value) => `你把轮换设为${value}。`,
+    },
+    grace: {
+      label: '重复使用的宽限期',
+      hint: '在此期间内，再次出现的旧 refresh token 不算盗用。',
+      did: (value) => `你把重复使用的宽限期设为 ${value}。`,
+    },
+    denial: {
+      label: 'API 始终返回 401',
+      hint: '连新令牌也被 API 拒绝。',
+      did: (value) => `你把“API 始终返回 401”设为${value}。`,
+    },
+    offline: {
+      label: '离线',
+      hint: '切断到 OpenID 服务和 API 的所有连接。',
+      did: (value) => `你把离线设为${value}。`,
+    },
+    kill: {
+      label: '结束 Worker',
+      hint: '在请求进行到一半时，如同浏览器回收内存。',
+      did: () => '你结束了 Worker。',
+    },
+    clock: {
+      label: '把 Worker 的时钟拨快一小时',
+      hint: '按照时钟，所有令牌都已过期。',
+      did: () => '你把 Worker 的时钟拨快了一小时。',
+    },
+    'switch-user': {
+      label: '以另一个用户登录',
+      hint: 'alice 换成 bob，或 bob 换成 alice；密码是 `lingpai`。',
+      did: (value) => `你去以 ${value} 的身份登录。`,
+    },
+    'sign-out-here': {
+      label: '退出登录',
+      hint: '对所有标签页生效，并吊销令牌。',
+      did: () => '你退出了登录。',
+    },
+    'sign-out-everywhere': {
+      label: '在各处退出登录',
+      hint: '前往 OpenID 服务，连同它自己的会话一起结束。',
+      did: () => '你在各处退出了登录。',
+    },
+  },
+}
+
+export const breakItTexts = createTexts({ en: english, zh: chinese })

@@ -1,0 +1,75 @@
+import type { HistoryEntry } from 'lingpai'
+import { element, find } from '../page/element.ts'
+import { language } from '../page/language.ts'
+import { sumUp, tell } from './tell.ts'
+
+const mostEntries = 12
+/** After so many milliseconds without news, what has happened is read out. */
+const quietTime = 1200
+
+interface Press {
+  readonly did: () => string
+  readonly entries: HistoryEntry[]
+  readonly instance: string | undefined
+  readonly told: HTMLElement
+  readonly draw: () => void
+  readonly onTold?: (text: string) => void
+}
+
+export type Log = ReturnType<typeof createLog>
+
+/** What was pressed, and what lingpai did then: told from its own history, up to the next press. */
+export function createLog() {
+  const presses: Press[] = []
+  let instance: string | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  function announce(text: string): void {
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      find('news', HTMLElement).textContent = text
+    }, quietTime)
+  }
+
+  language.follow(() => {
+    for (const press of presses) press.draw()
+  })
+
+  return {
+    /** `onTold` is called with each version of what lingpai did. */
+    begin(did: () => string, onTold?: (text: string) => void): void {
+      const head = element('p', { className: 'did' })
+      const told = element('p', { className: 'told' })
+      const time = element('time', {}, new Date().toLocaleTimeString('en-GB'))
+      const item = element('li', {}, time, element('div', {}, head, told))
+      const press: Press = {
+        did,
+        entries: [],
+        instance,
+        told,
+        draw() {
+          head.textContent = did()
+          const text = tell(sumUp(press.entries, press.instance), language.get())
+          told.textContent = text
+          onTold?.(text)
+          if (press === presses.at(-1)) announce(`${did()} ${text}`)
+        },
+      }
+      presses.push(press)
+      find('log', HTMLElement).prepend(item)
+      find('no-log', HTMLElement).hidden = true
+      if (presses.length > mostEntries) {
+        presses.shift()
+        find('log', HTMLElement).lastElementChild?.remove()
+      }
+      press.draw()
+    },
+    add(news: readonly HistoryEntry[]): void {
+      instance = news.at(-1)?.instance ?? instance
+      const press = presses.at(-1)
+      if (press === undefined) return
+      press.entries.push(...news)
+      press.draw()
+    },
+  }
+}
