@@ -1,10 +1,11 @@
 import { session } from '../session.ts'
 
+const via = 'popup'
+export const signIn = () => session.signIn({ via })
 // Every tab learns of it at once, whichever asked.
-export const signIn = () => session.signIn({ via: 'popup' })
 export const signOut = () => session.signOut()
 
-export function followUser(name: HTMLElement): void {
+export function followUser(name: HTMLElement) {
   session.subscribe(() => {
     const { user } = session.getSnapshot()
     name.textContent = user?.subject ?? 'Nobody'

@@ -37,7 +37,7 @@ export function createCounters() {
     ['countedByTabs', ofTabs],
   ] as const) {
     const heading = say(element('th', { colSpan: 3, scope: 'colgroup' }), () => texts()[group])
-    find('counts', HTMLElement).append(element('tr', { className: 'group' }, heading))
+    find('counts', HTMLElement).append(element('tr', { className: 'origin' }, heading))
     for (const name of names) {
       const since = element('td', { id: `since-${name}` }, '–')
       const all = element('td', { id: `count-${name}` }, '–')

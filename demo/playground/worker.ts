@@ -12,14 +12,14 @@ const startsLife: readonly string[] = ['signed-in', 'refresh-succeeded', 'sessio
 interface Life {
   readonly from: number
   readonly until: number
-  /** How far the worker's clock is ahead of this page's, where somebody has moved it. */
-  readonly ahead: number
 }
 
 /** Shows what the worker holds: whose session, how old its token is, whether the token server answers. */
 export function createWorkerLine() {
   let snapshot: Snapshot | undefined
   let life: Life | undefined
+  /** How far the worker's clock is ahead of this page's, where somebody has moved it. */
+  let ahead = 0
 
   function draw(): void {
     if (snapshot === undefined) return
@@ -36,7 +36,7 @@ export function createWorkerLine() {
 
   function drawToken(): void {
     const isHeld = snapshot?.status === 'signed-in'
-    const remaining = life === undefined ? 0 : Math.max(0, life.until - Date.now() - life.ahead)
+    const remaining = life === undefined ? 0 : Math.max(0, life.until - Date.now() - ahead)
     const fraction = isHeld && life !== undefined ? Math.min(1, remaining / (life.until - life.from)) : 0
     const bar = find('token-bar', HTMLElement)
     bar.style.setProperty('--fraction', fraction.toFixed(3))
@@ -59,11 +59,12 @@ export function createWorkerLine() {
     },
     /** Reads when the current token came, and when it ends. */
     read(news: readonly HistoryEntry[]): void {
+      const last = news.at(-1)
+      if (last !== undefined) ahead = Math.max(0, last.at - Date.now())
       const entry = news.filter(({ event }) => startsLife.includes(event)).at(-1)
       if (entry === undefined) return
       const expiresAt = 'expiresAt' in entry ? entry.expiresAt : undefined
-      life =
-        expiresAt === undefined || expiresAt <= entry.at ? undefined : { from: entry.at, until: expiresAt, ahead: 0 }
+      life = expiresAt === undefined || expiresAt <= entry.at ? undefined : { from: entry.at, until: expiresAt }
       drawToken()
     },
   }

@@ -48,7 +48,7 @@ export function createCalls(onChange: (changed: readonly Call[]) => void) {
     let isAnswered = false
     try {
       // Of different lengths, so that answers come as they do from a real API.
-      const response = await session.fetch(`${apiOrigin}/delay/${60 + ((call.number * 37) % 160)}`)
+      const response = await session.fetch(`${apiOrigin}/delay/${15 + ((call.number * 37) % 60)}`)
       await response.arrayBuffer()
       call.outcome = String(response.status)
       isAnswered = true

@@ -53,6 +53,8 @@ export interface Timeline {
 
 const MOST_ENTRIES = 50_000
 const MOST_LISTED = 100
+/** In milliseconds. */
+const CLOCK_TOLERANCE = 1000
 /** What lies ahead of now, as a share of what is shown. */
 const AHEAD = 0.04
 
@@ -79,6 +81,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   let picture = model.picture()
   let range: TimeRange = { from: Date.now() - span, until: Date.now() + span * AHEAD }
   let isLive = true
+  let ahead = 0
   let selected: string | undefined
   let layout: Layout | undefined
   let theme: Theme = readTheme(element)
@@ -92,6 +95,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
     if (entries.length === 0) return
     model.add(entries)
     recorded.push(...entries)
+    compareClocks(entries.at(-1) as HistoryEntry)
     if (recorded.length > MOST_ENTRIES) recorded.splice(0, MOST_ENTRIES / 4)
     takePicture()
   }
@@ -103,9 +107,15 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
     change()
   }
 
-  /** The worker's clock may be ahead of the page's, where somebody moves it. */
+  /** By the worker's clock, which may be ahead of the page's, where somebody moves it. */
   function now(): number {
-    return Math.max(Date.now(), picture.until ?? 0)
+    return Date.now() + ahead
+  }
+
+  function compareClocks({ at }: HistoryEntry): void {
+    const difference = at - Date.now()
+    // What comes late is no sign of a clock that is behind, and little is only the time of a message.
+    ahead = difference > CLOCK_TOLERANCE ? difference : 0
   }
 
   function change(): void {
