@@ -1,0 +1,79 @@
+import { controlServers } from '../server-control.ts'
+import { countFigures, type Figures, type TabState } from './figures.ts'
+import { type ScenarioName, scenarios } from './scenarios.ts'
+import { openTabs, type Tabs } from './tabs.ts'
+
+export const sides = ['hand-written', 'lingpai'] as const
+export type Side = (typeof sides)[number]
+
+export const tabCount = 3
+export const callsPerTab = 20
+/** What has no answer by then counts as unanswered. Milliseconds. */
+export const stormLimit = 8000
+
+/** A page that is on its way to the login page, or a late refresh, has this long to show. Milliseconds. */
+const aftermath = 1800
+/** For the one call of each tab after the fault. Milliseconds. */
+const recoveryLimit = 3000
+
+const pollInterval = 50
+
+/** Makes the calls of one side, with tabs and servers of its own, and counts what comes of them. */
+export async function runStorm(
+  side: Side,
+  name: ScenarioName,
+  place: HTMLElement,
+  onChange: (tabs: readonly TabState[]) => void,
+): Promise<Figures> {
+  const servers = controlServers(side)
+  const { prepare, strike, failsFor } = scenarios[name]
+  let tabs: Tabs | undefined
+  let isCounting = true
+  const show = (): void => {
+    if (isCounting && tabs) onChange(tabs.states)
+  }
+  try {
+    await servers.reset()
+    await prepare?.(servers)
+    const opened = await openTabs(`/versus/${side}.html`, tabCount, place, show)
+    tabs = opened
+    show()
+    await opened.signIn()
+
+    await strike(servers)
+    const before = await servers.readCounters()
+    const start = performance.now()
+    opened.fire('storm', callsPerTab)
+    if (failsFor !== undefined) setTimeout(() => void servers.stopFailingRefreshes(), failsFor)
+    const duration = await waitForOutcomes(opened, start)
+    await pause(Math.min(aftermath, Math.max(0, start + stormLimit - performance.now())))
+    const figures = countFigures(opened.states, before, await servers.readCounters(), duration)
+    isCounting = false
+
+    await servers.setApiDenial(false)
+    opened.fire('afterwards', 1)
+    await until(() => opened.states.every(({ worksAfterwards }) => worksAfterwards), recoveryLimit)
+    return { ...figures, workingTabs: opened.states.filter(({ worksAfterwards }) => worksAfterwards).length }
+  } finally {
+    await servers.reset()
+    // No session is left behind; a tab that is stuck may not answer.
+    await tabs?.signOut().catch(() => {})
+    tabs?.close()
+  }
+}
+
+/** How long it took, or the limit. */
+async function waitForOutcomes(tabs: Tabs, start: number): Promise<number> {
+  const isSettled = (): boolean => tabs.states.every(({ calls }) => calls.every(({ outcome }) => outcome))
+  await until(isSettled, stormLimit)
+  return Math.min(performance.now() - start, stormLimit)
+}
+
+async function until(isTrue: () => boolean, limit: number): Promise<void> {
+  const end = performance.now() + limit
+  while (!isTrue() && performance.now() < end) await pause(pollInterval)
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
