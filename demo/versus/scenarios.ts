@@ -28,7 +28,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
       await servers.failNextRefreshes('503', every)
       await servers.expireAccessTokens()
     },
-    failsFor: 2000,
+    failsFor: 1500,
   },
   hang: {
     async strike(servers) {

@@ -9,7 +9,7 @@ export type Side = (typeof sides)[number]
 export const tabCount = 3
 export const callsPerTab = 20
 /** What has no answer by then counts as unanswered. Milliseconds. */
-export const stormLimit = 8000
+export const stormLimit = 10_000
 
 /** A page that is on its way to the login page, or a late refresh, has this long to show. Milliseconds. */
 const aftermath = 1800
@@ -18,37 +18,43 @@ const recoveryLimit = 3000
 
 const pollInterval = 50
 
+export type Phase = 'signing-in' | 'storm' | 'afterwards'
+
 /** Makes the calls of one side, with tabs and servers of its own, and counts what comes of them. */
 export async function runStorm(
   side: Side,
   name: ScenarioName,
   place: HTMLElement,
-  onChange: (tabs: readonly TabState[]) => void,
+  onChange: (phase: Phase, tabs: readonly TabState[]) => void,
 ): Promise<Figures> {
   const servers = controlServers(side)
   const { prepare, strike, failsFor } = scenarios[name]
   let tabs: Tabs | undefined
-  let isCounting = true
-  const show = (): void => {
-    if (isCounting && tabs) onChange(tabs.states)
+  let phase: Phase = 'signing-in'
+  let shown: readonly TabState[] | undefined
+  const show = (next: Phase = phase): void => {
+    phase = next
+    onChange(phase, shown ?? tabs?.states ?? [])
   }
+  show()
   try {
     await servers.reset()
     await prepare?.(servers)
-    const opened = await openTabs(`/versus/${side}.html`, tabCount, place, show)
+    const opened = await openTabs(`/versus/${side}.html`, tabCount, place, () => show())
     tabs = opened
-    show()
     await opened.signIn()
 
     await strike(servers)
     const before = await servers.readCounters()
     const start = performance.now()
     opened.fire('storm', callsPerTab)
+    show('storm')
     if (failsFor !== undefined) setTimeout(() => void servers.stopFailingRefreshes(), failsFor)
     const duration = await waitForOutcomes(opened, start)
     await pause(Math.min(aftermath, Math.max(0, start + stormLimit - performance.now())))
     const figures = countFigures(opened.states, before, await servers.readCounters(), duration)
-    isCounting = false
+    shown = opened.states
+    show('afterwards')
 
     await servers.setApiDenial(false)
     opened.fire('afterwards', 1)

@@ -11,6 +11,8 @@ export function goToLoginWhenSignedOut(): void {
   session.subscribe(() => {
     if (session.getSnapshot().status !== 'signed-out') return
     showToast('Your sign-in has ended, please sign in again')
-    location.href = loginPage
+    setTimeout(() => {
+      location.href = loginPage
+    }, 1200)
   })
 }

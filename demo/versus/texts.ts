@@ -1,0 +1,282 @@
+import { countRejected, type Figures } from './figures.ts'
+import type { ScenarioName } from './scenarios.ts'
+import type { Phase, Side } from './storm.ts'
+
+export type Language = 'en' | 'zh'
+
+export interface Texts {
+  readonly lead: string
+  readonly choose: string
+  readonly start: (calls: number) => string
+  readonly startHint: string
+  readonly scenarios: Readonly<Record<ScenarioName, { readonly name: string; readonly explanation: string }>>
+  readonly sides: Readonly<Record<Side, { readonly name: string; readonly explanation: string }>>
+  readonly idle: string
+  readonly phases: Readonly<Record<Phase, string>>
+  readonly failed: (reason: string) => string
+  readonly tab: (number: number) => string
+  /** What is written beside a tab's squares. */
+  readonly tabCounts: (answered: number, rejected: number, open: number, isOver: boolean) => string
+  readonly onLoginPage: string
+  readonly legend: Readonly<Record<'waiting' | 'answered' | 'rejected' | 'unanswered', string>>
+  readonly verdict: (figures: Figures) => string
+  readonly table: {
+    readonly caption: (scenario: string) => string
+    readonly figure: string
+    readonly answered: string
+    readonly rejected: string
+    readonly unanswered: string
+    readonly tokenRequests: string
+    readonly reuseDetections: string
+    readonly sentToLogin: string
+    readonly apiRequests: string
+    readonly workingTabs: string
+    readonly duration: string
+    readonly of: (count: number, all: number) => string
+    readonly seconds: (milliseconds: number, isLimit: boolean) => string
+  }
+  readonly code: string
+  readonly codeOf: (file: string) => string
+  readonly lines: (count: number) => string
+}
+
+/** In seconds, with one decimal. */
+function inSeconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(1)
+}
+
+function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`
+}
+
+function capitalize(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+/** Many more requests than calls, and still no end: a loop. */
+function isLoop({ calls, unanswered, sentToLogin, apiRequests }: Figures): boolean {
+  return unanswered > 0 && sentToLogin === 0 && apiRequests > 3 * calls
+}
+
+const english: Texts = {
+  lead: 'The same storm, once against the request module that countless articles show, with its isRefreshing flag and its queue, and once against lingpai. Each side has three tabs, an OpenID provider and an API of its own. Every figure is counted while you watch.',
+  choose: 'What goes wrong',
+  start: (calls) => `Start the storm: ${calls} calls on each side`,
+  startHint: 'Takes up to 15 seconds.',
+  scenarios: {
+    expired: {
+      name: 'Access token expired',
+      explanation:
+        'The API refuses the access token of all three tabs. A refresh token works once, as strict providers have it.',
+    },
+    outage: {
+      name: 'Refresh answers 503',
+      explanation: 'The access token has expired, and for one and a half seconds the provider answers every refresh with 503.',
+    },
+    hang: {
+      name: 'Refresh has no answer',
+      explanation:
+        'The access token has expired. A refresh that arrives in the first second is never answered; later ones are.',
+    },
+    lost: {
+      name: 'Answer lost, provider lenient',
+      explanation:
+        'The provider rotates the refresh token, and its first answer is lost on the way. For 30 seconds it takes the old token again.',
+    },
+    'lost-strict': {
+      name: 'Answer lost, provider strict',
+      explanation:
+        'The same, but the provider takes no token twice. No client can save this session. What matters is how it ends.',
+    },
+    rejected: {
+      name: 'Refresh token rejected',
+      explanation:
+        'The provider has revoked everything. The users have to sign in again. What matters is how they learn it.',
+    },
+    denial: {
+      name: 'API always answers 401',
+      explanation:
+        'The API refuses every token, however new. The provider takes an old refresh token again for 30 seconds; a strict one would end the session, and cut the loop short.',
+    },
+  },
+  sides: {
+    'hand-written': { name: 'Hand-written', explanation: 'isRefreshing, pendingRequests, tokens in localStorage' },
+    lingpai: { name: 'lingpai', explanation: 'one worker for all tabs, tokens inside it' },
+  },
+  idle: 'Not run yet.',
+  phases: {
+    'signing-in': 'Opening three tabs and signing in…',
+    storm: 'The calls are on their way…',
+    afterwards: 'The fault is over. One more call from each tab…',
+  },
+  failed: (reason) => `The comparison itself failed: ${reason}`,
+  tab: (number) => `Tab ${number}`,
+  tabCounts: (answered, rejected, open, isOver) =>
+    [
+      answered > 0 && `${answered} answered`,
+      rejected > 0 && `${rejected} rejected`,
+      open > 0 && (isOver ? `${open} never settled` : `${open} waiting`),
+    ]
+      .filter(Boolean)
+      .join(', '),
+  onLoginPage: 'on the login page',
+  legend: { waiting: 'waiting', answered: 'answered', rejected: 'rejected', unanswered: 'never settled' },
+  verdict(figures) {
+    const { calls, answered, unanswered, tokenRequests, reuseDetections, sentToLogin, tabs, workingTabs } = figures
+    const { apiRequests, duration } = figures
+    const rejected = countRejected(figures)
+    if (answered === calls) {
+      return `All ${calls} calls were answered after ${plural(tokenRequests, 'token request')}, in ${inSeconds(duration)} s.`
+    }
+    const counts = [
+      answered > 0 && `${answered} were answered`,
+      rejected > 0 && `${rejected === calls ? 'all' : rejected} were rejected`,
+      unanswered > 0 && `${unanswered === calls ? 'all' : unanswered} never settled`,
+    ].filter((part) => part !== false)
+    const lastCount = counts.pop()
+    const deeds = [
+      `of ${calls} calls, ${counts.length > 0 ? `${counts.join(', ')} and ${lastCount}` : lastCount}`,
+      isLoop(figures)
+        ? `${tokenRequests} refreshes and ${apiRequests} API requests went round without an end`
+        : sentToLogin === 0 && tokenRequests > 0 && `the provider saw ${plural(tokenRequests, 'refresh', 'refreshes')}`,
+      reuseDetections > 0 && `the provider met a spent refresh token ${times(reuseDetections)} and ended the session`,
+      sentToLogin > 0 &&
+        (sentToLogin === tabs
+          ? 'each tab was sent to the login page once'
+          : `users were sent to the login page ${times(sentToLogin)}`),
+      workingTabs === tabs
+        ? 'afterwards every tab works'
+        : sentToLogin !== tabs &&
+          (workingTabs === 0 ? 'afterwards no tab works' : `afterwards ${workingTabs} of ${tabs} tabs work`),
+    ]
+    return `${capitalize(deeds.filter(Boolean).join('; '))}.`
+  },
+  table: {
+    caption: (scenario) => `Counted: ${scenario}`,
+    figure: 'Figure',
+    answered: 'Calls answered',
+    rejected: 'Calls rejected',
+    unanswered: 'Calls that never settled',
+    tokenRequests: 'Token requests',
+    reuseDetections: 'Reused refresh tokens',
+    sentToLogin: 'Times sent to the login page',
+    apiRequests: 'Requests at the API',
+    workingTabs: 'Tabs that work afterwards',
+    duration: 'Until the last outcome',
+    of: (count, all) => `${count} of ${all}`,
+    seconds: (milliseconds, isLimit) => (isLimit ? `none in ${milliseconds / 1000} s` : `${inSeconds(milliseconds)} s`),
+  },
+  code: 'The code that ran',
+  codeOf: (file) => `Code of ${file}`,
+  lines: (count) => `${count} lines`,
+}
+
+const chinese: Texts = {
+  lead: '同一场风暴，一边是无数文章里的那种请求模块（isRefreshing 标志加等待队列），一边是 lingpai。两边各有三个标签页、各自的 OpenID 服务和 API。所有数字都是当场数出来的。',
+  choose: '出什么故障',
+  start: (calls) => `开始：两边各发 ${calls} 个调用`,
+  startHint: '最多需要 15 秒。',
+  scenarios: {
+    expired: {
+      name: '访问令牌过期',
+      explanation: 'API 不再接受三个标签页的访问令牌。刷新令牌只能用一次，严格的服务都是如此。',
+    },
+    outage: {
+      name: '刷新返回 503',
+      explanation: '访问令牌已过期，而且在一秒半之内，OpenID 服务对每一次刷新都返回 503。',
+    },
+    hang: {
+      name: '刷新没有响应',
+      explanation: '访问令牌已过期。第一秒内到达的刷新永远得不到响应，之后的刷新一切正常。',
+    },
+    lost: {
+      name: '响应丢失，服务宽容',
+      explanation: 'OpenID 服务换发了刷新令牌，第一个响应却在途中丢失。30 秒内，它仍接受旧令牌。',
+    },
+    'lost-strict': {
+      name: '响应丢失，服务严格',
+      explanation: '同上，但服务不接受用过的令牌。没有客户端能保住这个会话，要看的是它如何收场。',
+    },
+    rejected: {
+      name: '刷新令牌被拒绝',
+      explanation: 'OpenID 服务已吊销所有令牌，用户必须重新登录。要看的是他们如何得知。',
+    },
+    denial: {
+      name: 'API 总是返回 401',
+      explanation:
+        '无论令牌多新，API 一概拒绝。30 秒内，OpenID 服务仍接受旧的刷新令牌；严格的服务会结束会话，循环也就提前中断。',
+    },
+  },
+  sides: {
+    'hand-written': { name: '手写代码', explanation: 'isRefreshing、pendingRequests，令牌存放在 localStorage' },
+    lingpai: { name: 'lingpai', explanation: '所有标签页共用一个 Worker，令牌只在其中' },
+  },
+  idle: '尚未运行。',
+  phases: {
+    'signing-in': '正在打开三个标签页并登录……',
+    storm: '调用已经发出……',
+    afterwards: '故障已经结束，每个标签页再发一个调用……',
+  },
+  failed: (reason) => `对比本身出错：${reason}`,
+  tab: (number) => `标签页 ${number}`,
+  tabCounts: (answered, rejected, open, isOver) =>
+    [
+      answered > 0 && `${answered} 个成功`,
+      rejected > 0 && `${rejected} 个被拒绝`,
+      open > 0 && (isOver ? `${open} 个没有结果` : `${open} 个等待中`),
+    ]
+      .filter(Boolean)
+      .join('，'),
+  onLoginPage: '已跳到登录页',
+  legend: { waiting: '等待中', answered: '成功', rejected: '被拒绝', unanswered: '没有结果' },
+  verdict(figures) {
+    const { calls, answered, unanswered, tokenRequests, reuseDetections, sentToLogin, tabs, workingTabs } = figures
+    const { apiRequests, duration } = figures
+    const rejected = countRejected(figures)
+    if (answered === calls) {
+      return `${calls} 个调用全部成功，令牌请求 ${tokenRequests} 次，用时 ${inSeconds(duration)} 秒。`
+    }
+    const counts = [
+      answered > 0 && `${answered} 个成功`,
+      rejected > 0 && (rejected === calls ? '全部被拒绝' : `${rejected} 个被拒绝`),
+      unanswered > 0 && (unanswered === calls ? '全都没有结果' : `${unanswered} 个始终没有结果`),
+    ]
+    const deeds = [
+      `${calls} 个调用${rejected === calls || unanswered === calls ? '' : '中，'}${counts.filter(Boolean).join('，')}`,
+      isLoop(figures)
+        ? `${tokenRequests} 次刷新、${apiRequests} 个 API 请求，循环没有尽头`
+        : sentToLogin === 0 && tokenRequests > 0 && `OpenID 服务收到 ${tokenRequests} 次刷新`,
+      reuseDetections > 0 && `OpenID 服务 ${reuseDetections} 次收到用过的刷新令牌，因此结束了会话`,
+      sentToLogin > 0 && (sentToLogin === tabs ? '每个标签页只跳转登录页一次' : `要求用户重新登录 ${sentToLogin} 次`),
+      workingTabs === tabs
+        ? '故障过后，所有标签页恢复正常'
+        : sentToLogin !== tabs &&
+          (workingTabs === 0 ? '故障过后，没有一个标签页可用' : `故障过后，${tabs} 个标签页中有 ${workingTabs} 个可用`),
+    ]
+    return `${deeds.filter(Boolean).join('；')}。`
+  },
+  table: {
+    caption: (scenario) => `统计：${scenario}`,
+    figure: '项目',
+    answered: '成功的调用',
+    rejected: '被拒绝的调用',
+    unanswered: '始终没有结果的调用',
+    tokenRequests: '令牌请求',
+    reuseDetections: '重复使用的刷新令牌',
+    sentToLogin: '要求重新登录的次数',
+    apiRequests: 'API 收到的请求',
+    workingTabs: '故障过后可用的标签页',
+    duration: '最后一个结果的用时',
+    of: (count, all) => `${count} / ${all}`,
+    seconds: (milliseconds, isLimit) => (isLimit ? `${milliseconds / 1000} 秒内没有` : `${inSeconds(milliseconds)} 秒`),
+  },
+  code: '运行的代码',
+  codeOf: (file) => `${file} 的代码`,
+  lines: (count) => `${count} 行`,
+}
+
+export const texts: Readonly<Record<Language, Texts>> = { en: english, zh: chinese }
