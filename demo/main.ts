@@ -20,6 +20,7 @@ import { session } from './session.ts'
 import { hangSeconds } from './tab/calls.ts'
 import { everyTab } from './tab/channel.ts'
 import { mountTimeline } from './timeline/index.ts'
+import { mountVersus } from './versus/index.ts'
 
 const stormCalls = 50
 const historyInterval = 250
@@ -133,10 +134,12 @@ for (const [id, text] of [
 ] as const) {
   say(find(id, HTMLElement), text)
 }
+const versus = mountVersus(find('comparison', HTMLElement), { language: language.get() })
 find('whole-code', HTMLElement).append(showCode('token.worker.ts'), showCode('session.ts'))
 language.follow((current) => {
   document.title = texts().title
   timeline.setLanguage(current)
+  versus.setLanguage(current)
   timeline.rename()
   showStory('')
   showStormSize()

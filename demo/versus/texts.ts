@@ -75,7 +75,8 @@ const english: Texts = {
     },
     outage: {
       name: 'Refresh answers 503',
-      explanation: 'The access token has expired, and for one and a half seconds the provider answers every refresh with 503.',
+      explanation:
+        'The access token has expired, and for one and a half seconds the provider answers every refresh with 503.',
     },
     hang: {
       name: 'Refresh has no answer',
