@@ -29,7 +29,7 @@ const countersInterval = 500
 translate(document, texts)
 createChoices()
 
-const tabs = createTabs(find('frames', HTMLElement), { onReport: onTabs, onStory: showStory })
+const tabs = createTabs(find('frames', HTMLElement), { onChange: onTabs, onStory: showStory })
 const counters = createCounters()
 const result = createResult(tabs, counters)
 const workerLine = createWorkerLine()
@@ -70,7 +70,7 @@ const breakIt = createBreakIt({
 })
 
 /** From now on, what happens is what was pressed. */
-function begin(did: () => string, onTold?: (text: string) => void): void {
+function begin(did: () => string, onTold?: (text?: string) => void): void {
   counters.begin()
   log.begin(did, onTold)
 }

@@ -4,14 +4,15 @@ import { language, say, translate } from './page/language.ts'
 import { nameOf } from './page/user.ts'
 import { session } from './session.ts'
 import { createCalls } from './tab/calls.ts'
-import { everyTab, openTabChannel } from './tab/channel.ts'
+import { everyTab, lockOf, openTabChannel } from './tab/channel.ts'
 import { createSquares } from './tab/squares.ts'
 import { texts } from './tab/texts.ts'
 
 const parameters = new URLSearchParams(location.search)
 const tab = parameters.get('tab') ?? '?'
 const isFrame = window.parent !== window
-const channel = openTabChannel(parameters.get('playground') ?? '')
+const playground = parameters.get('playground') ?? ''
+const channel = openTabChannel(playground)
 const reportInterval = 100
 
 const squares = createSquares(find('calls', HTMLElement), (text) => {
@@ -68,5 +69,6 @@ language.follow(() => {
   showStatus()
 })
 session.subscribe(showStatus)
+void navigator.locks.request(lockOf(playground, tab), () => new Promise(() => {}))
 setInterval(reportNews, reportInterval)
 report()

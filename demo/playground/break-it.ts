@@ -12,7 +12,7 @@ const midst = 60
 
 export interface BreakItActions {
   /** What is to follow from now on follows from this. */
-  begin(did: () => string, label: () => string, onTold?: (text: string) => void): Promise<void>
+  begin(did: () => string, label: () => string, onTold?: (text?: string) => void): Promise<void>
   fire(count: number): void
   /** Those that the page's own session performs. `begin` is to be called by them, with what they do. */
   readonly own: Readonly<Record<OwnName, (begin: (value?: string) => Promise<void>) => Promise<void>>>
@@ -49,15 +49,18 @@ export function createBreakIt({ begin, fire, own }: BreakItActions) {
     const text = () => breakItTexts().controls[name]
     const hint = say(element('p', { className: 'hint quiet', id: `hint-${name}` }), () => text().hint)
     const told = element('p', { className: 'told', hidden: true })
-    const beginHere = (value = () => '') =>
-      begin(
+    const beginHere = (value = () => '') => {
+      showTold()
+      return begin(
         () => text().did(value()),
         () => text().label,
-        (news) => {
-          told.hidden = false
-          told.textContent = news
-        },
+        showTold,
       )
+    }
+    function showTold(news = ''): void {
+      told.hidden = news === ''
+      told.textContent = news
+    }
 
     if (control.kind === 'slider') return createSlider()
     const button = element('button', { type: 'button', id: `control-${name}` })

@@ -11,9 +11,8 @@ interface Press {
   readonly did: () => string
   readonly entries: HistoryEntry[]
   readonly instance: string | undefined
-  readonly told: HTMLElement
   readonly draw: () => void
-  readonly onTold?: (text: string) => void
+  readonly onTold: ((text?: string) => void) | undefined
 }
 
 export type Log = ReturnType<typeof createLog>
@@ -36,8 +35,9 @@ export function createLog() {
   })
 
   return {
-    /** `onTold` is called with each version of what lingpai did. */
-    begin(did: () => string, onTold?: (text: string) => void): void {
+    /** `onTold` is called with each version of what lingpai did, and without any after the next press. */
+    begin(did: () => string, onTold?: (text?: string) => void): void {
+      presses.at(-1)?.onTold?.()
       const head = element('p', { className: 'did' })
       const told = element('p', { className: 'told' })
       const time = element('time', {}, new Date().toLocaleTimeString('en-GB'))
@@ -46,13 +46,14 @@ export function createLog() {
         did,
         entries: [],
         instance,
-        told,
+        onTold,
         draw() {
           head.textContent = did()
           const text = tell(sumUp(press.entries, press.instance), language.get())
           told.textContent = text
+          if (press !== presses.at(-1)) return
           onTold?.(text)
-          if (press === presses.at(-1)) announce(`${did()} ${text}`)
+          announce(`${did()} ${text}`)
         },
       }
       presses.push(press)

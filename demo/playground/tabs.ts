@@ -1,6 +1,6 @@
 import { element } from '../page/element.ts'
 import { language } from '../page/language.ts'
-import { everyTab, openTabChannel, type TabReport } from '../tab/channel.ts'
+import { everyTab, lockOf, openTabChannel, type TabReport } from '../tab/channel.ts'
 import { type Lane, laneIdOf } from '../timeline/index.ts'
 import { texts } from './texts.ts'
 
@@ -14,19 +14,23 @@ export interface CallTotals {
 }
 
 export const mostFrames = 4
+const lookInterval = 1000
 
 interface TabListeners {
-  onReport(report: TabReport): void
+  /** There is news of the tabs, or of their calls. */
+  onChange(): void
   onStory(text: string): void
 }
 
 export type Tabs = ReturnType<typeof createTabs>
 
 /** The tabs of the playground: the frames in this page, and the real tabs that it has opened. */
-export function createTabs(place: HTMLElement, { onReport, onStory }: TabListeners) {
+export function createTabs(place: HTMLElement, { onChange, onStory }: TabListeners) {
   const playground = nameOfPlayground()
   const channel = openTabChannel(playground)
   const reports = new Map<string, TabReport>()
+  /** Their calls still count. */
+  let gone: readonly string[] = []
   const lanes = new Map<string, string>()
   const frames: HTMLIFrameElement[] = []
 
@@ -36,9 +40,18 @@ export function createTabs(place: HTMLElement, { onReport, onStory }: TabListene
     const { report } = message
     reports.set(report.tab, report)
     if (report.connection) lanes.set(laneIdOf(report.connection), report.tab)
-    onReport(report)
+    onChange()
   })
   channel.post({ kind: 'call-the-roll' })
+  setInterval(lookForGone, lookInterval)
+
+  async function lookForGone(): Promise<void> {
+    const { held = [] } = await navigator.locks.query()
+    const next = [...reports.keys()].filter((tab) => !held.some(({ name }) => name === lockOf(playground, tab)))
+    if (next.join() === gone.join()) return
+    gone = next
+    onChange()
+  }
   language.follow(() => {
     frames.forEach((frame, index) => {
       frame.title = texts().frame(String(index + 1))
@@ -48,7 +61,7 @@ export function createTabs(place: HTMLElement, { onReport, onStory }: TabListene
   /** The frames, and the real tabs that have been heard of. */
   function names(): string[] {
     const shown = frames.map((_frame, index) => String(index + 1))
-    return [...shown, ...[...reports.keys()].filter((name) => Number(name) > mostFrames)]
+    return [...shown, ...[...reports.keys()].filter((name) => Number(name) > mostFrames && !gone.includes(name))]
   }
 
   const addressOf = (tab: string) => `/tab.html?${new URLSearchParams({ playground, tab })}`

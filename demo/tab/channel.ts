@@ -43,3 +43,8 @@ export function openTabChannel(playground: string): TabChannel {
     listen: (listener) => channel.addEventListener('message', ({ data }: MessageEvent<TabMessage>) => listener(data)),
   }
 }
+
+/** The name of the lock that a tab holds for as long as it lives: one that is closed or crashes has no last words. */
+export function lockOf(playground: string, tab: string): string {
+  return `lingpai-demo-tab ${playground} ${tab}`
+}
