@@ -1,4 +1,5 @@
 import { element } from '../page/element.ts'
+import { highlight } from '../page/highlight.ts'
 import handWrittenRequest from './hand-written/request.ts?raw'
 import lingpaiRequest from './lingpai/request.ts?raw'
 import lingpaiSession from './lingpai/session.ts?raw'
@@ -24,9 +25,9 @@ export function createCodeView(): CodeView {
     const figures = Object.entries(files[side]).map(([file, text]) => {
       const code = text.trim()
       const length = element('span', { className: 'quiet' })
-      const block = element('pre', { tabIndex: 0, role: 'region' }, element('code', {}, code))
+      const block = element('pre', { tabIndex: 0, role: 'region' }, element('code', {}, highlight(code)))
       return {
-        root: element('figure', {}, element('figcaption', {}, file, ' ', length), block),
+        root: element('figure', { className: 'code' }, element('figcaption', {}, file, ' ', length), block),
         show(texts: Texts): void {
           length.textContent = texts.lines(code.split('\n').length)
           block.setAttribute('aria-label', `${texts.sides[side].name}: ${texts.codeOf(file)}`)

@@ -35,7 +35,8 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
       await servers.failNextRefreshes('hang', every)
       await servers.expireAccessTokens()
     },
-    failsFor: 1000,
+    // Less than the timeout of lingpai's side, so that it asks again once the server answers.
+    failsFor: 2500,
   },
   lost: {
     prepare: (servers) => servers.setReuseGrace(graceSeconds),

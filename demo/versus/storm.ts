@@ -11,6 +11,8 @@ export const callsPerTab = 20
 /** What has no answer by then counts as unanswered. Milliseconds. */
 export const stormLimit = 10_000
 
+/** Of a refresh, in milliseconds, as over a real network: beside the page, it would be over before others have begun. */
+const latency = 200
 /** A page that is on its way to the login page, or a late refresh, has this long to show. Milliseconds. */
 const aftermath = 1800
 /** For the one call of each tab after the fault. Milliseconds. */
@@ -39,6 +41,7 @@ export async function runStorm(
   show()
   try {
     await servers.reset()
+    await servers.setRefreshDelay(latency)
     await prepare?.(servers)
     const opened = await openTabs(`/versus/${side}.html`, tabCount, place, () => show())
     tabs = opened

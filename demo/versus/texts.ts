@@ -63,7 +63,7 @@ function isLoop({ calls, unanswered, sentToLogin, apiRequests }: Figures): boole
 }
 
 const english: Texts = {
-  lead: 'The same storm, once against the request module that countless articles show, with its isRefreshing flag and its queue, and once against lingpai. Each side has three tabs, an OpenID provider and an API of its own. Every figure is counted while you watch.',
+  lead: 'The same storm, once against the request module that countless articles show, with its isRefreshing flag and its queue, and once against lingpai. Each side has three tabs, an OpenID provider and an API of its own. A refresh takes 0.2 seconds more, as over a real network. Every figure is counted while you watch.',
   choose: 'What goes wrong',
   start: (calls) => `Start the storm: ${calls} calls on each side`,
   startHint: 'Takes up to 15 seconds.',
@@ -75,13 +75,12 @@ const english: Texts = {
     },
     outage: {
       name: 'Refresh answers 503',
-      explanation:
-        'The access token has expired, and for one and a half seconds the provider answers every refresh with 503.',
+      explanation: 'The access token has expired, and for 1.5 seconds the provider answers every refresh with 503.',
     },
     hang: {
       name: 'Refresh has no answer',
       explanation:
-        'The access token has expired. A refresh that arrives in the first second is never answered; later ones are.',
+        'The access token has expired. A refresh that arrives in the first 2.5 seconds is never answered; later ones are.',
     },
     lost: {
       name: 'Answer lost, provider lenient',
@@ -134,8 +133,8 @@ const english: Texts = {
       return `All ${calls} calls were answered after ${plural(tokenRequests, 'token request')}, in ${inSeconds(duration)} s.`
     }
     const counts = [
-      answered > 0 && `${answered} were answered`,
-      rejected > 0 && `${rejected === calls ? 'all' : rejected} were rejected`,
+      answered > 0 && `${answered} ${answered === 1 ? 'was' : 'were'} answered`,
+      rejected > 0 && `${rejected === calls ? 'all' : rejected} ${rejected === 1 ? 'was' : 'were'} rejected`,
       unanswered > 0 && `${unanswered === calls ? 'all' : unanswered} never settled`,
     ].filter((part) => part !== false)
     const lastCount = counts.pop()
@@ -152,7 +151,9 @@ const english: Texts = {
       workingTabs === tabs
         ? 'afterwards every tab works'
         : sentToLogin !== tabs &&
-          (workingTabs === 0 ? 'afterwards no tab works' : `afterwards ${workingTabs} of ${tabs} tabs work`),
+          (workingTabs === 0
+            ? 'afterwards no tab works'
+            : `afterwards ${workingTabs} of ${tabs} tabs ${workingTabs === 1 ? 'works' : 'work'}`),
     ]
     return `${capitalize(deeds.filter(Boolean).join('; '))}.`
   },
@@ -177,7 +178,7 @@ const english: Texts = {
 }
 
 const chinese: Texts = {
-  lead: '同一场风暴，一边是无数文章里的那种请求模块（isRefreshing 标志加等待队列），一边是 lingpai。两边各有三个标签页、各自的 OpenID 服务和 API。所有数字都是当场数出来的。',
+  lead: '同一场风暴，一边是无数文章里的那种请求模块（isRefreshing 标志加等待队列），一边是 lingpai。两边各有三个标签页、各自的 OpenID 服务和 API。每次刷新都多花 0.2 秒，与真实网络相仿。所有数字都是当场数出来的。',
   choose: '出什么故障',
   start: (calls) => `开始：两边各发 ${calls} 个调用`,
   startHint: '最多需要 15 秒。',
@@ -188,11 +189,11 @@ const chinese: Texts = {
     },
     outage: {
       name: '刷新返回 503',
-      explanation: '访问令牌已过期，而且在一秒半之内，OpenID 服务对每一次刷新都返回 503。',
+      explanation: '访问令牌已过期，而且在 1.5 秒内，OpenID 服务对每一次刷新都返回 503。',
     },
     hang: {
       name: '刷新没有响应',
-      explanation: '访问令牌已过期。第一秒内到达的刷新永远得不到响应，之后的刷新一切正常。',
+      explanation: '访问令牌已过期。前 2.5 秒内到达的刷新永远得不到响应，之后的刷新一切正常。',
     },
     lost: {
       name: '响应丢失，服务宽容',
