@@ -329,6 +329,32 @@ test.each([true, false])(
   },
 )
 
+test('where the store tells nothing for a while, a refresh has ended before another worker takes the lock (I1)', async () => {
+  const { platform, one, other, refreshes, refresh, store } = await open()
+  store.fault = () => new Promise(() => {})
+  watch(one.call())
+  watch(other.call())
+  await platform.advance(2000)
+  expect(refreshes).toHaveLength(1)
+  store.fault = undefined
+  while (refreshes.length < 2) await platform.advance(100)
+  expect(refresh(0).io.signal.aborted).toBe(true)
+})
+
+test('a clock that is set back or ahead meanwhile makes a refresh neither endless nor too short (I3)', async () => {
+  for (const jump of [-day, day]) {
+    const { platform, one, refresh, store } = await open()
+    store.fault = async (name) => {
+      if (name === 'load') platform.jumpClock(jump)
+    }
+    watch(one.call())
+    await platform.advance(4900)
+    expect(refresh(0).io.signal.aborted, String(jump)).toBe(false)
+    await platform.advance(5200)
+    expect(refresh(0).io.signal.aborted, String(jump)).toBe(true)
+  }
+})
+
 test('of the time that the others wait, a refresh leaves the last twentieth for what it brings to be stored (I2)', async () => {
   const { platform, one, refresh } = await open()
   watch(one.call())

@@ -143,7 +143,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   function isInProgress(exchange: RefreshExchange): boolean {
     if (exchange.end !== undefined) return false
     const age = scheduler.now() - exchange.at
-    if (exchange.thread.state === 'running') return true
+    // Without locks, only the store tells of it.
+    if (exchange.thread.state === 'running') return plan.hasLocks || !hasStoreTrouble
     // Its worker can not tell any more. Whoever comes next has waited until its time was up, by the clock.
     return age < ORPHAN_LIFE && exchange.clockChanges === clockChanges && !hasStoreTrouble
   }

@@ -474,6 +474,8 @@ export async function simulate(seed: number): Promise<Outcome> {
   async function probe(): Promise<void> {
     const open = new Set<PageCall>()
     const repeated = new Set<Tab>()
+    // A sign-in that the store has not taken yet takes the stored session's place with its first refresh.
+    const isApart = browser.tabs.some(({ shown }) => shown.reason === 'store_failed')
     let slowest = 0
     const ask = (tab: Tab) => {
       const call = request(tab, () => {
@@ -486,7 +488,7 @@ export async function simulate(seed: number): Promise<Outcome> {
       open.delete(call)
       const tab = call.tab as Tab
       // Nobody is signed in, or not whom the page could see: nobody else's token will do.
-      const isForNobody = tab.shown.session === undefined
+      const isForNobody = tab.shown.session === undefined || (isApart && tab.shown.session !== call.sessionAtStart)
       if (code === 'sign_in_required' && isForNobody) return
       // A worker that was lost while nobody asked anything of it is missed by the first call, where nothing else tells.
       if (code !== 'worker_lost' || repeated.has(tab))

@@ -44,6 +44,8 @@ import { createStoreQueue, STORE_TIMEOUT } from './store-queue.ts'
 import { toTokenSet } from './token-set.ts'
 import { failed, RefreshVerdict, refused, toVerdict } from './verdict.ts'
 
+/** Of the time that the others wait, a refresh leaves the rest for what it brings to be stored (I1, I2). */
+const OWN_SHARE = 0.95
 /** Between two looks into the store that others ask for: a flood of hints costs no more than this. */
 const HINT_PAUSE = 100
 const LOAD_AGAIN_AFTER = 1000
@@ -110,7 +112,7 @@ export function createBroker(options: BrokerOptions) {
   let ageTimer: unknown
   const storeQueue = createStoreQueue(store, platform, peers.announce)
   /** The flight for which no other worker may refresh, until it is over. */
-  let exclusive: { readonly flight: number; end(): void } | undefined
+  let exclusive: { readonly flight: number; readonly until: number; end(): void } | undefined
   /** What no other worker may be beside: a refresh, which goes on after a sign-out, or the note that it has failed. */
   let unfinished: Promise<unknown> | undefined
   /** Counts the beginnings and ends of own writes: what was read meanwhile is out of date. */
@@ -210,7 +212,7 @@ export function createBroker(options: BrokerOptions) {
         for (const { request } of [...waiters.values()]) ask(request)
         return
       case 'refresh':
-        unfinished = refresh(effect)
+        unfinished = refresh(effect.flight, effect.tokens)
         return
       case 'retryLater':
         retryTimer = startTimer(effect.delay, () =>
@@ -303,9 +305,10 @@ export function createBroker(options: BrokerOptions) {
     })
   }
 
-  async function refresh({ flight, tokens, timeout = longest }: Extract<Effect, { do: 'refresh' }>): Promise<void> {
-    // Where the clock was set back, a time that it tells is longer than it was meant to be.
-    const attempt = startAttempt(options, { timeout: Math.min(timeout, longest) })
+  async function refresh(flight: number, tokens: TokenSet): Promise<void> {
+    // The others wait from when this worker began to look, or from later. A slow store leaves it half its time at least.
+    const rest = exclusive ? exclusive.until - platform.now() : longest
+    const attempt = startAttempt(options, { timeout: Math.min(Math.max(rest, longest / 2), longest) })
     try {
       const received = await attempt.run((io) => grant.refresh(tokens, io))
       const renewed = readRefreshed(received, tokens)
@@ -391,7 +394,7 @@ export function createBroker(options: BrokerOptions) {
     const work = async () => {
       if (!isExclusive(session, flight)) return
       await new Promise<void>((resolve) => {
-        exclusive = { flight, end: resolve }
+        exclusive = { flight, until: platform.now() + longest * OWN_SHARE, end: resolve }
         void look(flight)
       })
       await unfinished

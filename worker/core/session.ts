@@ -174,8 +174,7 @@ export type Effect =
   | { readonly do: 'keepAnswer'; readonly call: string }
   /** Ask again for every waiting call. */
   | { readonly do: 'wake' }
-  /** With `timeout`, it must end earlier than a refresh may take. */
-  | { readonly do: 'refresh'; readonly flight: number; readonly tokens: TokenSet; readonly timeout: number | undefined }
+  | { readonly do: 'refresh'; readonly flight: number; readonly tokens: TokenSet }
   | { readonly do: 'retryLater'; readonly flight: number; readonly delay: number }
   /**
    * No further attempt. One that is under way is left to end by itself: its tokens may already be rotated, and only
@@ -219,8 +218,6 @@ export const LATER_BUILD = 'later_build'
 const PAST = 20
 /** A store that never agrees with what it has just shown must not keep a refresh from being sent. */
 const MOST_CONFLICTS = 5
-/** Of the time that the others are told, a refresh leaves the rest for what it brings to be stored (I1, I2). */
-const OWN_SHARE = 0.95
 /** How often a refresh of another worker that may have died is looked after: its answer may have come all the same. */
 const LOOK_AGAIN_AFTER = 1000
 
@@ -421,7 +418,6 @@ function send(
   session: Session,
   { flight, outcomeLost, why }: Pick<Consultation, 'flight' | 'outcomeLost' | 'why'>,
   replaces?: StoredState | null,
-  timeout?: number,
 ): Step {
   if (session.held === undefined) return [session, []]
   return [
@@ -431,7 +427,7 @@ function send(
     },
     [
       note('refresh-started', { reason: why, ...pick(session.held, 'expiresAt') }),
-      { do: 'refresh', flight, tokens: session.held, timeout },
+      { do: 'refresh', flight, tokens: session.held },
     ],
   ]
 }
@@ -572,8 +568,8 @@ function mark(
 ): Step {
   const { flight, outcomeLost, why, other, conflicts } = refresh
   const pause = timeoutOf(rules)
-  const until = now + pause * OWN_SHARE
-  const attempt = { ...newAttempt(session, flight, rules), isOver: false, until: now + pause, pause, outcomeLost }
+  const until = now + pause
+  const attempt = { ...newAttempt(session, flight, rules), isOver: false, until, pause, outcomeLost }
   const marked = recordOf(session, attempt)
   if (marked === undefined) return [session, []]
   return [
@@ -586,12 +582,11 @@ function onMarked(session: Session, flight: number, outcome: WriteOutcome, now: 
   const { refresh, lineage, version } = session
   if (refresh.kind !== 'marking' || refresh.flight !== flight || lineage === undefined) return [session, []]
   // After a freeze or a sleep its time is over: meanwhile another worker may have refreshed (I2).
-  const left = refresh.until - now
-  const isOutdated = outcome === 'conflict' || left <= 0
+  const isOutdated = outcome === 'conflict' || now >= refresh.until
   if (isOutdated && refresh.conflicts < MOST_CONFLICTS) {
     return consultAgain(session, { ...refresh, conflicts: refresh.conflicts + 1 }, 0)
   }
-  if (outcome === 'done') return send({ ...session, isStored: true }, refresh, { lineage, version }, left)
+  if (outcome === 'done') return send({ ...session, isStored: true }, refresh, { lineage, version })
   // It may have been done all the same, and the new tokens will tell: the attempt's name does not matter to them.
   const { replaces } = refresh
   return send(session, refresh, replaces && { lineage: replaces.lineage, ...pick(replaces, 'version') })

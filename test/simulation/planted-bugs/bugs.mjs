@@ -91,8 +91,8 @@ export const bugs = [
   {
     name: 'a marker that another worker has set meanwhile is overlooked',
     file: session,
-    search: "const isOutdated = outcome === 'conflict' || left <= 0",
-    replace: 'const isOutdated = left <= 0',
+    search: "const isOutdated = outcome === 'conflict' || now >= refresh.until",
+    replace: 'const isOutdated = now >= refresh.until',
   },
   {
     name: 'a failure is not told to other workers',
