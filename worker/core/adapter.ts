@@ -173,7 +173,7 @@ export interface RefreshOptions {
   /**
    * How long one refresh request may take before its outcome counts as unknown. Default 10,000: shorter than the 30,000
    * that a caller waits, so that where an answer is lost, the refresh can be sent again while the callers still wait.
-   * Where workers share a store, looking and marking it there counts, too, and the last twentieth is left for storing what it brings.
+   * Where workers share a store, the looks into it before count, too, and a twentieth is left for storing what it brings.
    */
   readonly timeout?: number
   /** The longest pause between two attempts while the token server is failing. Default 60,000, at least 12,000. */
