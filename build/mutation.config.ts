@@ -14,6 +14,9 @@ const tests = [
   'loopback',
   'request-loop',
   'broker',
+  'broker-errors',
+  'broker-history',
+  'broker-peers',
   'shared-session',
   'guard',
 ].map((name) => `test/${name}.test.ts`)
