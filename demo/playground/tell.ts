@@ -1,6 +1,6 @@
 import type { HistoryEntry } from 'lingpai'
 import type { Language } from '../page/language.ts'
-import { formatDuration } from '../timeline/index.ts'
+import { formatDuration } from '../timeline/story.ts'
 
 type RefreshOutcome = 'succeeded' | 'refused' | 'unknown' | 'rejected' | 'failed' | 'dropped' | 'open'
 
