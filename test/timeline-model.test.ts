@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, it, vi } from 'vitest'
 import { createFeed } from '../demo/timeline/feed.ts'
 import { layOut } from '../demo/timeline/layout.ts'
-import { type CallBar, createModel, type Picture } from '../demo/timeline/model.ts'
+import { type CallBar, createModel, laneIdOf, nameLanes, type Picture } from '../demo/timeline/model.ts'
 import { formatTick, listTicks, zoomAround } from '../demo/timeline/scale.ts'
 import { tellItem, tellStory } from '../demo/timeline/story.ts'
 import { connect, type HistoryEntry } from '../src/index.ts'
@@ -285,6 +285,38 @@ it('what a real session tells of fifty calls with a refused token: fifty bars, e
   ])
   session.close()
   vi.unstubAllGlobals()
+})
+
+it('a page that an app has a name for keeps its lane over a lost worker, and pages without one need a call to be seen', () => {
+  const script = createScript(START)
+  const first = script.worker('first')
+  first.put({ at: 0, event: 'started' })
+  // The one that asks has no call, and neither has the last.
+  for (const page of [1, 2, 3, 4]) first.connect(page, 10)
+  first.plain(3, 100, 50)
+  first.hangs(2, 200)
+  first.plain(2, 210, 500)
+  const second = script.worker('second')
+  second.put({ at: 900, event: 'session-restored' })
+  second.connect(6, 910)
+  second.plain(6, 920, 60)
+  const told = pictureOf(script.entries())
+  const names = new Map([
+    [laneIdOf({ instance: 'first', page: 3 }), 'Tab 10'],
+    [laneIdOf({ instance: 'first', page: 2 }), 'Tab 2'],
+    [laneIdOf({ instance: 'second', page: 6 }), 'Tab 2'],
+  ])
+  const named = nameLanes(told.lanes, ({ id }) => names.get(id))
+  expect(named.map(({ kind, name }) => name ?? kind)).toEqual(['worker', 'Tab 2', 'Tab 10', 'page', 'page'])
+  const picture = { ...told, lanes: named }
+  const layout = layOut(picture, { from: START, until: START + 1000 }, 900, START + 1000, { hidesIdle: true })
+  expect(layout.lanes.map(({ lane: { kind, name } }) => name ?? kind)).toEqual(['worker', 'Tab 2', 'Tab 10'])
+  const tops = told.calls
+    .map((call) => layout.boxOf(call))
+    .map((box) => box && layout.lanes.findLast(({ top }) => top <= box.y)?.lane.name)
+  expect(tops).toEqual(['Tab 10', 'Tab 2', 'Tab 2', 'Tab 2'])
+  const idle = layOut(picture, { from: START, until: START + 1000 }, 900, START + 1000)
+  expect(idle.lanes).toHaveLength(5)
 })
 
 it('a feed asks for what is new, and anew for all where another worker answers that has come further', async () => {

@@ -119,6 +119,26 @@ test('pointing at a bar tells its story, and a click chooses it', async () => {
   expect(onSelect).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ type: 'call', method: 'GET' }))
 })
 
+test('it goes on live where the worker has a clock that is an hour ahead, and comes back with the next worker', async () => {
+  const script = (instance: string, at: number) => {
+    const events = createScript(at)
+    const worker = events.worker(instance)
+    worker.put({ at: 0, event: 'started' })
+    worker.hangs(1, 10)
+    return events.entries()
+  }
+  const hour = 3_600_000
+  open({ span: 2000 }).add(script('first', Date.now() + hour))
+  await drawn()
+  const ahead = ticks()
+  await vi.waitFor(() => expect(ticks()).not.toEqual(ahead), { timeout: 5000 })
+  timeline?.add(script('second', Date.now()))
+  await drawn()
+  const [first] = ticks()
+  expect(first).toBeDefined()
+  expect(ahead).not.toContain(first)
+})
+
 test('the arrow keys go from bar to bar in time, Escape leaves them', async () => {
   open().add(tellStoryOfOneSession(START))
   timeline?.zoomTo()
