@@ -9,7 +9,7 @@ import { showCode } from './playground/code.ts'
 import { createCounters, toValues } from './playground/counters.ts'
 import { createHistory } from './playground/history.ts'
 import { createLog } from './playground/log.ts'
-import { onPress } from './playground/press.ts'
+import { onPress, showProblem } from './playground/press.ts'
 import { createResult } from './playground/result.ts'
 import { createSignIn } from './playground/sign-in.ts'
 import { createTabs } from './playground/tabs.ts'
@@ -121,6 +121,7 @@ onPress('fire-storm', async () => {
   await expireAccessTokens()
   fire(stormCalls)
 })
+onPress('dismiss', () => showProblem(''))
 onPress('sign-out', async () => {
   begin(() => texts().didSignOut)
   await session.signOut()

@@ -51,7 +51,8 @@ export function createCounters() {
   function draw(): void {
     if (latest === undefined) return
     for (const [name, { since, all }] of cells) {
-      const difference = latest[name] - (baseline?.[name] ?? latest[name])
+      // What hung and was answered after all does not hang any more.
+      const difference = Math.max(0, latest[name] - (baseline?.[name] ?? latest[name]))
       set(since, String(difference))
       set(all, String(latest[name]))
       since.dataset.state = difference === 0 ? 'none' : bad.includes(name) ? 'bad' : 'some'

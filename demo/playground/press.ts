@@ -7,11 +7,15 @@ export function onPress(id: string, work: () => Promise<void> | void): void {
 }
 
 export async function attempt(work: () => Promise<void> | void): Promise<void> {
-  const problem = find('problem', HTMLElement)
-  problem.textContent = ''
+  showProblem('')
   try {
     await work()
   } catch (error) {
-    problem.textContent = describeError(error)
+    showProblem(describeError(error))
   }
+}
+
+export function showProblem(text: string): void {
+  find('problem', HTMLElement).hidden = text === ''
+  find('problem-text', HTMLElement).textContent = text
 }

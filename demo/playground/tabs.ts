@@ -1,15 +1,13 @@
 import { element } from '../page/element.ts'
 import { language } from '../page/language.ts'
-import { everyTab, lockOf, openTabChannel, type TabReport } from '../tab/channel.ts'
+import { type CallCounts, everyTab, lockOf, openTabChannel, type TabReport } from '../tab/channel.ts'
 import { type Lane, laneIdOf } from '../timeline/index.ts'
 import { texts } from './texts.ts'
 
 /** What all tabs have come to. */
 export interface CallTotals {
-  readonly made: number
   readonly answered: number
   readonly lost: Readonly<Record<string, number>>
-  readonly waiting: number
   readonly hung: number
 }
 
@@ -29,6 +27,8 @@ export function createTabs(place: HTMLElement, { onChange, onStory }: TabListene
   const playground = nameOfPlayground()
   const channel = openTabChannel(playground)
   const reports = new Map<string, TabReport>()
+  /** What a tab had counted when it was first heard of: one that was opened before this page was loaded. */
+  const atFirst = new Map<string, CallCounts>()
   /** Their calls still count. */
   let gone: readonly string[] = []
   const lanes = new Map<string, string>()
@@ -38,6 +38,7 @@ export function createTabs(place: HTMLElement, { onChange, onStory }: TabListene
     if (message.kind === 'story') onStory(message.text)
     if (message.kind !== 'report') return
     const { report } = message
+    if (!reports.has(report.tab)) atFirst.set(report.tab, report.calls)
     reports.set(report.tab, report)
     if (report.connection) lanes.set(laneIdOf(report.connection), report.tab)
     onChange()
@@ -90,20 +91,24 @@ export function createTabs(place: HTMLElement, { onChange, onStory }: TabListene
       return tab === undefined ? undefined : texts().laneName(tab)
     },
     totals(): CallTotals {
-      const all = [...reports.values()].map(({ calls }) => calls)
-      const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
-      const lost: Record<string, number> = {}
-      for (const { lost: codes } of all) {
-        for (const [code, count] of Object.entries(codes)) lost[code] = (lost[code] ?? 0) + count
-      }
-      return {
-        made: sum(all.map(({ made }) => made)),
-        answered: sum(all.flatMap(({ answered }) => Object.values(answered))),
-        lost,
-        waiting: sum(all.map(({ waiting }) => waiting)),
-        hung: sum(all.map(({ hung }) => hung)),
-      }
+      const now = addUp([...reports.values()].map(({ calls }) => calls))
+      const before = addUp([...atFirst.values()])
+      const lost = Object.entries(now.lost).map(([code, count]) => [code, count - (before.lost[code] ?? 0)])
+      return { answered: now.answered - before.answered, lost: Object.fromEntries(lost), hung: now.hung }
     },
+  }
+}
+
+function addUp(tabs: readonly CallCounts[]): CallTotals {
+  const lost: Record<string, number> = {}
+  for (const { lost: codes } of tabs) {
+    for (const [code, count] of Object.entries(codes)) lost[code] = (lost[code] ?? 0) + count
+  }
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+  return {
+    answered: sum(tabs.flatMap(({ answered }) => Object.values(answered))),
+    lost,
+    hung: sum(tabs.map(({ hung }) => hung)),
   }
 }
 

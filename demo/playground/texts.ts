@@ -1,4 +1,4 @@
-import type { Snapshot } from 'lingpai'
+import type { Mode, Snapshot } from 'lingpai'
 import { createTexts } from '../page/language.ts'
 
 const english = {
@@ -50,8 +50,14 @@ const english = {
     `You expired the token and fired ${count} calls from ${tabs === 1 ? 'one tab' : `each of ${tabs} tabs`}.`,
   openTab: 'Open another tab',
   storyHint: 'Each square is a call. Point at one, or go to it with the keyboard, for its story.',
-  worker: 'Worker',
+  modes: {
+    shared: 'One SharedWorker',
+    dedicated: 'A worker for each tab',
+    wechat: 'Worker',
+    inline: 'In this page',
+  } satisfies Record<Mode, string> as Record<Mode, string>,
   workerLabel: 'The worker',
+  dismiss: 'Dismiss',
   user: 'Session',
   token: 'Access token',
   tokenServer: 'Token server',
@@ -152,8 +158,14 @@ const chinese: typeof english = {
   didStorm: (count, tabs) => `你让令牌过期，并从 ${tabs} 个标签页各发起了 ${count} 个请求。`,
   openTab: '再打开一个标签页',
   storyHint: '每个方块是一个请求。指向它，或用键盘移到它，即可看到它的经过。',
-  worker: 'Worker',
+  modes: {
+    shared: '同一个 SharedWorker',
+    dedicated: '每个标签页一个 Worker',
+    wechat: 'Worker',
+    inline: '就在本页',
+  },
   workerLabel: 'Worker',
+  dismiss: '知道了',
   user: '会话',
   token: 'access token',
   tokenServer: '令牌服务器',

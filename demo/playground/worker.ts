@@ -30,7 +30,7 @@ export function createWorkerLine() {
     set('token-server', texts().tokenServers[tokenServer])
     find('token-server', HTMLElement).dataset.state = tokenServer
     document.body.dataset.status = status
-    document.body.dataset.mode = mode
+    set('worker-name', texts().modes[mode])
     drawToken()
   }
 

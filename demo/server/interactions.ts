@@ -2,7 +2,7 @@ import type { errors, Interaction, Provider } from 'oidc-provider'
 import { checkPassword } from './accounts.ts'
 import { consentPage } from './consent-page.ts'
 import type { RequestHandler } from './http-server.ts'
-import { answerPage, messagePage } from './page-layout.ts'
+import { answerPage, chooseLanguage, messagePage } from './page-layout.ts'
 import { readBody } from './request-body.ts'
 import { signInPage } from './sign-in-page.ts'
 
@@ -39,6 +39,7 @@ export function createInteractionHandler(options: InteractionOptions): RequestHa
     const { prompt, params } = interaction
     const form = new URLSearchParams(request.method === 'POST' ? (await readBody(request)).toString() : '')
     const action = form.get('action')
+    const language = chooseLanguage(params.ui_locales)
 
     if (action === 'cancel') {
       const denial = { error: 'access_denied', error_description: 'The person pressed Cancel.' }
@@ -57,14 +58,13 @@ export function createInteractionHandler(options: InteractionOptions): RequestHa
     }
 
     if (action !== 'sign-in') {
-      answerPage(response, 200, signInPage({ clientId: params.client_id, account: params.login_hint ?? '' }))
+      answerPage(response, 200, signInPage({ clientId: params.client_id, account: params.login_hint ?? '', language }))
       return
     }
     const account = form.get('account')?.trim() ?? ''
     const profile = checkPassword(account, form.get('password') ?? '')
     if (!profile) {
-      const problem = 'Account or password is wrong.'
-      answerPage(response, 401, signInPage({ clientId: params.client_id, account, problem }))
+      answerPage(response, 401, signInPage({ clientId: params.client_id, account, isWrong: true, language }))
       return
     }
     onSignIn()

@@ -34,7 +34,12 @@ declare module 'oidc-provider' {
   export interface Interaction {
     readonly uid: string
     readonly prompt: { readonly name: string; readonly details: { readonly missingOIDCScope?: readonly string[] } }
-    readonly params: { readonly client_id: string; readonly scope?: string; readonly login_hint?: string }
+    readonly params: {
+      readonly client_id: string
+      readonly scope?: string
+      readonly login_hint?: string
+      readonly ui_locales?: string
+    }
     readonly session?: { readonly accountId: string }
     readonly grantId?: string
   }

@@ -37,10 +37,18 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => replacements[character] ?? character)
 }
 
+export type Language = 'en' | 'zh'
+
+/** The first language of `ui_locales` that there is (OpenID Connect Core §3.1.2.1), else English. */
+export function chooseLanguage(locales = ''): Language {
+  const languages = locales.split(' ').map((locale) => locale.split('-')[0])
+  return languages.find((language) => language === 'en' || language === 'zh') ?? 'en'
+}
+
 /** `content` is HTML. */
-export function layOutPage(title: string, content: string): string {
+export function layOutPage(title: string, content: string, language: Language = 'en'): string {
   return `<!doctype html>
-<html lang="en">
+<html lang="${language === 'zh' ? 'zh-CN' : 'en'}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

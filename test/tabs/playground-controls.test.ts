@@ -294,6 +294,18 @@ const others: Record<string, () => Promise<void>> = {
     await seeStatus(page, 'Alice Liddell')
     await see(second, '#status', 'Alice Liddell')
   },
+  async dismiss() {
+    await page.click('#sign-out')
+    const popup = page.waitForEvent('popup')
+    await page.click('#sign-in-popup')
+    const form = await popup
+    await form.waitForSelector('#account')
+    await form.close()
+    await see(page, '#problem-text', /^sign_in_cancelled: /)
+    await page.click('#dismiss')
+    expect(await page.locator('#problem').isVisible()).toBe(false)
+    await see(page, '#sign-in-line', 'At the provider')
+  },
   async 'fire-storm'() {
     await page.click('#fire-storm')
     await see(page, '#result', `1 refresh · ${50 * tabs} answers`)

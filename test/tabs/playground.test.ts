@@ -46,6 +46,8 @@ it('shows in three steps that 150 calls of three tabs with an expired token cost
   }
   await frameOf(page, 2).locator('[role=option]').nth(9).focus()
   await page.getByText(/^Call 10\. GET .* Status 200/).waitFor()
+  await page.keyboard.press('ArrowRight')
+  await page.getByText(/^Call 11\. GET .* Status 200/).waitFor()
 })
 
 it('comes back from the provider with the language that was chosen, and says when the user cancels there', async () => {
@@ -53,7 +55,7 @@ it('comes back from the provider with the language that was chosen, and says whe
   await page.click('#language')
   await page.getByRole('heading', { name: '一个 Worker 保管会话，所有标签页共用。' }).waitFor()
   await page.click('#sign-in-redirect')
-  await page.waitForSelector('#account')
+  await page.getByRole('heading', { name: '登录' }).waitFor()
   await page.click('#cancel')
   await page.getByRole('heading', { name: '未登录' }).waitFor()
   await page.getByText('sign_in_cancelled').waitFor()
