@@ -73,6 +73,7 @@ const english = {
     'signing-in': 'signing in…',
     'signed-in': 'signed in',
   } satisfies Record<Snapshot['status'], string> as Record<Snapshot['status'], string>,
+  because: (reason: string) => ` (${reason})`,
   reasons: {
     refresh_rejected: 'the provider no longer accepts the refresh token',
     refresh_answer_lost: 'the answer to a refresh was lost, and the provider took the next one for theft',
@@ -181,6 +182,7 @@ const chinese: typeof english = {
     'signing-in': '正在登录…',
     'signed-in': '已登录',
   },
+  because: (reason) => `（${reason}）`,
   reasons: {
     refresh_rejected: 'OpenID 服务不再接受 refresh token',
     refresh_answer_lost: '一次刷新的响应丢失，OpenID 服务把下一次刷新当作盗用',

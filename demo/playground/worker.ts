@@ -25,7 +25,7 @@ export function createWorkerLine() {
     if (snapshot === undefined) return
     const { status, user, tokenServer, reason, mode } = snapshot
     const name = status === 'signed-in' ? nameOf(user) : texts().status[status]
-    const why = reason === undefined ? '' : ` (${texts().reasons[reason] ?? reason})`
+    const why = reason === undefined ? '' : texts().because(texts().reasons[reason] ?? reason)
     set('session', `${name}${why}`)
     set('token-server', texts().tokenServers[tokenServer])
     find('token-server', HTMLElement).dataset.state = tokenServer
