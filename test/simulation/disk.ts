@@ -1,5 +1,6 @@
 import type { Store, StoredSession, StoredState } from '../../worker/core/adapter.ts'
 import { isInState } from '../../worker/core/shared-record.ts'
+import { isOfLaterFormat } from '../../worker/core/token-set.ts'
 import type { Scheduler, Thread } from './scheduler.ts'
 
 /** What becomes of one operation of the store. */
@@ -75,7 +76,8 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
           return record
         })
       },
-      save: (record, replaces) => transact(() => change(record, (kept) => isInState(stateOf(kept), replaces))),
+      save: (record, replaces) =>
+        transact(() => change(record, (kept) => !isOfLaterFormat(kept) && isInState(stateOf(kept), replaces))),
       clear: (only) =>
         transact(() =>
           change(undefined, (kept) => kept === undefined || only === undefined || isInState(stateOf(kept), only)),
@@ -91,6 +93,10 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
     },
     write(record: StoredSession): void {
       text = JSON.stringify(record)
+    },
+    /** As a later build does; undefined when it has signed out. */
+    writeLater(isThere: boolean): void {
+      text = isThere ? JSON.stringify({ format: 3, lineage: 'later', version: 1 }) : undefined
     },
     /** What hangs goes on, late. */
     unblock(): void {

@@ -1,4 +1,5 @@
 import type { StoredSession } from '../../worker/core/adapter.ts'
+import { isOfLaterFormat } from '../../worker/core/token-set.ts'
 import { ACCESS_MARK, type Family, REFRESH_MARK, type UserName } from './authorization-server.ts'
 import type { Plan } from './plan.ts'
 import type { Scheduler, Thread } from './scheduler.ts'
@@ -107,6 +108,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   let storedSession: number | undefined
   let hasStoreTrouble = false
   let hasLostThreads = false
+  let hasLateWrites = false
   let clockChanges = 0
   let nextDeadline = Number.POSITIVE_INFINITY
   let lastCall = 0
@@ -186,6 +188,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     violation: () => violation,
     call: (id: number) => calls.get(id),
     hasStoreTrouble: () => hasStoreTrouble,
+    /** Whether the store has taken something when its worker could not tell the others any more. */
+    hasLateWrites: () => hasLateWrites,
     /** Whether somebody may have to wait for the refresh of a worker that is gone. */
     mayHaveOrphans: () => hasLostThreads || clockChanges > 0,
     causes: (session: number) => factsOf(session).causes,
@@ -284,6 +288,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     },
 
     onRead(record: StoredSession | undefined, by: Thread): void {
+      if (isOfLaterFormat(record)) return
       const [session, token] = readRefreshToken(record?.tokens.refreshToken)
       if (session === undefined) return
       const knowledge = knowledgeOf(by, session)
@@ -291,8 +296,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     },
 
     onCommit(record: StoredSession | undefined, before: StoredSession | undefined, by: Thread): void {
+      if (by.state === 'dead') hasLateWrites = true
+      if (isOfLaterFormat(before)) violate('later build', `${by.name} takes away what a later build has stored`)
       const [session, token] = readRefreshToken(record?.tokens.refreshToken)
-      const [previous] = readRefreshToken(before?.tokens.refreshToken)
+      const [previous] = readRefreshToken(before?.tokens?.refreshToken)
       if (record !== undefined) storedAccessTokens.add(record.tokens.accessToken)
       if (session !== undefined) {
         const facts = factsOf(session)
@@ -393,7 +400,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const isSame = sessionAtStart !== undefined && sessionAtStart === tab.shown.session
       if (outcome.code === 'sign_in_required' && isSame && !mayHaveEnded(sessionAtStart))
         violate('I8', `call ${call.id} rejects with sign_in_required, though session ${sessionAtStart} goes on`)
-      const isExpected = EXPECTED.includes(outcome.code) || (outcome.code === 'store_failed' && hasStoreTrouble)
+      const isExpected =
+        EXPECTED.includes(outcome.code) ||
+        (outcome.code === 'store_failed' && hasStoreTrouble) ||
+        (outcome.code === 'protocol_mismatch' && plan.laterBuild !== undefined)
       if (!isExpected) violate('I8', `call ${call.id} (${call.what}) rejects with ${outcome.code}`)
     },
 

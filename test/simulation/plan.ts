@@ -57,13 +57,15 @@ export interface Plan {
   readonly actions: number
   /** Milliseconds in which the actions are. */
   readonly length: number
+  /** When a later build of the app takes the stored session over, and when it signs out again. */
+  readonly laterBuild: { readonly from: number; readonly to: number } | undefined
 }
 
 export function drawPlan(seed: number): Plan {
   const random = createRandom(seed)
   const isCalm = random.chance(0.04)
   const faults = isCalm ? [] : FAULTS.filter(() => random.chance(0.25))
-  return {
+  const plan: Omit<Plan, 'laterBuild'> = {
     seed,
     random,
     hosts: random.pick(['shared', 'shared', 'shared, two builds', 'dedicated', 'dedicated', 'shared, in memory']),
@@ -79,6 +81,11 @@ export function drawPlan(seed: number): Plan {
     actions: 6 + random.below(14),
     length: random.pick([200, 3000, 20_000, 90_000]),
   }
+  // By chance of its own, so that every other seed is what it was before there were later builds.
+  const { next, chance } = createRandom(~seed)
+  const hasLaterBuild = plan.hosts !== 'shared, in memory' && chance(0.04)
+  const from = next() * plan.length
+  return { ...plan, laterBuild: hasLaterBuild ? { from, to: from + next() * plan.length } : undefined }
 }
 
 export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan }: Plan): string {
@@ -86,6 +93,6 @@ export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan 
     `seed ${seed}: ${tabs} tab${tabs > 1 ? 's' : ''}, ${hosts}; tokens live ${life === undefined ? 'for an unknown time' : `${life} s`}`,
     rotates ? `rotated with a grace of ${grace / 1000} s` : 'not rotated',
     `unknown outcomes: ${plan.onUnknownOutcome}; ${plan.hasLocks ? 'with' : 'without'} Web Locks`,
-    `faults: ${[...plan.faults].join(', ') || 'none'}`,
+    `faults: ${[...plan.faults, ...(plan.laterBuild ? ['later build'] : [])].join(', ') || 'none'}`,
   ].join('; ')
 }

@@ -53,6 +53,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   let slept = 0
   let clockError = 0
   let retryAfterUntil = 0
+  let laterBuildSince: number | undefined
 
   story.tell(describePlan(plan))
   const serverNow = () => scheduler.now() + slept
@@ -459,8 +460,32 @@ export async function simulate(seed: number): Promise<Outcome> {
     }
   }
 
+  /** What it does to the sessions of this build is what a store that fails does; it must stay there itself. */
+  function setLaterBuild(isThere: boolean): void {
+    if (!isThere && laterBuildSince === undefined) return
+    checkLaterBuild()
+    laterBuildSince = isThere ? scheduler.now() : undefined
+    ledger.onStoreTrouble()
+    disk.writeLater(isThere)
+    story.tell(isThere ? 'a later build has taken over the stored session' : 'the later build has signed out')
+    browser.broadcast('lingpai:lingpai', 'lingpai:1')
+  }
+
+  /** Whoever can know of a later build says so. */
+  function checkLaterBuild(): void {
+    const since = laterBuildSince
+    const isHidden = TROUBLES.some((fault) => /^(store|worker)/.test(fault) && plan.faults.has(fault))
+    if (since === undefined || scheduler.now() - since < 3000 || isHidden) return
+    for (const { name, thread, connectedAt, shown } of browser.tabs) {
+      const isAwake = thread.state === 'running' && thread.frozenFor() === 0 && connectedAt < since
+      if (isAwake && shown.status !== 'connecting' && shown.reason !== 'later_build')
+        ledger.violate('later build', `${name} is shown ${shown.status}, and not that a later build has taken over`)
+    }
+  }
+
   function recover(): void {
     story.tell('all faults stop')
+    setLaterBuild(false)
     hasFaults = false
     isOffline = false
     deniesAll = false
@@ -474,8 +499,9 @@ export async function simulate(seed: number): Promise<Outcome> {
   async function probe(): Promise<void> {
     const open = new Set<PageCall>()
     const repeated = new Set<Tab>()
-    // A sign-in that the store has not taken yet takes the stored session's place with its first refresh.
-    const isApart = browser.tabs.some(({ shown }) => shown.reason === 'store_failed')
+    // A sign-in that the store has not taken yet takes the stored session's place with its first refresh; one that it took
+    // when its worker was dead is found by the others when they refresh.
+    const isApart = ledger.hasLateWrites() || browser.tabs.some(({ shown }) => shown.reason === 'store_failed')
     let slowest = 0
     const ask = (tab: Tab) => {
       const call = request(tab, () => {
@@ -573,6 +599,11 @@ export async function simulate(seed: number): Promise<Outcome> {
     }
     for (let index = 0; index < plan.actions; index++) {
       scheduler.schedule(20 + random.next() * plan.length, undefined, act)
+    }
+    if (plan.laterBuild) {
+      const { from, to } = plan.laterBuild
+      scheduler.schedule(20 + from, undefined, () => setLaterBuild(true))
+      scheduler.schedule(20 + to, undefined, () => setLaterBuild(false))
     }
     if (!(await run(plan.length + 20))) return
     recover()
