@@ -303,9 +303,11 @@ export async function simulate(seed: number): Promise<Outcome> {
     const options = { signal: controller.signal }
     track(
       call,
-      (async () => (await tab.client.connected(controller.signal)).call('fetch', [wire], options))().catch((error) => {
-        throw controller.signal.aborted ? new DOMException('no longer wanted', 'aborted') : error
-      }),
+      tab.client
+        .repeat((connection) => connection.call('fetch', [wire], options), controller.signal)
+        .catch((error) => {
+          throw controller.signal.aborted ? new DOMException('no longer wanted', 'aborted') : error
+        }),
     )
     scheduler.schedule(patience, tab.thread, () => controller.abort())
   }

@@ -134,6 +134,33 @@ export const bugs = [
     replace: 'const left = until - now',
   },
   {
+    name: 'a later build that has taken over is overlooked',
+    file: session,
+    search: "  if (comparison === 'later-format') return leaveSession(session, LATER_BUILD)\n",
+    replace: '',
+  },
+  {
+    name: 'a failed look into the store is not repeated',
+    from: 350,
+    file: broker,
+    search: "if (seen.kind === 'unreadable') lookTimer = startTimer(5 * STORE_TIMEOUT, onHint)",
+    replace: '',
+  },
+  {
+    name: 'the lock is free while a refresh of a session that has ended is under way',
+    from: 24380,
+    file: broker,
+    search: '      await unfinished\n',
+    replace: '',
+  },
+  {
+    name: 'a refresh may take its whole time after the lock was waited for',
+    from: 4870,
+    file: broker,
+    search: 'const rest = exclusive ? exclusive.until - platform.now() : longest',
+    replace: 'const rest = longest',
+  },
+  {
     name: 'replays without an end',
     file: 'worker/core/request-loop.ts',
     search: '  const second = await send(next, true)\n',
