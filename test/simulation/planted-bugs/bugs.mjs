@@ -148,14 +148,14 @@ export const bugs = [
   },
   {
     name: 'the lock is free while a refresh of a session that has ended is under way',
-    from: 24380,
+    from: 27700,
     file: broker,
     search: '      await unfinished\n',
     replace: '',
   },
   {
     name: 'a refresh may take its whole time after the lock was waited for',
-    from: 4870,
+    from: 24020,
     file: broker,
     search: 'const rest = exclusive ? exclusive.until - platform.now() : longest',
     replace: 'const rest = longest',
