@@ -804,9 +804,7 @@ export function isSettling({ refresh }: Session): boolean {
 
 /** Whether a flight is at what no other worker may do at the same time. */
 export function isExclusive({ refresh }: Session, flight: number): boolean {
-  return ['checking', 'marking', 'sending'].includes(refresh.kind) || isSettling({ refresh } as Session)
-    ? 'flight' in refresh && refresh.flight === flight
-    : false
+  return 'flight' in refresh && refresh.flight === flight && !['standby', 'waiting'].includes(refresh.kind)
 }
 
 export function timeoutOf({ timeout }: SessionRules): number {
