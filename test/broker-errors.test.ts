@@ -38,6 +38,11 @@ async function after(harness: Harness, milliseconds: number, work: Promise<unkno
   throw await settled
 }
 
+/** A call that its caller allows to wait for so long. */
+async function callWithPatience({ broker, openCall }: Harness, patience: number): Promise<unknown> {
+  return broker.authorize(Object.assign(await openCall(), { patience }))
+}
+
 async function abortLater(harness: Harness, work: (signal: AbortSignal) => Promise<unknown>): Promise<unknown> {
   const controller = new AbortController()
   const settled = work(controller.signal)
@@ -94,6 +99,20 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     'a refresh takes longer than a call may wait',
     { stored: expired, rules: { timeout: 60_000 } },
     (harness) => after(harness, 30_000, harness.call()),
+    'timeout',
+    /^The token server has not answered within 30000 ms\./,
+  ],
+  [
+    'a refresh takes longer than the caller allows',
+    { stored: expired },
+    (harness) => after(harness, 5000, callWithPatience(harness, 5000)),
+    'timeout',
+    /^The token server has not answered within 5000 ms\./,
+  ],
+  [
+    'a caller allows a refresh more than any call may wait',
+    { stored: expired, rules: { timeout: 60_000 } },
+    (harness) => after(harness, 30_000, callWithPatience(harness, 45_000)),
     'timeout',
     /^The token server has not answered within 30000 ms\./,
   ],
