@@ -33,7 +33,7 @@ export default defineConfig({
     name: 'mutation',
     environment: 'node',
     include: tests,
-    testTimeout: 60_000,
+    testTimeout: 5_000,
     isolate: false,
     env: { QUICK: 'yes' },
     sequence: { sequencer: AsListed },

@@ -205,6 +205,15 @@ test.each<[unknown, number | undefined, string]>([
   expect(toVerdict(thrown, status, undefined)).toMatchObject({ name: 'RefreshVerdict', message: reason })
 })
 
+test('a grant need not say why a refresh was rejected or refused: then the reason is just that', () => {
+  expect([rejected().message, refused().message, refused({ retryAfter: 1000 }).message]).toEqual([
+    'refresh_rejected',
+    'refused',
+    'refused',
+  ])
+  expect(outcomeUnknown('odd')).toMatchObject({ verdict: 'unknown', message: 'odd' })
+})
+
 test('a misconfigured grant has failed, whatever the server has answered: trying again cannot help', () => {
   const error = new LingpaiError('invalid_config', 'The grant has no tokenEndpoint.')
   for (const status of [undefined, 400, 503]) expect(toVerdict(error, status, undefined).verdict).toBe('failed')
