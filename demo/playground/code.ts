@@ -26,6 +26,6 @@ export function showCode(name: CodeFile): HTMLElement {
   const code = files[name].trimEnd().replaceAll("'../session.ts'", "'./session'").replaceAll("'../", "'./")
   const pre = element('pre', { tabIndex: 0 }, element('code', {}, highlight(code)))
   language.follow(() => pre.setAttribute('aria-label', texts().codeOf(name)))
-  pre.setAttribute('role', 'region')
+  pre.setAttribute('role', 'group')
   return element('figure', { className: 'code' }, element('figcaption', {}, name), pre)
 }

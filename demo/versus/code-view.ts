@@ -25,7 +25,7 @@ export function createCodeView(): CodeView {
     const figures = Object.entries(files[side]).map(([file, text]) => {
       const code = text.trim()
       const length = element('span', { className: 'quiet' })
-      const block = element('pre', { tabIndex: 0, role: 'region' }, element('code', {}, highlight(code)))
+      const block = element('pre', { tabIndex: 0, role: 'group' }, element('code', {}, highlight(code)))
       return {
         root: element('figure', { className: 'code' }, element('figcaption', {}, file, ' ', length), block),
         show(texts: Texts): void {
