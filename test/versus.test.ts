@@ -69,7 +69,7 @@ it('counts the outcomes of all tabs, and what their servers saw between two mome
 it('says that all is well only where every call was answered', () => {
   expect(verdictsOf({})).toEqual([
     'All 60 calls were answered after 1 token request, in 1.2 s.',
-    '60 个调用全部成功，令牌请求 1 次，用时 1.2 秒。',
+    '60 个请求全部成功，令牌请求 1 次，用时 1.2 秒。',
   ])
   for (const text of verdictsOf({ answered: 59, unanswered: 1 })) expect(text).not.toMatch(/^All|全部成功/)
 })
@@ -86,11 +86,11 @@ it('says what was counted: rejections, hanging calls, reuse, sign-ins that were 
     }),
   ).toEqual([
     'Of 60 calls, 1 was answered, 29 were rejected and 30 never settled; the provider met a spent refresh token once and ended the session; users were sent to the login page 29 times; afterwards no tab works.',
-    '60 个调用中，1 个成功，29 个被拒绝，30 个始终没有结果；OpenID 服务 1 次收到用过的刷新令牌，因此结束了会话；要求用户重新登录 29 次；故障过后，没有一个标签页可用。',
+    '60 个请求中，1 个成功，29 个被拒绝，30 个始终没有结果；OpenID 服务 1 次收到用过的刷新令牌，因此结束了会话；要求用户重新登录 29 次；故障过后，没有一个标签页可用。',
   ])
   expect(verdictsOf({ answered: 0, rejected: [['sign_in_required', 60]], sentToLogin: 3, workingTabs: 0 })).toEqual([
     'Of 60 calls, all were rejected; each tab was sent to the login page once.',
-    '60 个调用全部被拒绝；每个标签页只跳转登录页一次。',
+    '60 个请求全部被拒绝；每个标签页只跳转登录页一次。',
   ])
 })
 
@@ -98,7 +98,7 @@ it('tells a loop from a wait', () => {
   const stuck = { answered: 0, unanswered: 60, workingTabs: 1 }
   expect(verdictsOf({ ...stuck, tokenRequests: 184, apiRequests: 641 })).toEqual([
     'Of 60 calls, all never settled; 184 refreshes and 641 API requests went round without an end; afterwards 1 of 3 tabs works.',
-    '60 个调用全都没有结果；184 次刷新、641 个 API 请求，循环没有尽头；故障过后，3 个标签页中有 1 个可用。',
+    '60 个请求全都没有结果；184 次刷新、641 个 API 请求，循环没有尽头；故障过后，3 个标签页中有 1 个可用。',
   ])
   expect(verdictsOf({ ...stuck, tokenRequests: 3, apiRequests: 60 })[0]).toContain('the provider saw 3 refreshes;')
 })

@@ -180,7 +180,7 @@ const english: Texts = {
 const chinese: Texts = {
   lead: '同一场风暴，一边是无数文章里的那种请求模块（isRefreshing 标志加等待队列），一边是 lingpai。两边各有三个标签页、各自的 OpenID 服务和 API。每次刷新都多花 0.2 秒，与真实网络相仿。所有数字都是当场数出来的。',
   choose: '出什么故障',
-  start: (calls) => `开始：两边各发 ${calls} 个调用`,
+  start: (calls) => `开始：两边各发 ${calls} 个请求`,
   startHint: '最多需要 15 秒。',
   scenarios: {
     expired: {
@@ -220,8 +220,8 @@ const chinese: Texts = {
   idle: '尚未运行。',
   phases: {
     'signing-in': '正在打开三个标签页并登录……',
-    storm: '调用已经发出……',
-    afterwards: '故障已经结束，每个标签页再发一个调用……',
+    storm: '请求已经发出……',
+    afterwards: '故障已经结束，每个标签页再发一个请求……',
   },
   failed: (reason) => `对比本身出错：${reason}`,
   tab: (number) => `标签页 ${number}`,
@@ -240,7 +240,7 @@ const chinese: Texts = {
     const { apiRequests, duration } = figures
     const rejected = countRejected(figures)
     if (answered === calls) {
-      return `${calls} 个调用全部成功，令牌请求 ${tokenRequests} 次，用时 ${inSeconds(duration)} 秒。`
+      return `${calls} 个请求全部成功，令牌请求 ${tokenRequests} 次，用时 ${inSeconds(duration)} 秒。`
     }
     const counts = [
       answered > 0 && `${answered} 个成功`,
@@ -248,7 +248,7 @@ const chinese: Texts = {
       unanswered > 0 && (unanswered === calls ? '全都没有结果' : `${unanswered} 个始终没有结果`),
     ]
     const deeds = [
-      `${calls} 个调用${rejected === calls || unanswered === calls ? '' : '中，'}${counts.filter(Boolean).join('，')}`,
+      `${calls} 个请求${rejected === calls || unanswered === calls ? '' : '中，'}${counts.filter(Boolean).join('，')}`,
       isLoop(figures)
         ? `${tokenRequests} 次刷新、${apiRequests} 个 API 请求，循环没有尽头`
         : sentToLogin === 0 && tokenRequests > 0 && `OpenID 服务收到 ${tokenRequests} 次刷新`,
@@ -264,13 +264,13 @@ const chinese: Texts = {
   table: {
     caption: (scenario) => `统计：${scenario}`,
     figure: '项目',
-    answered: '成功的调用',
-    rejected: '被拒绝的调用',
-    unanswered: '始终没有结果的调用',
+    answered: '成功的请求',
+    rejected: '被拒绝的请求',
+    unanswered: '始终没有结果的请求',
     tokenRequests: '令牌请求',
     reuseDetections: '重复使用的刷新令牌',
     sentToLogin: '要求重新登录的次数',
-    apiRequests: 'API 收到的请求',
+    apiRequests: '到达 API 的次数',
     workingTabs: '故障过后可用的标签页',
     duration: '最后一个结果的用时',
     of: (count, all) => `${count} / ${all}`,

@@ -216,7 +216,7 @@ it('an API that always answers 401: lingpai hands the 401 over (I10), the hand-w
 
 it('says everything in Chinese too', async () => {
   await page.evaluate(`window.versus.setLanguage('zh')`)
-  await page.getByRole('button', { name: '开始：两边各发 60 个调用' }).waitFor()
+  await page.getByRole('button', { name: '开始：两边各发 60 个请求' }).waitFor()
   const text = await page.locator('.versus').innerText()
   const names = /lingpai|OpenID|API|Worker|isRefreshing|pendingRequests|localStorage/g
   expect(text.replaceAll(names, '').match(/[a-z]{3,}/gi)).toBeNull()
