@@ -51,6 +51,8 @@ it('packs the build, the licence and the documents, and no sources or tests', ()
   expect(paths.filter((path) => !/^(bin\/|dist\/|docs\/|README|LICENSE|CHANGELOG|package\.json)/.test(path))).toEqual(
     [],
   )
+  // The README has them from the repository.
+  expect(paths.filter((path) => /\.(webp|png|jpe?g)$/.test(path))).toEqual([])
   for (const path of [
     'LICENSE',
     'README.md',
