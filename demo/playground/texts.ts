@@ -99,7 +99,7 @@ const english = {
   countedByServers: 'by the servers',
   countedByTabs: 'by the tabs',
   hungHint: (seconds: number) =>
-    `Lost: the call was rejected, so that the app knows. Hung: no answer for ${seconds} s; lingpai promises that there is none.`,
+    `Lost: the call was rejected, so the app knows. Hung: nothing for ${seconds} s. lingpai lets no call wait for a token longer than 30 s.`,
   timeline: 'What happens in the worker',
   log: 'What you did, and what lingpai did',
   noLog: 'Press something, and it is told here.',
@@ -207,7 +207,8 @@ const chinese: typeof english = {
   },
   countedByServers: '由服务器统计',
   countedByTabs: '由标签页统计',
-  hungHint: (seconds) => `失败：请求被拒绝，应用能得知。挂起：${seconds} 秒内没有任何结果；lingpai 保证不会出现。`,
+  hungHint: (seconds) =>
+    `失败：请求被拒绝，应用能得知。挂起：${seconds} 秒内没有任何结果。lingpai 让请求等待令牌的时间不超过 30 秒。`,
   timeline: 'Worker 中发生的事',
   log: '你做了什么，lingpai 又做了什么',
   noLog: '按下任何一个按钮，经过就会写在这里。',
