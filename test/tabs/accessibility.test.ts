@@ -112,3 +112,15 @@ it('axe finds no violation in a finished comparison and its code, in each langua
   await page.getByText('The code that ran').click()
   expect(await findViolationsOfAll()).toEqual([])
 }, 120_000)
+
+it("axe finds no violation in a tab of its own, in the provider's form and where the provider returns to", async () => {
+  for (const path of ['/tab.html', '/callback.html?error=access_denied&state=unknown']) {
+    await page.goto(playground.origin + path)
+    await page.locator('h1:not(:empty)').waitFor()
+    expect(await findViolations()).toEqual([])
+  }
+  await page.goto(playground.origin)
+  await page.click('#sign-in-redirect')
+  await page.waitForSelector('#account')
+  expect(await findViolations()).toEqual([])
+})
