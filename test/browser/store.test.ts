@@ -308,7 +308,7 @@ test('a record of the first format is read, written anew, and compared from then
   expect(await store.save({ ...stored, version: 8 }, state)).toBe(false)
 })
 
-test('a record of a later format is shown as such, and no save replaces it', async () => {
+test('a record of a later format is shown as such, and no save replaces it, nor does a clear delete it', async () => {
   const name = freshName()
   const later = { format: 3, secret: new Uint8Array(3) }
   await set('session', later, open(name))
@@ -316,6 +316,8 @@ test('a record of a later format is shown as such, and no save replaces it', asy
   expect(await store.load()).toMatchObject({ format: 3 })
   expect(await store.save(stored)).toBe(false)
   expect(await store.save(stored, null)).toBe(false)
+  expect(await store.clear()).toBe(false)
+  expect(await store.clear({ lineage: '' })).toBe(false)
   expect(await get('session', open(name))).toEqual(later)
 })
 

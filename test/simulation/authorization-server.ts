@@ -115,11 +115,11 @@ export function createAuthorizationServer(options: AuthorizationServerOptions) {
     },
 
     /** What the API learns of an access token. */
-    introspect(accessToken: string): { family: Family | undefined; isGood: boolean } {
+    introspect(accessToken: string): { family: Family | undefined; expiresAt: number; isGood: boolean } {
       const known = accessTokens.get(accessToken)
       const isGood =
         known !== undefined && !known.isRevoked && known.family.ended === undefined && now() < known.expiresAt
-      return { family: known?.family, isGood }
+      return { family: known?.family, expiresAt: known?.expiresAt ?? 0, isGood }
     },
 
     /** As an administrator does: access tokens end early, the session goes on. */

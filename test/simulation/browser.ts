@@ -74,6 +74,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       locks: plan.hasLocks ? locksOf(thread) : undefined,
       listeners: new Map(),
       openChannel(channelName) {
+        if (!plan.hasHints) throw new TypeError('BroadcastChannel is not a constructor')
         const channel: { thread: Thread; name: string; listener?: (event: object) => void } = {
           thread,
           name: channelName,

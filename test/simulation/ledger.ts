@@ -11,6 +11,8 @@ const TRAVEL = 40
 const REFRESH_TIMEOUT = 10_000
 /** Whoever finds the mark of a worker that is gone waits as long, from before the mark was stored. */
 const ORPHAN_LIFE = REFRESH_TIMEOUT - 2000
+/** A token may have been as long on its way, and its life counts from when it was received. */
+const LONGEST_ANSWER = 30_000
 /** Timers are late by a little, and so may be what hangs on them. */
 const SLACK = 200
 const MOST_FAILURES = 30
@@ -190,8 +192,12 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     hasStoreTrouble: () => hasStoreTrouble,
     /** Whether the store has taken something when its worker could not tell the others any more. */
     hasLateWrites: () => hasLateWrites,
-    /** Whether somebody may have to wait for the refresh of a worker that is gone. */
-    mayHaveOrphans: () => hasLostThreads || clockChanges > 0,
+    /**
+     * How long a call may take when all is well again: somebody may have to wait for the refresh of a worker that is gone, or
+     * where the clock was set back, as long as the server asked for once more.
+     */
+    longestWait: (longestPause: number) =>
+      clockChanges > 0 ? Math.max(11_000, longestPause + 1000) : hasLostThreads ? 11_000 : 5000,
     causes: (session: number) => factsOf(session).causes,
 
     onSignInServed(callId: number, session: number): void {
@@ -341,10 +347,13 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (!isTokenHolder && !url.startsWith(`${API_ORIGIN}/`)) violate('I4', `a token goes to ${url}`)
     },
 
-    onApiRequest(callId: number, { id: session, user }: Family, accessToken: string): void {
+    onApiRequest(callId: number, { id: session, user }: Family, accessToken: string, expiresAt: number): void {
       const call = calls.get(callId)
       if (call === undefined) return
       call.attempts += 1
+      const isKnownToExpire = plan.life !== undefined && clockChanges === 0
+      if (isKnownToExpire && expiresAt + LONGEST_ANSWER < call.startedAt)
+        violate('expiry', `call ${callId} is sent with a token that had expired long before it was made`)
       // What may be done twice is done anew over each new connection.
       const runs = 1 + Math.min(3, call.tab.connections - call.connectionsBefore)
       if (call.attempts > 2 * runs) violate('I10', `call ${callId} is sent for the ${call.attempts}th time`)

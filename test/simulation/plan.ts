@@ -50,6 +50,8 @@ export interface Plan {
   readonly grace: number
   readonly onUnknownOutcome: 'resend' | 'sign-in'
   readonly hasLocks: boolean
+  /** Whether there is a BroadcastChannel. */
+  readonly hasHints: boolean
   readonly isSignedIn: boolean
   readonly faults: ReadonlySet<Fault>
   /** How likely an exchange with a server meets a fault, while there are any. */
@@ -65,7 +67,7 @@ export function drawPlan(seed: number): Plan {
   const random = createRandom(seed)
   const isCalm = random.chance(0.04)
   const faults = isCalm ? [] : FAULTS.filter(() => random.chance(0.25))
-  const plan: Omit<Plan, 'laterBuild'> = {
+  const plan: Omit<Plan, 'laterBuild' | 'hasHints'> = {
     seed,
     random,
     hosts: random.pick(['shared', 'shared', 'shared, two builds', 'dedicated', 'dedicated', 'shared, in memory']),
@@ -81,18 +83,19 @@ export function drawPlan(seed: number): Plan {
     actions: 6 + random.below(14),
     length: random.pick([200, 3000, 20_000, 90_000]),
   }
-  // By chance of its own, so that every other seed is what it was before there were later builds.
+  // By chance of its own, so that every other seed is what it was before there were any of these.
   const { next, chance } = createRandom(~seed)
   const hasLaterBuild = plan.hosts !== 'shared, in memory' && chance(0.04)
   const from = next() * plan.length
-  return { ...plan, laterBuild: hasLaterBuild ? { from, to: from + next() * plan.length } : undefined }
+  const laterBuild = hasLaterBuild ? { from, to: from + next() * plan.length } : undefined
+  return { ...plan, laterBuild, hasHints: hasLaterBuild || !chance(0.04) }
 }
 
 export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan }: Plan): string {
   return [
     `seed ${seed}: ${tabs} tab${tabs > 1 ? 's' : ''}, ${hosts}; tokens live ${life === undefined ? 'for an unknown time' : `${life} s`}`,
     rotates ? `rotated with a grace of ${grace / 1000} s` : 'not rotated',
-    `unknown outcomes: ${plan.onUnknownOutcome}; ${plan.hasLocks ? 'with' : 'without'} Web Locks`,
+    `unknown outcomes: ${plan.onUnknownOutcome}; ${plan.hasLocks ? 'with' : 'without'} Web Locks${plan.hasHints ? '' : ', without BroadcastChannel'}`,
     `faults: ${[...plan.faults, ...(plan.laterBuild ? ['later build'] : [])].join(', ') || 'none'}`,
   ].join('; ')
 }

@@ -65,7 +65,7 @@ export interface Store {
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a store that is not shared has nothing to say
   save(session: StoredSession, replaces?: StoredState | null): MaybePromise<boolean | void>
-  /** With `only`, it must delete nothing else, and return false where the store holds something else. */
+  /** With `only`, it must delete nothing else, nor ever such a record; it returns false where the store holds these. */
   // biome-ignore lint/suspicious/noConfusingVoidType: as above
   clear(only?: StoredState): MaybePromise<boolean | void>
   /** Other workers of this origin reach the same record, and each other, under this name: they keep one session. */

@@ -78,7 +78,7 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
 
     clear: (only) =>
       change(
-        (kept) => kept === undefined || only === undefined || isInState(stateOf(kept), only),
+        (kept) => kept === undefined || (!isOfLaterFormat(kept) && isInState(stateOf(kept), only)),
         (entries) => entries.delete(SESSION),
       ),
   }

@@ -121,7 +121,7 @@ export const bugs = [
   },
   {
     name: 'expired tokens of another worker are taken for new ones',
-    from: 4370,
+    from: 6530,
     file: session,
     search: 'request.waitingSince < session.version && !session.isAdopted',
     replace: 'request.waitingSince < session.version',
