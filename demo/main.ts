@@ -45,14 +45,13 @@ const signIn = createSignIn(
   () => tabs.names().length,
   (account) => begin(() => texts().didSignIn(account)),
 )
-const toolbar = createToolbar(tabs, (count, to) => {
-  begin(() => texts().didFire(count, countTabs(to)))
+const toolbar = createToolbar(tabs, async (count, to) => {
+  await begin(() => texts().didFire(count, countTabs(to)))
   fire(count, to)
 })
 const breakIt = createBreakIt({
   async begin(did, label, onTold) {
-    await history.catchUp()
-    begin(did, onTold)
+    await begin(did, onTold)
     timeline.note(label())
   },
   fire,
@@ -69,8 +68,9 @@ const breakIt = createBreakIt({
   },
 })
 
-/** From now on, what happens is what was pressed. */
-function begin(did: () => string, onTold?: (text?: string) => void): void {
+/** From now on, what happens is what was pressed; what happened before is told and counted first. */
+async function begin(did: () => string, onTold?: (text?: string) => void): Promise<void> {
+  await Promise.all([history.catchUp(), readCounts().catch(() => {})])
   counters.begin()
   log.begin(did, onTold)
 }
@@ -108,6 +108,10 @@ function showSnapshot(): void {
   signIn.show(snapshot)
 }
 
+async function readCounts(): Promise<void> {
+  counters.show(toValues(await readCounters(), tabs.totals()))
+}
+
 /** Reads something again and again, while the page is to be seen. What fails once is read the next time. */
 async function poll(interval: number, read: () => Promise<void>): Promise<void> {
   if (document.visibilityState === 'visible') await read().catch(() => {})
@@ -115,15 +119,14 @@ async function poll(interval: number, read: () => Promise<void>): Promise<void> 
 }
 
 onPress('fire-storm', async () => {
-  await history.catchUp()
   const count = countTabs()
-  begin(() => texts().didStorm(stormCalls, count))
+  await begin(() => texts().didStorm(stormCalls, count))
   await expireAccessTokens()
   fire(stormCalls)
 })
 onPress('dismiss', () => showProblem(''))
 onPress('sign-out', async () => {
-  begin(() => texts().didSignOut)
+  await begin(() => texts().didSignOut)
   await session.signOut()
 })
 for (const [id, text] of [
@@ -154,7 +157,6 @@ showSnapshot()
 
 void poll(historyInterval, history.read)
 void poll(countersInterval, async () => {
-  const [values] = await Promise.all([readCounters(), breakIt.showSettings()])
-  counters.show(toValues(values, tabs.totals()))
+  await Promise.all([readCounts(), breakIt.showSettings()])
   result.draw()
 })

@@ -44,10 +44,6 @@ function realServers(): Plugin {
         )
       })
 
-      middlewares.use('/attempts', ({ url = '/' }, response, next) => {
-        const batch = new URL(url, 'http://localhost').searchParams.get('batch')
-        started.then(({ main }) => answerJson(response, 200, readAttempts(main, `${batch}.`))).catch(next)
-      })
       // Here, not at the API, whose connections may be cut. (A mount at /control would take /control.ts as well.)
       middlewares.use('/pairs', (request, response, next) => {
         started.then((pairs) => answerPair(request, response, pairs)).catch(next)
@@ -110,19 +106,6 @@ function callbackUrlOf(pageOrigin: string): string {
 
 function addressesOf({ authorizationServer, api }: Servers): { readonly issuer: string; readonly apiOrigin: string } {
   return { issuer: authorizationServer.issuer, apiOrigin: api.origin }
-}
-
-/** What the API answered to each call of a batch, in order: a replayed call has two statuses. */
-function readAttempts({ api }: Servers, prefix: string): Record<string, number[]> {
-  const attempts: Record<string, number[]> = {}
-  for (const { headers, method, status } of api.requests) {
-    const call = headers['x-call']
-    if (method !== 'GET' || status === undefined || typeof call !== 'string' || !call.startsWith(prefix)) continue
-    const statuses = attempts[call] ?? []
-    statuses.push(status)
-    attempts[call] = statuses
-  }
-  return attempts
 }
 
 function describe(port: number, issuer: string, apiOrigin: string): string {

@@ -8,7 +8,7 @@ import { texts } from './texts.ts'
 const usualFrames = 3
 
 /** How many tabs there are, and which of them is to call how often. */
-export function createToolbar(tabs: Tabs, fire: (count: number, to: string) => void) {
+export function createToolbar(tabs: Tabs, fire: (count: number, to: string) => Promise<void>) {
   const countChoice = find('tab-count', HTMLSelectElement)
   const fromChoice = find('fire-from', HTMLSelectElement)
   let listed = ''
