@@ -10,7 +10,7 @@ export default {
   ignorePatterns: ['dist', 'bench/report', '.stryker'],
   coverageAnalysis: 'perTest',
   // What is also run while the tests are loaded is judged by the tests that reach it, not by all tests in a new process.
-  // This leaves out changes that only loading reaches: of half a dozen constants, such as the longest timer.
+  // This leaves out changes that only loading reaches: of a few constants, such as the longest timer.
   ignoreStatic: true,
   concurrency: 2,
   // Longer than a test may take: a test that waits for ever then fails by itself, and its process goes on.
