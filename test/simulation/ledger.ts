@@ -427,8 +427,9 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         violate('I5', `${tab.name} is shown session ${shown.session}, whose sign-in was called off`)
       const { session, status, reason } = shown
       if (session !== undefined) {
-        // A sign-out that a worker did not live to write down is not done yet: its page asks the next worker for it.
-        const isOver = over.has(session) || !hasLostThreads
+        // A sign-out that a worker did not live to write down, or to tell of, is not done yet: its page asks the next worker
+        // for it.
+        const isOver = !hasLateWrites && (over.has(session) || !hasLostThreads)
         if (tab.past.has(session) && isOver && !hasStoreTrouble && !isInMemory)
           violate('I5', `${tab.name} is shown session ${session} again, which was over`)
         if (!isInMemory && factsOf(session).stored === 0 && reason !== 'store_failed' && !hasStoreTrouble)
