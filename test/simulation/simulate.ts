@@ -519,8 +519,10 @@ export async function simulate(seed: number): Promise<Outcome> {
       open.delete(call)
       const tab = call.tab as Tab
       // Nobody is signed in, or not whom the page could see: nobody else's token will do.
-      const isForNobody = tab.shown.session === undefined || (isApart && tab.shown.session !== call.sessionAtStart)
-      if (code === 'sign_in_required' && isForNobody) return
+      const isForOther = isApart && tab.shown.session !== call.sessionAtStart
+      if (code === 'sign_in_required' && (isForOther || tab.shown.session === undefined)) return
+      // Where another session is found only after a 401, that is its answer.
+      if (code === 'api_error' && isForOther) return
       // A worker that was lost while nobody asked anything of it is missed by the first call, where nothing else tells.
       if (code !== 'worker_lost' || repeated.has(tab))
         return ledger.violate('I12', `when all is well again, call ${call.id} rejects with ${code}`)
