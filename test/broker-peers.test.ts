@@ -154,20 +154,40 @@ test('a hint costs one look, and leaves no timer', async () => {
   expect(platform.pendingTimers()).toBe(0)
 })
 
-test('hints that come faster than the store answers cost ten looks a second at most', async () => {
+test.each([
+  ['faster than the store answers', 10],
+  ['slower than the store answers', 1],
+])('hints that come %s cost twenty looks a second at most', async (_how, answerTime) => {
   const { broker, platform, hint, store } = openOne(fresh)
   await broker.ready
   let looks = 0
   store.override('load', () => {
     looks++
-    return new Promise<void>((resolve) => platform.setTimeout(resolve, 10))
+    return new Promise<void>((resolve) => platform.setTimeout(resolve, answerTime))
   })
-  for (let time = 0; time < 1000; time += 5) {
+  for (let time = 0; time < 995; time += 5) {
     hint()
     await platform.advance(5)
   }
-  expect(looks).toBeGreaterThan(5)
-  expect(looks).toBeLessThanOrEqual(10)
+  expect(looks).toBeGreaterThan(15)
+  expect(looks).toBeLessThanOrEqual(20)
+})
+
+test('a clock that is set back delays the look that a hint asks for by a moment at most', async () => {
+  const { broker, platform, hint, store } = openOne(fresh)
+  await broker.ready
+  let looks = 0
+  store.override('load', async () => void looks++)
+  for (let look = 0; look < 2; look++) {
+    hint()
+    await platform.settle()
+  }
+  platform.jumpClock(-3_600_000)
+  hint()
+  await platform.settle()
+  expect(looks).toBe(2)
+  await platform.advance(100)
+  expect(looks).toBe(3)
 })
 
 test('a hint does not make a store be asked twice that has not answered yet, and is looked into when it has', async () => {

@@ -46,7 +46,7 @@ import { failed, RefreshVerdict, refused, toVerdict } from './verdict.ts'
 
 /** Of the time that the others wait, a refresh leaves the rest for what it brings to be stored (I1, I2). */
 const OWN_SHARE = 0.95
-/** Between two looks into the store that others ask for: a flood of hints costs no more than this. */
+/** A flood of hints costs two looks into the store in this time: others announce a refresh, and what it has brought. */
 const HINT_PAUSE = 100
 const LOAD_AGAIN_AFTER = 1000
 /** The user has signed out already; the server's revocation may take this long before nobody waits for it any more. */
@@ -120,6 +120,8 @@ export function createBroker(options: BrokerOptions) {
   let isLooking = false
   let lookTimer: unknown
   let isHinted = false
+  /** The last two looks that others asked for. */
+  let looked: readonly [number, number] = [-Infinity, -Infinity]
   let saving: Promise<void> = Promise.resolve()
   let clearing: Promise<boolean> = Promise.resolve(true)
 
@@ -380,9 +382,16 @@ export function createBroker(options: BrokerOptions) {
     isLooking = true
     void ready.then(async () => {
       while (isHinted && session.loading !== 'pending' && !isSettling(session)) {
+        // Where the clock was set back, they seem to lie ahead.
+        const rest = Math.min(looked[0] + HINT_PAUSE - platform.now(), HINT_PAUSE)
+        if (rest > 0) {
+          await pause(rest)
+          looked = [-Infinity, looked[1]]
+          continue
+        }
         isHinted = false
+        looked = [looked[1], platform.now()]
         await look()
-        if (isHinted) await pause(HINT_PAUSE)
       }
       isLooking = false
     })
