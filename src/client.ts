@@ -59,7 +59,14 @@ export interface Client {
    * Does something over a connection for the user that the page knows now, and where its worker is lost, anew: so many times
    * at most, by default as often as is good for what may be done twice.
    */
-  repeat<T>(work: (connection: OpenConnection) => Promise<T>, signal: CancelSignal, repeats?: number): Promise<T>
+  repeat<T>(
+    work: (connection: OpenConnection) => Promise<T>,
+    signal: CancelSignal,
+    repeats?: number,
+    caller?: string | undefined,
+  ): Promise<T>
+  /** Who is asking now, where that is known: what takes time to be sent is sent for nobody else. */
+  caller(): string | undefined
   /** Tells the worker, where there is one, that the app is in the foreground again, or online. */
   resume(): void
   getSnapshot(): Snapshot
@@ -272,16 +279,17 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     signal: CancelSignal,
     repeats = MOST_REPEATS,
     caller = subject,
+    failure = new LingpaiError('sign_in_required', 'Another user has signed in meanwhile.'),
   ): Promise<T> {
     const connection = await connected(signal)
     // What one user asked for is not done as another (I6).
-    if (caller !== undefined && wasSignedIn && subject !== caller) throw lost()
+    if (caller !== undefined && wasSignedIn && subject !== caller) throw failure
     try {
       return await work(connection)
     } catch (error) {
       const isLost = isLingpaiError(error) && error.code === 'worker_lost'
       if (!isLost || signal.aborted || repeats === 0) throw error
-      return repeat(work, signal, repeats - 1, caller)
+      return repeat(work, signal, repeats - 1, caller, error)
     }
   }
 
@@ -306,6 +314,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     },
     call,
     repeat,
+    caller: () => subject,
     resume,
     getSnapshot: () => snapshot,
     subscribe(listener) {

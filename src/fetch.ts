@@ -54,6 +54,8 @@ export function createFetch(
     // Another boundary will be drawn for a form that is made again, unless the caller has said which.
     const isDrawnAgain = form && !new Headers(init?.headers ?? (input as Request).headers).has('content-type')
     let progress: MessagePort | undefined
+    // While a body is read, another user may sign in.
+    const caller = client.caller()
     try {
       const url = new URL(request.url)
       if (findApi(await client.apis(signal), url) === undefined) {
@@ -74,7 +76,7 @@ export function createFetch(
       }
       // What has been transferred is gone with the worker that got it.
       const isRepeatable = transferred.length === 0 && isIdempotent(request)
-      return await client.repeat(send, signal, isRepeatable ? undefined : 0)
+      return await client.repeat(send, signal, isRepeatable ? undefined : 0, caller)
     } catch (error) {
       progress?.close()
       if (signal.aborted) throw signal.reason

@@ -752,10 +752,32 @@ test.each(['GET', 'POST'])(
     lose(0)
     const outcome = outcomeOf(client.call('request', apiRequest(method)))
     await vi.advanceTimersByTimeAsync(1000)
-    expect(await outcome).toMatchObject({ code: 'worker_lost' })
+    expect(await outcome).toMatchObject({ code: 'sign_in_required' })
     expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([0, 0])
   },
 )
+
+test('a request whose body is read while another user signs in is not sent for that one (I6)', async () => {
+  const worker = new FakeWorker({})
+  const session = connect({ dedicated: starting<Worker>(worker).start })
+  const signInAs = (subject: string) =>
+    worker.peer.post({
+      lingpai: 'snapshot',
+      instance: 'first',
+      snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } },
+    })
+  await vi.advanceTimersByTimeAsync(10)
+  signInAs('alice')
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot().user).toEqual({ subject: 'alice' })
+  const outcome = outcomeOf(
+    session.fetch('https://api.example/', { method: 'POST', body: new URLSearchParams({ tea: '1' }) }),
+  )
+  signInAs('bob')
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ name: 'TypeError', code: 'sign_in_required' })
+  expect(worker.peer.callsOf('fetch')).toEqual([])
+})
 
 /** Loses the first of two workers while `session.fetch` is under way in it, and tells how often each was asked. */
 async function fetchThroughLoss(init: RequestInit) {
