@@ -173,7 +173,7 @@ test.each([
   expect(looks).toBeLessThanOrEqual(20)
 })
 
-test('a clock that is set back delays the look that a hint asks for by a moment at most', async () => {
+test('a clock that is set back delays no look that a hint asks for', async () => {
   const { broker, platform, hint, store } = openOne(fresh)
   await broker.ready
   let looks = 0
@@ -185,8 +185,6 @@ test('a clock that is set back delays the look that a hint asks for by a moment 
   platform.jumpClock(-3_600_000)
   hint()
   await platform.settle()
-  expect(looks).toBe(2)
-  await platform.advance(100)
   expect(looks).toBe(3)
 })
 

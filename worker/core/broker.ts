@@ -382,11 +382,10 @@ export function createBroker(options: BrokerOptions) {
     isLooking = true
     void ready.then(async () => {
       while (isHinted && session.loading !== 'pending' && !isSettling(session)) {
-        // Where the clock was set back, they seem to lie ahead.
-        const rest = Math.min(looked[0] + HINT_PAUSE - platform.now(), HINT_PAUSE)
-        if (rest > 0) {
-          await pause(rest)
-          looked = [-Infinity, looked[1]]
+        const since = platform.now() - looked[0]
+        // Less than nothing where the clock was set back.
+        if (since >= 0 && since < HINT_PAUSE) {
+          await pause(HINT_PAUSE - since)
           continue
         }
         isHinted = false
