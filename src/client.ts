@@ -279,11 +279,12 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     signal: CancelSignal,
     repeats = MOST_REPEATS,
     caller = subject,
-    failure = new LingpaiError('sign_in_required', 'Another user has signed in meanwhile.'),
+    failure?: unknown,
   ): Promise<T> {
     const connection = await connected(signal)
     // What one user asked for is not done as another (I6).
-    if (caller !== undefined && wasSignedIn && subject !== caller) throw failure
+    if (caller !== undefined && wasSignedIn && subject !== caller)
+      throw failure ?? new LingpaiError('sign_in_required', 'Another user has signed in meanwhile.')
     try {
       return await work(connection)
     } catch (error) {
