@@ -8,7 +8,7 @@ import {
 } from './connect/connection.ts'
 import type { HostChoice } from './connect/host.ts'
 import { platformTimers, type Timers } from './connect/timers.ts'
-import { waitFor } from './connect/wait.ts'
+import { createCancellation, waitFor } from './connect/wait.ts'
 import {
   type ApiRules,
   type BrokerSnapshot,
@@ -35,8 +35,15 @@ const RESTART_PAUSE = 500
 /** A page that was hidden this long ago, and runs, is not in the back/forward cache. In milliseconds. */
 const HIDDEN_PAUSE = 1000
 
-/** What may be done twice. A sign-in may not: its code or password has perhaps been used up. */
-const REPEATABLE: ReadonlySet<Method> = new Set(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'])
+/** What may be done twice, a request where it is idempotent. A sign-in may not: its code or password has perhaps been used up. */
+const REPEATABLE: ReadonlySet<Method> = new Set([
+  'request',
+  'authorize',
+  'signOut',
+  'adopt',
+  'getAccessToken',
+  'explain',
+])
 /** A worker that dies at every call is not started for ever. */
 const MOST_REPEATS = 3
 
@@ -264,14 +271,13 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     given: Arguments<Name>,
     { deadline, signal }: ControlOptions = {},
   ): Promise<Result<Name>> {
-    const giveUp = new AbortController()
-    const run = (connection: Connection) => connection.call(name, given, { signal: giveUp.signal })
+    const cancellation = createCancellation()
+    const run = (connection: Connection) => connection.call(name, given, { signal: cancellation.signal })
     const isOnce = name === 'request' && !isIdempotent(given[0] as WireApiRequest)
-    const answer =
-      REPEATABLE.has(name) || name === 'request'
-        ? repeat(run, giveUp.signal, isOnce ? 0 : MOST_REPEATS)
-        : connected().then(run)
-    return waitFor(answer, { deadline, signal, timers, onGiveUp: () => giveUp.abort() })
+    const answer = REPEATABLE.has(name)
+      ? repeat(run, cancellation.signal, isOnce ? 0 : MOST_REPEATS)
+      : connected().then(run)
+    return waitFor(answer, { deadline, signal, timers, onGiveUp: cancellation.cancel })
   }
 
   async function repeat<T>(

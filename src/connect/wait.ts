@@ -53,3 +53,27 @@ export function waitFor<T>(
     }
   })
 }
+
+/**
+ * The part of an AbortController that every call needs, without what the platform's own costs: one listener at a time, since
+ * each wait of a call begins when the one before has ended.
+ */
+export function createCancellation(): { readonly signal: CancelSignal; cancel(): void } {
+  let tell = () => {}
+  const signal = {
+    aborted: false,
+    addEventListener(_type: string, listener: () => void) {
+      tell = listener
+    },
+    removeEventListener() {
+      tell = () => {}
+    },
+  }
+  return {
+    signal,
+    cancel() {
+      signal.aborted = true
+      tell()
+    },
+  }
+}
