@@ -2,8 +2,8 @@ import { NULL_BODY_STATUSES, type UploadProgress, type WireRequest } from '../..
 import { isStream } from './request-body.ts'
 
 /**
- * Whether `XMLHttpRequest`, which alone tells how much of a body has left, would send a request as `fetch` does: it follows
- * every redirect, checks no integrity, and is no `keepalive`.
+ * Whether `XMLHttpRequest`, which alone tells how much of a body has left, would send a request as `fetch` does: it knows no
+ * mode, follows every redirect, checks no integrity, and is no `keepalive`.
  *
  * @see https://xhr.spec.whatwg.org/#the-send()-method
  */
@@ -12,7 +12,7 @@ export function canWatchUpload({ body, mode, credentials, redirect, integrity, k
     typeof XMLHttpRequest === 'function' &&
     body !== undefined &&
     !isStream(body) &&
-    mode !== 'no-cors' &&
+    (mode ?? 'cors') === 'cors' &&
     credentials !== 'omit' &&
     (redirect ?? 'follow') === 'follow' &&
     !integrity &&
