@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import { comlinkWithoutProxies } from './build/comlink-without-proxies.ts'
+import { ownApi } from './test/setup/own-api.ts'
 import { recipePages } from './test/setup/recipe-pages.ts'
 import { testingGuide } from './test/setup/testing-guide.ts'
 
@@ -63,6 +64,7 @@ export default defineConfig({
       {
         extends: true,
         ...recipes,
+        plugins: [...recipes.plugins, ownApi],
         // Found only while a test runs, they would have the page reload in its middle.
         optimizeDeps: { include: clients },
         test: {

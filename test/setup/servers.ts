@@ -1,5 +1,4 @@
 import type { TestProject } from 'vitest/node'
-import type { ApiRoute } from '../../demo/server/api-routes.ts'
 import { startApiServer } from '../../demo/server/api-server.ts'
 import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
 import { startHttpServer } from '../../demo/server/http-server.ts'
@@ -10,6 +9,7 @@ import { callbackUrl, tokensOf } from '../fixtures/provider.ts'
 import { createEvents } from '../fixtures/recipe-events.ts'
 import { graphqlRoute } from '../fixtures/recipe-routes.ts'
 import { createCertificate } from './certificate.ts'
+import { testRoutes } from './test-routes.ts'
 import { startWitness } from './witness-server.ts'
 
 declare module 'vitest' {
@@ -30,14 +30,6 @@ declare module 'vitest' {
   }
 }
 
-/** Keeps a cookie of the name that it is given. */
-const cookieRoute: ApiRoute = {
-  answer({ response, url }) {
-    response.setHeader('Set-Cookie', `${url.searchParams.get('name')}=1; Path=/`)
-    answerJson(response, 200, {})
-  },
-}
-
 /** Starts the real servers once for all browser tests. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const servers = await startServers({
@@ -55,9 +47,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   })
   const verify = async () => ({ subject: 'alice' })
   const others = await Promise.all([
-    startApiServer({ verify, routes: { '/set-cookie': cookieRoute } }),
-    startApiServer({ verify, tokenHeader: 'X-Token' }),
-    startApiServer({ verify, tls: createCertificate(new Date()) }),
+    startApiServer({ verify, routes: testRoutes }),
+    startApiServer({ verify, routes: testRoutes, tokenHeader: 'X-Token' }),
+    startApiServer({ verify, routes: testRoutes, tls: createCertificate(new Date()) }),
     startWitness(),
   ])
   project.provide('idleSeconds', Number(process.env.IDLE_SECONDS ?? 2))

@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { connect, type Session, type SessionRequestInit } from '../../src/index.ts'
+import { errorOf } from '../fixtures/streams.ts'
+import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+
+// An API on the page's own origin: no CORS, and the page's cookies go along.
+
+const api = `${location.origin}/own-api`
+const ANY = { Authorization: 'Bearer any' }
+const sessions = {} as Record<(typeof HOSTS)[number], Session>
+
+beforeAll(async () => {
+  document.cookie = 'lax=1; path=/; SameSite=Lax'
+  document.cookie = 'strict=1; path=/; SameSite=Strict'
+  const attributes = encodeURIComponent('Path=/own-api; HttpOnly; SameSite=Strict')
+  await fetch(`${api}/set-cookie?name=hidden&attributes=${attributes}`, { headers: ANY })
+  const settings = () => settingsOf({ apiOrigin: location.origin, pathPrefix: '/own-api' })
+  for (const host of HOSTS) {
+    sessions[host] = connect(hostOf(host, settings())) as Session
+    await sessions[host].signIn({ account: 'alice' })
+  }
+})
+afterAll(() => {
+  for (const host of HOSTS) sessions[host].close()
+})
+
+const after401 = (then: string) => `${api}/after-401?id=${crypto.randomUUID()}&then=${encodeURIComponent(then)}`
+
+/** The page's own `fetch`, with a token, and again where the answer is 401. */
+async function ownFetch(url: string, init: RequestInit = {}): Promise<Response> {
+  const headers = { ...(init.headers as Record<string, string>), ...ANY }
+  const answer = await fetch(url, { ...init, headers })
+  return answer.status === 401 ? fetch(url, { ...init, headers }) : answer
+}
+
+interface Sighting {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly headerNames: readonly string[]
+  readonly bodyText: string
+}
+
+/** What the server saw, but for what no worker sends (client hints), and the token itself. */
+async function sightingOf(answer: Response) {
+  const { method, headers, headerNames, bodyText } = (await answer.json()) as Sighting
+  const isHint = (name: string) => /^sec-ch-/i.test(name)
+  // Cookies come and go between two requests, as these tests set some.
+  const cookies = (headers.cookie ?? '').split('; ').filter((cookie) => /^(lax|strict|hidden)=/.test(cookie))
+  const kept = Object.entries(headers).filter(([name]) => !isHint(name) && !['authorization', 'cookie'].includes(name))
+  return {
+    method,
+    bodyText,
+    cookies: cookies.sort(),
+    headers: Object.fromEntries(kept),
+    names: headerNames.filter((name) => !isHint(name)).sort(),
+  }
+}
+
+const onUploadProgress = () => {}
+const post = { method: 'POST', body: 'text' }
+const ways: [string, SessionRequestInit][] = [
+  ['a plain call', {}],
+  ['a body', post],
+  ['a body that is watched', { ...post, onUploadProgress }],
+  ['a form that is watched', { method: 'PUT', body: new URLSearchParams({ a: '1' }), onUploadProgress }],
+  ['keepalive', { ...post, keepalive: true }],
+  ['mode same-origin', { mode: 'same-origin' }],
+  ['mode same-origin, watched', { ...post, mode: 'same-origin', onUploadProgress }],
+  ['header names of its own', { ...post, headers: { 'X-Custom-Case': '1', 'x-small': '2' } }],
+  ['header names of its own, watched', { ...post, headers: { 'X-Custom-Case': '1' }, onUploadProgress }],
+  ...(['same-origin', 'include', 'omit'] as const).flatMap((credentials): [string, SessionRequestInit][] => [
+    [`${credentials} credentials`, { credentials }],
+    [`${credentials} credentials and a body`, { ...post, credentials }],
+    [`${credentials} credentials and a body that is watched`, { ...post, credentials, onUploadProgress }],
+  ]),
+  ...(['', 'no-referrer', 'origin', 'unsafe-url', 'same-origin'] as const).flatMap(
+    (referrerPolicy): [string, SessionRequestInit][] => [
+      [`referrer policy ${JSON.stringify(referrerPolicy)}`, { referrerPolicy }],
+    ],
+  ),
+  ['no referrer', { ...post, referrer: '' }],
+]
+
+test.each(HOSTS.flatMap((host) => ways.map(([what, init]) => [host, what, init] as const)))(
+  "on %s, of a request with %s an API on the page's own origin sees what it sees of fetch, cookies too, also after a 401",
+  async (host, _what, init) => {
+    const { onUploadProgress: isWatched, ...plain } = init
+    // XMLHttpRequest knows no referrer: it names its own script, as the guide says. These have it sent by fetch.
+    const isOwnReferrer = !isWatched || host === 'inline' || init.mode === 'same-origin' || init.credentials === 'omit'
+    const headers = isOwnReferrer ? {} : { referer: expect.stringContaining('/token.worker.ts') }
+    for (const urlOf of [() => `${api}/echo`, () => after401('/echo')]) {
+      const own = await sightingOf(await ownFetch(urlOf(), plain))
+      const ours = await sightingOf(await sessions[host].fetch(urlOf(), init))
+      expect(ours).toEqual({ ...own, headers: { ...own.headers, ...headers } })
+      expect(own).toMatchObject({ cookies: init.credentials === 'omit' ? [] : ['hidden=1', 'lax=1', 'strict=1'] })
+    }
+  },
+)
+
+test.each(HOSTS.flatMap((host) => [false, true].map((isWatched) => [host, isWatched] as const)))(
+  "on %s, cookies of an answer on the page's own origin are kept as fetch keeps them, those of a refused attempt too (watched: %s)",
+  async (host, isWatched) => {
+    for (const credentials of ['same-origin', 'include', 'omit'] as const) {
+      const init = { ...post, credentials, ...(isWatched && { onUploadProgress }) }
+      for (const [name, send] of Object.entries({ own: ownFetch, ours: sessions[host].fetch })) {
+        const cookie = `${host}-${isWatched}-${credentials}-${name}`
+        await send(`${api}/set-cookie?name=${cookie}`, init)
+        expect(document.cookie.includes(`${cookie}=1`)).toBe(credentials !== 'omit')
+        const url = after401('/echo')
+        await send(url, init)
+        const refused = `refused-${new URL(url).searchParams.get('id')}=1`
+        expect(document.cookie.includes(refused)).toBe(credentials !== 'omit')
+        document.cookie = `${cookie}=; Max-Age=0; path=/`
+        document.cookie = `${refused}; Max-Age=0; path=/`
+      }
+    }
+  },
+)
+
+/** What a caller can see of an answer. */
+async function look(answer: Promise<Response>): Promise<unknown> {
+  try {
+    const response = await answer
+    const { status, statusText, type, url, redirected, ok, body } = response
+    // Chromium gives a 204 an empty body, where the standard gives it none.
+    const isNull = body === null || status === 204
+    const headers = [...response.headers].filter(([name]) => !['date', 'x-request-id'].includes(name))
+    const text = await response.clone().text()
+    return { status, statusText, type, url, redirected, ok, isNull, headers, text }
+  } catch (error) {
+    return { isTypeError: error instanceof TypeError, name: (error as Error).name }
+  }
+}
+
+const other = `${inject('steadyOrigin')}/public`
+const to = (url: string, status = 307) => `/redirect?status=${status}&to=${encodeURIComponent(url)}`
+const answers: [string, RequestInit][] = [
+  ['/headers', {}],
+  ['/headers#part', { method: 'HEAD' }],
+  ['/status/204', {}],
+  ['/status/404', {}],
+  ['/status/503', {}],
+  ['/html', {}],
+  ['/drop', {}],
+  ['/none', {}],
+  ['/public', { mode: 'no-cors' }],
+  ['/orders', { cache: 'only-if-cached', mode: 'same-origin' }],
+  [to(`${api}/orders`), {}],
+  [to(`${api}/bytes`), post],
+  [to(`${api}/orders`, 303), post],
+  [to(`${api}/orders`), { redirect: 'error' }],
+  [to(`${api}/orders`), { redirect: 'manual' }],
+  [to(other), {}],
+  [to(other), { mode: 'same-origin' }],
+  [to(other), { mode: 'no-cors' }],
+  [to(other), { ...post, mode: 'same-origin' }],
+]
+
+test.each(HOSTS.flatMap((host) => answers.map(([path, init]) => [host, path, init] as const)))(
+  "on %s, the answer of %s with %j on the page's own origin looks as with fetch",
+  async (host, path, init) => {
+    const own = await look(ownFetch(api + path, init))
+    expect(await look(sessions[host].fetch(api + path, init))).toEqual(own)
+    if (init.body) expect(await look(sessions[host].fetch(api + path, { ...init, onUploadProgress }))).toEqual(own)
+  },
+)
+
+test.each(HOSTS)(
+  'a relative URL of an API on the own origin gets the token, and is relative to <base> (%s)',
+  async (host) => {
+    const { fetch: load } = sessions[host]
+    expect((await load('/own-api/orders')).status).toBe(200)
+    const base = Object.assign(document.createElement('base'), { href: '/own-api/deep/' })
+    document.head.prepend(base)
+    try {
+      expect(await load('../orders?page=2')).toMatchObject({ status: 200, url: `${api}/orders?page=2`, type: 'basic' })
+      expect((await load(new Request('../orders'))).status).toBe(200)
+    } finally {
+      base.remove()
+    }
+    // Another path of the origin is no part of the API.
+    expect((await load('/own-apis/orders')).url).toBe(`${location.origin}/own-apis/orders`)
+    expect(await errorOf(load('/elsewhere', { auth: true }))).toMatchObject({ code: 'origin_not_allowed' })
+  },
+)
