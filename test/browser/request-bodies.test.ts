@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { connect, type Session } from '../../src/index.ts'
-import { errorOf, sha256 } from '../fixtures/streams.ts'
+import { connect, isLingpaiError, type Session } from '../../src/index.ts'
+import { createStream, delay, errorOf, sha256 } from '../fixtures/streams.ts'
 import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 
 const api = inject('steadyOrigin')
@@ -34,6 +34,12 @@ const bodies: [string, () => BodyInit][] = [
   ['a Blob of 8 MB', () => new Blob([large], { type: 'application/x-thing' })],
   ['a typed array of 8 MB', () => large],
   ['a File', () => new File(['file'], 'a.txt', { type: 'text/plain' })],
+  ['an empty buffer', () => new ArrayBuffer(0)],
+  ['an empty Blob', () => new Blob([])],
+  ['a Blob without a type', () => new Blob(['bare'])],
+  ['numbers of two bytes', () => new Uint16Array([1, 515, 65_535])],
+  ['an object, which is made text', () => ({ toString: () => '令牌 42' }) as never],
+  ['a number, which is made text', () => 42 as never],
 ]
 
 test.each(HOSTS.flatMap((host) => bodies.map(([what, body]) => [host, what, body] as const)))(
@@ -149,12 +155,101 @@ onEachHost('a stream without duplex, or over HTTP/1.1, rejects with a TypeError,
   expect(await errorOf(sessions[host].fetch(`${api}/bytes`, streamed('one')))).toBeInstanceOf(TypeError)
 })
 
+onEachHost('a stream that fails on its way rejects the call, as with fetch (%s)', async (host) => {
+  const failing = () => ({
+    ...streamed(),
+    body: new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('first')),
+      async pull(controller) {
+        await delay(50)
+        controller.error(new RangeError('no more'))
+      },
+    }),
+  })
+  expect(await errorOf(fetch(`${secure}/bytes`, { ...failing(), headers: ANY }))).toBeInstanceOf(TypeError)
+  const error = await errorOf(sessions[host].fetch(`${secure}/bytes`, failing()))
+  expect(error).toBeInstanceOf(TypeError)
+  expect(isLingpaiError(error)).toBe(false)
+})
+
+onEachHost('an abort ends a stream that is being sent, and its source is told (%s)', async (host) => {
+  const controller = new AbortController()
+  const reason = { exactly: 'this' }
+  let isCancelled = false
+  const body = new ReadableStream({
+    start: (source) => source.enqueue(new TextEncoder().encode('first')),
+    cancel() {
+      isCancelled = true
+    },
+  })
+  const { url, state } = createStream(secure, [], api)
+  const outcome = errorOf(sessions[host].fetch(url, { ...streamed(), body, signal: controller.signal }))
+  await expect.poll(state, { timeout: 8000 }).toMatchObject({ isOpen: true })
+  controller.abort(reason)
+  expect(await outcome).toBe(reason)
+  await expect.poll(state, { timeout: 8000 }).toMatchObject({ isClosed: true })
+  await expect.poll(() => isCancelled, { timeout: 8000 }).toBe(true)
+})
+
+onEachHost('a stream that the server does not take is not read without bound (%s)', async (host) => {
+  const pulledBy = async (send: typeof fetch, headers = {}) => {
+    let pulled = 0
+    const body = new ReadableStream({
+      pull(source) {
+        pulled += 65_536
+        source.enqueue(new Uint8Array(65_536))
+        if (pulled >= 64 << 20) source.close()
+      },
+    })
+    const controller = new AbortController()
+    // It answers nothing, and reads nothing.
+    const { url, state } = createStream(secure, [], api)
+    const outcome = errorOf(send(url, { ...streamed(), body, headers, signal: controller.signal }))
+    await expect.poll(state, { timeout: 8000 }).toMatchObject({ isOpen: true })
+    let before = -1
+    while (before !== pulled) {
+      before = pulled
+      await delay(500)
+    }
+    controller.abort()
+    await outcome
+    return pulled
+  }
+  const own = await pulledBy(fetch, ANY)
+  expect(await pulledBy(sessions[host].fetch)).toBeLessThan(own + (4 << 20))
+  expect(own).toBeLessThan(32 << 20)
+})
+
+onEachHost('a keepalive body of more than 64 KiB is refused, as with fetch (%s)', async (host) => {
+  for (const [size, isRefused] of [
+    [60_000, false],
+    [65_537, true],
+  ] as const) {
+    const init = { method: 'POST', body: 'x'.repeat(size), keepalive: true }
+    for (const send of [fetch, sessions[host].fetch]) {
+      // What is under way counts too, so one is read before the next is sent.
+      const outcome = await send(`${api}/bytes`, { ...init, headers: ANY }).then(
+        (answer) => answer.text(),
+        (error) => error,
+      )
+      if (isRefused) expect(outcome).toBeInstanceOf(TypeError)
+      else expect(outcome).toHaveLength(size)
+    }
+  }
+})
+
 /** What the server saw of the page's own fetch, and of the session's. */
-async function compare(host: (typeof HOSTS)[number], init: RequestInit, origin = api): Promise<[unknown, unknown]> {
+async function compare(
+  host: (typeof HOSTS)[number],
+  init: RequestInit,
+  origin = api,
+  isRequest = false,
+): Promise<[unknown, unknown]> {
   const url = `${origin}/echo`
   const headers = Object.fromEntries(new Headers(init.headers))
   const own = await (await fetch(url, { ...init, headers: { ...headers, ...ANY } })).json()
-  const ours = await (await sessions[host].fetch(url, init)).json()
+  const { fetch: send } = sessions[host]
+  const ours = await (await (isRequest ? send(new Request(url, init)) : send(url, init))).json()
   return [own, ours].map(({ method, bodyText, headers }) => ({
     method,
     bodyText,
@@ -169,6 +264,9 @@ const ways: RequestInit[] = [
   { method: 'post', body: 'text' },
   { method: 'PATCH', body: 'text' },
   { method: 'delete' },
+  { method: 'POST' },
+  { method: 'PUT', body: '' },
+  { method: 'PROPFIND' },
   {
     headers: { 'X-Custom': 'a', Cookie: 'forbidden', Host: 'forbidden', 'Sec-Forbidden': '1', 'Accept-Language': 'xx' },
   },
@@ -181,9 +279,22 @@ const ways: RequestInit[] = [
   { cache: 'reload' },
   { referrer: '' },
   { referrer: '/somewhere' },
-  ...(['no-referrer', 'origin', 'unsafe-url', 'same-origin', 'no-referrer-when-downgrade'] as const).map(
-    (referrerPolicy) => ({ referrerPolicy }),
-  ),
+  ...(
+    [
+      'no-referrer',
+      'origin',
+      'unsafe-url',
+      'same-origin',
+      'no-referrer-when-downgrade',
+      'strict-origin',
+      'origin-when-cross-origin',
+      'strict-origin-when-cross-origin',
+    ] as const
+  ).map((referrerPolicy) => ({ referrerPolicy })),
+  { referrer: '/somewhere', referrerPolicy: 'unsafe-url' },
+  { mode: 'cors' },
+  { cache: 'force-cache' },
+
   { functions: () => 1, foreign: { deep: () => 1 }, timeout: 5, agent: Symbol('x') } as RequestInit,
 ]
 
@@ -193,6 +304,10 @@ test.each(HOSTS.flatMap((host) => ways.map((init) => [host, init] as const)))(
     for (const origin of [api, secure]) {
       const [own, ours] = await compare(host, init, origin)
       expect(ours).toEqual(own)
+      // A Request does not tell its priority.
+      if (init.priority) continue
+      const [, fromRequest] = await compare(host, init, origin, true)
+      expect(fromRequest).toEqual(own)
     }
   },
 )
@@ -228,9 +343,20 @@ onEachHost('what fetch refuses is refused with a TypeError (%s)', async (host) =
     { referrerPolicy: 'nonsense' },
     { referrer: 'http://[' },
     { integrity: 'sha256-AAAA' },
+    { method: 'HEAD', body: 'text' },
+    { credentials: 'nonsense' },
+    { redirect: 'nonsense' },
+    { mode: 'websocket' },
+    { priority: 'nonsense' },
+    { duplex: 'full' },
+    { signal: {} },
+    { mode: 'no-cors', method: 'PUT' },
+    { mode: 'no-cors', cache: 'only-if-cached' },
   ] as RequestInit[]) {
-    expect(await errorOf(fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)
-    expect(await errorOf(sessions[host].fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)
+    for (const send of [fetch, sessions[host].fetch]) {
+      const outcome = await send(`${api}/public`, init).catch((error) => error)
+      expect(outcome, JSON.stringify(init)).toBeInstanceOf(TypeError)
+    }
   }
 })
 
