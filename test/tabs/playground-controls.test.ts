@@ -4,6 +4,7 @@ import type { Counters } from '../../demo/control.ts'
 import type { ControlName } from '../../demo/playground/controls.ts'
 import {
   askServers,
+  comeBack,
   control,
   frameOf,
   type Playground,
@@ -38,6 +39,7 @@ afterAll(async () => {
 })
 
 beforeEach(async () => {
+  await comeBack(page)
   await control(page, 'reset')
   if ((await page.locator('body').getAttribute('data-status')) !== 'signed-in') await signInByPopup(page)
   await second.locator('#status').filter({ hasText: 'Alice Liddell' }).waitFor()
