@@ -66,12 +66,26 @@ function createProject(projectPath) {
 }
 
 /**
+ * As DevTools does it: by the project's list of folders, where it has one.
+ *
  * @param {string} project
  * @returns {Promise<string[]>}
  */
 async function packNpm(project) {
+  const { setting = {} } = JSON.parse(await readFile(path.join(project, 'project.config.json'), 'utf8'))
   /** @type {{ jsPath?: string, msg: string }[]} */
-  const warnings = await miniprogramCi.packNpm(createProject(project), { reporter: () => {} })
+  const warnings = []
+  if (setting.packNpmManually) {
+    for (const { packageJsonPath, miniprogramNpmDistDir } of setting.packNpmRelationList) {
+      const { warnList } = await miniprogramCi.packNpmManually({
+        packageJsonPath: path.join(project, packageJsonPath),
+        miniprogramNpmDistDir: path.join(project, miniprogramNpmDistDir),
+      })
+      warnings.push(...warnList)
+    }
+  } else {
+    warnings.push(...(await miniprogramCi.packNpm(createProject(project), { reporter: () => {} })))
+  }
   return warnings.map(({ jsPath, msg }) => `${jsPath ?? ''}: ${msg}`)
 }
 

@@ -29,6 +29,22 @@ export const minimalApp = {
   `,
 }
 
+/**
+ * The same app in a folder of its own, beside package.json.
+ *
+ * @param {{ miniprogramRoot: string, setting: object }} config What project.config.json says of it.
+ * @returns {{ [file: string]: string }}
+ */
+export function separateApp(config) {
+  const outside = ['package.json', 'project.config.json']
+  const files = Object.entries(minimalApp).map(([file, content]) => [
+    outside.includes(file) ? file : config.miniprogramRoot + file,
+    content,
+  ])
+  const usual = JSON.parse(minimalApp['project.config.json'] ?? '')
+  return { ...Object.fromEntries(files), 'project.config.json': JSON.stringify({ ...usual, ...config }) }
+}
+
 /** What an installed `lingpai` must bring along. */
 export const libraryFiles = ['index', 'wechat', 'worker', 'inline', 'envelope'].map(
   (name) => `miniprogram_npm/lingpai/${name}.js`,

@@ -53,7 +53,7 @@ export async function copyApp(source, directory) {
 }
 
 /**
- * Does what an app's owner does: installs the library, then `npx lingpai init <workers folder>`.
+ * Does what an app's owner does: installs the library where package.json is, then `npx lingpai init <workers folder>` there.
  *
  * @param {string} project
  * @param {string} tarball
@@ -67,19 +67,20 @@ export async function installLibrary(project, tarball) {
   const workers = (typeof workersEntry === 'object' ? workersEntry.path : workersEntry)?.replace(/\/$/, '')
   if (!workers) throw new Error(`${path.join(root, 'app.json')} names no workers folder`)
 
-  // Tencent's npm build looks for package.json in the mini program's own folder only.
-  const packageFile = path.join(root, 'package.json')
-  if (!existsSync(packageFile)) throw new Error(`${packageFile} is missing: the app cannot depend on lingpai`)
+  const home = [project, root].find((folder) => existsSync(path.join(folder, 'package.json')))
+  if (!home) throw new Error(`${project} has no package.json: the app cannot depend on lingpai`)
+  const packageFile = path.join(home, 'package.json')
   const manifest = await readJson(packageFile)
   manifest.dependencies = { ...manifest.dependencies, lingpai: `file:${tarball}` }
   await writeFile(packageFile, JSON.stringify(manifest))
-  const run = { directory: root, timeLimit: npmLimit }
+  const run = { directory: home, timeLimit: npmLimit }
   await runNpm(['install', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'], run)
 
   const library = path.join(root, workers, 'lingpai.js')
   await rm(library, { force: true })
-  await runNpm(['exec', '--no', '--offline', '--', 'lingpai', 'init', workers], run)
-  if (!existsSync(library)) throw new Error(`npx lingpai init ${workers} did not write ${workers}/lingpai.js`)
+  const folder = path.relative(home, path.join(root, workers))
+  await runNpm(['exec', '--no', '--offline', '--', 'lingpai', 'init', folder], run)
+  if (!existsSync(library)) throw new Error(`npx lingpai init ${folder} did not write ${folder}/lingpai.js`)
 
   const pageFiles = pages.flatMap((/** @type {string} */ page) => [`${page}.js`, `${page}.json`, `${page}.wxml`])
   return { project, root, workers, files: ['app.js', 'app.json', `${workers}/lingpai.js`, ...pageFiles] }

@@ -7,11 +7,11 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { installCompiler } from './install-compiler.mjs'
 import { judgeOutput } from './judge-output.mjs'
-import { libraryFiles, minimalApp } from './minimal-app.mjs'
+import { libraryFiles, minimalApp, separateApp } from './minimal-app.mjs'
 import { plants } from './plants.mjs'
 import { copyApp, installLibrary, packLibrary, writeApp } from './prepare-app.mjs'
 import { runProgram } from './run-program.mjs'
-import { nameVariant, variants } from './settings.mjs'
+import { nameVariant, settings, variants } from './settings.mjs'
 
 const compileLimit = 5 * 60 * 1000
 
@@ -65,6 +65,18 @@ export async function checkMiniProgram({ library, demo, log }) {
     ['minimal app: compile', async () => expectAccepted(minimal, [...libraryFiles, 'workers/token.js'])],
     ['faults planted in the minimal app are refused', async () => expectRefusals(minimal)],
     [
+      'minimal app beside package.json, as docs/wechat.md sets it up: install, pack npm, compile',
+      async () => {
+        const project = path.join(directory, 'separate')
+        await writeApp(separateApp(await readDocumentedLayout(library)), project)
+        const app = await installLibrary(project, tarball)
+        await packNpm(app)
+        // The layout has no part in the language: one setting for each compiler will do.
+        const enhanced = variants.filter(({ setting }) => setting === settings.enhanced)
+        await expectAccepted(app, [...libraryFiles, 'workers/token.js'], enhanced)
+      },
+    ],
+    [
       'demo: install, pack npm, compile',
       async () => {
         const project = path.join(directory, 'demo')
@@ -100,9 +112,10 @@ export async function checkMiniProgram({ library, demo, log }) {
   /**
    * @param {PreparedApp} app
    * @param {string[]} files
+   * @param {Variant[]} tried
    */
-  async function expectAccepted(app, files) {
-    const verdicts = await compile(variants.map((variant) => ({ app, variant, files })))
+  async function expectAccepted(app, files, tried = variants) {
+    const verdicts = await compile(tried.map((variant) => ({ app, variant, files })))
     for (const { variant, problems, seconds } of verdicts)
       log(`  ${nameVariant(variant)}: ${problems.length === 0 ? 'ok' : 'FAILED'} in ${seconds.toFixed(1)} s`)
     const failed = verdicts.filter(({ problems }) => problems.length > 0)
@@ -168,6 +181,18 @@ export async function checkMiniProgram({ library, demo, log }) {
     if (!existsSync(outcomeFile)) throw new Error(`the compiler ended without a verdict:\n${printed}`)
     return JSON.parse(await readFile(outcomeFile, 'utf8'))
   }
+}
+
+/**
+ * What the documentation has an owner write into project.config.json, where package.json is in another folder.
+ *
+ * @param {string} library
+ */
+async function readDocumentedLayout(library) {
+  const page = await readFile(path.join(library, 'docs', 'wechat.md'), 'utf8')
+  const block = [...page.matchAll(/^```json\n([\s\S]*?)^```$/gm)].find(([, code]) => code?.includes('miniprogramRoot'))
+  if (!block?.[1]) throw new Error('docs/wechat.md shows no project.config.json')
+  return JSON.parse(block[1])
 }
 
 /**
