@@ -27,7 +27,15 @@ Page({
       mediaType: ['image'],
       sizeType: ['compressed'],
       success: ({ tempFiles }) => this.upload(tempFiles[0].tempFilePath),
+      fail: ({ errMsg }) => this.showRefusal(errMsg),
     })
+  },
+
+  // WeChat says no of itself too: without the user's permission, or where the app's privacy notice does not name the album.
+  showRefusal(errMsg) {
+    if (/fail cancel/.test(errMsg)) return
+    const words = '没能打开相册，请检查相册权限和隐私保护指引'
+    this.setData({ problem: { words, code: 'chooseMedia', message: errMsg } })
   },
 
   upload(filePath) {
