@@ -5,7 +5,7 @@ import type { LegacyApi } from '../../demo/server/legacy-api.ts'
 import { startMiniprogramServer } from '../../demo/server/miniprogram.ts'
 import { readFolder } from '../fixtures/wechat/files.ts'
 import { builtLibrary } from '../fixtures/wechat/mini-program.ts'
-import { type Engine, type Phone, startPhone } from '../fixtures/wechat/phone.ts'
+import { type Engine, type Phone, type PhoneOptions, startPhone } from '../fixtures/wechat/phone.ts'
 import { renderPage } from '../fixtures/wechat/rendered-page.ts'
 
 // The demo's own files, as a person opens them in DevTools, against the demo's own server.
@@ -20,21 +20,22 @@ beforeEach(async () => {
   onTestFinished(() => api.close())
 })
 
-async function openDemo(engine: Engine): Promise<Phone> {
+async function openDemo(engine: Engine, options: Partial<PhoneOptions> = {}): Promise<Phone> {
   const server = `exports.origin = '${api.origin}'`
   const phone = await startPhone({
     engine,
     root,
     files: { ...builtLibrary(), 'server.js': server, 'workers/server.js': server },
     start: Date.now(),
+    ...options,
   })
   onTestFinished(() => phone.close())
   await phone.openPage('pages/login/login')
   return phone
 }
 
-async function openSignedIn(engine: Engine): Promise<Phone> {
-  const phone = await openDemo(engine)
+async function openSignedIn(engine: Engine, options?: Partial<PhoneOptions>): Promise<Phone> {
+  const phone = await openDemo(engine, options)
   type(phone, 'typePassword', 'lingpai')
   await press(phone, '#password')
   await phone.until(() => phone.page?.path === 'pages/list/list')
@@ -156,6 +157,26 @@ test.each(engines)('a chosen image is uploaded, listed, downloaded and previewed
   expect(await phone.evaluate('wx.previewed')).toEqual([page.data.preview])
 })
 
+test.each([
+  ['a refused permission', 'chooseMedia:fail auth deny', ['没能打开相册，请检查相册权限和隐私保护指引（chooseMedia）']],
+  [
+    'a privacy notice that does not name the album',
+    'chooseMedia:fail api scope is not declared in the privacy agreement',
+    ['没能打开相册，请检查相册权限和隐私保护指引（chooseMedia）'],
+  ],
+  ['whoever closes the album', 'chooseMedia:fail cancel', []],
+])('%s is told in words, but for the user’s own choice', async (_what, errMsg, problems) => {
+  const phone = await openSignedIn('jsc')
+  await phone.evaluate((errMsg: string) => {
+    Object.assign(wx, { chooseMedia: ({ fail }: { fail(failure: object): void }) => fail({ errMsg }) })
+  }, errMsg)
+  await press(phone, '#upload')
+  await phone.until(() => phone.page?.path === 'pages/upload/upload')
+  await press(phone, '#choose')
+  expect(texts(phone, '.problem .bad')).toEqual(problems)
+  expect(texts(phone, '.problem').join()).toContain(problems.length > 0 ? errMsg : '')
+})
+
 function shownProgress(changes: readonly Record<string, unknown>[]): unknown[] {
   return changes.map(({ progress }) => progress).filter((progress) => progress !== undefined)
 }
@@ -197,6 +218,66 @@ test('the checklist shows a failed check with its reason', async () => {
   await press(phone, '#run')
   expect(texts(phone, '.mark.bad')).toEqual(['✗'])
   expect(texts(phone, '.result')).toContainEqual(expect.stringContaining('network_error'))
+})
+
+/** What an automatic check of this name says, after all have run. */
+async function runChecks(phone: Phone): Promise<(id: string) => { state: string; note: string } | undefined> {
+  await press(phone, '#checklist')
+  await phone.until(() => phone.page?.path === 'pages/checklist/checklist')
+  await press(phone, '#run')
+  const { automatic } = topPage(phone).data as { automatic: { id: string; state: string; note: string }[] }
+  return (id) => automatic.find((row) => row.id === id)
+}
+
+test('the automatic checks say what a phone of today does', async () => {
+  const checks = await runChecks(await openSignedIn('jsc'))
+  expect(checks('phone')?.note).toContain('promises are the engine’s')
+  expect(checks('wx-login')).toMatchObject({ state: 'passed', note: 'signed-in after 0 ms' })
+  expect(checks('storage-speed')?.note).toBe('slowest write 0 ms, slowest read 0 ms')
+  expect(checks('eleventh')?.note).toBe('11 of 11 answered · at most 10 at once at the server · the rest waited')
+})
+
+test('the automatic checks say what an old phone does, and pass where lingpai can do with it', async () => {
+  const checks = await runChecks(await openSignedIn('jsc', { promises: 'macrotask', overLimit: 'fail' }))
+  expect(checks('phone')?.note).toContain('promises are WeChat’s own')
+  expect(checks('eleventh')).toEqual(
+    expect.objectContaining({
+      state: 'passed',
+      note: expect.stringMatching(/^10 of 11 answered · .* · refused: request:fail exceed max concurrent task limit$/),
+    }),
+  )
+})
+
+test.each([
+  ['wx-login', 'login', 'login:fail system error', 'network_error'],
+  ['storage-speed', 'setStorage', 'setStorage:fail quota', 'setStorage:fail quota'],
+  ['eleventh', 'request', 'request:fail too many', '9 of 11 answered'],
+])('the check "%s" fails where it must', async (id, api, errMsg, note) => {
+  const phone = await openSignedIn('jsc')
+  const matching = { login: '', setStorage: 'checklist.speed', request: '/demo/wait' }[api] ?? ''
+  phone.failNext(api, { errMsg }, { matching, times: 2 })
+  const checks = await runChecks(phone)
+  expect(checks(id)).toEqual(expect.objectContaining({ state: 'failed', note: expect.stringContaining(note) }))
+})
+
+test('the check "storage-speed" fails where an operation takes longer than a second', async () => {
+  const phone = await openSignedIn('jsc')
+  const hold = phone.holdNext('getStorage', { matching: 'checklist.speed' })
+  await press(phone, '#checklist')
+  await phone.until(() => phone.page?.path === 'pages/checklist/checklist')
+  const page = topPage(phone)
+  const run = phone.tap(page, 'runAutomatic') as Promise<void>
+  await phone.until(() => hold.reached)
+  await phone.advance(1500)
+  hold.release()
+  await phone.until(run)
+  expect(page.data.automatic).toContainEqual(
+    expect.objectContaining({
+      id: 'storage-speed',
+      state: 'failed',
+      note: expect.stringContaining('slowest read 1500 ms'),
+    }),
+  )
 })
 
 /** Starts the manual check of this name, and returns what becomes of it. */
@@ -253,6 +334,197 @@ test('the check "killed": it waits until the app was really ended, and finds the
   expect(page.data.manual).toContainEqual(
     expect.objectContaining({ id: 'killed', state: 'passed', note: 'signed-in alice' }),
   )
+})
+
+test('the check "freeze": passed, once the timers are on time again', async () => {
+  const phone = await openSignedIn('jsc')
+  const { work, read } = await beginCheck(phone, 'freeze')
+  await phone.hide()
+  await phone.advance(20_000)
+  await phone.show()
+  await phone.until(work)
+  expect(read()).toMatchObject({
+    state: 'passed',
+    note: expect.stringMatching(/^a timer was 1\d{4} ms late; after the return, at most 0 ms$/),
+  })
+})
+
+test('the check "freeze": failed, where timers stay late', async () => {
+  const phone = await openSignedIn('jsc')
+  const { work, read } = await beginCheck(phone, 'freeze')
+  await phone.hide()
+  await phone.advance(20_000)
+  await phone.evaluate(`(() => {
+    const start = setTimeout
+    globalThis.setTimeout = (callback, milliseconds) => start(callback, milliseconds + 1500)
+  })()`)
+  await phone.show()
+  await phone.until(work)
+  expect(read()).toMatchObject({ state: 'failed', note: expect.stringMatching(/after the return, at most 1500 ms$/) })
+})
+
+test('the check "freeze": says so where nothing was frozen', async () => {
+  const phone = await openSignedIn('jsc')
+  const { page, work, read } = await beginCheck(phone, 'freeze')
+  await phone.until(work)
+  expect(read()).toMatchObject({ state: 'skipped', mark: '–', note: expect.stringContaining('was not frozen') })
+  expect(page.data.isOver).toBe(false)
+})
+
+test('the check "memory": passed, where the worker was taken away and is there again', async () => {
+  const phone = await openSignedIn('jsc')
+  await phone.killWorker()
+  const { work, read } = await beginCheck(phone, 'memory')
+  await phone.until(work)
+  expect(read()).toMatchObject({ state: 'passed', note: expect.stringContaining('ok ok ok ok ok ok') })
+})
+
+test('the check "memory": failed, where one of the six calls is', async () => {
+  const phone = await openSignedIn('jsc')
+  const { work, read } = await beginCheck(phone, 'memory')
+  phone.failNext('request', { errMsg: 'request:fail timeout' }, { matching: '/list' })
+  await phone.until(work)
+  expect(read()).toMatchObject({ state: 'failed', note: expect.stringContaining('timeout') })
+})
+
+/** Runs a check that takes the only worker, to the point where the app is started anew. */
+async function probe(phone: Phone, id: string) {
+  await phone.evaluate('wx.restartMiniProgram = ({ path }) => { wx.restartedAt = path }')
+  const { page, work, read } = await beginCheck(phone, id)
+  await phone.until(work)
+  expect(await phone.evaluate('wx.restartedAt')).toBe('/pages/checklist/checklist')
+  expect(phone.hasWorker).toBe(false)
+  expect(page.data.isOver).toBe(false)
+  return read()
+}
+
+test.each(
+  engines.flatMap((engine) => [
+    [engine, 'bare', 'replace', 'replaces the first'] as const,
+    [engine, 'wrapped', 'add', 'is called as well'] as const,
+  ]),
+)('the check "messages" tells how they arrive on %s: %s, and %s', async (engine, delivery, listeners, second) => {
+  const phone = await openSignedIn(engine, { delivery, listeners })
+  expect(await probe(phone, 'messages')).toMatchObject({
+    state: 'passed',
+    note: [
+      `to the worker: ${delivery}, to the app: ${delivery}`,
+      'whole',
+      `a second onMessage in the worker ${second}, in the app ${second}`,
+    ].join(' · '),
+  })
+})
+
+/** What a phone does to the workers that its app creates from now on. */
+async function spoilWorkers(phone: Phone, spoil: string): Promise<void> {
+  await phone.evaluate(`(() => {
+    const { createWorker } = wx
+    wx.createWorker = (...given) => {
+      const worker = createWorker(...given)
+      const spoil = ${spoil}
+      spoil(worker)
+      return worker
+    }
+  })()`)
+}
+
+test('the check "messages" fails where something is lost on the way', async () => {
+  const phone = await openSignedIn('jsc')
+  await spoilWorkers(
+    phone,
+    `(worker) => {
+      const { postMessage } = worker
+      worker.postMessage = ({ ask, data }) => postMessage(data ? { ask, data: { text: data.text } } : { ask })
+    }`,
+  )
+  expect(await probe(phone, 'messages')).toMatchObject({
+    state: 'failed',
+    note: expect.stringContaining('CHANGED ON THE WAY'),
+  })
+})
+
+test.each(['messages', 'worker-error', 'worker-killed'])(
+  'the check "%s" fails where the worker is dumb',
+  async (id) => {
+    const phone = await openSignedIn('jsc')
+    await spoilWorkers(phone, '(worker) => { worker.postMessage = () => {} }')
+    expect(await probe(phone, id)).toMatchObject({ state: 'failed', note: 'the worker does not answer' })
+  },
+)
+
+test('the check "worker-error": passed, where onError tells of it', async () => {
+  const phone = await openSignedIn('jsc')
+  expect(await probe(phone, 'worker-error')).toMatchObject({
+    state: 'passed',
+    note: expect.stringMatching(/^onError says .*planted by the checklist.* · the worker goes on$/),
+  })
+})
+
+test('the check "worker-error": passed, where there is no onError and the worker goes on', async () => {
+  const phone = await openSignedIn('jsc', { baseLibrary: '2.20.2' })
+  expect(await probe(phone, 'worker-error')).toMatchObject({
+    state: 'passed',
+    note: 'there is no onError · the worker goes on',
+  })
+})
+
+/** From the moment on when its script is asked for it, a worker says nothing more. */
+const dieAt = (question: string) => `(worker) => {
+  const { postMessage, onMessage } = worker
+  let isDead = false
+  worker.postMessage = (message) => {
+    isDead = isDead || message.ask === '${question}'
+    postMessage(message)
+  }
+  worker.onMessage = (listener) => onMessage((message) => isDead || listener(message))
+  worker.onError = () => {}
+  worker.onProcessKilled = () => {}
+}`
+
+test.each([
+  ['worker-error', 'fail', 'onError says nothing · the worker is silent'],
+  ['worker-killed', 'end', 'it is silent, and onProcessKilled says nothing'],
+])('the check "%s" fails where a worker dies without a word', async (id, question, note) => {
+  const phone = await openSignedIn('jsc')
+  await spoilWorkers(phone, dieAt(question))
+  expect(await probe(phone, id)).toMatchObject({ state: 'failed', note: expect.stringContaining(note) })
+})
+
+test('the check "worker-killed": passed, where the end is told and a next worker starts', async () => {
+  const phone = await openSignedIn('jsc')
+  expect(await probe(phone, 'worker-killed')).toMatchObject({
+    state: 'passed',
+    note: expect.stringMatching(/^started in \d+ ms · onProcessKilled was told · the next worker answers$/),
+  })
+})
+
+test('the check "worker-killed": says so where no worker is ended', async () => {
+  const phone = await openSignedIn('jsc')
+  await spoilWorkers(
+    phone,
+    `(worker) => {
+      const { postMessage } = worker
+      worker.postMessage = (message) => message.ask !== 'end' && postMessage(message)
+    }`,
+  )
+  expect(await probe(phone, 'worker-killed')).toMatchObject({
+    state: 'skipped',
+    note: expect.stringMatching(/^started in \d+ ms · not tried: nothing has ended it$/),
+  })
+})
+
+test('after a check that took the worker, the app is opened anew and still signed in', async () => {
+  const phone = await openSignedIn('jsc')
+  // A base library before 3.0.1 starts nothing anew.
+  const { page, work } = await beginCheck(phone, 'worker-killed')
+  await phone.until(work)
+  expect(page.data.isOver).toBe(true)
+  expect(texts(phone, '.problem')).toEqual([expect.stringContaining('请彻底关闭小程序，再重新打开')])
+  await phone.restartApp()
+  const { data } = await phone.openPage('pages/checklist/checklist')
+  expect(data.manual).toContainEqual(expect.objectContaining({ id: 'worker-killed', state: 'passed' }))
+  const list = `getApp().session.request({ url: '${api.origin}/list', method: 'POST', data: {} })`
+  expect(await phone.run(list)).toMatchObject({ subject: 'alice' })
 })
 
 test('the check "revoked": the person says what they saw', async () => {

@@ -1,6 +1,8 @@
 const { AbortController } = require('lingpai/wechat')
 const { origin } = require('../server.js')
+const { fireEleven } = require('./eleven-tasks.js')
 const { describeSix, fireSix } = require('./fire-six.js')
+const { measureStorage } = require('./storage-speed.js')
 const { session } = getApp()
 
 const SAMPLE = `${origin}/download?id=sample`
@@ -22,6 +24,17 @@ function describePhone() {
   const device = wx.getDeviceInfo ? wx.getDeviceInfo() : wx.getSystemInfoSync()
   const system = [device.platform, device.system, device.model].filter((part) => part).join(' ')
   return `base library ${base.SDKVersion} · WeChat ${base.version} · ${system}`
+}
+
+// Whether a promise's callbacks run before the next timer, as the language has it. On iOS 15 and older they do not.
+function describePromises() {
+  return new Promise((resolve) => {
+    let isFirst = false
+    setTimeout(() => resolve(isFirst ? 'promises are the engine’s' : 'promises are WeChat’s own, by timers'), 0)
+    Promise.resolve().then(() => {
+      isFirst = true
+    })
+  })
 }
 
 // Reads the session as a stranger would: without asking for decryption.
@@ -53,7 +66,7 @@ module.exports = [
     id: 'phone',
     zh: '这台设备',
     en: 'this device',
-    run: () => Promise.resolve(describePhone()),
+    run: () => describePromises().then((promises) => `${describePhone()} · ${promises}`),
   },
   {
     id: 'worker',
@@ -64,6 +77,18 @@ module.exports = [
         const { mode } = session.getSnapshot()
         return expect(mode === 'wechat', `mode ${mode}, ${history.length} entries of history`)
       }),
+  },
+  {
+    id: 'wx-login',
+    zh: '微信登录（wx.login）',
+    en: 'signs in with a code of wx.login',
+    run: () => {
+      const startedAt = Date.now()
+      return session.signIn({ via: 'wx.login' }).then(() => {
+        const { status } = session.getSnapshot()
+        return expect(status === 'signed-in', `${status} after ${Date.now() - startedAt} ms`)
+      })
+    },
   },
   {
     id: 'sign-in',
@@ -85,6 +110,18 @@ module.exports = [
         const isPlain = text.indexOf('refreshToken') >= 0 || names.indexOf('lingpai.session.plain') >= 0
         return expect(!isPlain, isPlain ? 'kept in the clear (base library before 2.21.3)' : names.join(' '))
       }),
+  },
+  {
+    id: 'storage-speed',
+    zh: '加密存储的读写速度（每次不超过 1 秒）',
+    en: 'encrypted storage is fast enough (each operation within a second)',
+    run: () => measureStorage().then(({ isKept, slowest, note }) => expect(isKept && slowest <= 1000, note)),
+  },
+  {
+    id: 'eleventh',
+    zh: '十个任务同时进行，第十一个会怎样',
+    en: 'ten tasks at once, and what becomes of the eleventh',
+    run: () => fireEleven().then(({ answered, note }) => expect(answered >= 10, note)),
   },
   {
     id: 'six',

@@ -3,7 +3,7 @@ const manual = require('../../checks/manual.js')
 const { describeError } = require('../../describe-error.js')
 
 const KEY = 'checklist'
-const MARKS = { passed: '✓', failed: '✗', waiting: '…', running: '…' }
+const MARKS = { passed: '✓', failed: '✗', waiting: '…', running: '…', skipped: '–' }
 
 function createRow(check, kept) {
   const { id, zh, en, todo, todoEn, asksPerson } = check
@@ -22,8 +22,13 @@ function createRow(check, kept) {
   }
 }
 
+function stateOf({ passed }) {
+  if (passed === undefined) return 'skipped'
+  return passed ? 'passed' : 'failed'
+}
+
 Page({
-  data: { automatic: [], manual: [], isRunning: false },
+  data: { automatic: [], manual: [], isRunning: false, isOver: false },
 
   onLoad() {
     const kept = wx.getStorageSync(KEY) || {}
@@ -55,10 +60,21 @@ Page({
     const { index } = event.currentTarget.dataset
     this.setData({ [`manual[${index}].begunAt`]: Date.now() })
     this.show('manual', index, 'waiting', '')
-    return manual[index].begin().then(
-      ({ passed, note }) => this.show('manual', index, passed ? 'passed' : 'failed', note),
-      (error) => this.showFailure('manual', index, error),
-    )
+    const { begin, takesWorker } = manual[index]
+    return Promise.resolve()
+      .then(begin)
+      .then(
+        (result) => this.show('manual', index, stateOf(result), result.note),
+        (error) => this.showFailure('manual', index, error),
+      )
+      .then(() => takesWorker && this.restart())
+  },
+
+  // The session was closed. Base libraries before 3.0.1 leave it to the person.
+  restart() {
+    const askPerson = () => this.setData({ isOver: true })
+    if (wx.restartMiniProgram) wx.restartMiniProgram({ path: '/pages/checklist/checklist', fail: askPerson })
+    else askPerson()
   },
 
   // What was begun before the app was ended, or before this page was left.
@@ -66,7 +82,7 @@ Page({
     const { resume } = manual[index]
     if (row.state !== 'waiting' || !resume) return
     resume(row.begunAt).then((result) => {
-      if (result) this.show('manual', index, result.passed ? 'passed' : 'failed', result.note)
+      if (result) this.show('manual', index, stateOf(result), result.note)
     })
   },
 
