@@ -181,3 +181,58 @@ it('has the same examples and figures in both languages', () => {
       .sort()
   expect(targets('README.zh-CN.md')).toEqual(targets('README.md'))
 })
+
+const translations = documents.filter((path) => /^docs\/.*\.zh-CN\.md$/.test(path))
+
+it.each(translations)('%s has the examples, headings and links of the English page', (path) => {
+  const english = path.replace('.zh-CN', '')
+  const code = (path: string) =>
+    readCodeBlocks(path).map(({ language, code }) => `${language}\n${code.replace(/\s*(?<!:)\/\/.*$/gm, '')}`)
+  expect(code(english).length).toBeGreaterThan(5)
+  expect(code(path)).toEqual(code(english))
+  const levels = (path: string) => [...withoutCode(read(path)).matchAll(/^#+ /gm)].map(([marks]) => marks)
+  expect(levels(path)).toEqual(levels(english))
+  const files = (path: string) =>
+    [...read(path).matchAll(/\]\(([^)#\s]+)(#[^)\s]*)?\)/g)].map(([, file = '']) => file.replace('.zh-CN', ''))
+  expect(files(path)).toEqual(files(english))
+  const figures = (path: string) => read(path).match(/\d[\d,.]*\d/g)
+  expect(figures(path)).toEqual(figures(english))
+})
+
+it.each(['README', ...translations.map((path) => path.replace('.zh-CN.md', ''))])(
+  '%s links to its other language, at the top of either',
+  (path) => {
+    const name = path.replace('docs/', '')
+    const top = (path: string) => read(path).split('\n').slice(0, 4).join('\n')
+    expect(top(`${path}.md`)).toContain(`**English** | [简体中文](${name}.zh-CN.md)`)
+    expect(top(`${path}.zh-CN.md`)).toContain(`[English](${name}.md) | **简体中文**`)
+  },
+)
+
+it.each(['README.zh-CN.md', ...translations])('%s leaves no sentence in English', (path) => {
+  const comments = readCodeBlocks(path).flatMap(({ code }) =>
+    [...code.matchAll(/(?:(?<!:)\/\/|\s#) (.*)$/gm)].map(([, comment = '']) => comment),
+  )
+  const prose = withoutCode(read(path))
+    .replace(/\]\([^)]*\)/g, ']')
+    .split(/[\n|。；]/)
+  // Names of files and products stay as they are; three words in a row are a sentence.
+  const isEnglish = (text: string) => !/\p{Script=Han}/u.test(text) && /[a-z]{2,} +[a-z']{2,} +[a-z]{2,}/i.test(text)
+  expect(isEnglish("beside the page's own fetch")).toBe(true)
+  expect([...comments, ...prose].filter(isEnglish)).toEqual([])
+})
+
+it('names only checks that the checklist of the mini program has', () => {
+  const checks = ['automatic', 'manual'].flatMap((name) =>
+    [...read(`demo/miniprogram/checks/${name}.js`).matchAll(/^ {4}id: '(.+)'/gm)].map(([, id = '']) => id),
+  )
+  const named = (path: string, heading: string) => {
+    const [, section = ''] = read(path).split(`\n## ${heading}\n`)
+    const cells = [...section.matchAll(/^\|.*\| ([^|]*) \|$/gm)].map(([, cell = '']) => cell)
+    return cells.flatMap((cell) => [...cell.matchAll(/`([\w-]+)`/g)].map(([, id = '']) => id))
+  }
+  const english = named('docs/wechat.md', 'Not verified on a device')
+  expect(english.length).toBeGreaterThan(10)
+  expect(english.filter((id) => !checks.includes(id))).toEqual([])
+  expect(named('docs/wechat.zh-CN.md', '尚未在真机上验证')).toEqual(english)
+})

@@ -170,19 +170,3 @@ test('its TypeScript agrees with the types of the package, as an app gets them',
   )
   expect(stdout).toBe('')
 })
-
-test('has the same examples and links in both languages', () => {
-  const code = (name: string) =>
-    [...read(name).matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(
-      ([, language, text = '']) => `${language}\n${text.replace(/\s*(?<!:)\/\/.*$/gm, '')}`,
-    )
-  expect(code('wechat.md').length).toBeGreaterThan(15)
-  expect(code('wechat.zh-CN.md')).toEqual(code('wechat.md'))
-  const links = (name: string) =>
-    [...read(name).matchAll(/\]\(([^)#\s]+)(#[^)\s]*)?\)/g)]
-      .map(([, file = '']) => file)
-      .filter((file) => !/^(wechat|\.\.\/README)/.test(file))
-  expect(links('wechat.zh-CN.md')).toEqual(links('wechat.md'))
-  const headings = (name: string) => [...read(name).matchAll(/^#+ /gm)].map(([marks]) => marks)
-  expect(headings('wechat.zh-CN.md')).toEqual(headings('wechat.md'))
-})
