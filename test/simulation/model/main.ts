@@ -5,9 +5,11 @@ import { describeScope, LARGER_SCOPES, SCOPES } from './scopes.ts'
 export function exploreAll(isLarger: boolean): boolean {
   for (const scope of isLarger ? [...SCOPES, ...LARGER_SCOPES] : SCOPES) {
     const started = performance.now()
-    const { states, transitions, violation, path } = explore(scope)
+    const { states, spent, transitions, violation, path } = explore(scope)
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
-    console.log(`${describeScope(scope)}: ${states} states, ${transitions} transitions, ${seconds} s`)
+    console.log(
+      `${describeScope(scope)}: ${states} states, ${spent} of them with all that behind them, ${transitions} transitions, ${seconds} s`,
+    )
     if (violation === undefined) continue
     console.log(`${path.map((label, index) => `  ${index + 1}. ${label}`).join('\n')}\n${violation}`)
     return false

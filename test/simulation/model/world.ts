@@ -44,7 +44,7 @@ type StoreWrite =
   | { readonly do: 'clear'; readonly only?: StoredState }
   | { readonly do: 'clearRejected'; readonly flight: number; readonly only: StoredState }
 
-interface Request {
+export interface Request {
   readonly flight: number
   readonly session: number
   readonly token: number
@@ -52,7 +52,7 @@ interface Request {
   readonly answer?: number | 'rejected'
 }
 
-interface Worker {
+export interface Worker {
   readonly name: string
   readonly session: Session
   /** Writes, done one after the other. */
@@ -89,6 +89,8 @@ export interface World {
   readonly left: Omit<Scope, 'hasGrace'>
   readonly requests: readonly (Request | undefined)[]
   readonly starts: number
+  /** Whether nobody could tell that the store holds another session, or none: the others find it when they next look. */
+  readonly isUntold?: boolean
   readonly violation?: string
 }
 
@@ -136,7 +138,11 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       add(`${name} ${label}`, apply(from, at, { ...worker, ...changes }, event))
 
     const [write] = worker.writes
-    if (write !== undefined) add(`the store takes "${write.do}" of ${name}`, commit(world, at, write))
+    if (write !== undefined) {
+      add(`the store takes "${write.do}" of ${name}`, commit(world, at, write))
+      if (left.crashes > 0)
+        add(`${name} crashes while the store takes its "${write.do}"`, crash(take(world, at, write), at))
+    }
 
     // Of one worker, a look comes after what it is writing, as in IndexedDB.
     const isWritten = write === undefined
@@ -213,13 +219,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       const used = { ...world, sessions, left: { ...left, signOuts: left.signOuts - 1 } }
       dispatch('signs out', { type: 'signedOut' }, {}, used)
     }
-    if (left.crashes > 0) {
-      const orphans =
-        request?.answer === undefined && request !== undefined ? [...world.orphans, request] : world.orphans
-      const workers = world.workers.map((one, index) => (index === at ? undefined : one))
-      const requests = world.requests.map((one, index) => (index === at ? undefined : one))
-      add(`${name} crashes`, { ...world, workers, requests, orphans, left: { ...left, crashes: left.crashes - 1 } })
-    }
+    if (left.crashes > 0) add(`${name} crashes`, crash(world, at))
   }
   for (const [index, orphan] of world.orphans.entries()) {
     const rest = { ...world, orphans: world.orphans.filter((_one, at) => at !== index) }
@@ -233,6 +233,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
 export function checkRest(world: World): string | undefined {
   const live = world.workers.filter((worker) => worker !== undefined)
   if (live.some(({ waiting }) => waiting !== undefined)) return 'I3: a call waits, and nothing will end that'
+  if (world.isUntold) return undefined
   const ofStore = world.record?.lineage
   const other = live.find(({ session }) => session.lineage !== ofStore)
   if (other !== undefined)
@@ -293,37 +294,54 @@ function serve(world: World, { session, token }: Request, { hasGrace }: Scope): 
     return [{ ...rotated, left: { ...world.left, rotations: world.left.rotations - 1 } }, token + 1]
   }
   if (hasGrace && token === kept.current - 1) return [world, kept.current]
-  const isExcused = !hasGrace && isHarmed(world)
   const reused = become({ ...mayEnd(kept), ended: 'reuse' })
+  const isArrived =
+    (world.record !== undefined && numberOf(world.record) === session && tokenOf(world.record.tokens) > token) ||
+    world.workers.some((worker) => (worker?.known[session] ?? 0) > token)
   return [
-    isExcused ? reused : violate(reused, `I9: refresh token ${token} is used again after its answer had come`),
+    hasGrace || isArrived
+      ? violate(reused, `I9: refresh token ${token} is used again after its answer had come`)
+      : reused,
     'rejected',
   ]
 }
 
-/** Whether something was lost, or somebody has died, so that an answer may not have come. */
-function isHarmed({ starts, left, workers }: World): boolean {
-  return starts > 2 || workers.includes(undefined) || left.losses === 0
+function crash(world: World, at: number): World {
+  const request = world.requests[at]
+  return {
+    ...world,
+    workers: world.workers.map((one, index) => (index === at ? undefined : one)),
+    requests: world.requests.map((one, index) => (index === at ? undefined : one)),
+    orphans: request === undefined || request.answer !== undefined ? world.orphans : [...world.orphans, request],
+    left: { ...world.left, crashes: world.left.crashes - 1 },
+  }
+}
+
+/** What the store does, before anybody is told. */
+function take(world: World, at: number, write: StoreWrite): World {
+  const { record: old, ...empty } = world
+  if (!isExpected(old, write)) return world
+  const isClear = write.do === 'clear' || write.do === 'clearRejected'
+  const taken: World = isClear ? empty : { ...world, record: write.record }
+  const isNews = taken.record?.lineage !== old?.lineage
+  const next = checkCommit(isNews ? { ...taken, isUntold: true } : taken, old, world.workers[at] as Worker)
+  // Of two sign-ins, the one that is stored last counts.
+  const isSignIn = write.do === 'save' && write.replaces === undefined && old !== undefined
+  if (!isSignIn) return next
+  return { ...next, sessions: next.sessions.map((one, index) => (index === numberOf(old) - 1 ? mayEnd(one) : one)) }
+}
+
+function isExpected(record: StoredSession | undefined, write: StoreWrite): boolean {
+  const kept = record && stateOf(record)
+  if (write.do !== 'clear' && write.do !== 'clearRejected') return isInState(kept, write.replaces)
+  return kept === undefined || write.only === undefined || isInState(kept, write.only)
 }
 
 function commit(world: World, at: number, write: StoreWrite): World {
   const worker = world.workers[at] as Worker
   const before = { ...outdate(worker), writes: worker.writes.slice(1) }
-  const kept = world.record && stateOf(world.record)
-  const isClear = write.do === 'clear' || write.do === 'clearRejected'
-  const isWanted = isClear
-    ? kept === undefined || write.only === undefined || isInState(kept, write.only)
-    : isInState(kept, write.replaces)
-  const { record: old, ...empty } = world
-  let next: World = world
-  if (isWanted) {
-    next = isClear ? empty : { ...world, record: write.record }
-    next = hint(checkCommit(next, old, worker), at)
-    // Of two sign-ins, the one that is stored last counts.
-    const isSignIn = write.do === 'save' && write.replaces === undefined && old !== undefined
-    if (isSignIn)
-      next = { ...next, sessions: next.sessions.map((one, at) => (at === numberOf(old) - 1 ? mayEnd(one) : one)) }
-  }
+  const isWanted = isExpected(world.record, write)
+  const next = isWanted ? hint(take(world, at, write), at) : world
   const outcome = isWanted ? 'done' : 'conflict'
   switch (write.do) {
     case 'save': {
@@ -365,7 +383,8 @@ function hint(world: World, from: number): World {
   const workers = world.workers.map((one, index) =>
     one === undefined || index === from ? one : { ...one, isHinted: true },
   )
-  return { ...world, workers }
+  const { isUntold: _told, ...rest } = world
+  return { ...rest, workers }
 }
 
 function learn(world: World, at: number, hasLooked: boolean): World {
@@ -412,7 +431,7 @@ function apply(world: World, at: number, worker: Worker, event: SessionEvent): W
   if (isGone && world.sessions[number - 1]?.mayEnd === false && next.sessions[number - 1]?.mayEnd === false)
     return violate(next, `I7: ${worker.name} gives session ${number} up (${session.reason})`)
   const isLossHidden = isGone && session.reason === 'refresh_rejected' && world.sessions[number - 1]?.ended === 'reuse'
-  return isLossHidden && world.starts === 2
+  return isLossHidden
     ? violate(next, `I9: session ${number} ended since an answer was lost, and its end is told as a rejection`)
     : next
 }
