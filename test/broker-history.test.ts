@@ -223,6 +223,30 @@ test('the history tells of a sign-in that was cancelled in the moment of its ans
   ])
 })
 
+test('a sign-in that is cancelled while its answer is on its way through the worker is done or cancelled, never both', async () => {
+  const endings = new Set<string>()
+  for (let turns = 0; turns < 20; turns++) {
+    let answer: (received: { accessToken: string }) => void = () => {}
+    const controller = new AbortController()
+    const harness = createHarness({ grant: { signIn: () => new Promise((resolve) => (answer = resolve)) } })
+    const outcome = watch(harness.signIn('ann', controller.signal))
+    await harness.platform.settle()
+    answer({ accessToken: 'access-of-ann' })
+    for (let turn = 0; turn < turns; turn++) await undefined
+    controller.abort()
+    await harness.platform.settle()
+    const { status } = harness.broker.snapshot()
+    endings.add(`${status} ${(outcome.error as { code?: string } | undefined)?.code}`)
+    if (status === 'signed-out') {
+      expect(notesOf(harness).slice(2)).toStrictEqual([
+        { event: 'sign-in-failed', reason: 'sign_in_cancelled' },
+        { event: 'late-sign-in-dropped' },
+      ])
+    }
+  }
+  expect(endings).toEqual(new Set(['signed-out sign_in_cancelled', 'signed-in undefined']))
+})
+
 test('what has been done leaves no listener on the signal of its page', async () => {
   const harness = createHarness({ stored: storedSession() })
   const { signal, listeners } = countingSignal()

@@ -107,7 +107,18 @@ test('rejected tokens that are gone from the store are announced', async () => {
   expect(announced()).toBe(1)
 })
 
-test('rejected tokens that another worker has replaced meanwhile are not announced as deleted', async () => {
+test('rejected tokens that the store holds no more are announced to nobody: nothing was deleted', async () => {
+  const { call, platform, refresh, store, announced } = openOne()
+  store.clear = async () => false
+  const outcome = watch(call())
+  await platform.settle()
+  refresh(0).fail(rejected())
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  expect(announced()).toBe(0)
+})
+
+test('rejected tokens that another worker has replaced meanwhile are looked up, and not deleted', async () => {
   const { platform, one, other, refresh, store } = await openTwo({ stored: storedSession(), hasHints: false })
   const outcome = watch(one.call())
   await platform.settle()

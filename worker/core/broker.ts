@@ -123,7 +123,7 @@ export function createBroker(options: BrokerOptions) {
   /** The last two looks that others asked for. */
   let looked: readonly [number, number] = [-Infinity, -Infinity]
   let saving: Promise<void> = Promise.resolve()
-  let clearing: Promise<boolean> = Promise.resolve(true)
+  let clearing: Promise<boolean>
 
   let tellLoaded = () => {}
   const loaded = new Promise<void>((resolve) => (tellLoaded = resolve))
@@ -294,10 +294,7 @@ export function createBroker(options: BrokerOptions) {
       ask(request)
       if (!waiters.has(call.id)) return
       // Still waiting, so there is a refresh to wait for; only now are a timer and a listener worth their cost.
-      waiters.set(call.id, {
-        request: { ...request, waitingSince: session.version, mayRefresh: false },
-        settle: finish,
-      })
+      waiters.set(call.id, { request: { ...request, waitingSince: session.version }, settle: finish })
       call.hasRefreshed = true
       record({ event: 'call-waiting', call: call.id })
       const patience = Math.min(call.patience ?? DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)

@@ -364,8 +364,8 @@ export function denialsOf({ denials }: Session, api: string): Denials | undefine
 
 /** A store that was slow signs nobody out, unless the user has signed in or out since (I7). */
 function onLoadedLate(session: Session, seen: Seen, now: number, rules: SessionRules): Step {
-  const { generation, held, signIn } = session
-  if (generation !== 0 || held !== undefined || signIn !== undefined) {
+  const { generation, signIn } = session
+  if (generation !== 0 || signIn !== undefined) {
     return [{ ...session, loading: 'done' }, [note('late-session-dropped')]]
   }
   if (seen.kind === 'later-format') return leaveSession({ ...session, loading: 'done' }, LATER_BUILD)
@@ -730,7 +730,7 @@ function onNotSaved(session: Session, { flight, signIn }: Extract<Refresh, { kin
   const [next, effects] = step
   // The sign-out elsewhere could not tell the server to forget tokens that it did not know.
   const isSignedOut = next.reason === 'signed_out_elsewhere' && session.held !== undefined
-  return isSignedOut && session.held ? [next, [...effects, { do: 'revoke', tokens: session.held }]] : step
+  return isSignedOut ? [next, [...effects, { do: 'revoke', tokens: session.held }]] : step
 }
 
 function onSignInSucceeded(session: Session, signIn: number, tokens: TokenSet, lineage: string): Step {
