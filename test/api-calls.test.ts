@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { connect, type Session } from '../src/index.ts'
 import { serveInline } from '../worker/host/inline.ts'
 import type { ApiOptions } from '../worker/host/options.ts'
+import { MOST_PER_PAGE } from '../worker/host/turns.ts'
 import { memoryStore } from '../worker/store/memory.ts'
 import { header } from '../worker/transport/attach.ts'
 
@@ -143,4 +144,39 @@ test('an abort ends the reading of a request body that never ends', async () => 
   const reason = new Error('enough')
   setTimeout(() => controller.abort(reason), 10)
   expect(await errorOf(call)).toBe(reason)
+})
+
+test('a replay gives the connection of the refused answer back', async () => {
+  const closed: string[] = []
+  answer = ({ headers, socket }, response) => {
+    const token = String(headers['x-token'])
+    socket.on('close', () => closed.push(token))
+    if (token === 'new-token') response.writeHead(200).write('x'.repeat(1000))
+    else response.writeHead(401).write('x'.repeat(1000))
+  }
+  await open()
+  expect(await session.fetch(`${origin}/endless`)).toMatchObject({ status: 200 })
+  await expect.poll(() => closed).toEqual(['old-token'])
+})
+
+test('however its calls end, a page has as many at the network as it may have, and no more', async () => {
+  let isOpen = 0
+  let most = 0
+  answer = ({ url, socket }, response) => {
+    if (url === '/broken') return socket.destroy()
+    if (url === '/quick') return response.end()
+    isOpen += 1
+    most = Math.max(most, isOpen)
+    setTimeout(() => {
+      isOpen -= 1
+      response.end()
+    }, 300)
+  }
+  await open()
+  const call = (path: string) => session.fetch(origin + path).catch(() => undefined)
+  const slow = Array.from({ length: MOST_PER_PAGE / 2 }, () => call('/slow'))
+  await Promise.all(Array.from({ length: MOST_PER_PAGE }, (_none, index) => call(index % 2 ? '/quick' : '/broken')))
+  await Promise.all(slow)
+  await Promise.all(Array.from({ length: 2 * MOST_PER_PAGE }, () => call('/slow')))
+  expect(most).toBe(MOST_PER_PAGE)
 })

@@ -5,16 +5,20 @@ import { type BodyReader, sendBody } from '../worker/transport/outgoing-body.ts'
 
 function createPort() {
   const sent: unknown[] = []
+  const transferred: unknown[] = []
   const port = {
     onmessage: undefined as ((event: { data: unknown }) => void) | undefined,
-    postMessage: (message: unknown) => void sent.push(message),
+    postMessage(message: unknown, transfer: readonly unknown[] = []) {
+      sent.push(message)
+      transferred.push(...transfer)
+    },
     close: vi.fn(),
     addEventListener(_type: string, listener: () => void) {
       closePort = listener
     },
   }
   let closePort = () => {}
-  return { port, sent, ask: (data: unknown) => port.onmessage?.({ data }), leave: () => closePort() }
+  return { port, sent, transferred, ask: (data: unknown) => port.onmessage?.({ data }), leave: () => closePort() }
 }
 
 function readerOf(next: () => Promise<{ done: boolean; value?: Uint8Array }>) {
@@ -29,6 +33,14 @@ test('the first window is sent unasked, and no more than that', async () => {
   sendBody(port as never, readerOf(chunk(BODY_WINDOW / 4)), () => {})
   await settle()
   expect(sent).toHaveLength(4)
+})
+
+test('chunks are transferred, and not copied', async () => {
+  const { port, sent, transferred } = createPort()
+  sendBody(port as never, readerOf(chunk(BODY_WINDOW)), () => {})
+  await settle()
+  expect(sent).toHaveLength(1)
+  expect(transferred).toEqual(sent)
 })
 
 test('after the first window nothing is read unasked, and reading stops where the credit ends', async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createTurns, type Turns } from '../worker/host/turns.ts'
 
 const alive = new AbortController().signal
@@ -90,6 +90,20 @@ test('an abort after the turn began changes nothing', async () => {
   expect(begun).toEqual(['a', 'a'])
   await end('a')
   expect(begun).toEqual(['a', 'a', 'b'])
+})
+
+test('a signal that outlives many turns holds none of them', async () => {
+  const turns = createTurns(1, 1)
+  turns.take('a', alive)
+  const { signal } = new AbortController()
+  const added = vi.spyOn(signal, 'addEventListener')
+  const removed = vi.spyOn(signal, 'removeEventListener')
+  const waiting = turns.take('a', signal)
+  turns.end('a')
+  await waiting
+  const [[type, listener] = []] = added.mock.calls
+  expect(added).toHaveBeenCalledTimes(1)
+  expect(removed).toHaveBeenCalledExactlyOnceWith(type, listener)
 })
 
 test('ten thousand aborts at once take no noticeable time, and whoever waits behind them is served', async () => {
