@@ -48,7 +48,7 @@ export const benchCases: readonly BenchCase[] = [
     launches: (isQuick) =>
       repeat(isQuick ? 1 : 2, {
         options: {
-          rounds: isQuick ? 7 : 30,
+          rounds: isQuick ? 4 : 30,
           calls: 10,
           contestants: ['fetch', ...lingpaiHosts, ...bareHosts, ...peers],
         },
@@ -57,12 +57,12 @@ export const benchCases: readonly BenchCase[] = [
   {
     name: 'bodies',
     title: '16 MB, at one gigabit per second and as fast as it goes',
-    launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 4 : 9, size: bodySize } }),
+    launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 2 : 9, size: bodySize } }),
   },
   {
     name: 'stages',
     title: 'where the time until the first byte goes',
-    launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 20 : 60, size: 2 * megabyte } }),
+    launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 8 : 60, size: 2 * megabyte } }),
   },
   {
     name: 'memory',
@@ -70,7 +70,7 @@ export const benchCases: readonly BenchCase[] = [
     launches: (isQuick) =>
       (['fetch', ...lingpaiHosts] as const).flatMap((contestant) =>
         repeat(isQuick ? 1 : 2, {
-          options: { contestant, size: memorySize, seconds: isQuick ? 2 : 4 },
+          options: { contestant, size: memorySize, seconds: isQuick ? 1 : 4 },
           flags: ['--js-flags=--expose-gc'],
         }),
       ),
@@ -78,7 +78,7 @@ export const benchCases: readonly BenchCase[] = [
   {
     name: 'round-trip',
     title: 'one call of the broker beside one postMessage and its echo',
-    launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 30 : 60, calls: 60 } }),
+    launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 10 : 60, calls: 60 } }),
   },
   {
     name: 'expiry',
@@ -86,7 +86,7 @@ export const benchCases: readonly BenchCase[] = [
     launches: (isQuick) => [
       {
         options: {
-          rounds: isQuick ? 2 : 5,
+          rounds: isQuick ? 1 : 5,
           sizes: [...new Set([100, 1000, mostCalls(isQuick)])],
           most: mostCalls(isQuick),
         },
