@@ -162,15 +162,21 @@ test('a replay gives the connection of the refused answer back', async () => {
 test('however its calls end, a page has as many at the network as it may have, and no more', async () => {
   let isOpen = 0
   let most = 0
+  let count = 0
   answer = ({ url, socket }, response) => {
     if (url === '/broken') return socket.destroy()
     if (url === '/quick') return response.end()
     isOpen += 1
     most = Math.max(most, isOpen)
-    setTimeout(() => {
-      isOpen -= 1
-      response.end()
-    }, 300)
+    // Not all at once, so that who comes too early meets those who are still there.
+    count += 1
+    setTimeout(
+      () => {
+        isOpen -= 1
+        response.end()
+      },
+      200 + (count % 10) * 40,
+    )
   }
   await open()
   const call = (path: string) => session.fetch(origin + path).catch(() => undefined)

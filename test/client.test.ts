@@ -815,3 +815,21 @@ test.each<[string, RequestInit]>([
 ])('session.fetch does not send %s again', async (_what, init) => {
   expect(await fetchThroughLoss(init)).toEqual(['worker_lost', 1, 0])
 })
+
+test('a worker is asked whether it lives while a body is on its way, and no longer', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const answer = { url: '', status: 200, statusText: '', type: 'basic', redirected: false, headers: [], body: port2 }
+  const worker = new FakeWorker({ fetch: () => answer })
+  const session = connect({ dedicated: starting<Worker>(worker).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const response = await session.fetch('https://api.example/')
+  await vi.advanceTimersByTimeAsync(5000)
+  const pings = () => worker.peer.callsOf('ping').length
+  expect(pings()).toBeGreaterThan(2)
+  port1.postMessage(null)
+  expect(await response.text()).toBe('')
+  await vi.advanceTimersByTimeAsync(2000)
+  const before = pings()
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(pings()).toBe(before)
+})

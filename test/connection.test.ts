@@ -1,3 +1,4 @@
+import { transfer } from 'comlink'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Connection, openConnection } from '../src/connect/connection.ts'
 import { platformTimers } from '../src/connect/timers.ts'
@@ -67,6 +68,48 @@ test('a call is answered, and a response body arrives as bytes', async () => {
   const response = await connection.call('fetch', [request])
   expect(response).toMatchObject({ status: 201, statusText: 'Made' })
   expect(new TextDecoder().decode(response.body as ArrayBuffer)).toBe('tea')
+})
+
+test('the bytes of a small body are transferred, and not copied', async () => {
+  const chunk = new TextEncoder().encode('tea')
+  const start = (source: ReadableStreamDefaultController) => {
+    source.enqueue(chunk)
+    source.close()
+  }
+  const connection = openToService({}, async () => new Response(new ReadableStream({ start })))
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  const { body } = await connection.call('fetch', [request])
+  expect(new TextDecoder().decode(body as ArrayBuffer)).toBe('tea')
+  expect(chunk.byteLength).toBe(0)
+})
+
+test('the port for the progress of an upload is closed with the answer, and with an error', async () => {
+  for (const fetch of [async () => new Response('tea'), () => Promise.reject(new TypeError('Failed to fetch'))]) {
+    const connection = openToService({}, fetch)
+    await connection.hello()
+    await connection.call('signIn', [{}])
+    const { port1, port2 } = new MessageChannel()
+    const closed = new Promise((resolve) => port1.addEventListener('close', resolve))
+    const isClosed = vi.fn()
+    void closed.then(isClosed)
+    port1.start()
+    await connection.call('fetch', [transfer({ ...request, progress: port2 }, [port2])]).catch(() => {})
+    await expect.poll(() => isClosed.mock.calls.length).toBe(1)
+  }
+})
+
+test('a large body whose page says goodbye is no longer fetched', async () => {
+  const cancel = vi.fn()
+  const pull = (source: ReadableStreamDefaultController) => source.enqueue(new Uint8Array(100_000))
+  const connection = openToService({}, async () => new Response(new ReadableStream({ pull, cancel })))
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  const { body } = await connection.call('fetch', [request])
+  ports.push(body as MessagePort)
+  expect(cancel).not.toHaveBeenCalled()
+  connection.close(closing)
+  await expect.poll(() => cancel.mock.calls.length).toBe(1)
 })
 
 test('answers of calls that overlap go to their own callers', async () => {
