@@ -92,7 +92,9 @@ export default defineConfig({
           name: 'tabs',
           environment: 'node',
           include: ['test/tabs/*.test.ts'],
-          fileParallelism: false,
+          // Each file has a browser and servers of its own, and mostly waits for them. After all others, some of which measure time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
         },
       },

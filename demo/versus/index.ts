@@ -1,9 +1,10 @@
 import './versus.css'
 import { element } from '../page/element.ts'
 import { createCodeView } from './code-view.ts'
+import type { TabState } from './figures.ts'
 import { type ScenarioName, scenarioNames } from './scenarios.ts'
 import { createSideView, type SideState } from './side-view.ts'
-import { callsPerTab, runStorm, type Side, sides, tabCount } from './storm.ts'
+import { callsPerTab, type Phase, runStorm, type Side, sides, tabCount } from './storm.ts'
 import { fillTable } from './table-view.ts'
 import { type Language, texts as textsOf } from './texts.ts'
 
@@ -11,8 +12,14 @@ export interface Versus {
   setLanguage(language: Language): void
 }
 
+export interface VersusOptions {
+  readonly language: Language
+  /** By when a call of a side counts as unanswered. Milliseconds; 10 seconds by default. */
+  readonly limits?: Partial<Readonly<Record<Side, number>>>
+}
+
 /** The same storm against hand-written code and against lingpai, counted for both. */
-export function mountVersus(place: HTMLElement, options: { readonly language: Language }): Versus {
+export function mountVersus(place: HTMLElement, options: VersusOptions): Versus {
   let texts = textsOf[options.language]
   let chosen: ScenarioName = 'expired'
   let ran: ScenarioName | undefined
@@ -60,10 +67,11 @@ export function mountVersus(place: HTMLElement, options: { readonly language: La
 
   const runSide = async (side: Side, scenario: ScenarioName): Promise<void> => {
     try {
-      const figures = await runStorm(side, scenario, views[side].frames, (phase, tabs) => {
+      const onChange = (phase: Phase, tabs: readonly TabState[]): void => {
         states[side] = { phase, tabs }
         drawSoon()
-      })
+      }
+      const figures = await runStorm(side, scenario, views[side].frames, onChange, options.limits?.[side])
       states[side] = { tabs: states[side].tabs, figures }
     } catch (error) {
       states[side] = { tabs: states[side].tabs, problem: error instanceof Error ? error.message : String(error) }

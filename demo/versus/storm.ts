@@ -9,7 +9,7 @@ export type Side = (typeof sides)[number]
 export const tabCount = 3
 export const callsPerTab = 20
 /** What has no answer by then counts as unanswered. Milliseconds. */
-export const stormLimit = 10_000
+const stormLimit = 10_000
 
 /** Of a refresh, in milliseconds, as over a real network: beside the page, it would be over before others have begun. */
 const latency = 200
@@ -28,6 +28,7 @@ export async function runStorm(
   name: ScenarioName,
   place: HTMLElement,
   onChange: (phase: Phase, tabs: readonly TabState[]) => void,
+  limit: number = stormLimit,
 ): Promise<Figures> {
   const servers = controlServers(side)
   const { prepare, strike, failsFor } = scenarios[name]
@@ -53,8 +54,8 @@ export async function runStorm(
     opened.fire('storm', callsPerTab)
     show('storm')
     if (failsFor !== undefined) setTimeout(() => void servers.stopFailingRefreshes(), failsFor)
-    const duration = await waitForOutcomes(opened, start)
-    await pause(Math.min(aftermath, Math.max(0, start + stormLimit - performance.now())))
+    const duration = await waitForOutcomes(opened, start, limit)
+    await pause(Math.min(aftermath, Math.max(0, start + limit - performance.now())))
     const figures = countFigures(opened.states, before, await servers.readCounters(), duration)
     shown = opened.states
     show('afterwards')
@@ -72,10 +73,10 @@ export async function runStorm(
 }
 
 /** How long it took, or the limit. */
-async function waitForOutcomes(tabs: Tabs, start: number): Promise<number> {
+async function waitForOutcomes(tabs: Tabs, start: number, limit: number): Promise<number> {
   const isSettled = (): boolean => tabs.states.every(({ calls }) => calls.every(({ outcome }) => outcome))
-  await until(isSettled, stormLimit)
-  return Math.min(performance.now() - start, stormLimit)
+  await until(isSettled, limit)
+  return Math.min(performance.now() - start, limit)
 }
 
 async function until(isTrue: () => boolean, limit: number): Promise<void> {

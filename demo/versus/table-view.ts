@@ -1,6 +1,6 @@
 import { element } from '../page/element.ts'
 import { countRejected, type Figures } from './figures.ts'
-import { type Side, sides, stormLimit } from './storm.ts'
+import { type Side, sides } from './storm.ts'
 import type { Texts } from './texts.ts'
 
 type FigureName = Exclude<keyof Texts['table'], 'caption' | 'figure' | 'of' | 'seconds'>
@@ -76,7 +76,7 @@ function fillCell(cell: HTMLElement, name: FigureName, figures: Figures, texts: 
       main.textContent = of(figures.workingTabs, tabs)
       break
     case 'duration':
-      main.textContent = unanswered > 0 ? seconds(stormLimit, true) : seconds(figures.duration, false)
+      main.textContent = seconds(figures.duration, unanswered > 0)
       break
     default:
       main.textContent = String(figures[name])
