@@ -246,6 +246,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
     await see(second, '#status', 'Bob Dobalina')
     await seeTold('switch-user', /Signed in, in every tab\./)
     expect((await askServers(page)).authorizationServer.signIns).toBe(before.authorizationServer.signIns + 1)
+    await comeBack(page)
     await page.click('#sign-out')
     await seeStatus(page, 'nobody is signed in')
   },
@@ -296,6 +297,7 @@ const others: Record<string, () => Promise<void>> = {
     await form.fill('#password', 'lingpai')
     await form.click('#sign-in')
     await see(second, '#status', 'Bob Dobalina')
+    await comeBack(page)
     await page.click('#sign-out')
     await seeStatus(page, 'nobody is signed in')
   },
@@ -315,6 +317,7 @@ const others: Record<string, () => Promise<void>> = {
     await form.waitForSelector('#account')
     await form.close()
     await see(page, '#problem-text', /^sign_in_cancelled: /)
+    await comeBack(page)
     await page.click('#dismiss')
     expect(await page.locator('#problem').isVisible()).toBe(false)
     await see(page, '#sign-in-line', 'At the provider')
