@@ -13,29 +13,22 @@ type ControlledApi = Pick<
 const prefix = '/demo/'
 const longestHold = 60_000
 
-interface Gathering {
-  open: number
-  most: number
-}
-
-/** Those who wait at the same time, for as long as there is one. */
-let gathering: Gathering = { open: 0, most: 0 }
-
 function readMilliseconds(input: unknown): number {
   const { milliseconds } = isJsonObject(input) ? input : {}
   if (!(Number(milliseconds) >= 0)) throw new TypeError('expected {"milliseconds": number}')
   return Math.min(Number(milliseconds), longestHold)
 }
 
-/** Tells how many waited at once. */
+let waiting = 0
+let mostWaiting = 0
+
+/** Tells how many waited at once since nobody did. */
 async function wait(milliseconds: number): Promise<{ atOnce: number }> {
-  if (gathering.open === 0) gathering = { open: 0, most: 0 }
-  const own = gathering
-  own.open += 1
-  own.most = Math.max(own.most, own.open)
+  mostWaiting = waiting === 0 ? 1 : Math.max(mostWaiting, waiting + 1)
+  waiting += 1
   await delay(milliseconds)
-  own.open -= 1
-  return { atOnce: own.most }
+  waiting -= 1
+  return { atOnce: mostWaiting }
 }
 
 /** Each but `counters` and `wait` changes what the server does next. What a command gives is its answer, else the counters. */

@@ -7,7 +7,8 @@ function fireOne() {
       url: `${origin}/demo/wait`,
       method: 'POST',
       data: { milliseconds: 300 },
-      success: ({ data }) => resolve({ atOnce: data.data.atOnce }),
+      success: ({ statusCode, data }) =>
+        resolve(statusCode === 200 ? { atOnce: data.data.atOnce } : { errMsg: `status ${statusCode}` }),
       fail: ({ errMsg }) => resolve({ errMsg }),
     })
   })

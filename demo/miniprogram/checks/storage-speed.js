@@ -37,16 +37,14 @@ exports.measureStorage = () => {
     )
     .then(() => {
       wx.removeStorageSync(KEY)
-      const slowestOf = (kind) =>
-        Math.max.apply(
-          null,
-          rounds.map((round) => round[kind]),
-        )
+      const slowestOf = (kind) => rounds.reduce((slowest, round) => Math.max(slowest, round[kind]), 0)
+      const [write, read] = [slowestOf('write'), slowestOf('read')]
       const isKept = rounds.every((round) => round.isKept)
+      const loss = isKept ? '' : 'read something else than was written · '
       return {
         isKept,
-        slowest: Math.max(slowestOf('write'), slowestOf('read')),
-        note: `${isKept ? '' : 'read something else than was written · '}slowest write ${slowestOf('write')} ms, slowest read ${slowestOf('read')} ms`,
+        slowest: Math.max(write, read),
+        note: `${loss}slowest write ${write} ms, slowest read ${read} ms`,
       }
     })
 }

@@ -1,4 +1,5 @@
 // Tells what a worker of this phone hears and can do. For the checklist alone, which starts it in place of the usual one.
+
 // What is posted arrives as it is or as {message}, by samples or by documents.
 function listenAs(listener) {
   worker.onMessage((given) => {
