@@ -33,6 +33,8 @@ function open(signal?: AbortSignal) {
   return { ...body, send, post: (message: unknown) => port1.postMessage(message), asked, onClose, onEnd }
 }
 
+/** What was posted before has come by then. */
+const closed = (onClose: { mock: { calls: unknown[] } }) => expect.poll(() => onClose.mock.calls.length).toBe(1)
 const total = (asked: readonly unknown[]) => (asked as number[]).reduce((sum, number) => sum + number, 0)
 
 test('the first window is not asked for, and what follows only as it is read', async () => {
@@ -47,9 +49,9 @@ test('the first window is not asked for, and what follows only as it is read', a
     await settle()
     expect(total(asked)).toBeLessThanOrEqual((read + 1) * step)
   }
-  // Not by each chunk, but by now surely for most of them.
+  // Not by each chunk, but by now for most of them.
+  await expect.poll(() => total(asked)).toBeGreaterThan(BODY_WINDOW / 2)
   expect(asked.length).toBeLessThan(8)
-  expect(total(asked)).toBeGreaterThan(BODY_WINDOW / 2)
 })
 
 test('what was asked for is not asked for again before it has come', async () => {
@@ -57,27 +59,25 @@ test('what was asked for is not asked for again before it has come', async () =>
   const reader = stream.getReader()
   send(BODY_WINDOW)
   await reader.read()
+  await expect.poll(() => total(asked)).toBe(BODY_WINDOW)
+  const reading = reader.read()
   await settle()
   expect(total(asked)).toBe(BODY_WINDOW)
-  void reader.read()
-  await settle()
-  expect(total(asked)).toBe(BODY_WINDOW)
-  for (let round = 0; round < 4; round += 1) {
-    send(BODY_WINDOW / 2)
-    await settle()
-  }
+  for (let sent = 0; sent < 3; sent += 1) send(BODY_WINDOW / 2)
+  await reading
   // One read was waiting, and the window is full again.
-  expect(total(asked)).toBe(2 * BODY_WINDOW - BODY_WINDOW / 2)
+  await expect.poll(() => total(asked)).toBe(1.5 * BODY_WINDOW)
+  await settle()
+  expect(total(asked)).toBe(1.5 * BODY_WINDOW)
 })
 
 test('a body that is cancelled tells the worker once, and the port is closed', async () => {
   const { stream, send, asked, onEnd, onClose } = open()
   send(10)
   await stream.cancel('enough')
-  await settle()
+  await closed(onClose)
   expect(asked).toEqual([0])
   expect(onEnd).toHaveBeenCalledTimes(1)
-  expect(onClose).toHaveBeenCalledTimes(1)
 })
 
 test('an abort errors the body with its reason and stops the worker, also where it came before the body', async () => {
@@ -91,10 +91,9 @@ test('an abort errors the body with its reason and stops the worker, also where 
     controller.abort(reason)
     expect(await errorOf(stream.getReader().read())).toBe(reason)
     expect(failure()).toEqual([reason])
-    await settle()
+    await closed(onClose)
     expect(asked).toEqual([0])
     expect(onEnd).toHaveBeenCalledTimes(1)
-    expect(onClose).toHaveBeenCalledTimes(1)
   }
 })
 
@@ -106,7 +105,7 @@ test('an abort ends a body that has come whole and was not read, and none that w
     post(null)
   }
   const { byteLength } = await new Response(read.stream).arrayBuffer()
-  await settle()
+  await closed(unread.onClose)
   controller.abort('left')
   expect(byteLength).toBe(10)
   expect(read.failure()).toBeUndefined()
@@ -141,34 +140,33 @@ test('an error of the worker is that of the read, with its code, and nothing is 
     const { stream, send, post, asked, failure, onEnd, onClose } = open()
     send(10)
     post(encodeError(error))
-    await settle()
+    await closed(onClose)
     const found = await errorOf(stream.getReader().read())
     expect(found).toBeInstanceOf(TypeError)
     expect((found as { code?: string }).code).toBe((error as { code?: string }).code)
     expect(failure()).toEqual([found])
     expect(asked).toEqual([])
     expect(onEnd).toHaveBeenCalledTimes(1)
-    expect(onClose).toHaveBeenCalledTimes(1)
   }
 })
 
 test('a body that is ended by this side rejects with a TypeError that has the code, and stops the worker', async () => {
-  const { stream, fail, asked, onEnd } = open()
+  const { stream, fail, asked, onEnd, onClose } = open()
   const reading = errorOf(stream.getReader().read())
   fail(new LingpaiError('worker_lost', 'The worker is gone.'))
   expect(await reading).toMatchObject({ name: 'TypeError', code: 'worker_lost' })
-  await settle()
+  await closed(onClose)
   expect(asked).toEqual([0])
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
 
 test('what comes after the end is ignored', async () => {
-  const { stream, send, post, onEnd } = open()
+  const { stream, send, post, onEnd, onClose } = open()
   send(1, 7)
   post(null)
   send(1, 8)
   post(encodeError(new TypeError('late')))
-  await settle()
+  await closed(onClose)
   expect(new Uint8Array(await new Response(stream).arrayBuffer())).toEqual(new Uint8Array([7]))
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
@@ -203,8 +201,7 @@ test('where the platform has no byte streams, as Safari before 26.4, a body come
   const reader = stream.getReader()
   send(BODY_WINDOW, 1)
   await reader.read()
-  await settle()
-  expect(total(asked)).toBe(BODY_WINDOW)
+  await expect.poll(() => total(asked)).toBe(BODY_WINDOW)
   send(3, 2)
   post(null)
   expect([...((await reader.read()).value ?? [])]).toEqual([2, 2, 2])

@@ -9,7 +9,7 @@ import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 // refusals, used bodies                request-bodies; forbidden headers too
 // redirects                            redirects
 // bodies of answers, clone, tee, abort streaming, idle-streams; after a 401: here
-// url, type, status, headers, null bodies, redirects  answers: beside fetch, at once and after a 401
+// url, type, status, headers, redirects answers: beside fetch, at once and after a 401
 // opaque answers, integrity            here
 // an API on the page's own origin      own-origin: cookies, too
 // streams that are sent                request-bodies
