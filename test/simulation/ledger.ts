@@ -193,11 +193,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     /** Whether the store has taken something when its worker could not tell the others any more. */
     hasLateWrites: () => hasLateWrites,
     /**
-     * How long a call may take when all is well again: somebody may have to wait for the refresh of a worker that is gone, or
-     * where the clock was set back, as long as the server asked for once more.
+     * How long a call may take when all is well again: where the clock was set back, somebody may have to wait for the refresh
+     * of a worker that is gone, or once more for as long as the server asked for.
      */
-    longestWait: (longestPause: number) =>
-      clockChanges > 0 ? Math.max(11_000, longestPause + 1000) : hasLostThreads ? 11_000 : 5000,
+    longestWait: (longestPause: number) => (clockChanges > 0 ? Math.max(11_000, longestPause + 1000) : 5000),
     causes: (session: number) => factsOf(session).causes,
 
     onSignInServed(callId: number, session: number): void {
@@ -311,7 +310,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         const facts = factsOf(session)
         if (over.has(session) && !hasStoreTrouble)
           violate('I5', `${by.name} writes session ${session} again, after it was over`)
-        if (session === previous && token < facts.stored && plan.rotates && !hasStoreTrouble)
+        if (session === previous && token < facts.stored && !hasStoreTrouble)
           violate('I5', `${by.name} puts an older refresh token of session ${session} into the store`)
         facts.stored = Math.max(facts.stored, token)
         if (record?.attempt?.isOver === false) facts.markedBy.add(by)
@@ -430,7 +429,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         // A sign-out that a worker did not live to write down, or to tell of, is not done yet: its page asks the next worker
         // for it.
         const isOver = !hasLateWrites && (over.has(session) || !hasLostThreads)
-        if (tab.past.has(session) && isOver && !hasStoreTrouble && !isInMemory)
+        if (tab.past.has(session) && isOver && !hasStoreTrouble)
           violate('I5', `${tab.name} is shown session ${session} again, which was over`)
         if (!isInMemory && factsOf(session).stored === 0 && reason !== 'store_failed' && !hasStoreTrouble)
           violate('I6', `${tab.name} is shown session ${session}, which the store does not know`)
@@ -440,7 +439,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         tab.past.add(before)
         if (!mayHaveEnded(before)) violate('I7', `session ${before} ends for ${tab.name} (${reason})`)
       }
-      const isLossHidden = reason === 'refresh_rejected' && before !== undefined && !hasStoreTrouble && !hasLostThreads
+      const isLossHidden = reason === 'refresh_rejected' && before !== undefined && !hasStoreTrouble
       if (isLossHidden && factsOf(before).exchanges.some(({ family }) => family.ended === 'reuse'))
         violate('I9', `session ${before} ended since an answer was lost, and ${tab.name} is told "refresh_rejected"`)
     },
