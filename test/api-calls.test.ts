@@ -160,29 +160,22 @@ test('a replay gives the connection of the refused answer back', async () => {
 })
 
 test('however its calls end, a page has as many at the network as it may have, and no more', async () => {
-  let isOpen = 0
-  let most = 0
-  let count = 0
+  const held: (() => void)[] = []
+  let isHolding = true
   answer = ({ url, socket }, response) => {
     if (url === '/broken') return socket.destroy()
-    if (url === '/quick') return response.end()
-    isOpen += 1
-    most = Math.max(most, isOpen)
-    // Not all at once, so that who comes too early meets those who are still there.
-    count += 1
-    setTimeout(
-      () => {
-        isOpen -= 1
-        response.end()
-      },
-      200 + (count % 10) * 40,
-    )
+    if (url === '/quick' || !isHolding) return response.end()
+    held.push(() => response.end())
   }
   await open()
   const call = (path: string) => session.fetch(origin + path).catch(() => undefined)
   const slow = Array.from({ length: MOST_PER_PAGE / 2 }, () => call('/slow'))
   await Promise.all(Array.from({ length: MOST_PER_PAGE }, (_none, index) => call(index % 2 ? '/quick' : '/broken')))
-  await Promise.all(slow)
-  await Promise.all(Array.from({ length: 2 * MOST_PER_PAGE }, () => call('/slow')))
-  expect(most).toBe(MOST_PER_PAGE)
+  const later = Array.from({ length: 2 * MOST_PER_PAGE }, () => call('/slow'))
+  await expect.poll(() => held.length, { timeout: 20_000 }).toBe(MOST_PER_PAGE)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(held.length).toBe(MOST_PER_PAGE)
+  isHolding = false
+  for (const end of held) end()
+  await Promise.all([...slow, ...later])
 })
