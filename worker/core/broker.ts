@@ -169,12 +169,13 @@ export function createBroker(options: BrokerOptions) {
 
   function dispatch(event: SessionEvent): void {
     const [next, effects] = transition(session, event, rules)
-    const { generation, lineage } = session
+    const before = session
     session = next
-    if (session.isAdopted && session.lineage !== lineage) storeQueue.forget()
+    if (session.isAdopted && session.lineage !== before.lineage) storeQueue.forget()
     for (const effect of effects) perform(effect)
-    if (session.generation !== generation) watchAge()
-    publish()
+    if (session.generation !== before.generation) watchAge()
+    // Most events are calls that want a token, and change nothing.
+    if (session !== before) publish()
     if (exclusive !== undefined && !isExclusive(session, exclusive.flight)) {
       const { end } = exclusive
       exclusive = undefined
@@ -280,11 +281,9 @@ export function createBroker(options: BrokerOptions) {
       mayRefresh: !call.hasRefreshed,
     }
     return new Promise((resolve, reject) => {
-      let timer: unknown
-      const onAbort = () => settle(call.id, new LingpaiError('aborted', 'The call was aborted.'))
+      let stopWaiting = () => {}
       const finish = (outcome: Permit | undefined | LingpaiError) => {
-        platform.clearTimeout(timer)
-        call.signal.removeEventListener('abort', onAbort)
+        stopWaiting()
         // What another worker has received may have grown old: that was no refresh for this call.
         if (session.isAdopted) call.hasRefreshed = false
         if (outcome instanceof LingpaiError) reject(outcome)
@@ -298,7 +297,12 @@ export function createBroker(options: BrokerOptions) {
       call.hasRefreshed = true
       record({ event: 'call-waiting', call: call.id })
       const patience = Math.min(call.patience ?? DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
-      timer = startTimer(patience, () => settle(call.id, tokenTimeout(patience)))
+      const timer = startTimer(patience, () => settle(call.id, tokenTimeout(patience)))
+      const onAbort = () => settle(call.id, new LingpaiError('aborted', 'The call was aborted.'))
+      stopWaiting = () => {
+        platform.clearTimeout(timer)
+        call.signal.removeEventListener('abort', onAbort)
+      }
       if (call.signal.aborted) onAbort()
       else call.signal.addEventListener('abort', onAbort)
     })
