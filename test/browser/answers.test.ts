@@ -141,6 +141,17 @@ onEachHost(
   },
 )
 
+onEachHost('an abort ends both sides of a clone with its exact reason, small or large (%s)', async (host) => {
+  for (const size of [10, 3_000_000]) {
+    const controller = new AbortController()
+    const reason = { size }
+    const response = await sessions[host].fetch(`${api}/download?size=${size}`, { signal: controller.signal })
+    const [copy, further] = [response.clone(), response.clone().clone()]
+    controller.abort(reason)
+    for (const side of [response, copy, further]) expect(await errorOf(side.text())).toBe(reason)
+  }
+})
+
 onEachHost('a body that is locked or used can be read no second time, as with fetch (%s)', async (host) => {
   for (const size of [10, 300_000]) {
     const url = `${api}/download?size=${size}`

@@ -145,6 +145,8 @@ const answers: [string, RequestInit][] = [
   ['/none', {}],
   ['/public', { mode: 'no-cors' }],
   ['/orders', { cache: 'only-if-cached', mode: 'same-origin' }],
+  ['/bytes', post],
+  ['/always-403', post],
   [to(`${api}/orders`), {}],
   [to(`${api}/bytes`), post],
   [to(`${api}/orders`, 303), post],
