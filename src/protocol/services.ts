@@ -1,6 +1,16 @@
 import type { SentAttempt } from './contract.ts'
 import type { AnswerSummary } from './envelope.ts'
 
+/** The methods of `wx.request`. @see https://developers.weixin.qq.com/miniprogram/dev/api/network/request/wx.request.html */
+const WECHAT_METHODS = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']
+
+/** Why `wx.request` cannot send a method, and what to do; undefined where it can. */
+export function explainMethod(method: string): string | undefined {
+  if (WECHAT_METHODS.includes(method.toUpperCase())) return undefined
+  if (method.toUpperCase() !== 'PATCH') return `method must be one of ${WECHAT_METHODS.join(', ')}`
+  return 'wx.request has no PATCH, so the server must offer it as PUT or POST'
+}
+
 /**
  * What the app thread of a mini program does for its worker, which has no network, no storage and no sign-in of its own.
  * A closed table, guarded like the worker's.

@@ -1,6 +1,7 @@
 import { DEFAULT_TIMEOUT, isRedirect } from '../protocol/contract.ts'
 import { openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { explainMethod } from '../protocol/services.ts'
 import { toQuery } from '../query.ts'
 import type { DownloadAnswer, Network } from './network.ts'
 import type {
@@ -14,8 +15,6 @@ import type {
 } from './session.ts'
 import type { TaskOptions, TaskPlan, Tasks } from './tasks.ts'
 
-/** Those of `wx.request`. */
-const METHODS: readonly string[] = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']
 const CALLBACK = 'success, fail and complete are not called: await the promise that it returns'
 const FOREIGN_OPTIONS: Readonly<Record<string, string>> = {
   header: 'the option is called headers, not header',
@@ -206,12 +205,9 @@ function checkOptions<Options extends CallOptions>(options: Options, call: strin
 
 function checkMethod(method: unknown): string {
   const verb = typeof method === 'string' ? method.toUpperCase() : ''
-  if (METHODS.includes(verb)) return verb
-  const remedy =
-    verb === 'PATCH'
-      ? ': wx.request has no PATCH, so the API must offer it as PUT or POST'
-      : ` of ${METHODS.join(', ')}`
-  throw invalid('request', `method must be one${remedy}`)
+  const problem = explainMethod(verb)
+  if (problem !== undefined) throw invalid('request', problem)
+  return verb
 }
 
 /** What JSON makes of it: the same for a signer as for the server. */

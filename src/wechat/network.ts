@@ -1,5 +1,6 @@
 import { isRedirect } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { explainMethod } from '../protocol/services.ts'
 import type { DownloadProgress, UploadProgress } from './session.ts'
 
 /** An exchange that is under way. */
@@ -53,9 +54,12 @@ export function createNetwork(wx: NetworkApi) {
     /** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/request/wx.request.html */
     request({ url, method, headers, body, timeout, refusesRedirects = false }: OutgoingRequest): Running<HttpAnswer> {
       return run<HttpAnswer>((resolve, fail) => {
+        // A page's own was checked before; this one comes from a grant or a signer, and is no failure of the network.
+        const problem = explainMethod(method)
+        if (problem !== undefined) throw new LingpaiError('invalid_config', `${problem}. Nothing was sent.`)
         const task = wx.request({
           url,
-          method: method as 'GET',
+          method: method.toUpperCase() as 'GET',
           header: Object.fromEntries(headers),
           ...(body !== undefined && { data: body }),
           // Any other value than `json` leaves the text as it is.

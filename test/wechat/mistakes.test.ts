@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { LegacyApi } from '../../demo/server/legacy-api.ts'
 import type { AppOptions } from '../fixtures/wechat/mini-program.ts'
-import { listCall, outcome, startApi, startApp, startSignedIn } from '../fixtures/wechat/session-app.ts'
+import { listCall, outcome, readSnapshot, startApi, startApp, startSignedIn } from '../fixtures/wechat/session-app.ts'
 
 // What somebody gets wrong who sets lingpai up for the first time, and where they are told.
 let api: LegacyApi
@@ -106,4 +106,62 @@ test('an own worker whose messages nobody passes on is named on the console', as
   const phone = await startApp(api, { app: { connect: connectTo(`wx.createWorker('workers/token.js')`) } })
   await phone.advance(10_000)
   expect(phone.console.filter(({ text }) => text.includes('session.handleMessage'))).toHaveLength(1)
+})
+
+const patched = (when: string) => `sign: (request) => ${when} ? { ...sign(request), method: 'PATCH' } : sign(request),`
+
+test.each([
+  ['signIn', `signIn: { url: 'https://api.example.com/login', method: 'PATCH' },`],
+  ['refresh', `refresh: { url: 'https://api.example.com/refresh', method: 'PATCH' },`],
+  ['signOut', `signOut: { url: 'https://api.example.com/leave', method: 'PATCH' },`],
+])('%s of envelopeGrant with PATCH, which wx.request lacks, is told at the start', async (_name, grant) => {
+  const phone = await startApp(api, { app: { grant } })
+  expect(await phone.run(failure(listCall(api)))).toMatch(/^invalid_config: .*PATCH.*wx\.request.*PUT or POST/)
+  expect(phone.console.filter(({ thread, text }) => thread === 'app' && /PATCH/.test(text))).toHaveLength(1)
+})
+
+test('a sign-in that its signer has made a PATCH is no fault of the network, and nothing is sent', async () => {
+  const phone = await startApp(api, { app: { grant: patched(`request.url.endsWith('/login')`) } })
+  const call = `getApp().session.signIn({ account: 'alice', password: 'lingpai' })`
+  expect(await phone.run(failure(call))).toMatch(/^invalid_config: wx\.request has no PATCH/)
+  expect(phone.tasks).toEqual([])
+})
+
+test('a refresh that its signer has made a PATCH is reported, and is no outage that is tried again', async () => {
+  const phone = await startSignedIn(api, { app: { grant: patched(`request.url.endsWith('/refresh')`) } })
+  api.expireAccessTokens()
+  expect(await phone.run(failure(listCall(api)))).toMatch(/^refresh_unavailable: .*invalid_config/)
+  await phone.advance(120_000)
+  const entries = await phone.run<object[]>('getApp().session.explain()')
+  expect(entries.filter((entry) => 'verdict' in entry)).toEqual([expect.objectContaining({ verdict: 'failed' })])
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', tokenServer: 'ok', reason: 'refresh_failed' })
+})
+
+test('a silent sign-in that its signer has made a PATCH is reported too, and asks for one code', async () => {
+  const grant = `
+    signIn: { url: '${api.origin}/login-with-code' },
+    silentSignIn: true,
+    ${patched(`Boolean(request.data.code)`)}`
+  const phone = await startApp(api, { app: { grant, serve: 'adopt: true,' } })
+  await phone.run(`getApp().session.adopt({ accessToken: 'old', subject: 'alice' })`)
+  expect(await phone.run(failure(listCall(api)))).toMatch(/^refresh_unavailable: .*invalid_config/)
+  await phone.advance(120_000)
+  expect(phone.logins).toHaveLength(1)
+})
+
+test('a call that its signer has made a PATCH rejects with what is wrong, and keeps no other from being sent', async () => {
+  const phone = await startSignedIn(api, { app: { api: patched('request.data.patched') } })
+  const calls = Array.from({ length: 12 }, () => failure(listCall(api, 'data: { patched: true },')))
+  const told = await phone.run<string[]>(`Promise.all([${calls.join(', ')}])`)
+  for (const one of told) expect(one).toMatch(/^invalid_config: wx\.request has no PATCH/)
+  expect(await phone.run(outcome(listCall(api)))).toBe('answered')
+})
+
+test('a grant of the app that sends a PATCH is told so', async () => {
+  const serve = `grant: {
+    signIn: (input, io) => io.send({ url: '${api.origin}/login', method: 'PATCH', body: '{}' }),
+    refresh() {},
+  },`
+  const phone = await startApp(api, { app: { serve } })
+  expect(await phone.run(failure('getApp().session.signIn({})'))).toMatch(/^invalid_config: wx\.request has no PATCH/)
 })

@@ -150,6 +150,8 @@ export interface Grant<SignInInput = unknown> {
     tokens: TokenSet | undefined,
     io: GrantIO & { readonly everywhere: boolean },
   ): Promise<{ url?: string }> | Promise<void>
+  /** The methods of its requests, where they are known beforehand: a mini program has no PATCH, and says so at the start. */
+  readonly methods?: readonly string[]
   /** Checks its configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */
   validate?(): void
 }

@@ -1,6 +1,6 @@
 import type { Envelope } from '../../src/protocol/contract.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
-import { LingpaiError } from '../../src/protocol/errors.ts'
+import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { Grant, GrantIO, GrantResponse, ReceivedTokens, Signer, TokenSet } from '../core/adapter.ts'
 import { failed, outcomeUnknown, type RefreshVerdict, refused, rejected } from '../core/verdict.ts'
 import { type Code, envelope as createEnvelope } from './envelope.ts'
@@ -122,7 +122,9 @@ export function envelopeGrant<Input = Record<string, unknown>>(options: Envelope
       (given) => given as object,
       sign,
     ).catch(notPrepared)
-    const response = await io.send(request).catch(() => {
+    const response = await io.send(request).catch((error) => {
+      // Nor could it ever be sent: what a signer has made of it is the app's mistake.
+      if (isLingpaiError(error) && error.code === 'invalid_config') throw error
       throw refused({ reason: 'sign_in_not_answered' })
     })
     const answer = readEnvelope(envelope, response)
@@ -137,6 +139,7 @@ export function envelopeGrant<Input = Record<string, unknown>>(options: Envelope
 
   return {
     validate: () => checkOptions(options),
+    methods: [signIn, refresh, signOut].flatMap((call) => call?.method ?? []),
 
     ...(signIn && {
       async signIn(input, io) {

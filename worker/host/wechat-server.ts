@@ -11,7 +11,7 @@ import { controlChecks } from './checks.ts'
 import type { ParsedOptions, ServeOptions } from './options.ts'
 import { createService, type Host, type Service } from './service.ts'
 import { taskChecks } from './wechat-checks.ts'
-import { checkOptionNames } from './wechat-options.ts'
+import { checkOptions } from './wechat-options.ts'
 import { createId, wechatPlatform } from './wechat-platform.ts'
 import { createRemoteServices, type RemoteServices } from './wechat-services.ts'
 import { createTaskCalls } from './wechat-tasks.ts'
@@ -60,7 +60,7 @@ function createWechatHost(given: ServeOptions<never>, mode: Mode, instance: stri
       status === 'signed-in' && storage?.isEncrypted() === false ? 'stored-unencrypted' : undefined,
 
     prepare(options: ParsedOptions): ParsedOptions {
-      checkOptionNames(given)
+      checkOptions(given)
       if (isWechatStore(options.store)) storage = openWechatStore(options.store, services)
       return { ...options, grant: nameExchanges(options.grant), ...(storage && { store: storage }) }
     },
