@@ -213,6 +213,7 @@ test('HTTP 403 is sign_in_required where the configuration says so, and costs no
       status: 403,
     })
   })
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-in', reason: 'sign_in_required' })
   expect(requests.map(({ path }) => path)).toEqual(['/forbidden', '/forbidden'])
 })
 
@@ -227,6 +228,7 @@ test("the envelope's own code for sign-in is sign_in_required", async () => {
     apis: [legacyApi({ envelope: envelope({ success: 'SUCCESS', signInRequired: [42] }) })],
   })
   expect(await errorOf(post(session, '/fail'))).toMatchObject({ code: 'sign_in_required' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-in', reason: 'sign_in_required' })
 })
 
 test.each(['/html', '/truncated'])(

@@ -17,7 +17,7 @@ test('before the app thread is there, everything rejects with network_error', as
     services.load('key'),
     services.save('key', 'text'),
     services.clear('key'),
-    services.login(),
+    services.login(silent),
   ]
   for (const promise of asked) expect(await outcomeOf(promise)).toMatchObject({ code: 'network_error' })
 })
@@ -41,14 +41,14 @@ test('each service is asked by its own name, with its own arguments', async () =
   expect(await services.load('key')).toEqual({ isEncrypted: true, text: 'kept' })
   expect(await services.save('key', 'text')).toEqual({ isEncrypted: true })
   await services.clear('key')
-  expect(await services.login()).toBe('code')
+  expect(await services.login(silent)).toBe('code')
   expect(peer.callsOf('send')).toEqual([[expect.any(String), request]])
   expect(peer.callsOf('sendTask')).toEqual([[order]])
   expect(peer.callsOf('awaitTask')).toEqual([['t']])
   expect(peer.callsOf('load')).toEqual([['key']])
   expect(peer.callsOf('save')).toEqual([['key', 'text']])
   expect(peer.callsOf('clear')).toEqual([['key']])
-  expect(peer.callsOf('login')).toEqual([[]])
+  expect(peer.callsOf('login')).toEqual([[expect.any(String)]])
 })
 
 test('a refusal keeps its code', async () => {
@@ -67,13 +67,13 @@ test('when the app thread connects anew, what was asked over the old connection 
   const services = createRemoteServices()
   services.connect(first.endpoint)
   const settled = vi.fn()
-  const lost = [outcomeOf(services.login()), outcomeOf(services.load('key'))]
+  const lost = [outcomeOf(services.login(silent)), outcomeOf(services.load('key'))]
   for (const promise of lost) void promise.then(settled)
   await pause()
   expect(settled).not.toHaveBeenCalled()
   services.connect(second.endpoint)
   expect(await Promise.all(lost)).toMatchObject([{ code: 'network_error' }, { code: 'network_error' }])
-  expect(await services.login()).toBe('code')
+  expect(await services.login(silent)).toBe('code')
   expect([first, second].map((peer) => peer.callsOf('login').length)).toEqual([1, 1])
   services.connect(createPeer().endpoint)
   await pause()
@@ -84,7 +84,7 @@ test('what is asked from within the failure goes over the new connection', async
   const second = createPeer({ login: () => 'code' })
   const services = createRemoteServices()
   services.connect(createPeer({ login: never }).endpoint)
-  const again = services.login().catch(() => services.login())
+  const again = services.login(silent).catch(() => services.login(silent))
   services.connect(second.endpoint)
   expect(await again).toBe('code')
 })
@@ -103,6 +103,20 @@ test('an abort is told under the id of its own request, over the connection that
   controllers[0].abort()
   expect(second.noticesOf('abort')).toEqual([])
   await Promise.all(lost)
+})
+
+test('a login is aborted under the id of its own call', async () => {
+  const peer = createPeer({ send: never, login: never })
+  const services = createRemoteServices()
+  services.connect(peer.endpoint)
+  const controller = new AbortController()
+  void services.send(request, silent).catch(() => {})
+  void services.login(controller.signal).catch(() => {})
+  await pause()
+  controller.abort()
+  const [[id] = []] = peer.callsOf('login')
+  expect(peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
+  expect(peer.callsOf('send')[0]?.[0]).not.toBe(id)
 })
 
 test('the requests of one worker have ids of their own', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { ownWorker } from '../src/connect/wechat.ts'
+import type { CancelSignal } from '../src/protocol/contract.ts'
 import { createServices, serviceChecks } from '../src/wechat/services.ts'
 
 interface Reply {
@@ -28,7 +29,7 @@ const parts = {
     sendTask: vi.fn(async () => ({ hasWaited: true as const })),
     awaitTask: vi.fn(async () => ({ hasWaited: true as const })),
   },
-  login: vi.fn(async () => 'code'),
+  login: vi.fn(async (_signal: CancelSignal) => 'code'),
 }
 const allParts = [
   parts.exchanges.send,
@@ -131,8 +132,22 @@ test('what the table has is done, and nothing else of a request gets through', a
   await worker.call('save', 'lingpai.session', 'text')
   expect(parts.storage.save).toHaveBeenCalledExactlyOnceWith('lingpai.session', 'text')
   await worker.call('clear', 'lingpai.session')
-  expect(await worker.call('login', 'ignored')).toMatchObject({ value: 'code' })
-  expect(parts.login).toHaveBeenCalledExactlyOnceWith()
+  expect(await worker.call('login', 'c1', 'ignored')).toMatchObject({ value: 'code' })
+  expect(parts.login.mock.calls).toEqual([[expect.objectContaining({ aborted: false })]])
+})
+
+test('a login is given up under its own id, and that id is nobody else’s meanwhile', async () => {
+  let give = (_code: string): void => {}
+  parts.login.mockImplementationOnce(() => new Promise((resolve) => (give = resolve)))
+  const answer = worker.call('login', 'c1')
+  await vi.waitFor(() => expect(parts.login).toHaveBeenCalled())
+  expect(await worker.call('login', 'c1')).toMatchObject({ value: { code: 'invalid_call' } })
+  worker.post({ lingpai: 'abort', call: 'c2' })
+  expect(parts.login.mock.calls[0]?.[0].aborted).toBe(false)
+  worker.post({ lingpai: 'abort', call: 'c1' })
+  expect(parts.login.mock.calls[0]?.[0].aborted).toBe(true)
+  give('code')
+  expect(await answer).toMatchObject({ value: 'code' })
 })
 
 test.each<[string, object]>([
@@ -273,7 +288,7 @@ test.each([{ lingpai: 'goodbye' }, { lingpai: 'resumed' }, { lingpai: 'snapshot'
     worker.post(notice)
     expect(worker.replies).toEqual([])
     expectNothingDone()
-    expect(await worker.call('login')).toMatchObject({ value: 'code' })
+    expect(await worker.call('login', 'c1')).toMatchObject({ value: 'code' })
   },
 )
 
@@ -338,7 +353,7 @@ test('whatever a worker sends, the page goes on answering, and its prototypes st
     ),
     { numRuns: 1000 },
   )
-  expect(await worker.call('login')).toMatchObject({ value: 'code' })
+  expect(await worker.call('login', 'c1')).toMatchObject({ value: 'code' })
   expect(stateOfThePage()).toEqual(before)
   for (const reply of worker.replies) expect(['RAW', 'HANDLER']).toContain(reply.type)
 })

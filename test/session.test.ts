@@ -41,6 +41,23 @@ test('a call is told why the session has ended', () => {
   ])
 })
 
+test('an API that asks for a sign-in ends no session (I7), and is remembered over a refresh', () => {
+  const session = signedIn()
+  const [asked, effects] = decide(session, { type: 'signInAsked', generation: session.generation })
+  expect(effects).toEqual([])
+  expect(asked).toEqual({ ...session, reason: 'sign_in_required' })
+  const [renewed] = decide(
+    { ...asked, refresh: { kind: 'sending', flight: 1, outcomeLost: false } },
+    { type: 'refreshSucceeded', flight: 1, tokens: newTokens },
+  )
+  expect(toSnapshot(renewed)).toMatchObject({ status: 'signed-in', reason: 'sign_in_required' })
+})
+
+test('what an API has said of an earlier session is nothing to this one (I5)', () => {
+  const session = signedIn()
+  expect(decide(session, { type: 'signInAsked', generation: session.generation - 1 })).toEqual([session, []])
+})
+
 test('a fresh token is granted, and nothing changes', () => {
   const session = signedIn()
   const [next, effects] = decide(session, want())

@@ -309,12 +309,12 @@ interface LoginOptions {
 
 function createFakeLogin(now: () => number = Date.now) {
   const asked: { readonly at: number; readonly options: LoginOptions }[] = []
-  const login = createLogin(
+  const loginUntil = createLogin(
     { login: (options: LoginOptions) => asked.push({ at: Date.now(), options }) } as never,
     timers,
     now,
   )
-  return { asked, login }
+  return { asked, login: (signal: AbortSignal = new AbortController().signal) => loginUntil(signal) }
 }
 
 test('each who asks gets a code of their own, one after the other', async () => {
@@ -342,6 +342,24 @@ test('WeChat is asked at most once a second', async () => {
     asked.at(-1)?.options.success({ code: 'code' })
   }
   expect(asked.map(({ at }) => at - begun)).toEqual([0, 1000, 2000, 3000])
+})
+
+test('whoever gives up while they wait asks for no code, and keeps nobody waiting', async () => {
+  const { asked, login } = createFakeLogin()
+  const begun = Date.now()
+  void login()
+  const controllers = Array.from({ length: 4 }, () => new AbortController())
+  const left = controllers.map(({ signal }) => outcomeOf(login(signal)))
+  void login()
+  await vi.advanceTimersByTimeAsync(0)
+  for (const controller of controllers.slice(1)) controller.abort()
+  asked[0]?.options.success({ code: 'first' })
+  await vi.advanceTimersByTimeAsync(500)
+  // In the middle of the pause before its turn.
+  controllers[0]?.abort()
+  await vi.advanceTimersByTimeAsync(500)
+  expect(await Promise.all(left)).toMatchObject(Array(4).fill({ code: 'aborted' }))
+  expect(asked.map(({ at }) => at - begun)).toEqual([0, 1000])
 })
 
 test('a clock that was set back keeps nobody waiting', async () => {

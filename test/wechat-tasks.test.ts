@@ -252,10 +252,13 @@ test('a status that the configuration calls sign_in is told as such, without a r
 })
 
 test.each([true, false])("the envelope's code for sign_in is told as such, with auth %s", async (auth) => {
-  const { run } = await open([{ status: 200, isReadable: true, apiCode: 'LOGIN' }], {
+  const { run, broker } = await open([{ status: 200, isReadable: true, apiCode: 'LOGIN' }], {
     envelope: envelope({ success: 'OK', signInRequired: 'LOGIN' }),
   })
   expect(await run({ auth })).toMatchObject({ error: { code: 'sign_in_required', status: 200 } })
+  // Without a token, the answer says nothing of the session.
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in' })
+  expect(broker.snapshot().reason).toBe(auth ? 'sign_in_required' : undefined)
 })
 
 test("the envelope's code for an expired token leads to a refresh, and its code for a failure to none", async () => {

@@ -26,7 +26,10 @@ export interface BrokerSnapshot {
   /** A second axis, so that an outage never looks like a sign-out. */
   readonly tokenServer: 'ok' | 'unreachable'
   readonly user?: User
-  /** Why the status is what it is, where that needs saying: a short word such as `refresh_rejected`. */
+  /**
+   * Why the status is what it is, where that needs saying: a short word such as `refresh_rejected`. With `signed-in`,
+   * `sign_in_required` says that an API wants the user to sign in all the same; it stays until somebody does.
+   */
   readonly reason?: string
 }
 

@@ -25,8 +25,8 @@ export interface ServiceTable {
   load(key: string): Promise<LoadedRecord>
   save(key: string, text: string): Promise<SavedRecord>
   clear(key: string): Promise<void>
-  /** A fresh code from `wx.login`. */
-  login(): Promise<string>
+  /** A fresh code from `wx.login`. A notice `abort` with the same call's id takes it out of the queue. */
+  login(call: string): Promise<string>
 }
 
 export interface ServiceRequest {

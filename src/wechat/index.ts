@@ -10,7 +10,7 @@ import {
   type WechatWorker,
 } from '../connect/wechat.ts'
 import { createAwakeTimers } from '../protocol/awake-timers.ts'
-import type { Broker } from '../protocol/contract.ts'
+import type { Broker, Snapshot } from '../protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from '../protocol/errors.ts'
 import { createCalls } from './calls.ts'
 import { createExchanges } from './exchanges.ts'
@@ -158,11 +158,16 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     const snapshot = client.getSnapshot()
     report(snapshot.reason)
     const hasEnded = previous.status === 'signed-in' && snapshot.status === 'signed-out'
-    if (snapshot.status === 'signed-in') guide?.stop()
+    if (isSignedIn(snapshot)) guide?.stop()
     // Whoever signs out knows where to go next.
     else if (hasEnded && UNWANTED_ENDS.includes(snapshot.reason)) guide?.lead()
     if (snapshot.status !== 'connecting') previous = snapshot
   })
+
+  /** Where an API asks for a sign-in, the session goes on, and so does the way to the sign-in page. */
+  function isSignedIn({ status, reason }: Snapshot): boolean {
+    return status === 'signed-in' && reason !== 'sign_in_required'
+  }
 
   /** An app that waits for the snapshot makes no call that could reject, and a phone shows no console of a worker. */
   function report(reason: string | undefined): void {

@@ -1,5 +1,6 @@
 import { waitFor } from '../connect/wait.ts'
 import type { Timers } from '../protocol/awake-timers.ts'
+import type { CancelSignal } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 
 type LoginApi = Pick<WechatMiniprogram.Wx, 'login'>
@@ -11,11 +12,12 @@ const LOGIN_TIMEOUT = 20_000
 const LONGEST_LOGIN = 25_000
 
 /**
- * Gets a code from `wx.login`, one at a time: each code may replace the session key, and too many are refused.
+ * Gets a code from `wx.login`, one at a time: each code may replace the session key, and too many are refused. Whoever is
+ * aborted while they wait asks for none.
  *
  * @see https://developers.weixin.qq.com/miniprogram/dev/framework/performance/api-frequency.html
  */
-export function createLogin(wx: LoginApi, timers: Timers, now: () => number): () => Promise<string> {
+export function createLogin(wx: LoginApi, timers: Timers, now: () => number) {
   let last = Number.NEGATIVE_INFINITY
   let running: Promise<string> | undefined
 
@@ -23,10 +25,12 @@ export function createLogin(wx: LoginApi, timers: Timers, now: () => number): ()
     return new Promise((resolve) => timers.setTimeout(resolve, milliseconds))
   }
 
-  async function login(): Promise<string> {
+  async function login(signal: CancelSignal): Promise<string> {
+    if (signal.aborted) throw aborted()
     const sinceLast = now() - last
     // A clock that was set back must not make it wait for long.
     if (sinceLast >= 0 && sinceLast < SHORTEST_GAP) await pause(SHORTEST_GAP - sinceLast)
+    if (signal.aborted) throw aborted()
     last = now()
     const code = new Promise<string>((resolve, reject) => {
       wx.login({
@@ -38,12 +42,17 @@ export function createLogin(wx: LoginApi, timers: Timers, now: () => number): ()
     return waitFor(code, { deadline: LONGEST_LOGIN, timers })
   }
 
-  return () => {
+  return (signal: CancelSignal): Promise<string> => {
     // A code is good once, so it is never shared: whoever comes later waits for a code of their own.
-    const turn = (running ?? Promise.resolve('')).then(login, login)
+    const start = () => login(signal)
+    const turn = (running ?? Promise.resolve('')).then(start, start)
     running = turn
     return turn
   }
+}
+
+function aborted(): LingpaiError {
+  return new LingpaiError('aborted', 'The sign-in was given up before wx.login was called.')
 }
 
 /** A failure without a word must still reject: thrown here, its error would go to WeChat. */

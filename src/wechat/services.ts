@@ -1,3 +1,4 @@
+import { AbortController } from '../protocol/abort-controller.ts'
 import {
   type Checks,
   invalid,
@@ -10,6 +11,7 @@ import {
   toSentAttempt,
   toText,
 } from '../protocol/checks.ts'
+import type { CancelSignal } from '../protocol/contract.ts'
 import type { ServiceAnswer, ServiceRequest, ServiceTable, TaskOrder } from '../protocol/services.ts'
 import type { Exchanges } from './exchanges.ts'
 import { isUnsent, type Running } from './network.ts'
@@ -32,14 +34,14 @@ export const serviceChecks: Checks<ServiceTable> = {
   load: ([key]) => [toKey(key)],
   save: ([key, text]) => [toKey(key), toText(text, 'the record', LONGEST_RECORD)],
   clear: ([key]) => [toKey(key)],
-  login: () => [],
+  login: ([call]) => [toCallId(call)],
 }
 
 export interface ServiceParts {
   readonly tasks: Pick<Tasks, 'sendTask' | 'awaitTask'>
   readonly exchanges: Exchanges
   readonly storage: Storage
-  readonly login: () => Promise<string>
+  readonly login: (signal: CancelSignal) => Promise<string>
 }
 
 /** The services of one connection to a worker. */
@@ -49,28 +51,33 @@ export interface ServiceDesk {
 }
 
 export function createServices({ tasks, exchanges, storage, login }: ServiceParts, connection: number): ServiceDesk {
-  const running = new Map<string, Running<unknown>>()
+  const running = new Map<string, { abort(): void }>()
+
+  /** Begins a call that its id can end. */
+  async function run<T>(call: string, start: () => Running<T>): Promise<T> {
+    if (running.has(call)) throw invalid('its id is in use')
+    const started = start()
+    running.set(call, started)
+    try {
+      return await started.answer
+    } finally {
+      running.delete(call)
+    }
+  }
 
   return {
     abort: (call) => running.get(call)?.abort(),
 
     table: {
       async send(call, { exchange, ...request }): Promise<ServiceAnswer> {
-        if (running.has(call)) throw invalid('its id is in use')
-        const exchanged = exchanges.send(connection, exchange, {
-          ...request,
-          timeout: SEND_TIMEOUT,
-          refusesRedirects: true,
-        })
-        running.set(call, exchanged)
         try {
-          const { status, headers, text } = await exchanged.answer
+          const { status, headers, text } = await run(call, () =>
+            exchanges.send(connection, exchange, { ...request, timeout: SEND_TIMEOUT, refusesRedirects: true }),
+          )
           return { status, headers, body: text }
         } catch (error) {
           if (isUnsent(error)) return { unsent: 'not_sent' }
           throw error
-        } finally {
-          running.delete(call)
         }
       },
       sendTask: (order) => tasks.sendTask(order),
@@ -85,7 +92,11 @@ export function createServices({ tasks, exchanges, storage, login }: ServicePart
         exchanges.clear()
         await storage.clear(key)
       },
-      login,
+      login: (call) =>
+        run(call, () => {
+          const controller = new AbortController()
+          return { answer: login(controller.signal), abort: () => controller.abort() }
+        }),
     },
   }
 }

@@ -20,12 +20,12 @@ beforeEach(async () => {
   onTestFinished(() => api.close())
 })
 
-async function openDemo(engine: Engine, options: Partial<PhoneOptions> = {}): Promise<Phone> {
+async function openDemo(engine: Engine, { files, ...options }: Partial<PhoneOptions> = {}): Promise<Phone> {
   const server = `exports.origin = '${api.origin}'`
   const phone = await startPhone({
     engine,
     root,
-    files: { ...builtLibrary(), 'server.js': server, 'workers/server.js': server },
+    files: { ...builtLibrary(), 'server.js': server, 'workers/server.js': server, ...files },
     start: Date.now(),
     ...options,
   })
@@ -117,6 +117,25 @@ test.each(engines)('after "revoke", six calls bring one toast and one login page
   expect(phone.toasts.map(({ title }) => title)).toEqual(['登录失败，请重新登录'])
   expect(phone.navigations.filter(({ url }) => url === '/pages/login/login')).toHaveLength(1)
   expect(api.counters.refreshes).toBe(1)
+})
+
+test('an API that asks for a sign-in brings one toast and one login page, which stays until somebody signs in', async () => {
+  const list = readFolder(root)['pages/list/list.js'] ?? ''
+  const phone = await openDemo('jsc', { files: { 'pages/list/list.js': list.replace('/list`', '/forbidden`') } })
+  const signIn = async () => {
+    type(phone, 'typePassword', 'lingpai')
+    await press(phone, '#password')
+    await phone.until(() => phone.page?.path === 'pages/list/list')
+    await phone.until(() => texts(phone, '.row .bad').length === 6)
+  }
+  await signIn()
+  await phone.until(() => phone.page?.path === 'pages/login/login')
+  await phone.advance(30_000)
+  expect(phone.toasts).toHaveLength(1)
+  expect(phone.navigations.map(({ url }) => url)).toEqual(['/pages/list/list', '/pages/login/login'])
+  await signIn()
+  expect(phone.navigations.map(({ url }) => url).slice(2)).toEqual(['/pages/list/list'])
+  expect(api.counters.logins).toBe(2)
 })
 
 test('"sign out" leads to the login page without a toast', async () => {

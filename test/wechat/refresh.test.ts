@@ -240,6 +240,21 @@ test('a 403 that means sign-in leads to the page, and the session stays', async 
   expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in' })
 })
 
+test('a page that goes on where somebody is signed in is told that the API asks for a sign-in, until there is one', async () => {
+  const phone = await startSignedIn(api)
+  await phone.openPage('pages/home/home')
+  const call = `getApp().session.request({ url: '${api.origin}/forbidden', method: 'POST', data: {} })`
+  await phone.run(outcome(call))
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', reason: 'sign_in_required' })
+  api.expireAccessTokens()
+  expect(await fetchLists(phone, api)).toEqual(answered())
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', reason: 'sign_in_required' })
+  await phone.advance(5000)
+  expect([phone.toasts.length, phone.navigations.length]).toEqual([1, 1])
+  await signIn(phone)
+  expect(await readSnapshot(phone)).not.toHaveProperty('reason')
+})
+
 test('calls that come while a refresh is under way wait for it, and those that need no token do not', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()

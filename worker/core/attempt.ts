@@ -12,7 +12,7 @@ export interface AttemptHost {
   readonly platform: Platform
   readonly origin: string
   send(request: GrantRequest, signal: CancelSignal): Promise<GrantResponse>
-  readonly login?: () => Promise<string>
+  readonly login?: (signal: CancelSignal) => Promise<string>
 }
 
 export interface AttemptLimits {
@@ -38,7 +38,7 @@ export function startAttempt(
   const io: GrantIO = {
     signal,
     origin,
-    ...(login && { login }),
+    ...(login && { login: () => login(signal) }),
     async send(request) {
       lastStatus = undefined
       // A grant that does not look at its signal must not send beside the attempt that took its place (I1).

@@ -611,6 +611,11 @@ export function createBroker(options: BrokerOptions) {
       if (denialsOf(session, api) !== undefined) dispatch({ type: 'tokenAccepted', version, api })
     },
 
+    /** An API wants the user to sign in: pages must know, so that none leads back to where that API is called. */
+    askForSignIn({ generation }: Call): void {
+      dispatch({ type: 'signInAsked', generation })
+    },
+
     async signIn(input: unknown, signal: CancelSignal): Promise<void> {
       await runSignIn(signal, async (io) => {
         if (grant.signIn === undefined) {

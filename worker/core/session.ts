@@ -150,6 +150,8 @@ export type SessionEvent =
     }
   | { readonly type: 'signInFailed'; readonly signIn: number; readonly reason: string }
   | { readonly type: 'signedOut' }
+  /** An API wants the user of that session to sign in, though it has refused no token. */
+  | { readonly type: 'signInAsked'; readonly generation: number }
   | { readonly type: 'storeFailed' }
   /** The store has answered after the session had to begin without it. */
   | { readonly type: 'loadedLate'; readonly stored: Seen; readonly now: number }
@@ -286,6 +288,9 @@ export function transition(session: Session, event: SessionEvent, rules: Session
       return [{ ...session, signIn: undefined }, [note('sign-in-failed', { reason: event.reason })]]
     case 'signedOut':
       return endSession(session, undefined, rules, abandonSignIn(session))
+    case 'signInAsked':
+      // One API's word ends no session (I7), and one about an earlier session says nothing of this one (I5).
+      return [event.generation === session.generation ? { ...session, reason: 'sign_in_required' } : session, []]
     case 'storeFailed':
       // Why a session has ended matters more than what became of its record.
       if (session.held === undefined && session.reason !== undefined) return [session, [note('store-failed')]]
@@ -639,7 +644,8 @@ function onRefreshSucceeded(session: Session, flight: number, tokens: TokenSet):
     refresh: { kind: 'saving', flight, signIn: false },
     tokenServer: 'ok',
     // Whether the store works again is seen when the tokens have been saved; until then, the snapshot stays as it is.
-    reason: session.reason === 'store_failed' ? session.reason : undefined,
+    // What an API has asked for, it will ask for again.
+    reason: session.reason === 'refresh_failed' ? undefined : session.reason,
     failures: 0,
   }
   const { replaces } = session.refresh

@@ -2,7 +2,7 @@ import type { Envelope } from '../../src/protocol/contract.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { Grant, GrantIO, GrantResponse, ReceivedTokens, Signer, TokenSet } from '../core/adapter.ts'
-import { failed, outcomeUnknown, type RefreshVerdict, refused, rejected } from '../core/verdict.ts'
+import { failed, outcomeUnknown, RefreshVerdict, refused, rejected } from '../core/verdict.ts'
 import { type Code, envelope as createEnvelope } from './envelope.ts'
 import { checkCall, type EnvelopeCall, invalid, isRecord, prepareCall } from './envelope-call.ts'
 import { fieldNames, readTokens, type TokenFields } from './token-fields.ts'
@@ -112,8 +112,8 @@ export function envelopeGrant<Input = Record<string, unknown>>(options: Envelope
    */
   async function renewSilently(verdict: RefreshVerdict, io: GrantIO): Promise<ReceivedTokens> {
     if (silentSignIn === undefined || io.login === undefined) throw verdict
-    const code = await io.login().catch(() => {
-      throw refused({ reason: 'no_login_code' })
+    const code = await io.login().catch((error) => {
+      throw error instanceof RefreshVerdict ? error : refused({ reason: 'no_login_code' })
     })
     const request = await prepareCall(
       'signIn',

@@ -72,7 +72,7 @@ export function createApiCalls(
       })
       if (api.signInRequired.includes(response.status)) {
         discard(response)
-        throw signInRequired(response.status)
+        throw signInRequired(broker, call, response.status)
       }
       const head = toWireHead(response, token)
       return { head, body: await readResponseBody(response, token, timers) }
@@ -102,11 +102,11 @@ export function createApiCalls(
         ? await runRequest(broker, call, send)
         : (await send(undefined)).answer
       refuseReflection(response, text, token)
-      if (hasToken && (meaning.kind === 'signInRequired' || api.signInRequired.includes(response.status))) {
-        throw signInRequired(response.status)
+      if (meaning.kind === 'signInRequired' || (hasToken && api.signInRequired.includes(response.status))) {
+        throw signInRequired(broker, call, response.status, hasToken)
       }
       if (meaning.kind === 'payload') return meaning.payload
-      throw meaning.kind === 'signInRequired' ? signInRequired(response.status) : meaning.error
+      throw meaning.error
     },
   }
 }

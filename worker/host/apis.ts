@@ -98,6 +98,8 @@ function invalidSigner(why: string): LingpaiError {
   return new LingpaiError('invalid_config', `serve(): sign ${why}.`)
 }
 
-export function signInRequired(status: number): LingpaiError {
+/** The error for a call whose API asks for a sign-in. Of the session that says nothing, unless the call had its token. */
+export function signInRequired(broker: SessionBroker, call: Call, status: number, hasToken = true): LingpaiError {
+  if (hasToken) broker.askForSignIn(call)
   return new LingpaiError('sign_in_required', `The API asks the user to sign in (status ${status}).`, { status })
 }

@@ -8,6 +8,7 @@ import { memoryTransactions } from '../store/transactions.ts'
 import { isWechatStore, openWechatStore, type WechatStorage } from '../store/wechat.ts'
 import { type NamedGrantRequest, sendGrantRequest } from '../transport/wechat.ts'
 import { controlChecks } from './checks.ts'
+import { pauseLogins } from './login-pause.ts'
 import type { ParsedOptions, ServeOptions } from './options.ts'
 import { createService, type Host, type Service } from './service.ts'
 import { taskChecks } from './wechat-checks.ts'
@@ -49,7 +50,7 @@ function createWechatHost(given: ServeOptions<never>, mode: Mode, instance: stri
     createId: () => instance,
     transactions: memoryTransactions(),
     send: (request, signal) => sendGrantRequest(services, request, signal),
-    login: () => services.login(),
+    login: (signal) => services.login(signal),
     describeApi: ({ origin, pathPrefix, envelope, sign }) => ({
       origin,
       pathPrefix,
@@ -62,7 +63,8 @@ function createWechatHost(given: ServeOptions<never>, mode: Mode, instance: stri
     prepare(options: ParsedOptions): ParsedOptions {
       checkOptions(given)
       if (isWechatStore(options.store)) storage = openWechatStore(options.store, services)
-      return { ...options, grant: nameExchanges(options.grant), ...(storage && { store: storage }) }
+      const grant = pauseLogins(nameExchanges(options.grant), wechatPlatform.now)
+      return { ...options, grant, ...(storage && { store: storage }) }
     },
 
     createCalls({ apis }, broker) {

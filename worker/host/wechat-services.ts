@@ -5,8 +5,9 @@ import type { ServiceRequest, ServiceTable } from '../../src/protocol/services.t
 import { decodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 
 /** The app thread's services, as the worker calls them. */
-export interface RemoteServices extends Omit<ServiceTable, 'send'> {
+export interface RemoteServices extends Omit<ServiceTable, 'send' | 'login'> {
   send(request: ServiceRequest, signal: CancelSignal): ReturnType<ServiceTable['send']>
+  login(signal: CancelSignal): Promise<string>
   /** Goes on over another connection of the app thread; what was asked over the old one fails. */
   connect(endpoint: Endpoint): void
 }
@@ -30,6 +31,16 @@ export function createRemoteServices(): RemoteServices {
     })
   }
 
+  /** An abort is told to the app thread under the call's name. */
+  function askUntil<T>(signal: CancelSignal, work: (services: ServiceTable, call: string) => Promise<T>): Promise<T> {
+    lastCall += 1
+    const call = lastCall.toString(36)
+    const port = endpoint
+    const onAbort = () => port?.postMessage({ lingpai: 'abort', call } satisfies Notice)
+    signal.addEventListener('abort', onAbort)
+    return ask((services) => work(services, call)).finally(() => signal.removeEventListener('abort', onAbort))
+  }
+
   return {
     connect(next) {
       const orphans = [...pending]
@@ -38,20 +49,13 @@ export function createRemoteServices(): RemoteServices {
       remote = wrap<ServiceTable>(next as never) as unknown as ServiceTable
       for (const reject of orphans) reject(lost())
     },
-    send(request, signal) {
-      lastCall += 1
-      const call = lastCall.toString(36)
-      const port = endpoint
-      const onAbort = () => port?.postMessage({ lingpai: 'abort', call } satisfies Notice)
-      signal.addEventListener('abort', onAbort)
-      return ask((services) => services.send(call, request)).finally(() => signal.removeEventListener('abort', onAbort))
-    },
+    send: (request, signal) => askUntil(signal, (services, call) => services.send(call, request)),
     sendTask: (order) => ask((services) => services.sendTask(order)),
     awaitTask: (name) => ask((services) => services.awaitTask(name)),
     load: (key) => ask((services) => services.load(key)),
     save: (key, text) => ask((services) => services.save(key, text)),
     clear: (key) => ask((services) => services.clear(key)),
-    login: () => ask((services) => services.login()),
+    login: (signal) => askUntil(signal, (services, call) => services.login(call)),
   }
 }
 

@@ -28,10 +28,9 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     const summary = hasToken ? await runWithToken(call, api, task) : await runWithoutToken(call, api, task)
     call.status = summary.status
     const meaning = judgeAnswer(api.envelope, summary)
-    if (hasToken && (meaning.kind === 'signInRequired' || api.signInRequired.includes(summary.status))) {
-      throw signInRequired(summary.status)
+    if (meaning.kind === 'signInRequired' || (hasToken && api.signInRequired.includes(summary.status))) {
+      throw signInRequired(broker, call, summary.status, hasToken)
     }
-    if (meaning.kind === 'signInRequired') throw signInRequired(summary.status)
     if (meaning.kind !== 'success') throw meaning.error
   }
 

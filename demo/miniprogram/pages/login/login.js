@@ -13,12 +13,14 @@ Page({
     this.stopWatching()
   },
 
-  // Whoever is signed in, by this page or since last week, goes on to the list.
+  // Whoever is signed in, by this page or since last week, goes on to the list. Not where the API has asked for a sign-in,
+  // as with a 403: the list would only lead back here.
   showStatus() {
-    const { status } = session.getSnapshot()
-    if (status === this.data.status) return
-    this.setData({ status })
-    if (status === 'signed-in') wx.reLaunch({ url: '/pages/list/list' })
+    const { status, reason } = session.getSnapshot()
+    const shown = reason === 'sign_in_required' ? `${status} (${reason})` : status
+    if (shown === this.data.status) return
+    this.setData({ status: shown })
+    if (shown === 'signed-in') wx.reLaunch({ url: '/pages/list/list' })
   },
 
   typeAccount(event) {
