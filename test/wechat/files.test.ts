@@ -87,6 +87,28 @@ test.each(stories)(
   },
 )
 
+test.each(
+  (['uploadFile', 'downloadFile'] as const).flatMap((kind) =>
+    (['that it has', 'that has expired'] as const).map((token) => ({ kind, token })),
+  ),
+)('a worker that dies during $kind with a token $token: its successor judges the answer', async ({ kind, token }) => {
+  const phone = await startWithPhoto()
+  const [path, options] =
+    kind === 'uploadFile' ? ['/upload', toUpload('/upload')] : ['/file', { url: `${server.origin}/file?size=3000` }]
+  if (token === 'that has expired') server.api.expireAccessTokens()
+  const answer = phone.holdNext(kind, { afterwards: true })
+  const pending = begin(phone, kind, options)
+  await phone.until(() => answer.reached)
+  await phone.killWorker()
+  await phone.settle()
+  answer.release()
+  expect(await phone.until(pending)).toHaveProperty('value')
+  const isExpired = token === 'that has expired'
+  expect(server.seenAt(path)).toHaveLength(isExpired ? 2 : 1)
+  expect(server.api.counters).toEqual({ logins: 1, refreshes: isExpired ? 1 : 0, reuseDetections: 0 })
+  if (kind === 'downloadFile') expect(filesOf(phone)).toHaveLength(1)
+})
+
 test('a form’s fields arrive as they were signed: texts, numbers, flags and objects as JSON; what is nothing is left out', async () => {
   const phone = await startWithPhoto()
   const formData = { n: 1.5, yes: true, list: [1, { a: '茶' }], empty: '', none: null, absent: undefined }

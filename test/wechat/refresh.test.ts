@@ -1,5 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { LegacyApi } from '../../demo/server/legacy-api.ts'
+import type { Page } from '../fixtures/wechat/pages.ts'
+import type { Phone } from '../fixtures/wechat/phone.ts'
 import {
   answered,
   beginLists,
@@ -56,6 +58,59 @@ test.each([...phoneEngines, 'vm'] as const)(
     expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
   },
 )
+
+/** Six pages, each of which calls at its `onLoad`, over a session that a module exports. */
+function sixPages(): Readonly<Record<string, string>> {
+  const paths = [1, 2, 3, 4, 5, 6].map((number) => `pages/list${number}/list${number}`)
+  const page = `
+    const { session } = require('../../session.js')
+    Page({
+      onLoad() {
+        session.request({ url: '${api.origin}/list', method: 'POST', data: {} }).then(
+          ({ items }) => this.setData({ shown: items.join() }),
+          ({ code }) => this.setData({ shown: code }))
+      },
+    })`
+  return {
+    'session.js': `
+      const { connect } = require('lingpai/wechat')
+      exports.session = connect(${pageOptions(`signInPage: { url: '${LOGIN}' }`)})`,
+    'app.js': `App({ session: require('./session.js').session })`,
+    'app.json': JSON.stringify({ pages: [...paths, LOGIN.slice(1)], workers: 'workers' }),
+    ...Object.fromEntries(paths.map((path) => [`${path}.js`, page])),
+  }
+}
+
+async function openSixPages(phone: Phone): Promise<unknown[]> {
+  const opened: Page[] = []
+  for (const number of [1, 2, 3, 4, 5, 6]) opened.push(await phone.openPage(`pages/list${number}/list${number}`))
+  await phone.until(() => opened.every(({ data }) => data.shown !== undefined))
+  return opened.map(({ data }) => data.shown)
+}
+
+test('six pages that are opened with an expired token cost one refresh, over the session of a module (I1)', async () => {
+  const phone = await startSignedIn(api, { app: { files: sixPages() } })
+  api.expireAccessTokens()
+  const refresh = phone.holdNext('request', { matching: '/refresh' })
+  const shown = openSixPages(phone)
+  await phone.until(() => refresh.reached)
+  await phone.advance(1000)
+  refresh.release()
+  expect(await shown).toEqual(Array(6).fill('tea,ink'))
+  expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
+  expect(new Set(phone.messages.map(({ worker }) => worker)).size).toBe(1)
+})
+
+test('six pages that are opened when the refresh is rejected get one toast and one reLaunch, over the session of a module', async () => {
+  const phone = await startSignedIn(api, { app: { files: sixPages() } })
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  expect(await openSixPages(phone)).toEqual(Array(6).fill('sign_in_required'))
+  await phone.advance(5000)
+  expect(phone.toasts.map(({ title }) => title)).toEqual([TOAST])
+  expect(phone.navigations.filter(({ url }) => url === LOGIN)).toHaveLength(1)
+  expect(api.counters.refreshes).toBe(1)
+})
 
 test.each(phoneEngines)(
   'a rejected refresh gives six calls sign_in_required, one toast and one reLaunch, on %s',
