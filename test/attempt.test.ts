@@ -9,7 +9,7 @@ const read: GrantRequest = { url: 'https://id.example.com/keys', isReadOnly: tru
 const answer: GrantResponse = { status: 200, headers: {}, body: '' }
 
 /** An attempt whose requests the test answers, and what its grant may use. */
-async function open(limits?: AttemptLimits, login?: () => Promise<string>) {
+async function open(limits?: AttemptLimits, login?: (signal: CancelSignal) => Promise<string>) {
   const platform = createVirtualPlatform()
   const requests: { signal: CancelSignal; answer(response?: GrantResponse): void }[] = []
   const host = {
@@ -94,9 +94,17 @@ test('a deadline says how long was waited', async () => {
   expect((outcome.error as Error).message).toContain('has not answered within 30000 ms')
 })
 
-test('a grant gets the login of a host that has one, and none elsewhere', async () => {
-  const login = async () => 'code'
-  expect((await open({}, login)).io.login).toBe(login)
+test('a grant gets the login of a host that has one, which an abort of the attempt gives up, and none elsewhere', async () => {
+  const signals: CancelSignal[] = []
+  const login = async (signal: CancelSignal) => {
+    signals.push(signal)
+    return 'code'
+  }
+  const { attempt, io } = await open({}, login)
+  expect(await io.login?.()).toBe('code')
+  expect(signals[0]?.aborted).toBe(false)
+  attempt.abort()
+  expect(signals[0]?.aborted).toBe(true)
   expect((await open()).io).not.toHaveProperty('login')
 })
 

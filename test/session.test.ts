@@ -43,7 +43,7 @@ test('a call is told why the session has ended', () => {
 
 test('an API that asks for a sign-in ends no session (I7), and is remembered over a refresh', () => {
   const session = signedIn()
-  const [asked, effects] = decide(session, { type: 'signInAsked', generation: session.generation })
+  const [asked, effects] = decide(session, { type: 'signInRequired', generation: session.generation })
   expect(effects).toEqual([])
   expect(asked).toEqual({ ...session, reason: 'sign_in_required' })
   const [renewed] = decide(
@@ -55,7 +55,7 @@ test('an API that asks for a sign-in ends no session (I7), and is remembered ove
 
 test('what an API has said of an earlier session is nothing to this one (I5)', () => {
   const session = signedIn()
-  expect(decide(session, { type: 'signInAsked', generation: session.generation - 1 })).toEqual([session, []])
+  expect(decide(session, { type: 'signInRequired', generation: session.generation - 1 })).toEqual([session, []])
 })
 
 test('a fresh token is granted, and nothing changes', () => {

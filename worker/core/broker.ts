@@ -613,7 +613,7 @@ export function createBroker(options: BrokerOptions) {
 
     /** An API wants the user to sign in: pages must know, so that none leads back to where that API is called. */
     askForSignIn({ generation }: Call): void {
-      dispatch({ type: 'signInAsked', generation })
+      dispatch({ type: 'signInRequired', generation })
     },
 
     async signIn(input: unknown, signal: CancelSignal): Promise<void> {

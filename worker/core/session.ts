@@ -151,7 +151,7 @@ export type SessionEvent =
   | { readonly type: 'signInFailed'; readonly signIn: number; readonly reason: string }
   | { readonly type: 'signedOut' }
   /** An API wants the user of that session to sign in, though it has refused no token. */
-  | { readonly type: 'signInAsked'; readonly generation: number }
+  | { readonly type: 'signInRequired'; readonly generation: number }
   | { readonly type: 'storeFailed' }
   /** The store has answered after the session had to begin without it. */
   | { readonly type: 'loadedLate'; readonly stored: Seen; readonly now: number }
@@ -288,7 +288,7 @@ export function transition(session: Session, event: SessionEvent, rules: Session
       return [{ ...session, signIn: undefined }, [note('sign-in-failed', { reason: event.reason })]]
     case 'signedOut':
       return endSession(session, undefined, rules, abandonSignIn(session))
-    case 'signInAsked':
+    case 'signInRequired':
       // One API's word ends no session (I7), and one about an earlier session says nothing of this one (I5).
       return [event.generation === session.generation ? { ...session, reason: 'sign_in_required' } : session, []]
     case 'storeFailed':
