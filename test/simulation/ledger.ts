@@ -193,10 +193,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     /** Whether the store has taken something when its worker could not tell the others any more. */
     hasLateWrites: () => hasLateWrites,
     /**
-     * How long a call may take when all is well again: where the clock was set back, somebody may have to wait for the refresh
-     * of a worker that is gone, or once more for as long as the server asked for.
+     * How long a call may take when all is well again: where a worker is gone, its silence may have to tell it (10539), or
+     * somebody waits for its refresh; where the clock was set back, once more for as long as the server asked for.
      */
-    longestWait: (longestPause: number) => (clockChanges > 0 ? Math.max(11_000, longestPause + 1000) : 5000),
+    longestWait: (longestPause: number) =>
+      clockChanges > 0 ? Math.max(11_000, longestPause + 1000) : hasLostThreads ? 11_000 : 5000,
     causes: (session: number) => factsOf(session).causes,
 
     onSignInServed(callId: number, session: number): void {
