@@ -32,8 +32,9 @@ const tokenServerFaults: Readonly<Record<string, Fault>> = {
   'token server: slow': { kind: 'delay', milliseconds: 1500 },
 }
 
-/** The refresh that takes the fault comes soon, so that faults do not pile up. */
+/** In place of any fault that still waits: in an outage refreshes come ever more rarely, and faults would pile up. */
 function failNextRefresh(scene: Scene, fault: Fault): void {
+  scene.app.authorizationServer.stopFaults()
   scene.app.authorizationServer.failRefreshes(fault)
   scene.app.authorizationServer.expireAccessTokens()
 }

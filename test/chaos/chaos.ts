@@ -18,6 +18,9 @@ export interface ChaosOptions {
 const WORKER_START = 5000
 const PROGRESS_EVERY = 5000
 const RECOVERY = 60_000
+/** A call that waits through an outage is repeated on so many new workers, within about this time. */
+const MOST_REPEATS = 3
+const LONGEST_WAIT = 40_000
 /** How long after a session's end a tab may still learn of it: a worker may be in a refresh that is held. */
 const LEARNING = 4000
 /** The server may see a killed worker's connection end this much later than the next worker begins. */
@@ -36,6 +39,7 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   const outcomes = new Map<string, number>()
   const counts = new Map<string, number>()
   const ends: { readonly at: number; readonly reason: string | undefined; readonly tab: Tab }[] = []
+  const workerLosses: { readonly at: number; readonly tab: Tab }[] = []
 
   const note = (text: string, at = Date.now()) =>
     story.push(`${((at - started) / 1000).toFixed(2).padStart(7)} s  ${text}`)
@@ -58,7 +62,8 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
     if (news.kind === 'calls') {
       for (const [outcome, times] of Object.entries(news.outcomes)) {
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + times)
-        const isAllowed = allowedOutcome.test(outcome) || (outcome === 'GET worker_lost' && wasCut())
+        const mayBeLost = wasCut() || wasLostOften(tab)
+        const isAllowed = allowedOutcome.test(outcome) || (outcome === 'GET worker_lost' && mayBeLost)
         if (!isAllowed) find(`tab ${tab.number}: ${times} calls came to ${outcome}`)
       }
     }
@@ -66,12 +71,18 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
       const { status, reason, tokenServer, user } = news.snapshot
       note(`tab ${tab.number} ${[status, tokenServer, user?.subject, reason].filter(Boolean).join(' ')}`)
       if (status === 'signed-out') ends.push({ at: news.at, reason, tab })
+      if (reason === 'worker_lost') workerLosses.push({ at: news.at, tab })
     }
   }
 
   /** Without a network, the script of the next worker cannot be loaded. */
   function wasCut(): boolean {
     return scene.losses.some(({ what, to }) => what === 'cut' && to > Date.now() - WORKER_START)
+  }
+
+  function wasLostOften(tab: Tab): boolean {
+    const recent = workerLosses.filter((loss) => loss.tab === tab && loss.at > Date.now() - LONGEST_WAIT)
+    return recent.length > MOST_REPEATS
   }
 
   const detections = () => server.refreshes.filter(({ isReuse }) => isReuse)
