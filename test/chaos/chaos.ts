@@ -110,7 +110,8 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
       const byBrowser = reuses.some(({ refresh, isByBrowser }) => isByBrowser && isBy(whenOf(refresh)))
       return (byPerson && isRevoked) || byBrowser ? undefined : `${who}, which is no report of a loss (I9)`
     }
-    if (reason !== undefined && !['signed_out_elsewhere', 'store_failed'].includes(reason))
+    // What ended while its worker was lost, the next worker cannot tell from a session that only the lost one had.
+    if (reason !== undefined && !['signed_out_elsewhere', 'store_failed', 'worker_lost'].includes(reason))
       return `${who}, a reason that nothing here allows (I7)`
     return endings().some(isBy) ? undefined : `${who}, and nothing had ended the session (I7)`
   }
