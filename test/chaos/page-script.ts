@@ -49,13 +49,15 @@ export function makeCalls({ mark, longestCall, callEvery }: CallSettings): void 
     const number = count
     count += 1
     pending.set(number, { call: `${method} ${path}`, at: performance.now() })
+    let what = method
     const outcome = await window.session
       .fetch(window.api + path, init)
       .then(async (response) => {
+        what = `${method} body`
         await response.arrayBuffer()
         return String(response.status)
       })
-      .catch((error) => `${method} ${typeof error.code === 'string' ? error.code : error.name}`)
+      .catch((error) => `${what} ${typeof error.code === 'string' ? error.code : error.name}`)
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
     pending.delete(number)
   }
