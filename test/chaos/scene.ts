@@ -130,10 +130,10 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
       const timer = setTimeout(() => restoreNetwork?.().catch(() => {}), milliseconds)
       restoreNetwork = async () => {
         clearTimeout(timer)
-        restoreNetwork = undefined
         for (const cut of cuts) cut.restore()
-        loss.to = Date.now()
         await context.setOffline(false)
+        loss.to = Date.now()
+        restoreNetwork = undefined
       }
       await context.setOffline(true)
     },
