@@ -45,7 +45,7 @@ const REPEATABLE: ReadonlySet<Method> = new Set([
   'explain',
 ])
 /** A worker that dies at every call is not started for ever. */
-const MOST_REPEATS = 3
+export const MOST_REPEATS = 3
 
 export interface OpenConnection extends Connection {
   readonly welcome: Welcome

@@ -1,35 +1,19 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { connect, type Session } from '../../src/index.ts'
+import { expect, inject, test } from 'vitest'
+import { openSessions } from '../fixtures/host-sessions.ts'
+import { ownFetch } from '../fixtures/own-fetch.ts'
 import { createStream, errorOf, sha256 } from '../fixtures/streams.ts'
-import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+import { HOSTS } from '../fixtures/workers.ts'
 
 // Every feature of an answer beside the page's own fetch, on each host, at once and after a 401.
 
 const api = inject('steadyOrigin')
 const secure = inject('secureOrigin')
-const ANY = { Authorization: 'Bearer any' }
-const sessions = {} as Record<(typeof HOSTS)[number], Session>
 
-beforeAll(async () => {
-  for (const host of HOSTS) {
-    sessions[host] = connect(hostOf(host, settingsOf({ apiOrigin: api, others: [secure] }))) as Session
-    await sessions[host].signIn({ account: 'alice' })
-  }
-})
-afterAll(() => {
-  for (const host of HOSTS) sessions[host].close()
-})
+const sessions = openSessions({ apiOrigin: api, others: [secure] })
 
 const onEachHost = test.each(HOSTS)
 const after401 = (origin: string, then: string) =>
   `${origin}/after-401?id=${crypto.randomUUID()}&then=${encodeURIComponent(then)}`
-
-/** The page's own `fetch`, with a token, and again where the answer is 401. */
-async function ownFetch(url: string, init: RequestInit = {}): Promise<Response> {
-  const headers = { ...(init.headers as Record<string, string>), ...ANY }
-  const answer = await fetch(url, { ...init, headers })
-  return answer.status === 401 && url.includes('after-401') ? fetch(url, { ...init, headers }) : answer
-}
 
 /** What a caller can see of an answer, but for the URL's own query. */
 async function look(answer: Promise<Response>): Promise<unknown> {

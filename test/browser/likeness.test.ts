@@ -1,23 +1,17 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { beforeAll, expect, inject, test } from 'vitest'
 import { connect, type Session, type SessionRequestInit } from '../../src/index.ts'
+import { openSessions } from '../fixtures/host-sessions.ts'
 import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 
 const api = inject('steadyOrigin')
 const secure = inject('secureOrigin')
 
 const settings = () => settingsOf({ apiOrigin: api, others: [secure] })
-const sessions = {} as Record<(typeof HOSTS)[number], Session>
 
 beforeAll(async () => {
   document.cookie = 'page=1; path=/; SameSite=Lax'
-  for (const host of HOSTS) {
-    sessions[host] = connect(hostOf(host, settings())) as Session
-    await sessions[host].signIn({ account: 'alice' })
-  }
 })
-afterAll(() => {
-  for (const host of HOSTS) sessions[host].close()
-})
+const sessions = openSessions({ apiOrigin: api, others: [secure] })
 
 interface Sighting {
   readonly headers: Readonly<Record<string, string>>

@@ -1,37 +1,24 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { connect, type Session, type SessionRequestInit } from '../../src/index.ts'
+import { beforeAll, expect, inject, test } from 'vitest'
+import type { SessionRequestInit } from '../../src/index.ts'
+import { openSessions } from '../fixtures/host-sessions.ts'
+import { ownFetch } from '../fixtures/own-fetch.ts'
 import { errorOf } from '../fixtures/streams.ts'
-import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+import { HOSTS } from '../fixtures/workers.ts'
 
 // An API on the page's own origin: no CORS, and the page's cookies go along.
 
 const api = `${location.origin}/own-api`
 const ANY = { Authorization: 'Bearer any' }
-const sessions = {} as Record<(typeof HOSTS)[number], Session>
 
 beforeAll(async () => {
   document.cookie = 'lax=1; path=/; SameSite=Lax'
   document.cookie = 'strict=1; path=/; SameSite=Strict'
   const attributes = encodeURIComponent('Path=/own-api; HttpOnly; SameSite=Strict')
   await fetch(`${api}/set-cookie?name=hidden&attributes=${attributes}`, { headers: ANY })
-  const settings = () => settingsOf({ apiOrigin: location.origin, pathPrefix: '/own-api' })
-  for (const host of HOSTS) {
-    sessions[host] = connect(hostOf(host, settings())) as Session
-    await sessions[host].signIn({ account: 'alice' })
-  }
 })
-afterAll(() => {
-  for (const host of HOSTS) sessions[host].close()
-})
+const sessions = openSessions({ apiOrigin: location.origin, pathPrefix: '/own-api' })
 
 const after401 = (then: string) => `${api}/after-401?id=${crypto.randomUUID()}&then=${encodeURIComponent(then)}`
-
-/** The page's own `fetch`, with a token, and again where the answer is 401. */
-async function ownFetch(url: string, init: RequestInit = {}): Promise<Response> {
-  const headers = { ...(init.headers as Record<string, string>), ...ANY }
-  const answer = await fetch(url, { ...init, headers })
-  return answer.status === 401 ? fetch(url, { ...init, headers }) : answer
-}
 
 interface Sighting {
   readonly method: string

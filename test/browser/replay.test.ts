@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { connect, type Session, type SessionRequestInit } from '../../src/index.ts'
+import { expect, inject, test } from 'vitest'
+import type { SessionRequestInit } from '../../src/index.ts'
+import { openSessions } from '../fixtures/host-sessions.ts'
 import { errorOf, sha256 } from '../fixtures/streams.ts'
-import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+import { HOSTS } from '../fixtures/workers.ts'
 
 // Where each part of the contract of fetch is tested, on each host:
 // bodies of requests, across a 401     request-bodies, upload-progress; members of RequestInit: here
@@ -17,17 +18,8 @@ import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 
 const api = inject('steadyOrigin')
 const secure = inject('secureOrigin')
-const sessions = {} as Record<(typeof HOSTS)[number], Session>
 
-beforeAll(async () => {
-  for (const host of HOSTS) {
-    sessions[host] = connect(hostOf(host, settingsOf({ apiOrigin: api, others: [secure] }))) as Session
-    await sessions[host].signIn({ account: 'alice' })
-  }
-})
-afterAll(() => {
-  for (const host of HOSTS) sessions[host].close()
-})
+const sessions = openSessions({ apiOrigin: api, others: [secure] })
 
 const onEachHost = test.each(HOSTS)
 const deniedOnce = (origin = api) => `${origin}/denied-once?id=${crypto.randomUUID()}`

@@ -1,30 +1,18 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { connect, type Session, type SessionRequestInit, type UploadProgress } from '../../src/index.ts'
+import { expect, inject, test } from 'vitest'
+import { connect, type SessionRequestInit, type UploadProgress } from '../../src/index.ts'
 import { watchUpload } from '../../worker/transport/upload.ts'
+import { openSessions } from '../fixtures/host-sessions.ts'
 import { createPeer, never } from '../fixtures/scripted-peer.ts'
 import { createStream, delay, errorOf, sha256 } from '../fixtures/streams.ts'
-import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
+import { HOSTS } from '../fixtures/workers.ts'
 
 const api = inject('steadyOrigin')
 const secure = inject('secureOrigin')
 const headerApi = inject('headerOrigin')
 const witness = inject('witnessOrigin')
 
-const sessions = {} as Record<(typeof HOSTS)[number], Session>
-const headerSessions = {} as Record<(typeof HOSTS)[number], Session>
-
-beforeAll(async () => {
-  for (const host of HOSTS) {
-    const settings = settingsOf({ apiOrigin: api, others: [secure], exposeAccessToken: true })
-    sessions[host] = connect(hostOf(host, settings)) as Session
-    const header = settingsOf({ apiOrigin: headerApi, tokenHeader: 'X-Token', exposeAccessToken: true })
-    headerSessions[host] = connect(hostOf(host, header)) as Session
-    for (const session of [sessions[host], headerSessions[host]]) await session.signIn({ account: 'alice' })
-  }
-})
-afterAll(() => {
-  for (const session of [...Object.values(sessions), ...Object.values(headerSessions)]) session.close()
-})
+const sessions = openSessions({ apiOrigin: api, others: [secure], exposeAccessToken: true })
+const headerSessions = openSessions({ apiOrigin: headerApi, tokenHeader: 'X-Token', exposeAccessToken: true })
 
 const onEachHost = test.each(HOSTS)
 const large = Uint8Array.from({ length: 3_000_000 }, (_none, index) => index % 251)

@@ -1,4 +1,5 @@
 import type { LoggedRefresh } from '../../demo/server/refresh-log.ts'
+import { MOST_REPEATS } from '../../src/client.ts'
 import { launchBrowser } from '../fixtures/tabs.ts'
 import { startTestApp } from '../fixtures/test-app.ts'
 import { createRandom } from '../simulation/random.ts'
@@ -18,8 +19,7 @@ export interface ChaosOptions {
 const WORKER_START = 5000
 const PROGRESS_EVERY = 5000
 const RECOVERY = 60_000
-/** A call that waits through an outage is repeated on so many new workers, within about this time. */
-const MOST_REPEATS = 3
+/** A call that waits through an outage meets its most repeats within about this time. */
 const LONGEST_WAIT = 40_000
 /** How long after a session's end a tab may still learn of it: a worker may be in a refresh that is held. */
 const LEARNING = 4000

@@ -16,8 +16,8 @@ export function shortestPause(failures: number): number {
 }
 
 /** Whether a pause that ends at a time still lasts. One longer than any of ours is the work of a clock that was set back. */
-export function isPausing(until: number, now: number): boolean {
-  return now < until && until - now <= LONGEST_FLOOR
+export function isPausing(until: number, now: number, longest = LONGEST_FLOOR): boolean {
+  return now < until && until - now <= longest
 }
 
 /**

@@ -10,7 +10,7 @@ import { refuseReflection } from '../transport/reflection.ts'
 import { isStream } from '../transport/request-body.ts'
 import { type ResponseBody, readResponseBody } from '../transport/response-body.ts'
 import { canWatchUpload, watchUpload } from '../transport/upload.ts'
-import { chooseApi, findAllowedApi, NO_API, receiveCall, signInRequired, signRequest } from './apis.ts'
+import { chooseApi, findAllowedApi, NO_API, receiveCall, requireSignIn, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
 import { createTurns } from './turns.ts'
 
@@ -72,7 +72,7 @@ export function createApiCalls(
       })
       if (api.signInRequired.includes(response.status)) {
         discard(response)
-        throw signInRequired(broker, call, response.status)
+        requireSignIn(broker, call, response.status)
       }
       const head = toWireHead(response, token)
       return { head, body: await readResponseBody(response, token, timers) }
@@ -103,7 +103,7 @@ export function createApiCalls(
         : (await send(undefined)).answer
       refuseReflection(response, text, token)
       if (meaning.kind === 'signInRequired' || (hasToken && api.signInRequired.includes(response.status))) {
-        throw signInRequired(broker, call, response.status, hasToken)
+        requireSignIn(broker, call, response.status, hasToken)
       }
       if (meaning.kind === 'payload') return meaning.payload
       throw meaning.error

@@ -98,8 +98,8 @@ function invalidSigner(why: string): LingpaiError {
   return new LingpaiError('invalid_config', `serve(): sign ${why}.`)
 }
 
-/** The error for a call whose API asks for a sign-in. Of the session that says nothing, unless the call had its token. */
-export function signInRequired(broker: SessionBroker, call: Call, status: number, hasToken = true): LingpaiError {
+/** Ends a call whose API asks for a sign-in, and tells the session, unless the call was made without its token. */
+export function requireSignIn(broker: SessionBroker, call: Call, status: number, hasToken = true): never {
   if (hasToken) broker.askForSignIn(call)
-  return new LingpaiError('sign_in_required', `The API asks the user to sign in (status ${status}).`, { status })
+  throw new LingpaiError('sign_in_required', `The API asks the user to sign in (status ${status}).`, { status })
 }

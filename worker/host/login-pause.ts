@@ -1,10 +1,11 @@
 import type { Grant, GrantIO } from '../core/adapter.ts'
+import { isPausing, LONGEST_RETRY_AFTER } from '../core/retry.ts'
 import { refused } from '../core/verdict.ts'
 
 /** So many codes in a row that lead to no session are asked for without a pause. */
-const FREE = 3
+const MOST_WITHOUT_PAUSE = 3
+/** In milliseconds; it doubles, up to what a grant may ask for at most. */
 const FIRST_PAUSE = 60_000
-const LONGEST_PAUSE = 600_000
 
 /**
  * Lets a refresh pause that signs in by `wx.login` and keeps failing: WeChat allows an app twice its page views a day, for
@@ -22,12 +23,12 @@ export function pauseLogins(grant: Grant, now: () => number): Grant {
   }
 
   async function login({ login }: GrantIO): Promise<string> {
-    const left = until - now()
-    // One longer than any of ours is the work of a clock that was set back.
-    if (left > 0 && left <= LONGEST_PAUSE) throw refused({ reason: 'login_paused', retryAfter: left })
+    const time = now()
+    if (isPausing(until, time, LONGEST_RETRY_AFTER)) throw refused({ reason: 'login_paused', retryAfter: until - time })
     // A failure until it has led to a session: nobody tells of one that is never answered.
     failures += 1
-    if (failures >= FREE) until = now() + Math.min(FIRST_PAUSE * 2 ** Math.min(failures - FREE, 10), LONGEST_PAUSE)
+    const pauses = failures - MOST_WITHOUT_PAUSE
+    if (pauses >= 0) until = time + Math.min(FIRST_PAUSE * 2 ** Math.min(pauses, 10), LONGEST_RETRY_AFTER)
     return (login as () => Promise<string>)()
   }
 

@@ -7,7 +7,7 @@ import { type Attempt, type EarlierAttempt, runRequest } from '../core/request-l
 import type { Permit } from '../core/session.ts'
 import { toHeader } from '../transport/attach.ts'
 import { awaitTask, sendTask } from '../transport/wechat.ts'
-import { chooseApi, NO_API, receiveCall, signInRequired, signRequest } from './apis.ts'
+import { chooseApi, NO_API, receiveCall, requireSignIn, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
 
 /** No session's generation, and no token's version. */
@@ -29,7 +29,7 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     call.status = summary.status
     const meaning = judgeAnswer(api.envelope, summary)
     if (meaning.kind === 'signInRequired' || (hasToken && api.signInRequired.includes(summary.status))) {
-      throw signInRequired(broker, call, summary.status, hasToken)
+      requireSignIn(broker, call, summary.status, hasToken)
     }
     if (meaning.kind !== 'success') throw meaning.error
   }

@@ -20,6 +20,7 @@ export const LARGER_SCOPES: readonly Scope[] = [
   { ...harmed, rotations: 3 },
   { ...harmed, rotations: 3, hasGrace: false },
   { ...harmed, rotations: 1, signOuts: 1 },
+  { ...nothing, signIns: 2, signOuts: 1, rotations: 1 },
   { ...nothing, signIns: 2, rotations: 1, losses: 1 },
   { ...nothing, signIns: 2, rotations: 1, crashes: 1 },
   { ...harmed, signIns: 2, rotations: 1, hasGrace: false },
