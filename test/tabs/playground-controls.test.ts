@@ -40,6 +40,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await comeBack(page)
+  await seeNoneUnderWay()
   await control(page, 'reset')
   if ((await page.locator('body').getAttribute('data-status')) !== 'signed-in') await signInByPopup(page)
   await second.locator('#status').filter({ hasText: 'Alice Liddell' }).waitFor()
@@ -55,6 +56,21 @@ async function see(tab: Page, selector: string, text: string | RegExp): Promise<
   await expect
     .poll(content, { timeout: 30_000 })
     .toEqual(text instanceof RegExp ? expect.stringMatching(text) : expect.stringContaining(text))
+}
+
+/** Otherwise what the test before has fired is told among what this one presses. */
+async function seeNoneUnderWay(): Promise<void> {
+  const open = async () => {
+    const frames = [...page.frames(), second.mainFrame()]
+    const counts = await Promise.all(
+      frames.map((frame) =>
+        frame.locator('.squares :is([data-state=waiting], [data-state=sent], [data-state=replayed])').count(),
+      ),
+    )
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+  await expect.poll(open, { timeout: 30_000 }).toBe(0)
+  if ((await page.locator('#log li').count()) > 0) await see(page, '#log li', /^(?!.*under way)/)
 }
 
 /** What the page says that lingpai did, after a press. */
