@@ -3,7 +3,7 @@ import { checkRest, isByItself, type Scope, startWorld, stepsFrom, type World } 
 
 export interface Exploration {
   readonly states: number
-  /** Of these, how many have everything that the scope allows behind them. */
+  /** Steps into a state that has everything behind it that the scope allows. */
   readonly spent: number
   readonly transitions: number
   /** What is wrong, and how it came to that, where something is. */
@@ -11,50 +11,146 @@ export interface Exploration {
   readonly path: readonly string[]
 }
 
-/** Visits every state that can be reached, nearest first, so that a counterexample is a shortest one. */
-export function explore(scope: Scope, mostStates = Number.POSITIVE_INFINITY): Exploration {
+const PROGRESS_EVERY = 10_000
+
+/**
+ * Visits every state that can be reached, those first to which the least has happened, and of these, the nearest. A state
+ * that was there before with at least as much left to happen is not visited again: whatever can follow has followed.
+ */
+export function explore(scope: Scope, onProgress?: (states: number, waiting: number) => void): Exploration {
   const start = startWorld(scope)
-  const seen = new Set([nameOf(start)])
-  const parents = [-1]
-  const labels = ['']
-  let level: { readonly world: World; readonly index: number }[] = [{ world: start, index: 0 }]
-  let transitions = 0
-  let spent = 0
+  const visited = createVisits()
+  visited.add(nameOf(start), leftOf(start), 0, 0)
+  /** By how much has happened, worlds whose steps are still to be taken. */
+  const waiting: { readonly world: World; readonly visit: number }[][] = [[{ world: start, visit: 0 }]]
+  let [transitions, spent, open] = [0, 0, 1]
+  let nextProgress = performance.now() + PROGRESS_EVERY
 
-  function pathTo(index: number): string[] {
-    const path: string[] = []
-    for (let at = index; at > 0; at = parents[at] as number) path.unshift(labels[at] as string)
-    return path
+  function pathTo(visit: number): string[] {
+    const steps: number[] = []
+    for (let at = visit; at > 0; at = visited.parent(at)) steps.unshift(visited.step(at))
+    let world = start
+    return steps.map((step) => {
+      const { label, next } = stepsFrom(world, scope)[step] as { label: string; next: World }
+      world = next
+      return label
+    })
   }
 
-  function found(violation: string, at: number): Exploration {
-    return { states: seen.size, spent, transitions, violation, path: pathTo(at) }
+  function found(violation: string, visit: number): Exploration {
+    return { states: visited.size(), spent, transitions, violation, path: pathTo(visit) }
   }
 
-  while (level.length > 0 && seen.size < mostStates) {
-    const next: typeof level = []
-    for (const { world, index } of level) {
-      const steps = stepsFrom(world, scope)
-      if (!steps.some(({ label }) => isByItself(label))) {
-        const violation = checkRest(world)
-        if (violation !== undefined) return found(violation, index)
-      }
-      for (const { label, next: reached } of steps) {
-        transitions += 1
-        const name = nameOf(reached)
-        if (seen.has(name)) continue
-        seen.add(name)
-        if (Object.values(reached.left).every((left) => left <= 0)) spent += 1
-        parents.push(index)
-        labels.push(label)
-        const at = parents.length - 1
-        if (reached.violation !== undefined) {
-          return found(reached.violation, at)
+  for (let happened = 0; happened < waiting.length; happened += 1) {
+    let level = waiting[happened] ?? []
+    while (level.length > 0) {
+      waiting[happened] = []
+      for (const { world, visit } of level) {
+        open -= 1
+        let isAtRest = true
+        for (const [index, { label, next }] of stepsFrom(world, scope).entries()) {
+          transitions += 1
+          const left = leftOf(next)
+          if (left.every((count) => count === 0)) spent += 1
+          const name = nameOf(next)
+          if (isByItself(label) && !visited.isSame(visit, name)) isAtRest = false
+          const reached = visited.add(name, left, visit, index)
+          if (reached === undefined) continue
+          if (next.violation !== undefined) return found(next.violation, reached)
+          open += 1
+          const used = sum(leftOf(start)) - sum(left)
+          while (waiting.length <= used) waiting.push([])
+          waiting[used]?.push({ world: next, visit: reached })
         }
-        next.push({ world: reached, index: at })
+        const violation = isAtRest ? checkRest(world) : undefined
+        if (violation !== undefined) return found(violation, visit)
+        if (onProgress === undefined || performance.now() < nextProgress) continue
+        nextProgress += PROGRESS_EVERY
+        onProgress(visited.size(), open)
       }
+      level = waiting[happened] ?? []
     }
-    level = next
   }
-  return { states: seen.size, spent, transitions, violation: undefined, path: [] }
+  return { states: visited.size(), spent, transitions, violation: undefined, path: [] }
+}
+
+function leftOf({ left }: World): number[] {
+  return Object.values(left).map((count) => Math.max(0, count))
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0)
+}
+
+/** Up to seven of each: three bits. */
+function pack(counts: readonly number[]): number {
+  return counts.reduce((packed, count) => packed * 8 + count, 0)
+}
+
+function isWithin(packed: number, limit: number): boolean {
+  for (let shift = 0; shift < 15; shift += 3) if (((packed >> shift) & 7) > ((limit >> shift) & 7)) return false
+  return true
+}
+
+/** Sixty-four bits of each name, what was left, and the step that led there: a `Map` ends at sixteen million. */
+function createVisits() {
+  let capacity = 1 << 16
+  let columns = createColumns(capacity)
+  let slots = new Uint32Array(2 * capacity)
+  let size = 0
+
+  function grow(): void {
+    const old = columns
+    capacity *= 2
+    columns = createColumns(capacity)
+    for (const name of ['high', 'low', 'left', 'parent', 'step'] as const) columns[name].set(old[name])
+    slots = new Uint32Array(2 * capacity)
+    for (let visit = 0; visit < size; visit += 1) slots[freeSlot(columns.low[visit] as number)] = visit + 1
+  }
+
+  function freeSlot(low: number): number {
+    let slot = low & (slots.length - 1)
+    while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1)
+    return slot
+  }
+
+  return {
+    /** Its number; or undefined where nothing new can follow. */
+    add(name: Buffer, counts: readonly number[], parent: number, step: number): number | undefined {
+      const [high, low, left] = [name.readUInt32LE(0), name.readUInt32LE(4), pack(counts)]
+      let slot = low & (slots.length - 1)
+      for (; slots[slot] !== 0; slot = (slot + 1) & (slots.length - 1)) {
+        const visit = (slots[slot] as number) - 1
+        const isSame = columns.low[visit] === low && columns.high[visit] === high
+        if (isSame && isWithin(left, columns.left[visit] as number)) return undefined
+      }
+      if (size === capacity) {
+        grow()
+        slot = freeSlot(low)
+      }
+      slots[slot] = size + 1
+      columns.high[size] = high
+      columns.low[size] = low
+      columns.left[size] = left
+      columns.parent[size] = parent
+      columns.step[size] = step
+      size += 1
+      return size - 1
+    },
+    isSame: (visit: number, name: Buffer) =>
+      columns.high[visit] === name.readUInt32LE(0) && columns.low[visit] === name.readUInt32LE(4),
+    size: () => size,
+    parent: (visit: number) => columns.parent[visit] as number,
+    step: (visit: number) => columns.step[visit] as number,
+  }
+}
+
+function createColumns(capacity: number) {
+  return {
+    high: new Uint32Array(capacity),
+    low: new Uint32Array(capacity),
+    left: new Uint16Array(capacity),
+    parent: new Uint32Array(capacity),
+    step: new Uint8Array(capacity),
+  }
 }

@@ -5,7 +5,9 @@ import { describeScope, LARGER_SCOPES, SCOPES } from './scopes.ts'
 export function exploreAll(isLarger: boolean): boolean {
   for (const scope of isLarger ? [...SCOPES, ...LARGER_SCOPES] : SCOPES) {
     const started = performance.now()
-    const { states, spent, transitions, violation, path } = explore(scope)
+    const { states, spent, transitions, violation, path } = explore(scope, (known, waiting) =>
+      console.log(`  ${describeScope(scope)}: ${known} states so far, ${waiting} still to go on from`),
+    )
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     console.log(
       `${describeScope(scope)}: ${states} states, ${spent} of them with all that behind them, ${transitions} transitions, ${seconds} s`,

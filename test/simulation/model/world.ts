@@ -76,6 +76,8 @@ interface ServerSession {
   readonly ended?: 'revoked' | 'reuse'
   /** Whether it may be over for a reason that the invariants allow. */
   readonly mayEnd: boolean
+  /** The version that the worker which signed in gave its first tokens: all others count from there. */
+  readonly firstVersion?: number
 }
 
 export interface World {
@@ -118,7 +120,7 @@ function startWorker(world: World, at: number): World {
     session: startSession(world.record),
     writes: [],
     isHinted: false,
-    known: world.record ? { [numberOf(world.record)]: tokenOf(world.record.tokens) } : {},
+    known: world.record ? { [numberOf(world.record.lineage)]: tokenOf(world.record.tokens) } : {},
   }
   return { ...replaceWorker(world, at, worker), starts: world.starts + 1 }
 }
@@ -209,12 +211,14 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       const event: SessionEvent = { type: 'signInSucceeded', signIn: number, tokens, lineage: `lineage ${started}` }
       const replaced = {
         ...world,
-        sessions: world.sessions.map((one, index) => (index === started - 1 ? one : mayEnd(one))),
+        sessions: world.sessions.map((one, index) =>
+          index === started - 1 ? { ...one, firstVersion: session.version + 1 } : mayEnd(one),
+        ),
       }
       add(`${name} has signed ${tokens.subject} in`, apply(replaced, at, { ...rest, known }, event))
     }
     if (session.held !== undefined && left.signOuts > 0) {
-      const number = Number(session.lineage?.slice(8))
+      const number = numberOf(session.lineage)
       const sessions = world.sessions.map((one, index) => (index === number - 1 ? mayEnd(one) : one))
       const used = { ...world, sessions, left: { ...left, signOuts: left.signOuts - 1 } }
       dispatch('signs out', { type: 'signedOut' }, {}, used)
@@ -296,7 +300,9 @@ function serve(world: World, { session, token }: Request, { hasGrace }: Scope): 
   if (hasGrace && token === kept.current - 1) return [world, kept.current]
   const reused = become({ ...mayEnd(kept), ended: 'reuse' })
   const isArrived =
-    (world.record !== undefined && numberOf(world.record) === session && tokenOf(world.record.tokens) > token) ||
+    (world.record !== undefined &&
+      numberOf(world.record.lineage) === session &&
+      tokenOf(world.record.tokens) > token) ||
     world.workers.some((worker) => (worker?.known[session] ?? 0) > token)
   return [
     hasGrace || isArrived
@@ -328,7 +334,10 @@ function take(world: World, at: number, write: StoreWrite): World {
   // Of two sign-ins, the one that is stored last counts.
   const isSignIn = write.do === 'save' && write.replaces === undefined && old !== undefined
   if (!isSignIn) return next
-  return { ...next, sessions: next.sessions.map((one, index) => (index === numberOf(old) - 1 ? mayEnd(one) : one)) }
+  return {
+    ...next,
+    sessions: next.sessions.map((one, index) => (index === numberOf(old.lineage) - 1 ? mayEnd(one) : one)),
+  }
 }
 
 function isExpected(record: StoredSession | undefined, write: StoreWrite): boolean {
@@ -365,13 +374,13 @@ function commit(world: World, at: number, write: StoreWrite): World {
 
 function checkCommit(world: World, old: StoredSession | undefined, by: Worker): World {
   const { record, over } = world
-  if (record !== undefined && over.includes(numberOf(record)))
-    return violate(world, `I5: ${by.name} writes session ${numberOf(record)} again, which was over`)
+  if (record !== undefined && over.includes(numberOf(record.lineage)))
+    return violate(world, `I5: ${by.name} writes session ${numberOf(record.lineage)} again, which was over`)
   if (old === undefined || old.lineage === record?.lineage) {
     const isOlder = old && record && tokenOf(record.tokens) < tokenOf(old.tokens)
     return isOlder ? violate(world, `I5: ${by.name} puts older tokens into the store`) : world
   }
-  return { ...world, over: [...over, numberOf(old)] }
+  return { ...world, over: [...over, numberOf(old.lineage)] }
 }
 
 function outdate(worker: Worker): Worker {
@@ -390,7 +399,7 @@ function hint(world: World, from: number): World {
 function learn(world: World, at: number, hasLooked: boolean): World {
   const worker = world.workers[at] as Worker
   if (!hasLooked || world.record === undefined) return world
-  const session = numberOf(world.record)
+  const session = numberOf(world.record.lineage)
   const token = Math.max(worker.known[session] ?? 0, tokenOf(world.record.tokens))
   return replaceWorker(world, at, { ...worker, known: { ...worker.known, [session]: token } })
 }
@@ -401,7 +410,7 @@ function learn(world: World, at: number, hasLooked: boolean): World {
  */
 function isDue(world: World, at: number, { refresh, lineage }: Session): boolean {
   if (refresh.kind !== 'standby') return true
-  const number = Number(lineage?.slice(8))
+  const number = numberOf(lineage)
   const requests = [...world.orphans, ...world.requests.filter((_one, index) => index !== at)]
   const isWriting = world.workers.some(
     (worker, index) => index !== at && worker !== undefined && worker.writes.length > 0,
@@ -426,7 +435,7 @@ function apply(world: World, at: number, worker: Worker, event: SessionEvent): W
     const { holdsLock, ...rest } = after
     next = replaceWorker(next, at, rest)
   }
-  const number = Number(before.lineage?.slice(8))
+  const number = numberOf(before.lineage)
   const isGone = before.held !== undefined && session.lineage !== before.lineage
   if (isGone && world.sessions[number - 1]?.mayEnd === false && next.sessions[number - 1]?.mayEnd === false)
     return violate(next, `I7: ${worker.name} gives session ${number} up (${session.reason})`)
@@ -519,7 +528,7 @@ function mayEnd(session: ServerSession): ServerSession {
 
 function tokensOf(session: number, token: number): TokenSet {
   const name = `${session}.${token}`
-  const subject = USERS[(session - 1) % USERS.length] as string
+  const subject = subjectOf(session)
   return { accessToken: name, refreshToken: name, tokenType: 'Bearer', receivedAt: 0, expiresAt: 1, subject }
 }
 
@@ -527,8 +536,13 @@ function tokenOf({ accessToken }: TokenSet): number {
   return Number(accessToken.split('.')[1])
 }
 
-function numberOf({ tokens }: StoredSession): number {
-  return Number(tokens.accessToken.split('.')[0])
+/** Of a session at the server, from 1; 0 for none. */
+export function numberOf(lineage: string | undefined): number {
+  return Number(lineage?.slice(8) ?? 0)
+}
+
+export function subjectOf(session: number): string {
+  return USERS[(session - 1) % USERS.length] as string
 }
 
 function seenIn({ record }: World): Seen {
