@@ -1,5 +1,6 @@
-import { nameOf } from './likeness.ts'
-import { checkRest, isByItself, type Scope, startWorld, stepsFrom, type World } from './world.ts'
+import { createRandom } from '../random.ts'
+import { textOf } from './likeness.ts'
+import { checkRest, isByItself, type Scope, type Step, startWorld, stepsFrom, type World } from './world.ts'
 
 export interface Comparison {
   readonly worlds: number
@@ -10,49 +11,41 @@ export interface Comparison {
 
 /**
  * Whether worlds of one name go on in the same way: each leads to worlds of the same names, and as much is wrong there.
- * All are visited, whether one of their name has been there before or not, up to a number.
+ * Goes at random from the start to where nothing more can happen, again and again.
  */
-export function compareWorlds(scope: Scope, mostWorlds: number): Comparison {
-  const start = startWorld(scope)
-  const seen = new Set([textOf(start)])
+export function compareWorlds(scope: Scope, seed: number, walks: number): Comparison {
+  const random = createRandom(seed)
   const futures = new Map<string, string>()
-  const queue = [start]
-  for (const world of queue) {
-    const steps = stepsFrom(world, scope)
-    const name = `${nameIn(world)} ${leftIn(world)}`
-    const future = tellFuture(world, steps)
-    const known = futures.get(name) ?? future
-    if (known !== future) return { worlds: seen.size, names: futures.size, difference: [known, future] }
-    futures.set(name, future)
-    for (const { next } of steps) {
-      const text = textOf(next)
-      if (next.violation !== undefined || seen.size >= mostWorlds || seen.has(text)) continue
-      seen.add(text)
-      queue.push(next)
+  let worlds = 0
+  for (let walk = 0; walk < walks; walk += 1) {
+    let world = startWorld(scope)
+    for (;;) {
+      worlds += 1
+      const steps = stepsFrom(world, scope)
+      const name = `${textOf(world)} ${leftIn(world)}`
+      const future = tellFuture(world, steps)
+      const known = futures.get(name) ?? future
+      if (known !== future) return { worlds, names: futures.size, difference: [known, future] }
+      futures.set(name, future)
+      const open = steps.filter(({ next }) => next.violation === undefined)
+      if (open.length === 0) break
+      world = random.pick(open).next
     }
   }
-  return { worlds: seen.size, names: futures.size, difference: undefined }
+  return { worlds, names: futures.size, difference: undefined }
 }
 
 /** A step to a world of the same name, with no more left to happen, is none. */
-function tellFuture(world: World, steps: ReturnType<typeof stepsFrom>): string {
-  const own = nameIn(world)
-  const others = steps.filter(({ next }) => next.violation !== undefined || nameIn(next) !== own)
-  const futures = others.map(({ next }) => `${nameIn(next)} ${leftIn(next)} ${next.violation?.slice(0, 2)}`)
+function tellFuture(world: World, steps: readonly Step[]): string {
+  const own = textOf(world)
+  const others = steps.filter(({ next }) => next.violation !== undefined || textOf(next) !== own)
+  const futures = others.map(({ next }) => `${textOf(next)} ${leftIn(next)} ${next.violation?.slice(0, 2)}`)
   const isAtRest = !others.some(({ label }) => isByItself(label))
-  return [...new Set(futures)].sort().join() + (isAtRest ? checkRest(world)?.slice(0, 2) : '')
-}
-
-function nameIn(world: World): string {
-  return nameOf(world).toString('base64')
+  return [...new Set(futures)].sort().join('\n\n') + (isAtRest ? checkRest(world)?.slice(0, 2) : '')
 }
 
 function leftIn({ left }: World): string {
   return Object.values(left)
     .map((count) => Math.max(0, count))
     .join()
-}
-
-function textOf(world: World): string {
-  return JSON.stringify({ ...world, starts: 0 })
 }

@@ -2,15 +2,16 @@ import { hash } from 'node:crypto'
 import type { StoredState } from '../../../worker/core/adapter.ts'
 import { numberOf, type Request, subjectOf, type Worker, type World } from './world.ts'
 
-/**
- * States with the same name go on in the same way, so one of them stands for all. It does not matter which worker is
- * which, how many flights, generations, sessions and refresh tokens there have been, nor what was called what, where that
- * is gone for good. What is left to happen is not part of a name. The name is a hash: texts would fill the memory.
- */
+/** A hash: texts would fill the memory. */
 export function nameOf(world: World): Buffer {
   return hash('sha1', textOf(world), 'buffer')
 }
 
+/**
+ * States of which the same is told go on in the same way, so one of them stands for all. It does not matter which worker is
+ * which, how many flights, generations, sessions and refresh tokens there have been, nor what was called what, where that
+ * is gone for good. What is left to happen is not part of it.
+ */
 export function textOf(world: World): string {
   const numbers = numbersOf(world)
   const [one, other] = world.workers
