@@ -22,7 +22,7 @@ test('every reachable state of two workers on one store keeps I1, I2, I3, I5, I6
   for (const scope of SCOPES) {
     const { states, spent, transitions, violation, path } = exploreAll(scope)
     console.log(
-      `${describeScope(scope)}: ${states} states, ${spent} of them with all that behind them, ${transitions} transitions`,
+      `${describeScope(scope)}: ${states} states, ${transitions} steps, ${spent} of these to where all that has happened`,
     )
     expect({ violation, path }).toEqual({ violation: undefined, path: [] })
     expect(states).toBeGreaterThan(200)

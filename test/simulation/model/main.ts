@@ -10,7 +10,7 @@ export function exploreAll(isLarger: boolean): boolean {
     )
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     console.log(
-      `${describeScope(scope)}: ${states} states, ${spent} of them with all that behind them, ${transitions} transitions, ${seconds} s`,
+      `${describeScope(scope)}: ${states} states, ${transitions} steps, ${spent} of these to where all that has happened, ${seconds} s`,
     )
     if (violation === undefined) continue
     console.log(`${path.map((label, index) => `  ${index + 1}. ${label}`).join('\n')}\n${violation}`)
