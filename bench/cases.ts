@@ -25,8 +25,8 @@ export const bodySize = 16 * megabyte
 export const memorySize = 256 * megabyte
 
 export const lingpaiHosts = ['shared', 'dedicated'] as const
-/** A fetch in a worker and nothing else: the platform's floor. */
-export const bareHosts = ['bare-shared', 'bare-dedicated'] as const
+/** A fetch in a worker and nothing else: the platform's floor. And the same through Comlink, with a `Request` in the page. */
+export const floors = ['bare-shared', 'bare-dedicated', 'lean-shared', 'lean-dedicated'] as const
 export const peers = ['auth0', 'axios', 'alova'] as const
 
 export function mostCalls(isQuick: boolean): number {
@@ -50,7 +50,7 @@ export const benchCases: readonly BenchCase[] = [
         options: {
           rounds: isQuick ? 4 : 30,
           calls: 10,
-          contestants: ['fetch', ...lingpaiHosts, ...bareHosts, ...peers],
+          contestants: ['fetch', ...lingpaiHosts, ...floors, ...peers],
         },
       }),
   },

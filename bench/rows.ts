@@ -1,4 +1,4 @@
-import { bareHosts, lingpaiHosts, mostCalls, peers, refreshScenarios } from './cases.ts'
+import { floors, lingpaiHosts, mostCalls, peers, refreshScenarios } from './cases.ts'
 import { stageNames } from './page/stage-names.ts'
 import { pairedRatios, type Sample, type Source, type Spread, spread, sumsPerRound } from './statistics.ts'
 
@@ -48,6 +48,8 @@ const names: Readonly<Record<string, string>> = {
   dedicated: 'lingpai, dedicated worker',
   'bare-shared': 'bare SharedWorker',
   'bare-dedicated': 'bare dedicated worker',
+  'lean-shared': 'lean SharedWorker',
+  'lean-dedicated': 'lean dedicated worker',
   auth0: 'auth0-spa-js, worker mode',
   axios: 'axios + axios-auth-refresh',
   alova: 'alova, token authentication',
@@ -71,14 +73,14 @@ function planGroups(isQuick: boolean): GroupPlan[] {
   return [
     {
       title: '1 kB of JSON ÷ own fetch',
-      note: "Time until the JSON is read, divided by that of the page's own fetch with an Authorization header in the same round. Every answer crosses origins (CORS, preflight cached). A bare worker fetches and hands the answer over, and does nothing else: what a token in a worker costs at the least.",
+      note: "Time until the JSON is read, divided by that of the page's own fetch with an Authorization header in the same round. Every answer crosses origins (CORS, preflight cached). A bare worker fetches and hands the answer over, and does nothing else: what a token in a worker costs at the least. A lean worker is the same, called through Comlink with what a Request in the page has read: what is left of lingpai without its checks, its session and its protections.",
       rows: [
         toOwnFetch('latency', 'shared', 'one call', 1.15),
         toOwnFetch('latency', 'dedicated', 'one call', 1.15),
-        ...[...bareHosts, ...peers].map((other) => toOwnFetch('latency', other, 'one call')),
+        ...[...floors, ...peers].map((other) => toOwnFetch('latency', other, 'one call')),
         toOwnFetch('latency', 'shared', '100 at once', 1.15),
         toOwnFetch('latency', 'dedicated', '100 at once', 1.15),
-        ...[...bareHosts, ...peers].map((other) => toOwnFetch('latency', other, '100 at once')),
+        ...[...floors, ...peers].map((other) => toOwnFetch('latency', other, '100 at once')),
       ],
     },
     {
@@ -91,20 +93,24 @@ function planGroups(isQuick: boolean): GroupPlan[] {
         toOwnFetch('bodies', 'dedicated', 'unpaced, streamed: total', 1.2),
         toOwnFetch('bodies', 'shared', 'unpaced, arrayBuffer: total'),
         toOwnFetch('bodies', 'dedicated', 'unpaced, arrayBuffer: total'),
-        ...bareHosts.flatMap((host) =>
+        ...floors.flatMap((host) =>
           ['paced, streamed: total', 'unpaced, streamed: total'].map((metric) => toOwnFetch('bodies', host, metric)),
         ),
       ],
     },
     {
       title: '16 MB ÷ own fetch, until the first byte',
-      note: 'Until the page has read the first chunk of the stream.',
+      note: 'Until the page has read the first chunk of the stream. The first six are those of the stages below, of 2 MB and paced: there are many more of them, and they scatter less.',
       rows: [
+        ...[...lingpaiHosts, ...floors].map((host) => ({
+          ...toOwnFetch('stages', host, 'all of it'),
+          title: `${names[host]}: 2 MB, paced`,
+        })),
         toOwnFetch('bodies', 'shared', 'paced, streamed: first byte', 1.15),
         toOwnFetch('bodies', 'dedicated', 'paced, streamed: first byte', 1.15),
         toOwnFetch('bodies', 'shared', 'unpaced, streamed: first byte'),
         toOwnFetch('bodies', 'dedicated', 'unpaced, streamed: first byte'),
-        ...bareHosts.flatMap((host) =>
+        ...floors.flatMap((host) =>
           ['paced, streamed: first byte', 'unpaced, streamed: first byte'].map((metric) =>
             toOwnFetch('bodies', host, metric),
           ),
@@ -114,9 +120,9 @@ function planGroups(isQuick: boolean): GroupPlan[] {
     ...(['shared', 'dedicated'] as const).map(
       (host): GroupPlan => ({
         title: `Where the time until the first byte goes, ${host === 'shared' ? 'SharedWorker' : 'dedicated worker'}`,
-        note: 'Of a paced answer. Each stage of a call in lingpai’s worker and in a bare one, which fetches and hands over and does nothing else; the page’s own fetch has two of them. Noting them costs time too, alike for all.',
+        note: 'Of a paced answer. Each stage of a call in lingpai’s worker in a bare one, and in a lean one; the page’s own fetch has two of them. Noting them costs time too, alike for all.',
         rows: stageNames.flatMap((metric) =>
-          ['fetch', `bare-${host}`, host].map((contestant) => ({
+          ['fetch', `bare-${host}`, `lean-${host}`, host].map((contestant) => ({
             title: `${metric}: ${names[contestant]}`,
             unit: 'ms',
             of: source('stages', contestant, metric),
@@ -136,7 +142,7 @@ function planGroups(isQuick: boolean): GroupPlan[] {
     },
     {
       title: 'One call of the broker ÷ one postMessage and its echo',
-      note: 'The smallest call there is, getAccessToken(), beside an echoed message of the same shape to a worker of the same kind. Comlink alone has no guard, no deadline, no liveness, and a method that answers at once.',
+      note: 'The smallest call there is, getAccessToken(), beside an echoed message of the same shape to a worker of the same kind. Comlink alone has no guard, no deadline, no liveness, and a method that answers at once. What a thread needs to wake up is most of an echo, and differs tenfold between runs; the work of a call does not.',
       rows: lingpaiHosts.flatMap((host): RowPlan[] => {
         const echo = source('round-trip', `${host}: postMessage`, 'one call')
         return [
@@ -152,6 +158,11 @@ function planGroups(isQuick: boolean): GroupPlan[] {
             unit: '×',
             of: source('round-trip', `${host}: Comlink`, 'one call'),
             to: echo,
+          },
+          {
+            title: `one postMessage and its echo, ${host === 'shared' ? 'SharedWorker' : 'dedicated worker'}`,
+            unit: 'ms',
+            of: echo,
           },
         ]
       }),

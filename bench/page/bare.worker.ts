@@ -1,8 +1,8 @@
-export {}
+import { handOver } from './hand-over.ts'
 
 /**
  * A fetch in a worker and nothing else, which is what any library costs at the least that keeps its tokens in one: no session,
- * no checks, no credit. Small bodies come with the answer, large ones in chunks over a port.
+ * no checks, no credit.
  */
 interface Order {
   readonly id: number
@@ -12,20 +12,8 @@ interface Order {
 
 const answer = (port: MessagePort | typeof globalThis) => async (event: MessageEvent<Order>) => {
   const { id, url, token } = event.data
-  const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` } })
-  const { status, headers, body } = response
-  const isSmall = Number(headers.get('content-length')) <= 1 << 16
-  const { port1, port2 } = new MessageChannel()
-  const content = isSmall ? await response.arrayBuffer() : port2
-  port.postMessage({ id, status, headers: [...headers], body: content }, [content] as never)
-  if (isSmall || body === null) return
-  const reader = body.getReader()
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) break
-    port1.postMessage(value.buffer, [value.buffer])
-  }
-  port1.postMessage(null)
+  const told = await handOver(await fetch(url, { headers: { Authorization: `Bearer ${token}` } }))
+  port.postMessage({ id, ...told }, [told.body] as never)
 }
 
 globalThis.addEventListener('connect', (event) => {

@@ -1,5 +1,6 @@
 import { createBareWorker } from '../clients/bare-worker.ts'
 import type { Contestant } from '../clients/index.ts'
+import { createLeanWorker } from '../clients/lean-worker.ts'
 import { createLingpai } from '../clients/lingpai.ts'
 import { createOwnFetch } from '../clients/own-fetch.ts'
 import { control } from '../control.ts'
@@ -20,6 +21,8 @@ export const bodies: PageCase = async ({ options, api }, tell) => {
     ['dedicated', dedicated.session.fetch],
     ['bare-shared', (await createBareWorker('shared')).fetch],
     ['bare-dedicated', (await createBareWorker('dedicated')).fetch],
+    ['lean-shared', (await createLeanWorker('shared')).fetch],
+    ['lean-dedicated', (await createLeanWorker('dedicated')).fetch],
   ]
 
   for (let round = -1; round < rounds; round++) {

@@ -1,5 +1,6 @@
 import { createBareWorker } from '../clients/bare-worker.ts'
-import type { Contestant } from '../clients/index.ts'
+import type { Contestant, Floor } from '../clients/index.ts'
+import { createLeanWorker } from '../clients/lean-worker.ts'
 import { createLingpai, type Host } from '../clients/lingpai.ts'
 import { createOwnFetch } from '../clients/own-fetch.ts'
 import { control } from '../control.ts'
@@ -22,6 +23,8 @@ export const stages: PageCase = async ({ options, api }, tell) => {
     ['dedicated', (await createLingpai('dedicated', 0, { dedicated: () => openDedicated('dedicated') })).session.fetch],
     ['bare-shared', (await createBareWorker('shared', openShared('bare-shared').port)).fetch],
     ['bare-dedicated', (await createBareWorker('dedicated', openDedicated('bare-dedicated'))).fetch],
+    ['lean-shared', (await createLeanWorker('shared', openShared('lean-shared').port)).fetch],
+    ['lean-dedicated', (await createLeanWorker('dedicated', openDedicated('lean-dedicated'))).fetch],
   ]
   const url = `${api}/bytes?size=${size}&pace=1`
 
@@ -65,14 +68,37 @@ function askWorker(name: string): Promise<Record<string, number>> {
   })
 }
 
-function openShared(name: Host | `bare-${Host}`): SharedWorker {
-  return name === 'shared'
-    ? new SharedWorker(new URL('../staged-token.worker.ts', import.meta.url), { type: 'module', name: 'shared' })
-    : new SharedWorker(new URL('../staged-bare.worker.ts', import.meta.url), { type: 'module', name: 'bare-shared' })
+// Vite must see each worker's URL as it stands.
+function openShared(name: Host | Floor): SharedWorker {
+  switch (name) {
+    case 'bare-shared':
+      return new SharedWorker(new URL('../staged-bare.worker.ts', import.meta.url), {
+        type: 'module',
+        name: 'bare-shared',
+      })
+    case 'lean-shared':
+      return new SharedWorker(new URL('../staged-lean.worker.ts', import.meta.url), {
+        type: 'module',
+        name: 'lean-shared',
+      })
+    default:
+      return new SharedWorker(new URL('../staged-token.worker.ts', import.meta.url), { type: 'module', name: 'shared' })
+  }
 }
 
-function openDedicated(name: Host | `bare-${Host}`): Worker {
-  return name === 'dedicated'
-    ? new Worker(new URL('../staged-token.worker.ts', import.meta.url), { type: 'module', name: 'dedicated' })
-    : new Worker(new URL('../staged-bare.worker.ts', import.meta.url), { type: 'module', name: 'bare-dedicated' })
+function openDedicated(name: Host | Floor): Worker {
+  switch (name) {
+    case 'bare-dedicated':
+      return new Worker(new URL('../staged-bare.worker.ts', import.meta.url), {
+        type: 'module',
+        name: 'bare-dedicated',
+      })
+    case 'lean-dedicated':
+      return new Worker(new URL('../staged-lean.worker.ts', import.meta.url), {
+        type: 'module',
+        name: 'lean-dedicated',
+      })
+    default:
+      return new Worker(new URL('../staged-token.worker.ts', import.meta.url), { type: 'module', name: 'dedicated' })
+  }
 }

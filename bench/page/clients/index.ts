@@ -1,7 +1,7 @@
 import type { Client } from './client.ts'
 
-export type BareHost = 'bare-shared' | 'bare-dedicated'
-export type Contestant = 'fetch' | BareHost | 'shared' | 'dedicated' | 'auth0' | 'axios' | 'alova'
+export type Floor = 'bare-shared' | 'bare-dedicated' | 'lean-shared' | 'lean-dedicated'
+export type Contestant = 'fetch' | Floor | 'shared' | 'dedicated' | 'auth0' | 'axios' | 'alova'
 
 /** Loads a peer only where it takes part. */
 export async function createClient(contestant: Contestant, tab: number): Promise<Client> {
@@ -12,6 +12,10 @@ export async function createClient(contestant: Contestant, tab: number): Promise
       return (await import('./bare-worker.ts')).createBareWorker('shared')
     case 'bare-dedicated':
       return (await import('./bare-worker.ts')).createBareWorker('dedicated')
+    case 'lean-shared':
+      return (await import('./lean-worker.ts')).createLeanWorker('shared')
+    case 'lean-dedicated':
+      return (await import('./lean-worker.ts')).createLeanWorker('dedicated')
     case 'shared':
     case 'dedicated':
       return (await import('./lingpai.ts')).createLingpai(contestant, tab)

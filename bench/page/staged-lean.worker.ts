@@ -1,0 +1,2 @@
+import './stages.ts'
+import './lean.worker.ts'
