@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { connect, type Session } from '../src/index.ts'
 import { serveInline } from '../worker/host/inline.ts'
 import type { ApiOptions } from '../worker/host/options.ts'
@@ -23,6 +23,7 @@ beforeEach(async () => {
   origin = `http://localhost:${(server.address() as AddressInfo).port}`
 })
 afterEach(async () => {
+  vi.restoreAllMocks()
   session?.close()
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))
@@ -76,6 +77,29 @@ test('request refreshes where the 401 quotes the expired token, and passes on on
   await open()
   expect(await session.request({ url: `${origin}/a` })).toEqual({ error: 'it has expired' })
   expect(refreshes).toBe(1)
+})
+
+test.each<[string, (response: ServerResponse, token: unknown) => void]>([
+  ['a header', (response, token) => response.writeHead(200, { 'X-Debug': `got ${token}` }).end('{}')],
+  ['its status text', (response, token) => response.writeHead(200, `got ${token}`).end('{}')],
+])('an answer that shows the token in %s is not passed on, by fetch or by request (I11)', async (_where, write) => {
+  answer = ({ headers }, response) => write(response, headers['x-token'])
+  await open()
+  const expected = { code: 'token_reflected', status: 200 }
+  expect(await errorOf(session.fetch(`${origin}/a`))).toMatchObject(expected)
+  expect(await errorOf(session.request({ url: `${origin}/a` }))).toMatchObject(expected)
+})
+
+test('an error of the engine that quotes the token is told without its words (I11)', async () => {
+  await open()
+  vi.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('"old-token" is an invalid header value'))
+  const errors = [
+    await errorOf(session.fetch(`${origin}/a`)),
+    await errorOf(session.request({ url: `${origin}/a` })),
+  ] as Error[]
+  for (const { message, stack, cause } of errors) expect(`${message} ${stack} ${cause}`).not.toContain('old-token')
+  expect(errors[0]).toMatchObject({ name: 'TypeError', message: 'Failed to fetch' })
+  expect(errors[1]).toMatchObject({ code: 'network_error' })
 })
 
 test('an answer with signInRequired gives its connection back', async () => {
