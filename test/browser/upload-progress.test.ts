@@ -183,6 +183,19 @@ test('an upload that is aborted ends in the worker too, with the reason', async 
   }
 })
 
+test('where a call fails, the port for what is told of it is closed', async () => {
+  const peer = createPeer({ fetch: () => Promise.reject(new Error('refused')) })
+  const session = connect({ inline: () => peer.endpoint })
+  const { seen, init } = watch({ body: 'text' })
+  await errorOf(session.fetch('https://api.example/', init))
+  const [[, request] = []] = peer.callsOf('fetch')
+  const { progress } = request as { progress: MessagePort }
+  progress.postMessage({ loaded: 1, total: 2 })
+  await delay(100)
+  expect(seen).toEqual([])
+  session.close()
+})
+
 test('what was told before an abort, and comes after it, is not told', async () => {
   const peer = createPeer({ fetch: never })
   const session = connect({ inline: () => peer.endpoint })
