@@ -154,17 +154,15 @@ test('the goodbye of a page aborts its requests, but not those with keepalive', 
   await expect.poll(() => closed).toEqual(['/plain'])
 })
 
-test('an abort ends the reading of a request body that never ends', async () => {
+test.each<[string, (url: string, init: RequestInit) => Promise<Response>]>([
+  ['of the options', (url, init) => session.fetch(url, init)],
+  ['of a Request', (url, init) => session.fetch(new Request(url, init))],
+])('an abort ends the reading of a body %s that never ends', async (_where, send) => {
   answer = (_request, response) => void response.end()
   await open()
   const controller = new AbortController()
   const body = new ReadableStream({ pull: () => new Promise(() => {}) })
-  const call = session.fetch(`${origin}/a`, {
-    method: 'POST',
-    body,
-    duplex: 'half',
-    signal: controller.signal,
-  } as RequestInit)
+  const call = send(`${origin}/a`, { method: 'POST', body, duplex: 'half', signal: controller.signal } as RequestInit)
   const reason = new Error('enough')
   setTimeout(() => controller.abort(reason), 10)
   expect(await errorOf(call)).toBe(reason)

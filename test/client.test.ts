@@ -405,6 +405,13 @@ test('close rejects what is pending and everything later with closed, says goodb
   expect(worker.peer.isClosed()).toBe(true)
 })
 
+test("a signal that has aborted already rejects with its exact reason after close too, as fetch's", async () => {
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker()).start })
+  session.close()
+  const reason = { exactly: 'this' }
+  expect(await outcomeOf(session.fetch('https://api.example/', { signal: AbortSignal.abort(reason) }))).toBe(reason)
+})
+
 test('a fetch whose body is being read while the session closes rejects, and does not hang (I3)', async () => {
   const session = connect({ shared: starting<SharedWorker>(new FakeWorker({ fetch: never })).start })
   await vi.advanceTimersByTimeAsync(10)
@@ -803,6 +810,7 @@ test.each<[string, RequestInit]>([
   ['a GET', {}],
   ['a PUT with text', { method: 'PUT', body: 'tea' }],
   ['a PUT with a Blob', { method: 'PUT', body: new Blob(['tea']) }],
+  ['a PUT with a form', { method: 'PUT', body: new FormData() }],
   ['a delete in small letters', { method: 'delete' }],
 ])('session.fetch sends %s again where the worker is lost', async (_what, init) => {
   expect(await fetchThroughLoss(init)).toEqual([204, 1, 1])
