@@ -5,7 +5,7 @@ import { type AuthorizationServer, startAuthorizationServer } from '../demo/serv
 import type { AuthorizeInput } from '../src/protocol/contract.ts'
 import type { Grant, GrantIO, GrantRequest, ReceivedTokens, TokenSet, Transaction } from '../worker/core/adapter.ts'
 import { createBroker, type SessionBroker } from '../worker/core/broker.ts'
-import type { SessionRules } from '../worker/core/session.ts'
+import type { SessionRules } from '../worker/core/session/events.ts'
 import { toTokenSet } from '../worker/core/token-set.ts'
 import { type OAuthOptions, oauth } from '../worker/grant/oauth.ts'
 import { memoryTransactions } from '../worker/store/transactions.ts'

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { type Attempt, type EarlierAttempt, runRequest } from '../worker/core/request-loop.ts'
-import type { Permit } from '../worker/core/session.ts'
+import type { Permit } from '../worker/core/session/events.ts'
 import { createHarness, storedSession, watch } from './fixtures/broker-harness.ts'
 
 const accepted = (answer: string): Attempt<string> => ({ answer, isTokenDenied: false })

@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LingpaiError } from '../src/protocol/errors.ts'
 import { LONGEST_TIMER, parseRetryAfter, retryDelay, shortestPause } from '../worker/core/retry.ts'
-import { type Session, type SessionEvent, startSession, transition } from '../worker/core/session.ts'
+import type { SessionEvent } from '../worker/core/session/events.ts'
+import { type Session, startSession } from '../worker/core/session/state.ts'
+import { transition } from '../worker/core/session/transition.ts'
 import { failed, outcomeUnknown, refused, rejected, toVerdict, type Verdict } from '../worker/core/verdict.ts'
 
 const now = Date.UTC(2027, 0, 15, 12)

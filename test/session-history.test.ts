@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import type { HistoryNote, StoredSession } from '../worker/core/adapter.ts'
-import { type Session, type SessionEvent, type SessionRules, transition } from '../worker/core/session.ts'
+import type { SessionEvent, SessionRules } from '../worker/core/session/events.ts'
+import type { Session } from '../worker/core/session/state.ts'
+import { transition } from '../worker/core/session/transition.ts'
 import {
   decide,
   ended,

@@ -1,14 +1,7 @@
 import { expect, test } from 'vitest'
-import type { RefreshAttempt, StoredSession } from '../worker/core/adapter.ts'
-import {
-  type Effect,
-  isExclusive,
-  LATER_BUILD,
-  type Refresh,
-  type Session,
-  type SessionEvent,
-  type SessionRules,
-} from '../worker/core/session.ts'
+import type { RefreshAttempt, StoredSession, StoredState } from '../worker/core/adapter.ts'
+import type { Effect, SessionEvent, SessionRules } from '../worker/core/session/events.ts'
+import { type Claim, type ClaimStep, isExclusive, LATER_BUILD, type Session } from '../worker/core/session/state.ts'
 import type { Seen } from '../worker/core/shared-record.ts'
 import {
   decide,
@@ -34,30 +27,36 @@ const newer: StoredSession = { ...record, version: 8, tokens: newTokens }
 const ofBob: StoredSession = { ...record, lineage: 'of-bob', generation: 1, version: 1, tokens: tokensOfBob }
 const laterFormat: Seen = { kind: 'later-format' }
 
-type Consulting = Extract<Refresh, { kind: 'checking' }>
+type ClaimChanges = Partial<Omit<Claim, 'kind' | 'step'>>
 
 function attemptOf(changes: Partial<RefreshAttempt> = {}): RefreshAttempt {
   const attempt = { id: 'other.9', owner: 'other', isOver: false, failures: 0, outcomeLost: false }
   return { ...attempt, until: now + 10_000, pause: 10_000, ...changes }
 }
 
-function checking(changes: Partial<Consulting> = {}, session: Partial<Session> = {}): Session {
-  const about = { flight: 5, outcomeLost: false, why: 'expired', other: undefined, conflicts: 0 } as const
-  return signedIn({ flights: 5, refresh: { kind: 'checking', ...about, ...changes }, ...session })
+function claiming(step: ClaimStep, changes: ClaimChanges = {}, session: Partial<Session> = {}): Session {
+  const claim = {
+    kind: 'claim',
+    flight: 5,
+    outcomeLost: false,
+    cause: 'expired',
+    other: undefined,
+    conflicts: 0,
+  } as const
+  return signedIn({ flights: 5, refresh: { ...claim, ...changes, step }, ...session })
 }
 
-function marking(changes: Partial<Extract<Refresh, { kind: 'marking' }>> = {}): Session {
-  const { refresh } = checking()
-  const replaces = { lineage, version: 7, attempt: 'other.9' }
-  return checking(
-    {},
-    { refresh: { ...(refresh as Consulting), kind: 'marking', replaces, until: now + 10_000, ...changes } },
-  )
+function reading(changes: ClaimChanges = {}, session: Partial<Session> = {}): Session {
+  return claiming({ name: 'reading' }, changes, session)
 }
 
-function standby(changes: Partial<Extract<Refresh, { kind: 'standby' }>> = {}): Session {
-  const { refresh } = checking({ other: { id: 'other.9', left: 4000 } })
-  return checking({}, { refresh: { ...(refresh as Consulting), kind: 'standby', pause: 1000, ...changes } })
+function writing(changes: ClaimChanges & { replaces?: StoredState | null } = {}): Session {
+  const { replaces = { lineage, version: 7, attempt: 'other.9' }, ...claim } = changes
+  return claiming({ name: 'writing', replaces, until: now + 10_000 }, claim)
+}
+
+function waitingForOther(): Session {
+  return claiming({ name: 'waiting', pause: 1000 }, { other: { id: 'other.9', left: 4000 } })
 }
 
 function ending(changes: Partial<Session> = {}): Session {
@@ -75,7 +74,7 @@ function look(seen: Seen | StoredSession, changes: { flight?: number | undefined
 }
 
 const marked = (outcome: 'done' | 'failed' | 'conflict', at = now): SessionEvent => ({
-  type: 'marked',
+  type: 'claimWritten',
   flight: 5,
   outcome,
   now: at,
@@ -89,36 +88,27 @@ function effectsOf(session: Session, event: SessionEvent, given = rules): Effect
 
 test('before a refresh is sent, the store is asked what other workers have done (I2)', () => {
   const [next, effects] = decide(signedIn({ held: expired }), want(), rules)
-  expect(effects).toEqual([{ do: 'consult', flight: 5 }])
-  expect(next.refresh).toEqual(checking().refresh)
+  expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading().refresh)
 })
 
 test('where nobody else is at it, the others are told that a refresh begins, whose it is and when it ends', () => {
-  const [next, effects] = decide(checking({ outcomeLost: true, conflicts: 2 }), look(record), rules)
+  const [next, effects] = decide(reading({ outcomeLost: true, conflicts: 2 }), look(record), rules)
   const replaces = { lineage, version: 7, attempt: null }
   const attempt = attemptOf({ id: 'me.5', owner: 'me', outcomeLost: true })
-  expect(effects).toEqual([{ do: 'mark', flight: 5, session: { ...record, attempt }, replaces }])
-  expect(next.refresh).toEqual({
-    kind: 'marking',
-    flight: 5,
-    outcomeLost: true,
-    why: 'expired',
-    other: undefined,
-    conflicts: 2,
-    replaces,
-    until: now + 10_000,
-  })
+  expect(effects).toEqual([{ do: 'writeClaim', flight: 5, session: { ...record, attempt }, replaces }])
+  expect(next.refresh).toEqual(writing({ outcomeLost: true, conflicts: 2, replaces }).refresh)
 })
 
 test("an own attempt that is still in the store is nobody else's, and not waited for", () => {
   const attempt = attemptOf({ owner: 'me', id: 'me.4' })
-  expect(effectsOf(checking(), look({ ...record, attempt }))).toMatchObject([{ do: 'mark' }])
+  expect(effectsOf(reading(), look({ ...record, attempt }))).toMatchObject([{ do: 'writeClaim' }])
 })
 
 test('an attempt to refresh older tokens than ours is not waited for', () => {
   const older = { ...record, version: 6, attempt: attemptOf() }
-  expect(effectsOf(checking({}, { isStored: false }), look(older))).toMatchObject([
-    { do: 'mark', replaces: { version: 6, attempt: 'other.9' } },
+  expect(effectsOf(reading({}, { isStored: false }), look(older))).toMatchObject([
+    { do: 'writeClaim', replaces: { version: 6, attempt: 'other.9' } },
   ])
 })
 
@@ -126,7 +116,7 @@ test.each<[string, Partial<Session>, unknown]>([
   ['had taken it before', {}, { lineage, version: 7 }],
   ['had not taken it', { isStored: false }, null],
 ])('where the store does not answer, the refresh is sent all the same (I3), if it %s', (_title, changes, replaces) => {
-  const [next, effects] = decide(checking({}, changes), look({ kind: 'unreadable' }), rules)
+  const [next, effects] = decide(reading({}, changes), look({ kind: 'unreadable' }), rules)
   expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
   expect(next.refresh).toEqual({ kind: 'sending', flight: 5, outcomeLost: false, replaces })
 })
@@ -135,12 +125,12 @@ test.each<[string, number | undefined]>([
   ['an earlier flight', 4],
   ['a hint', undefined],
 ])('a look because of %s does not take the place of the one that a refresh waits for (I5)', (_title, flight) => {
-  const session = checking()
+  const session = reading()
   expect(decide(session, look(record, { flight }), rules)).toEqual([session, []])
 })
 
 test('a look changes nothing where no refresh waits for it, and nothing is new', () => {
-  for (const session of [signedIn(), sending(), marking(), standby(), waiting()])
+  for (const session of [signedIn(), sending(), writing(), waitingForOther(), waiting()])
     expect(decide(session, look(record), rules)).toEqual([session, []])
 })
 
@@ -158,29 +148,29 @@ test.each<[string, number, number]>([
   ['for a second at most, since its answer may have come all the same', 4000, 1000],
   ['no longer than it lasts', 300, 300],
 ])('the refresh of another worker is waited for, and looked after %s', (_title, left, pause) => {
-  const [next, effects] = decide(checking(), look({ ...record, attempt: attemptOf({ until: now + left }) }), rules)
+  const [next, effects] = decide(reading(), look({ ...record, attempt: attemptOf({ until: now + left }) }), rules)
   expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: pause }])
   expect(next).toMatchObject({ tokenServer: 'ok', failures: 0 })
-  expect(next.refresh).toEqual({ ...standby().refresh, other: { id: 'other.9', left }, pause })
+  expect(next.refresh).toEqual(claiming({ name: 'waiting', pause }, { other: { id: 'other.9', left } }).refresh)
 })
 
 test('the failure of another worker counts here too: its pause is kept, and those who wait are told (I10)', () => {
   const attempt = attemptOf({ isOver: true, failures: 3, until: now + 60_000, pause: 60_000, outcomeLost: true })
-  const [next, effects] = decide(checking(), look({ ...record, attempt }), rules)
+  const [next, effects] = decide(reading(), look({ ...record, attempt }), rules)
   expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: 60_000 }, { do: 'wake' }])
   expect(next).toMatchObject({ tokenServer: 'unreachable', failures: 3 })
-  expect(next.refresh).toMatchObject({ kind: 'standby', outcomeLost: false, pause: 60_000 })
+  expect(next.refresh).toMatchObject({ outcomeLost: false, step: { name: 'waiting', pause: 60_000 } })
 })
 
 test('a refresh of another worker is waited for no longer than one of our own may take', () => {
   const attempt = attemptOf({ until: now + 60_000, pause: 60_000 })
-  expect(decide(checking(), look({ ...record, attempt }), rules)[0].refresh).toMatchObject({
+  expect(decide(reading(), look({ ...record, attempt }), rules)[0].refresh).toMatchObject({
     other: { id: 'other.9', left: 10_000 },
   })
 })
 
 test('an attempt that is looked at again is waited for no longer than before, whatever the clock says (I12)', () => {
-  const again = checking({ other: { id: 'other.9', left: 2000 } })
+  const again = reading({ other: { id: 'other.9', left: 2000 } })
   const attempt = attemptOf({ until: now + 9000 })
   expect(decide(again, look({ ...record, attempt }), rules)[0].refresh).toMatchObject({ other: { left: 2000 } })
   const another = { ...attempt, id: 'other.10' }
@@ -196,46 +186,46 @@ test.each<[string, boolean, Partial<RefreshAttempt>, boolean]>([
   ['its answer is lost, where it never said that it was over', false, {}, true],
 ])('after the attempt of another worker, %s (I9)', (_title, outcomeLost, changes, expected) => {
   const attempt = attemptOf({ until: now, ...changes })
-  const [next, effects] = decide(checking({ outcomeLost }), look({ ...record, attempt }), rules)
-  expect(effects).toMatchObject([{ do: 'mark', session: { attempt: { outcomeLost: expected } } }])
-  expect(next.refresh).toMatchObject({ kind: 'marking', outcomeLost: expected })
+  const [next, effects] = decide(reading({ outcomeLost }), look({ ...record, attempt }), rules)
+  expect(effects).toMatchObject([{ do: 'writeClaim', session: { attempt: { outcomeLost: expected } } }])
+  expect(next.refresh).toMatchObject({ outcomeLost: expected, step: { name: 'writing' } })
 })
 
 test('a cut-off attempt ends the session where the app said so for unknown outcomes, and only after its time', () => {
   const given: SessionRules = { ...rules, onUnknownOutcome: 'sign-in' }
   const cutOff = { ...record, attempt: attemptOf({ until: now }) }
-  const [next, effects] = decide(checking(), look(cutOff), given)
+  const [next, effects] = decide(reading(), look(cutOff), given)
   expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { lineage, version: 7 } }])
   expect(next.refresh).toEqual({ kind: 'ending', flight: 5, reason: 'refresh_answer_lost' })
   const over = { ...record, attempt: attemptOf({ until: now, isOver: true }) }
-  expect(effectsOf(checking(), look(over), given)).toMatchObject([{ do: 'mark' }])
+  expect(effectsOf(reading(), look(over), given)).toMatchObject([{ do: 'writeClaim' }])
 })
 
 test('a wait for another worker ends with a look, which knows how long was waited', () => {
-  const [next, effects] = decide(standby(), { type: 'retryDue', flight: 5, now }, rules)
-  expect(effects).toEqual([{ do: 'consult', flight: 5 }])
-  expect(next.refresh).toEqual(checking({ other: { id: 'other.9', left: 3000 } }).refresh)
+  const [next, effects] = decide(waitingForOther(), { type: 'retryDue', flight: 5, now }, rules)
+  expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading({ other: { id: 'other.9', left: 3000 } }).refresh)
 })
 
 test('a wait for another worker is not ended by the timer of an earlier flight (I5)', () => {
-  const session = standby()
+  const session = waitingForOther()
   expect(decide(session, { type: 'retryDue', flight: 4, now }, rules)).toEqual([session, []])
 })
 
 test('resumed, a wait for another worker ends at once: its time has passed while the machine slept', () => {
-  const [next, effects] = decide(standby(), { type: 'resumed', now }, rules)
-  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'consult', flight: 5 }])
-  expect(next.refresh).toEqual(checking({ other: { id: 'other.9', left: 4000 } }).refresh)
+  const [next, effects] = decide(waitingForOther(), { type: 'resumed', now }, rules)
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading({ other: { id: 'other.9', left: 4000 } }).refresh)
 })
 
 test('once the others are told, the refresh is sent, and its tokens may replace what was written', () => {
-  const [next, effects] = decide({ ...marking({ outcomeLost: true }), isStored: false }, marked('done'), rules)
+  const [next, effects] = decide({ ...writing({ outcomeLost: true }), isStored: false }, marked('done'), rules)
   expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
   expect(next.isStored).toBe(true)
   expect(next.refresh).toEqual({ kind: 'sending', flight: 5, outcomeLost: true, replaces: { lineage, version: 7 } })
 })
 
-test.each<[string, Extract<Refresh, { kind: 'marking' }>['replaces'], unknown]>([
+test.each<[string, StoredState | null, unknown]>([
   [
     'of the session that was there, whosever attempt',
     { lineage, version: 6, attempt: 'other.9' },
@@ -245,7 +235,7 @@ test.each<[string, Extract<Refresh, { kind: 'marking' }>['replaces'], unknown]>(
 ])(
   'where the others cannot be told, the refresh is sent all the same (I3), in place %s',
   (_title, replaces, expected) => {
-    const [next, effects] = decide({ ...marking({ replaces }), isStored: false }, marked('failed'), rules)
+    const [next, effects] = decide({ ...writing({ replaces }), isStored: false }, marked('failed'), rules)
     expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
     expect(next.isStored).toBe(false)
     expect(next.refresh).toMatchObject({ kind: 'sending', replaces: expected })
@@ -256,21 +246,21 @@ test.each<[string, SessionEvent]>([
   ['another worker was first', marked('conflict')],
   ['its time is over, after a freeze', marked('done', now + 10_000)],
 ])('where %s, nothing is sent before another look (I2)', (_title, event) => {
-  const [next, effects] = decide(marking({ conflicts: 4, outcomeLost: true, why: 'denied' }), event, rules)
-  expect(effects).toEqual([{ do: 'consult', flight: 5 }])
-  expect(next.refresh).toEqual(checking({ conflicts: 5, outcomeLost: true, why: 'denied' }).refresh)
+  const [next, effects] = decide(writing({ conflicts: 4, outcomeLost: true, cause: 'denied' }), event, rules)
+  expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading({ conflicts: 5, outcomeLost: true, cause: 'denied' }).refresh)
 })
 
 test('a mark that is done within its time is not looked after again', () => {
-  expect(effectsOf(marking(), marked('done', now + 9999))).toMatchObject([{ do: 'refresh' }])
+  expect(effectsOf(writing(), marked('done', now + 9999))).toMatchObject([{ do: 'refresh' }])
 })
 
 test('a store that has disagreed five times does not keep the refresh from being sent (I3)', () => {
-  expect(effectsOf(marking({ conflicts: 5 }), marked('conflict'))).toMatchObject([{ do: 'refresh' }])
+  expect(effectsOf(writing({ conflicts: 5 }), marked('conflict'))).toMatchObject([{ do: 'refresh' }])
 })
 
 test('a mark that nobody waits for any more sends nothing (I1, I5)', () => {
-  for (const session of [signedIn(), checking(), sending(), standby(), marking({ flight: 6 }), signedOut])
+  for (const session of [signedIn(), reading(), sending(), waitingForOther(), writing({ flight: 6 }), signedOut])
     for (const outcome of ['done', 'failed', 'conflict'] as const)
       expect(decide(session, marked(outcome), rules)).toEqual([session, []])
 })
@@ -294,7 +284,7 @@ test.each([
       outcomeLost: verdict === 'unknown',
     })
     expect(effects[0]).toEqual({
-      do: 'markFailure',
+      do: 'writeFailure',
       session: { ...record, attempt },
       replaces: { lineage, version: 7, attempt: 'me.5' },
     })
@@ -332,7 +322,7 @@ test.each<[string, 'done' | 'failed' | Seen, string, Effect[]]>([
 
 test('rejected, and another worker has newer tokens: the session goes on with them (I7)', () => {
   const [next, effects] = decide(ending(), settled(found(newer)), rules)
-  expect(next).toMatchObject({ held: newTokens, version: 8, generation: 3, isAdopted: true, refresh: { kind: 'none' } })
+  expect(next).toMatchObject({ held: newTokens, version: 8, generation: 3, isAdopted: true, refresh: { kind: 'idle' } })
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
 })
 
@@ -358,7 +348,7 @@ test.each(['store_failed', 'refresh_failed', undefined])(
       held: newTokens,
       isAdopted: true,
       isStored: true,
-      refresh: { kind: 'none' },
+      refresh: { kind: 'idle' },
       tokenServer: 'ok',
       reason: undefined,
       failures: 0,
@@ -377,7 +367,7 @@ test('a session of another worker takes the place of ours, and a sign-in in prog
     held: tokensOfBob,
     isStored: true,
     isAdopted: true,
-    refresh: { kind: 'none' },
+    refresh: { kind: 'idle' },
     signIn: 2,
     flights: 5,
     tokenServer: 'ok',
@@ -386,19 +376,19 @@ test('a session of another worker takes the place of ours, and a sign-in in prog
 })
 
 test('a refused token of a session that another worker has replaced is replayed, whatever its version (I8)', () => {
-  expect(effectsOf(signedIn(), want({ generation: 2, deniedVersion: 7 }))).toMatchObject([{ do: 'grant' }])
+  expect(effectsOf(signedIn(), want({ generation: 2, deniedVersion: 7 }))).toMatchObject([{ do: 'permit' }])
 })
 
 test('tokens of another worker may have grown old before they were found; those of an own refresh have not', () => {
   const adopted = signedIn({ version: 8, held: expired, isAdopted: true })
-  expect(effectsOf(adopted, want({ waitingSince: 7 }))).toEqual([{ do: 'consult', flight: 5 }])
+  expect(effectsOf(adopted, want({ waitingSince: 7 }))).toEqual([{ do: 'readClaim', flight: 5 }])
   const [renewed] = decide(
     { ...sending({ isAdopted: true }) },
     { type: 'refreshSucceeded', flight: 5, tokens: expired },
     rules,
   )
   const [own] = decide(renewed, saved(true), rules)
-  expect(effectsOf(own, want({ waitingSince: 7 }))).toMatchObject([{ do: 'grant', permit: { version: 8 } }])
+  expect(effectsOf(own, want({ waitingSince: 7 }))).toMatchObject([{ do: 'permit', permit: { version: 8 } }])
 })
 
 test('a sign-out elsewhere ends the session here, and leaves the store alone', () => {
@@ -437,7 +427,7 @@ test('where another worker has stored as new tokens first, its tokens count, and
     version: 8,
     held: { accessToken: 'theirs' },
     isAdopted: true,
-    refresh: { kind: 'none' },
+    refresh: { kind: 'idle' },
   })
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
 })
@@ -453,7 +443,7 @@ test.each<[string, Session, Seen]>([
   ['it holds nothing, and has never taken the session', saving({ isStored: false }), { kind: 'none' }],
 ])('new tokens that the store does not take are used all the same, where %s', (_title, session, seen) => {
   const [next, effects] = decide(session, saved(seen), rules)
-  expect(next).toMatchObject({ held: newTokens, isStored: false, reason: 'store_failed', refresh: { kind: 'none' } })
+  expect(next).toMatchObject({ held: newTokens, isStored: false, reason: 'store_failed', refresh: { kind: 'idle' } })
   expect(effects).toEqual([{ do: 'wake' }])
 })
 
@@ -517,12 +507,12 @@ test('a store that will not answer any more is remembered as that, where its ans
 })
 
 test.each<[string, Session, boolean]>([
-  ['looks into the store', checking(), true],
-  ['tells the others', marking(), true],
+  ['looks into the store', reading(), true],
+  ['tells the others', writing(), true],
   ['is sent', sending(), true],
   ['ends the session', ending(), true],
   ['stores its tokens', saving(), true],
-  ['waits for another worker', standby(), false],
+  ['waits for another worker', waitingForOther(), false],
   ['waits out an outage', waiting(), false],
   ['is over', signedIn(), false],
 ])('a refresh that %s keeps others out: %s (I1)', (_title, session, expected) => {

@@ -1,13 +1,8 @@
 import { expect, test } from 'vitest'
 import type { StoredSession } from '../worker/core/adapter.ts'
-import {
-  type Refresh,
-  type Session,
-  type SessionEvent,
-  startSession,
-  toSnapshot,
-  transition,
-} from '../worker/core/session.ts'
+import type { SessionEvent } from '../worker/core/session/events.ts'
+import { type Refresh, type Session, startSession, toSnapshot } from '../worker/core/session/state.ts'
+import { transition } from '../worker/core/session/transition.ts'
 import type { Verdict } from '../worker/core/verdict.ts'
 import {
   decide,
@@ -61,7 +56,7 @@ test('what an API has said of an earlier session is nothing to this one (I5)', (
 test('a fresh token is granted, and nothing changes', () => {
   const session = signedIn()
   const [next, effects] = decide(session, want())
-  expect(effects).toEqual([{ do: 'grant', call: 'call', permit }])
+  expect(effects).toEqual([{ do: 'permit', call: 'call', permit }])
   expect(next).toBe(session)
 })
 
@@ -70,7 +65,7 @@ test('a permit holds no refresh token and no profile (I4)', () => {
 })
 
 test.each<[string, number, string[]]>([
-  ['a millisecond before its last minute, is granted', 14 * minute - 1, ['grant']],
+  ['a millisecond before its last minute, is granted', 14 * minute - 1, ['permit']],
   ['within its last minute, is refreshed first', 14 * minute, ['refresh']],
   ['expired, is refreshed first', 15 * minute, ['refresh']],
   ['expired long ago, is refreshed first', 86_400_000, ['refresh']],
@@ -79,7 +74,7 @@ test.each<[string, number, string[]]>([
 })
 
 test.each<[string, number, string[]]>([
-  ['before its last fifth, is granted', 79_999, ['grant']],
+  ['before its last fifth, is granted', 79_999, ['permit']],
   ['within its last fifth, is refreshed first', 80_000, ['refresh']],
 ])('a token of 100 seconds, %s', (_title, passed, expected) => {
   const session = signedIn({ held: { ...tokens, expiresAt: now + 100_000 } })
@@ -89,13 +84,13 @@ test.each<[string, number, string[]]>([
 test('a configured margin is kept', () => {
   const event = want({}, now + 13 * minute)
   expect(decisions(signedIn(), event, { margin: 2 * minute })).toEqual(['refresh'])
-  expect(decisions(signedIn(), event, { margin: 0 })).toEqual(['grant'])
+  expect(decisions(signedIn(), event, { margin: 0 })).toEqual(['permit'])
 })
 
 test('a token without an expiry is granted for ever', () => {
   const { expiresAt, ...eternal } = tokens
   expect(expiresAt).toBeDefined()
-  expect(decisions(signedIn({ held: eternal }), want({}, now + 365 * 86_400_000))).toEqual(['grant'])
+  expect(decisions(signedIn({ held: eternal }), want({}, now + 365 * 86_400_000))).toEqual(['permit'])
 })
 
 test('an expired token starts one refresh, and later calls join it (I1)', () => {
@@ -113,7 +108,7 @@ test('a refused token of the current version starts one refresh, and later denia
 })
 
 test('a refused token of an older version is replayed without a refresh', () => {
-  expect(decide(signedIn(), want({ deniedVersion: 6 }))[1]).toEqual([{ do: 'grant', call: 'call', permit }])
+  expect(decide(signedIn(), want({ deniedVersion: 6 }))[1]).toEqual([{ do: 'permit', call: 'call', permit }])
 })
 
 test('a request that has had its refresh keeps its 401 (I10)', () => {
@@ -124,7 +119,7 @@ test('a request that has had its refresh keeps its 401 (I10)', () => {
 })
 
 test('a request that has had its refresh is still replayed with a newer token', () => {
-  expect(decisions(signedIn(), want({ deniedVersion: 6, mayRefresh: false }))).toEqual(['grant'])
+  expect(decisions(signedIn(), want({ deniedVersion: 6, mayRefresh: false }))).toEqual(['permit'])
 })
 
 const orders = 'https://api.example.com/'
@@ -195,7 +190,7 @@ test('a clock that is set back a day does not make denials wait for a day (I12)'
 
 test('a call that waited for a refresh gets its token whatever the clock says', () => {
   const session = signedIn({ version: 8, held: expired })
-  expect(decisions(session, want({ waitingSince: 7, mayRefresh: false }))).toEqual(['grant'])
+  expect(decisions(session, want({ waitingSince: 7, mayRefresh: false }))).toEqual(['permit'])
 })
 
 test('a call of another user is refused: nobody else gets its token (I6)', () => {
@@ -210,8 +205,8 @@ test('a refused request of another user keeps its 401 (I6)', () => {
 })
 
 test('a call of an earlier session of the same user goes on (I8)', () => {
-  expect(decisions(signedIn(), want({ generation: 2 }))).toEqual(['grant'])
-  expect(decisions(signedIn(), want({ generation: 2, deniedVersion: 6 }))).toEqual(['grant'])
+  expect(decisions(signedIn(), want({ generation: 2 }))).toEqual(['permit'])
+  expect(decisions(signedIn(), want({ generation: 2, deniedVersion: 6 }))).toEqual(['permit'])
 })
 
 test('a call of an earlier session of nobody known is refused (I6)', () => {
@@ -229,8 +224,8 @@ test('a session that has reached its maximum age ends at the next call', () => {
 })
 
 test('a session below its maximum age goes on, also where the clock was set back', () => {
-  expect(decisions(signedIn(), want({}, now + minute - 1), { maxSessionAge: minute })).toEqual(['grant'])
-  expect(decisions(signedIn(), want({}, now - 86_400_000), { maxSessionAge: minute })).toEqual(['grant'])
+  expect(decisions(signedIn(), want({}, now + minute - 1), { maxSessionAge: minute })).toEqual(['permit'])
+  expect(decisions(signedIn(), want({}, now - 86_400_000), { maxSessionAge: minute })).toEqual(['permit'])
 })
 
 test('time that passes ends a session only at its maximum age', () => {
@@ -255,7 +250,7 @@ test('new tokens are saved before anybody gets them', () => {
   const [settled, woken] = decide(saving, { type: 'saved', flight: 5, stored: true })
   expect(woken).toEqual([{ do: 'wake' }])
   expect(decide(settled, want({ waitingSince: 7 }))[1]).toMatchObject([
-    { do: 'grant', permit: { version: 8, tokens: { accessToken: 'access-8' } } },
+    { do: 'permit', permit: { version: 8, tokens: { accessToken: 'access-8' } } },
   ])
 })
 
@@ -264,7 +259,7 @@ test('where new tokens cannot be saved, the session goes on in memory', () => {
   const [settled, effects] = decide(saving, { type: 'saved', flight: 5, stored: false })
   expect(effects).toEqual([{ do: 'wake' }])
   expect(settled.reason).toBe('store_failed')
-  expect(decisions(settled, want())).toEqual(['grant'])
+  expect(decisions(settled, want())).toEqual(['permit'])
 })
 
 test('the end of a save that is no longer awaited changes nothing (I5)', () => {
@@ -301,7 +296,7 @@ test('rejected: the session ends, and everybody who waits is asked again, once (
     version: 7,
     held: undefined,
     reason: 'refresh_rejected',
-    refresh: { kind: 'none' },
+    refresh: { kind: 'idle' },
   })
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'clear' }, { do: 'wake' }])
   expect(decide(next, want({ waitingSince: 7 }))[1]).toEqual([
@@ -398,7 +393,7 @@ test('failed: a token that is still valid is granted', () => {
   const [next] = decide(sending(), ended('failed'))
   expect(decisions(next, want({}, now + 14 * minute + 1))).toEqual(['refresh'])
   const pausing = { ...next, refresh: { ...next.refresh, until: now + 14 * minute + 500 } as Refresh }
-  expect(decisions(pausing, want({}, now + 14 * minute + 1))).toEqual(['grant'])
+  expect(decisions(pausing, want({}, now + 14 * minute + 1))).toEqual(['permit'])
 })
 
 test('failed: a later call may try again, after a pause that grows (I10)', () => {
@@ -426,11 +421,11 @@ const longPause = waiting({
 })
 
 test('during an outage a token that is still valid is granted within its margin', () => {
-  expect(decisions(longPause, want({}, now + 15 * minute - 1))).toEqual(['grant'])
+  expect(decisions(longPause, want({}, now + 15 * minute - 1))).toEqual(['permit'])
 })
 
 test('during an outage a token that is still valid is granted while an attempt is under way', () => {
-  expect(decisions(sending({ tokenServer: 'unreachable' }), want({}, now + 15 * minute - 1))).toEqual(['grant'])
+  expect(decisions(sending({ tokenServer: 'unreachable' }), want({}, now + 15 * minute - 1))).toEqual(['permit'])
 })
 
 test('without an outage, calls wait for the refresh that is under way', () => {
@@ -453,7 +448,7 @@ test('a pause that is over by the clock ends with the next call, whose timer may
 })
 
 test('a call with a token that is still valid ends such a pause too, and does not wait', () => {
-  expect(decisions(waiting(), want({}, now + 1000))).toEqual(['cancelRetry', 'refresh', 'grant'])
+  expect(decisions(waiting(), want({}, now + 1000))).toEqual(['cancelRetry', 'refresh', 'permit'])
 })
 
 test('a lost answer is remembered when a call ends the pause (I9)', () => {
@@ -621,7 +616,7 @@ test('a sign-in begins a new generation and is saved before anybody gets its tok
   ])
   expect(decisions(saving, want({ generation: 4 }))).toEqual([])
   expect(decisions(follow(saving, { type: 'saved', flight: 6, stored: true }), want({ generation: 4 }))).toEqual([
-    'grant',
+    'permit',
   ])
 })
 
@@ -654,7 +649,7 @@ test('a sign-out ends the session, the sign-in in progress and the retry', () =>
     version: 7,
     held: undefined,
     signIn: undefined,
-    refresh: { kind: 'none' },
+    refresh: { kind: 'idle' },
     tokenServer: 'ok',
   })
   expect(effects).toEqual([{ do: 'abandonSignIn', signIn: 1 }, { do: 'cancelRetry' }, { do: 'clear' }, { do: 'wake' }])

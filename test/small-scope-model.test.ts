@@ -40,9 +40,9 @@ const modelBugs = [
   },
   {
     name: 'the next worker is not told that an answer was lost',
-    file: 'worker/core/session.ts',
-    search: 'const outcomeLost = refresh.outcomeLost || attempt.outcomeLost || !isOver',
-    replace: 'const outcomeLost = refresh.outcomeLost',
+    file: 'worker/core/session/claim.ts',
+    search: 'const outcomeLost = claim.outcomeLost || marker.outcomeLost || !isOver',
+    replace: 'const outcomeLost = claim.outcomeLost',
   },
 ]
 

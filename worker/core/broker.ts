@@ -23,22 +23,24 @@ import { type AttemptHost, startAttempt } from './attempt.ts'
 import { createHistory } from './history.ts'
 import { LONGEST_TIMER } from './retry.ts'
 import {
-  denialsOf,
   type Effect,
+  type Permit,
+  type SessionEvent,
+  type SessionRules,
+  type TokenRequest,
+  timeoutOf,
+  type WriteOutcome,
+} from './session/events.ts'
+import {
+  denialsOf,
   isExclusive,
   isSettling,
   LATER_BUILD,
-  type Permit,
   type Session,
-  type SessionEvent,
-  type SessionRules,
   startSession,
-  type TokenRequest,
-  timeoutOf,
   toSnapshot,
-  transition,
-  type WriteOutcome,
-} from './session.ts'
+} from './session/state.ts'
+import { transition } from './session/transition.ts'
 import { readSeen, type Seen } from './shared-record.ts'
 import { createStoreQueue, STORE_TIMEOUT } from './store-queue.ts'
 import { toTokenSet } from './token-set.ts'
@@ -201,7 +203,7 @@ export function createBroker(options: BrokerOptions) {
 
   function perform(effect: Effect): void {
     switch (effect.do) {
-      case 'grant':
+      case 'permit':
         settle(effect.call, effect.permit)
         return
       case 'keepAnswer':
@@ -234,13 +236,13 @@ export function createBroker(options: BrokerOptions) {
       case 'clear':
         clearing = clear(effect.only)
         return
-      case 'consult':
-        void consult(effect.flight)
+      case 'readClaim':
+        void readForClaim(effect.flight)
         return
-      case 'mark':
-        void mark(effect.flight, effect.session, effect.replaces)
+      case 'writeClaim':
+        void writeClaim(effect.flight, effect.session, effect.replaces)
         return
-      case 'markFailure':
+      case 'writeFailure':
         unfinished = write(() => inTime(() => store.save(effect.session, effect.replaces)))
         return
       case 'clearRejected':
@@ -398,7 +400,7 @@ export function createBroker(options: BrokerOptions) {
   }
 
   /** Looks into the store while no other worker does, and keeps them out until this flight has come to an end. */
-  async function consult(flight: number): Promise<void> {
+  async function readForClaim(flight: number): Promise<void> {
     if (exclusive?.flight === flight) return look(flight)
     const work = async () => {
       if (!isExclusive(session, flight)) return
@@ -420,9 +422,9 @@ export function createBroker(options: BrokerOptions) {
     return withTimeout(async () => work(), STORE_TIMEOUT)
   }
 
-  async function mark(flight: number, record: StoredSession, replaces: StoredState | null): Promise<void> {
+  async function writeClaim(flight: number, record: StoredSession, replaces: StoredState | null): Promise<void> {
     const outcome = await write(() => inTime(() => store.save(record, replaces)))
-    dispatch({ type: 'marked', flight, outcome, now: platform.now() })
+    dispatch({ type: 'claimWritten', flight, outcome, now: platform.now() })
   }
 
   async function clearRejected(flight: number, only: StoredState): Promise<void> {

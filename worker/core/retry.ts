@@ -32,7 +32,7 @@ export function retryDelay(failures: number, random: number, longest = 60_000): 
   return Math.round(floor + random * (ceiling - floor))
 }
 
-export const LONGEST_RETRY_AFTER = 600_000
+export const MAX_RETRY_AFTER = 600_000
 
 /** Reads a Retry-After header, in seconds or as an HTTP date (RFC 9110 §10.2.3), as milliseconds from now. */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
@@ -45,5 +45,5 @@ export function parseRetryAfter(header: string | undefined, now: number): number
 
 /** The pause that a server or a grant asks for, within reason; undefined where it is no number. */
 export function clampRetryAfter(delay: number | undefined): number | undefined {
-  return delay === undefined || Number.isNaN(delay) ? undefined : Math.min(Math.max(delay, 1000), LONGEST_RETRY_AFTER)
+  return delay === undefined || Number.isNaN(delay) ? undefined : Math.min(Math.max(delay, 1000), MAX_RETRY_AFTER)
 }

@@ -1,5 +1,5 @@
 import type { Grant, GrantIO } from '../core/adapter.ts'
-import { isPausing, LONGEST_RETRY_AFTER } from '../core/retry.ts'
+import { isPausing, MAX_RETRY_AFTER } from '../core/retry.ts'
 import { refused } from '../core/verdict.ts'
 
 /** So many codes in a row that lead to no session are asked for without a pause. */
@@ -24,11 +24,11 @@ export function pauseLogins(grant: Grant, now: () => number): Grant {
 
   async function login({ login }: GrantIO): Promise<string> {
     const time = now()
-    if (isPausing(until, time, LONGEST_RETRY_AFTER)) throw refused({ reason: 'login_paused', retryAfter: until - time })
+    if (isPausing(until, time, MAX_RETRY_AFTER)) throw refused({ reason: 'login_paused', retryAfter: until - time })
     // A failure until it has led to a session: nobody tells of one that is never answered.
     failures += 1
     const pauses = failures - MOST_WITHOUT_PAUSE
-    if (pauses >= 0) until = time + Math.min(FIRST_PAUSE * 2 ** Math.min(pauses, 10), LONGEST_RETRY_AFTER)
+    if (pauses >= 0) until = time + Math.min(FIRST_PAUSE * 2 ** Math.min(pauses, 10), MAX_RETRY_AFTER)
     return (login as () => Promise<string>)()
   }
 

@@ -2,7 +2,7 @@ import type { ApiRules, Envelope } from '../../src/protocol/contract.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { Grant, RefreshOptions, Signer, Store } from '../core/adapter.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
-import type { SessionRules } from '../core/session.ts'
+import type { SessionRules } from '../core/session/events.ts'
 import { type Attach, bearer } from '../transport/attach.ts'
 
 /** An API that tokens may go to. */

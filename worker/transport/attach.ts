@@ -1,5 +1,5 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
-import type { Permit } from '../core/session.ts'
+import type { Permit } from '../core/session/events.ts'
 
 /** How a token is put on a request. Made by {@link bearer} or {@link header}. */
 export type Attach = { readonly kind: 'bearer' } | { readonly kind: 'header'; readonly name: string }

@@ -1,7 +1,7 @@
 import { isRedirect, type WireRequest, type WireResponse } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
-import type { Permit } from '../core/session.ts'
+import type { Permit } from '../core/session/events.ts'
 import { type Attach, redirectRefused, toHeader } from './attach.ts'
 import { refuseReflection } from './reflection.ts'
 import { toRequestBody } from './request-body.ts'

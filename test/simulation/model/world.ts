@@ -1,15 +1,14 @@
 import type { StoredSession, StoredState, TokenSet } from '../../../worker/core/adapter.ts'
+import type { Effect, SessionEvent, SessionRules, TokenRequest } from '../../../worker/core/session/events.ts'
 import {
-  type Effect,
+  type Claim,
   isExclusive,
   isSettling,
+  type Refresh,
   type Session,
-  type SessionEvent,
-  type SessionRules,
   startSession,
-  type TokenRequest,
-  transition,
-} from '../../../worker/core/session.ts'
+} from '../../../worker/core/session/state.ts'
+import { transition } from '../../../worker/core/session/transition.ts'
 import { isInState, type Seen } from '../../../worker/core/shared-record.ts'
 
 /** The one moment of this model. Every token is old in it, so each call wants a refresh; a timer may be due at any time. */
@@ -35,12 +34,12 @@ type StoreWrite =
       readonly replaces?: StoredState | null
     }
   | {
-      readonly do: 'mark'
+      readonly do: 'writeClaim'
       readonly flight: number
       readonly record: StoredSession
       readonly replaces: StoredState | null
     }
-  | { readonly do: 'markFailure'; readonly record: StoredSession; readonly replaces: StoredState }
+  | { readonly do: 'writeFailure'; readonly record: StoredSession; readonly replaces: StoredState }
   | { readonly do: 'clear'; readonly only?: StoredState }
   | { readonly do: 'clearRejected'; readonly flight: number; readonly only: StoredState }
 
@@ -151,7 +150,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
     if (isWritten && worker.consults !== undefined && worker.looks === undefined) {
       const holder = world.workers.findIndex((one) => one?.holdsLock !== undefined)
       if (holder === -1 || holder === at) {
-        const isAwaited = session.refresh.kind === 'checking' && session.refresh.flight === worker.consults
+        const isAwaited = isReading(session.refresh) && session.refresh.flight === worker.consults
         const { consults, ...rest } = worker
         const next = isAwaited
           ? { ...rest, holdsLock: consults, looks: { flight: consults, seen: seenIn(world) } }
@@ -180,7 +179,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
     const request = world.requests[at]
     if (request !== undefined) addAnswers(world, at, worker, request, scope, add)
 
-    const isCalm = worker.waiting === undefined && session.refresh.kind === 'none'
+    const isCalm = worker.waiting === undefined && session.refresh.kind === 'idle'
     if (isCalm && session.held !== undefined && left.rotations > 0) {
       const call: TokenRequest = {
         call: 'call',
@@ -357,8 +356,8 @@ function commit(world: World, at: number, write: StoreWrite): World {
       const event: SessionEvent = { type: 'saved', flight: write.flight, stored: isWanted || seenIn(next) }
       return apply(next, at, before, event)
     }
-    case 'mark':
-      return apply(next, at, before, { type: 'marked', flight: write.flight, outcome, now: NOW })
+    case 'writeClaim':
+      return apply(next, at, before, { type: 'claimWritten', flight: write.flight, outcome, now: NOW })
     case 'clearRejected': {
       const event: SessionEvent = {
         type: 'rejectionSettled',
@@ -404,12 +403,16 @@ function learn(world: World, at: number, hasLooked: boolean): World {
   return replaceWorker(world, at, { ...worker, known: { ...worker.known, [session]: token } })
 }
 
+function isReading(refresh: Refresh): refresh is Claim {
+  return refresh.kind === 'claim' && refresh.step.name === 'reading'
+}
+
 /**
  * A timer is due at any time, but not before a refresh that it waits for can be over, with what is written of it: both have
  * deadlines of their own.
  */
 function isDue(world: World, at: number, { refresh, lineage }: Session): boolean {
-  if (refresh.kind !== 'standby') return true
+  if (refresh.kind !== 'claim' || refresh.step.name !== 'waiting') return true
   const number = numberOf(lineage)
   const requests = [...world.orphans, ...world.requests.filter((_one, index) => index !== at)]
   const isWriting = world.workers.some(
@@ -449,7 +452,7 @@ function perform(world: World, at: number, effect: Effect): World {
   const worker = world.workers[at] as Worker
   const change = (changes: Partial<Worker>) => replaceWorker(world, at, { ...worker, ...changes })
   switch (effect.do) {
-    case 'grant': {
+    case 'permit': {
       const { waiting, ...rest } = worker
       const isOthers = waiting?.subject !== undefined && waiting.subject !== effect.permit.tokens.subject
       const next = replaceWorker(world, at, rest)
@@ -474,11 +477,11 @@ function perform(world: World, at: number, effect: Effect): World {
       const { signIn, ...rest } = worker
       return signIn?.number === effect.signIn ? replaceWorker(world, at, rest) : world
     }
-    case 'consult':
+    case 'readClaim':
       return change({ consults: effect.flight })
     case 'save':
-    case 'mark':
-    case 'markFailure': {
+    case 'writeClaim':
+    case 'writeFailure': {
       const { session: record, ...write } = effect
       return change({ ...outdate(worker), writes: [...worker.writes, { ...write, record } as StoreWrite] })
     }

@@ -1,5 +1,5 @@
 // @ts-check
-const session = 'worker/core/session.ts'
+const session = 'worker/core/session'
 const broker = 'worker/core/broker.ts'
 
 /**
@@ -12,19 +12,19 @@ const broker = 'worker/core/broker.ts'
 export const bugs = [
   {
     name: 'no single flight',
-    file: session,
-    search: "  if (refresh.kind !== 'none' && refresh.kind !== 'failed') {",
+    file: `${session}/authorize.ts`,
+    search: "  if (refresh.kind !== 'idle' && refresh.kind !== 'failed') {",
     replace: '  if (false) {',
   },
   {
     name: 'no generation fence: the answer to a refresh counts, whatever has happened meanwhile',
-    file: session,
-    search: "  if (session.refresh.kind !== 'sending' || session.refresh.flight !== flight) {\n    // Where another",
-    replace: '  if (false) {\n    // Where another',
+    file: `${session}/refresh.ts`,
+    search: "  if (refresh.kind !== 'sending' || refresh.flight !== flight) {\n    // If another",
+    replace: '  if (false) {\n    // If another',
   },
   {
     name: 'a sign-in that was called off is accepted',
-    file: session,
+    file: `${session}/sign-in.ts`,
     search: '  if (session.signIn !== signIn) {',
     replace: '  if (false) {',
   },
@@ -60,19 +60,19 @@ export const bugs = [
   },
   {
     name: 'attempts follow each other without a pause',
-    file: session,
+    file: `${session}/refresh.ts`,
     search: 'const delay = asked === undefined ? retryDelay(failures, event.random, rules.retry) : shortest',
     replace: 'const delay = 0',
   },
   {
     name: 'Retry-After is not read',
-    file: session,
+    file: `${session}/refresh.ts`,
     search: 'const asked = clampRetryAfter(event.retryAfter)',
     replace: 'const asked = clampRetryAfter(undefined)',
   },
   {
     name: 'a rejected refresh token is sent again',
-    file: session,
+    file: `${session}/refresh.ts`,
     search: "  if (verdict === 'rejected') {",
     replace: '  if (false) {',
   },
@@ -84,21 +84,21 @@ export const bugs = [
   },
   {
     name: 'no marker: a refresh that was cut off is not known to the next worker',
-    file: session,
-    search: '    ? mark(session, refresh, state, now, rules)',
-    replace: '    ? send(session, refresh, state)',
+    file: `${session}/claim.ts`,
+    search: '    ? writeClaim(session, claim, state, now, rules)',
+    replace: "    ? { kind: 'granted', replaces: state, isWritten: false }",
   },
   {
     name: 'a marker that another worker has set meanwhile is overlooked',
-    file: session,
-    search: "const isOutdated = outcome === 'conflict' || now >= refresh.until",
-    replace: 'const isOutdated = now >= refresh.until',
+    file: `${session}/claim.ts`,
+    search: "const isOutdated = outcome === 'conflict' || now >= until",
+    replace: 'const isOutdated = now >= until',
   },
   {
     name: 'a failure is not told to other workers',
     from: 2500,
-    file: session,
-    search: 'if (rules.owner === undefined || marked === undefined || !session.isStored) return []',
+    file: `${session}/claim.ts`,
+    search: 'if (rules.owner === undefined || marked?.attempt === undefined || !session.isStored) return []',
     replace: 'if (true) return []',
   },
   {
@@ -109,33 +109,33 @@ export const bugs = [
   },
   {
     name: 'a sign-out leaves the store as it is',
-    file: session,
-    search: '      ...clear(session, rules),\n',
+    file: `${session}/ending.ts`,
+    search: '      ...clearStore(session, rules),\n',
     replace: '',
   },
   {
     name: "another worker's session is adopted without a new generation",
-    file: session,
+    file: `${session}/follow.ts`,
     search: '    isAdopted: true,\n    generation: session.generation + 1,',
     replace: '    isAdopted: true,\n    generation: session.generation,',
   },
   {
     name: 'expired tokens of another worker are taken for new ones',
     from: 6530,
-    file: session,
+    file: `${session}/authorize.ts`,
     search: 'request.waitingSince < session.version && !session.isAdopted',
     replace: 'request.waitingSince < session.version',
   },
   {
     name: "another worker's attempt is waited for by the clock alone",
     from: 27440,
-    file: session,
+    file: `${session}/claim.ts`,
     search: 'const left = Math.min(until - now, known)',
     replace: 'const left = until - now',
   },
   {
     name: 'a later build that has taken over is overlooked',
-    file: session,
+    file: `${session}/follow.ts`,
     search: "  if (comparison === 'later-format') return leaveSession(session, LATER_BUILD)\n",
     replace: '',
   },
@@ -168,7 +168,7 @@ export const bugs = [
   },
   {
     name: 'a 401 for an old token leads to a refresh',
-    file: session,
+    file: `${session}/authorize.ts`,
     search: 'const isDenied = deniedVersion === session.version && request.generation === session.generation',
     replace: 'const isDenied = deniedVersion !== undefined',
   },
@@ -198,15 +198,15 @@ export const bugs = [
   },
   {
     name: 'a new user is shown before the store knows them',
-    file: session,
-    search: "  const unsettled = refresh.kind === 'saving' && refresh.signIn",
-    replace: '  const unsettled = false',
+    file: `${session}/state.ts`,
+    search: "  const isUnsaved = refresh.kind === 'saving' && refresh.signIn",
+    replace: '  const isUnsaved = false',
   },
   {
     name: 'tokens are given out before they are stored',
-    file: session,
-    search: '  if (isSettling(session)) return [session, []]\n\n  // Another worker',
-    replace: "  if (refresh.kind === 'saving') return [session, [grant(session, call, held)]]\n\n  // Another worker",
+    file: `${session}/authorize.ts`,
+    search: '  if (isSettling(session)) return [session, []]\n\n  // Versions are',
+    replace: "  if (refresh.kind === 'saving') return [session, [permit(session, call, held)]]\n\n  // Versions are",
   },
   {
     name: 'a hint is believed',

@@ -1,0 +1,82 @@
+import type { LingpaiErrorCode } from '../../../src/protocol/errors.ts'
+import type { TokenSet } from '../adapter.ts'
+import { isPausing, shortestPause } from '../retry.ts'
+import { isExpired, isSameUser, refreshTime } from '../token-set.ts'
+import { endIfTooOld } from './ending.ts'
+import { type Effect, type SessionRules, type Step, type TokenRequest, withoutRetry } from './events.ts'
+import { startRefresh } from './refresh.ts'
+import { denialsOf, isSettling, LATER_BUILD, pick, type Session } from './state.ts'
+
+/** Answers a call that asks for a token: with a permit, a refusal, or nothing if the call has to wait. */
+export function onTokenWanted(session: Session, request: TokenRequest, now: number, rules: SessionRules): Step {
+  const { call, api, deniedVersion } = request
+  const { held, refresh } = session
+  if (held === undefined) {
+    const code = session.reason === LATER_BUILD ? 'protocol_mismatch' : 'sign_in_required'
+    return refuse(session, call, code, session.reason)
+  }
+  const tooOld = endIfTooOld(session, now, rules)
+  if (tooOld !== undefined) {
+    const [ended, effects] = tooOld
+    return [ended, [...effects, ...refuse(ended, call, 'sign_in_required', 'session_too_old')[1]]]
+  }
+  if (request.generation !== session.generation && !isSameUser(held, request)) {
+    // The page made this call as the user of an earlier session. It must not get another user's token (I6).
+    return deniedVersion === undefined
+      ? refuse(session, call, 'sign_in_required', 'user_changed')
+      : keepAnswer(session, call)
+  }
+  if (isSettling(session)) return [session, []]
+
+  // Versions are counted per session, so they are compared only within a generation.
+  const isDenied = deniedVersion === session.version && request.generation === session.generation
+  const isNewer = request.waitingSince !== undefined && request.waitingSince < session.version && !session.isAdopted
+  const isUsable = !isDenied && !isExpired(held, now)
+  if (refresh.kind !== 'idle' && refresh.kind !== 'failed') {
+    // While the token is still good, an outage must not stop calls, and neither must the attempts made during it.
+    const permitted = isUsable && session.tokenServer === 'unreachable' ? [permit(session, call, held)] : []
+    if (refresh.kind !== 'waiting' || now < refresh.until) return [session, permitted]
+    const [started, effects] = withoutRetry(startRefresh(session, 'retry', refresh.outcomeLost, rules))
+    return [started, [...effects, ...permitted]]
+  }
+  if (!isDenied && (isNewer || now < refreshTime(held, rules.margin))) {
+    return [session, [permit(session, call, held)]]
+  }
+  if (refresh.kind === 'failed' && isPausing(refresh.until, now)) {
+    return isUsable
+      ? [session, [permit(session, call, held)]]
+      : refuse(session, call, 'refresh_unavailable', refresh.reason)
+  }
+  const outcomeLost = refresh.kind === 'failed' && refresh.outcomeLost
+  if (!isDenied) return startRefresh(session, 'expired', outcomeLost, rules)
+  // An API that refuses every token must not cause one refresh after another (I10).
+  const before = denialsOf(session, api)
+  const isStorm = before !== undefined && isPausing(before.at + shortestPause(before.count), now)
+  if (!request.mayRefresh || isStorm) return keepAnswer(session, call)
+  const denials = { ...session.denials, [api]: { count: (before?.count ?? 0) + 1, at: now } }
+  return startRefresh({ ...session, denials }, 'denied', outcomeLost, rules)
+}
+
+export function onTokenAccepted(session: Session, version: number, api: string): Step {
+  if (version !== session.version || denialsOf(session, api) === undefined) return [session, []]
+  const { [api]: _accepted, ...denials } = session.denials
+  return [{ ...session, denials }, []]
+}
+
+function permit(
+  { generation, version, lineage }: Session,
+  call: string,
+  { accessToken, tokenType, ...held }: TokenSet,
+): Effect {
+  // Only what a request needs: the refresh token stays in the broker (I4).
+  const tokens = { accessToken, tokenType, ...pick(held, 'subject') }
+  return { do: 'permit', call, permit: { generation, version, lineage, tokens } }
+}
+
+function keepAnswer(session: Session, call: string): Step {
+  return [session, [{ do: 'keepAnswer', call }]]
+}
+
+function refuse(session: Session, call: string, code: LingpaiErrorCode, reason: string | undefined): Step {
+  return [session, [{ do: 'refuse', call, code, reason }]]
+}

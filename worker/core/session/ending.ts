@@ -1,0 +1,59 @@
+import { type Effect, note, type SessionRules, type Step } from './events.ts'
+import { endedIdsOf, type Session, startSession } from './state.ts'
+
+/** Ends the session in this worker and in the store. */
+export function endSession(
+  session: Session,
+  reason: string | undefined,
+  rules: SessionRules,
+  before: readonly Effect[] = [],
+): Step {
+  return [
+    toEnded(session, reason),
+    [
+      ...before,
+      { do: 'cancelRetry' },
+      ...clearStore(session, rules),
+      note('signed-out', reason === undefined ? {} : { reason }),
+      { do: 'wake' },
+    ],
+  ]
+}
+
+/** Ends a session that has ended elsewhere: the store holds nothing of it that this worker would have to delete. */
+export function leaveSession(session: Session, reason: string): Step {
+  if (session.held === undefined) return [{ ...session, reason }, []]
+  return [toEnded(session, reason), [{ do: 'cancelRetry' }, note('signed-out', { reason }), { do: 'wake' }]]
+}
+
+/** Ends the session once it is older than the app allows. */
+export function endIfTooOld(session: Session, now: number, rules: SessionRules): Step | undefined {
+  const { held, signedInAt } = session
+  const { maxSessionAge } = rules
+  const isTooOld = held !== undefined && maxSessionAge !== undefined && now - signedInAt >= maxSessionAge
+  return isTooOld ? endSession(session, 'session_too_old', rules) : undefined
+}
+
+export function abandonSignIn({ signIn }: Session): Effect[] {
+  return signIn === undefined ? [] : [{ do: 'abandonSignIn', signIn }]
+}
+
+function toEnded(session: Session, reason: string | undefined): Session {
+  return {
+    ...startSession(undefined),
+    generation: session.generation + 1,
+    version: session.version,
+    past: endedIdsOf(session),
+    flights: session.flights,
+    reason,
+    // A sign-in in progress belongs to the next session. Only a sign-out by the user cancels it.
+    signIn: reason === undefined ? undefined : session.signIn,
+  }
+}
+
+/** Another session in a shared store stays, unless this worker could not read the store to know which session it holds. */
+function clearStore({ lineage, past, loading }: Session, { owner }: SessionRules): Effect[] {
+  const ours = lineage ?? past[past.length - 1]
+  if (owner === undefined || (ours === undefined && loading !== 'done')) return [{ do: 'clear' }]
+  return ours === undefined ? [] : [{ do: 'clear', only: { lineage: ours } }]
+}

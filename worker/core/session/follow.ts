@@ -1,0 +1,58 @@
+import type { StoredSession } from '../adapter.ts'
+import { compareWithRecord, type Seen } from '../shared-record.ts'
+import { endIfTooOld, leaveSession } from './ending.ts'
+import { note, type SessionRules, type Step, withoutRetry } from './events.ts'
+import { endedIdsOf, IDLE, LATER_BUILD, pick, type Session, startSession } from './state.ts'
+
+/** Takes over what another worker has done to the session; undefined if there is nothing to take over. */
+export function syncFromStore(session: Session, seen: Seen): Step | undefined {
+  const comparison = compareWithRecord(session, seen)
+  if (comparison === 'later-format') return leaveSession(session, LATER_BUILD)
+  if (comparison === 'ended') return leaveSession(session, 'signed_out_elsewhere')
+  if (seen.kind !== 'session') return undefined
+  if (comparison === 'newer') return adoptTokens(session, seen.session)
+  return comparison === 'other' ? adoptSession(session, seen.session) : undefined
+}
+
+/** Takes over newer tokens of the same session. */
+export function adoptTokens(session: Session, { version, tokens }: StoredSession): Step {
+  const isFailureOver = session.reason === 'store_failed' || session.reason === 'refresh_failed'
+  const adopted: Session = {
+    ...session,
+    version,
+    held: tokens,
+    isAdopted: true,
+    isStored: true,
+    refresh: IDLE,
+    tokenServer: 'ok',
+    reason: isFailureOver ? undefined : session.reason,
+    failures: 0,
+  }
+  return withoutRetry([adopted, [note('tokens-adopted', pick(tokens, 'expiresAt')), { do: 'wake' }]])
+}
+
+/** Takes over a session that began elsewhere. It may be another user's: calls of the user before get no token of it (I6). */
+function adoptSession(session: Session, stored: StoredSession): Step {
+  const adopted: Session = {
+    ...startSession(stored),
+    isAdopted: true,
+    generation: session.generation + 1,
+    past: endedIdsOf(session),
+    flights: session.flights,
+    signIn: session.signIn,
+  }
+  return withoutRetry([adopted, [note('session-adopted', pick(stored.tokens, 'expiresAt')), { do: 'wake' }]])
+}
+
+/** A slow store does not sign the user out: its session is restored, unless the user has signed in or out since (I7). */
+export function onLoadedLate(session: Session, seen: Seen, now: number, rules: SessionRules): Step {
+  const { generation, signIn } = session
+  if (generation !== 0 || signIn !== undefined) {
+    return [{ ...session, loading: 'done' }, [note('late-session-dropped')]]
+  }
+  if (seen.kind === 'later-format') return leaveSession({ ...session, loading: 'done' }, LATER_BUILD)
+  const stored = seen.kind === 'session' ? seen.session : undefined
+  const started = { ...startSession(stored), flights: session.flights }
+  const restored = started.held ? note('session-restored', pick(started.held, 'expiresAt')) : note('started')
+  return endIfTooOld(started, now, rules) ?? [started, [restored, { do: 'wake' }]]
+}

@@ -1,0 +1,177 @@
+import type { RefreshAttempt, StoredState, TokenSet } from '../adapter.ts'
+import { clampRetryAfter, isPausing, retryDelay, shortestPause } from '../retry.ts'
+import { beginClaim, type ClaimOutcome, onClaimRead, onClaimWritten, readAgain, writeFailure } from './claim.ts'
+import { note, type SessionEvent, type SessionRules, type Step, withoutRetry } from './events.ts'
+import { syncFromStore } from './follow.ts'
+import { settleRejection } from './rejection.ts'
+import { saveTokens } from './saving.ts'
+import {
+  type Claim,
+  isSettling,
+  LATER_BUILD,
+  pick,
+  REFRESH_ANSWER_LOST,
+  type Refresh,
+  type RefreshCause,
+  type Session,
+} from './state.ts'
+
+type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { type: Type }>
+type Flight = Pick<Claim, 'flight' | 'outcomeLost' | 'cause'>
+
+/** Begins a flight. With a shared store, the worker has to claim the refresh before it sends the request. */
+export function startRefresh(session: Session, cause: RefreshCause, outcomeLost: boolean, rules: SessionRules): Step {
+  const flight = { flight: session.flights + 1, outcomeLost, cause }
+  const started = { ...session, flights: flight.flight }
+  if (rules.owner === undefined) return sendRefresh(started, flight)
+  return applyClaim(started, flight, beginClaim(flight), rules)
+}
+
+function sendRefresh(session: Session, { flight, outcomeLost, cause }: Flight, replaces?: StoredState | null): Step {
+  if (session.held === undefined) return [session, []]
+  const refresh: Refresh = { kind: 'sending', flight, outcomeLost, ...(replaces !== undefined && { replaces }) }
+  return [
+    { ...session, refresh },
+    [
+      note('refresh-started', { reason: cause, ...pick(session.held, 'expiresAt') }),
+      { do: 'refresh', flight, tokens: session.held },
+    ],
+  ]
+}
+
+function applyClaim(session: Session, flight: Flight, outcome: ClaimOutcome, rules: SessionRules): Step {
+  switch (outcome.kind) {
+    case 'granted':
+      return sendRefresh({ ...session, isStored: session.isStored || outcome.isWritten }, flight, outcome.replaces)
+    case 'continued': {
+      const { claim, failures = session.failures, isOutage, effects } = outcome
+      const tokenServer = isOutage ? 'unreachable' : session.tokenServer
+      return [{ ...session, failures, tokenServer, refresh: claim }, effects]
+    }
+    case 'lost':
+      return settleRejection(session, flight.flight, REFRESH_ANSWER_LOST, rules)
+  }
+}
+
+/** The store was read. It may hold the work of another worker, and it may answer this worker's claim. */
+export function onStoreSeen(session: Session, { flight, seen, now }: EventOf<'storeSeen'>, rules: SessionRules): Step {
+  const { refresh } = session
+  // When this worker's own write is done, its outcome says what the store holds.
+  if (isSettling(session)) return [session, []]
+  const synced = syncFromStore(session, seen)
+  if (synced !== undefined) return synced
+  if (session.reason === LATER_BUILD && seen.kind === 'none') return [{ ...session, reason: undefined }, []]
+  if (refresh.kind !== 'claim' || refresh.step.name !== 'reading' || refresh.flight !== flight) return [session, []]
+  return applyClaim(session, refresh, onClaimRead(session, refresh, seen, now, rules), rules)
+}
+
+export function onClaimWriteEnded(
+  session: Session,
+  { flight, outcome, now }: EventOf<'claimWritten'>,
+  rules: SessionRules,
+): Step {
+  const { refresh } = session
+  if (refresh.kind !== 'claim' || refresh.step.name !== 'writing' || refresh.flight !== flight) return [session, []]
+  return applyClaim(session, refresh, onClaimWritten(session, refresh, refresh.step, outcome, now), rules)
+}
+
+export function onRetryDue(session: Session, flight: number, rules: SessionRules): Step {
+  const { refresh } = session
+  if (!('flight' in refresh) || refresh.flight !== flight) return [session, []]
+  if (refresh.kind === 'claim' && refresh.step.name === 'waiting') {
+    return applyClaim(session, refresh, readAgain(refresh, refresh.step.pause), rules)
+  }
+  return refresh.kind === 'waiting' ? startRefresh(session, 'retry', refresh.outcomeLost, rules) : [session, []]
+}
+
+/** The network is back: a refresh that waits out an outage starts at once. */
+export function onResumed(session: Session, now: number, rules: SessionRules): Step {
+  const { refresh } = session
+  if (refresh.kind === 'claim' && refresh.step.name === 'waiting') {
+    return withoutRetry(applyClaim(session, refresh, readAgain(refresh), rules))
+  }
+  if (refresh.kind !== 'waiting') return [session, []]
+  const { flight, earliest, until, outcomeLost } = refresh
+  if (now >= earliest) return withoutRetry(startRefresh(session, 'retry', outcomeLost, rules))
+  // If the clock was set back, the running timer is more reliable than the clock.
+  if (earliest >= until || !isPausing(earliest, now)) return [session, []]
+  const sooner: Session = { ...session, refresh: { ...refresh, until: earliest } }
+  return withoutRetry([sooner, [{ do: 'retryLater', flight, delay: earliest - now }]])
+}
+
+export function onRefreshSucceeded(session: Session, flight: number, tokens: TokenSet): Step {
+  const { refresh } = session
+  if (refresh.kind !== 'sending' || refresh.flight !== flight) {
+    // If another session has begun, a revocation could end that one, too: servers revoke whole grants (RFC 7009 §2.1).
+    const isUnwanted = session.held === undefined && session.reason !== LATER_BUILD
+    return [session, [note('late-refresh-dropped'), ...(isUnwanted ? [{ do: 'revoke', tokens } as const] : [])]]
+  }
+  const renewed: Session = {
+    ...session,
+    version: session.version + 1,
+    held: tokens,
+    isAdopted: false,
+    refresh: { kind: 'saving', flight, signIn: false },
+    tokenServer: 'ok',
+    // `store_failed` stays until the save shows whether the store works. `sign_in_required` stays until the user signs in.
+    reason: session.reason === 'refresh_failed' ? undefined : session.reason,
+    failures: 0,
+  }
+  const effects = [
+    note('refresh-succeeded', pick(tokens, 'expiresAt')),
+    saveTokens(renewed, flight, tokens, refresh.replaces),
+  ]
+  return [renewed, effects]
+}
+
+export function onRefreshEnded(session: Session, event: EventOf<'refreshEnded'>, rules: SessionRules): Step {
+  const { refresh } = session
+  const { flight, verdict, reason, now } = event
+  if (refresh.kind !== 'sending' || refresh.flight !== flight) {
+    return [session, [note('late-refresh-dropped', { verdict, reason })]]
+  }
+  const ended = note('refresh-ended', { verdict, reason })
+  if (verdict === 'rejected') {
+    // After a lost response: the server had rotated the token, and its reuse detection has ended the session (I9).
+    const why = refresh.outcomeLost ? REFRESH_ANSWER_LOST : 'refresh_rejected'
+    return settleRejection(session, flight, why, rules, [ended])
+  }
+  if (verdict === 'unknown' && rules.onUnknownOutcome === 'sign-in') {
+    return settleRejection(session, flight, REFRESH_ANSWER_LOST, rules, [ended])
+  }
+  const failures = session.failures + 1
+  const outcomeLost = refresh.outcomeLost || verdict === 'unknown'
+  const writeEnd = (pause: number) => {
+    const outcome: MarkedFailure = { failures, until: now + pause, pause, outcomeLost }
+    return writeFailure(session, flight, outcome, rules)
+  }
+  if (verdict === 'failed') {
+    const pause = shortestPause(failures)
+    const refresh: Refresh = { kind: 'failed', until: now + pause, reason, outcomeLost }
+    return [
+      // The server has answered, so an outage is over.
+      { ...session, failures, tokenServer: 'ok', reason: 'refresh_failed', refresh },
+      [ended, ...writeEnd(pause), { do: 'wake' }],
+    ]
+  }
+  const asked = clampRetryAfter(event.retryAfter)
+  // A server that always asks for one second would otherwise get three hundred attempts in five minutes (I10).
+  const shortest = Math.max(asked ?? 0, shortestPause(failures))
+  const delay = asked === undefined ? retryDelay(failures, event.random, rules.retry) : shortest
+  return [
+    {
+      ...session,
+      failures,
+      tokenServer: 'unreachable',
+      refresh: { kind: 'waiting', flight, until: now + delay, earliest: now + shortest, outcomeLost },
+    },
+    [
+      note('refresh-ended', { verdict, reason, delay }),
+      ...writeEnd(shortest),
+      { do: 'retryLater', flight, delay },
+      { do: 'wake' },
+    ],
+  ]
+}
+
+type MarkedFailure = Pick<RefreshAttempt, 'failures' | 'until' | 'pause' | 'outcomeLost'>

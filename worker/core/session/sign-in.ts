@@ -1,0 +1,37 @@
+import type { TokenSet } from '../adapter.ts'
+import { abandonSignIn } from './ending.ts'
+import { note, type Step } from './events.ts'
+import { saveTokens } from './saving.ts'
+import { endedIdsOf, pick, type Session, startSession } from './state.ts'
+
+export function onSignInStarted(session: Session, signIn: number): Step {
+  return [{ ...session, signIn }, [...abandonSignIn(session), note('sign-in-started')]]
+}
+
+export function onSignInFailed(session: Session, signIn: number, reason: string): Step {
+  if (session.signIn !== signIn) return [session, []]
+  return [{ ...session, signIn: undefined }, [note('sign-in-failed', { reason })]]
+}
+
+export function onSignInSucceeded(session: Session, signIn: number, tokens: TokenSet, lineage: string): Step {
+  if (session.signIn !== signIn) {
+    const isUnwanted = session.held === undefined
+    return [session, [note('late-sign-in-dropped'), ...(isUnwanted ? [{ do: 'revoke', tokens } as const] : [])]]
+  }
+  const flight = session.flights + 1
+  const started: Session = {
+    ...startSession(undefined),
+    generation: session.generation + 1,
+    version: session.version + 1,
+    lineage,
+    past: endedIdsOf(session),
+    held: tokens,
+    signedInAt: tokens.receivedAt,
+    flights: flight,
+    refresh: { kind: 'saving', flight, signIn: true },
+  }
+  return [
+    started,
+    [{ do: 'cancelRetry' }, note('signed-in', pick(tokens, 'expiresAt')), saveTokens(started, flight, tokens)],
+  ]
+}

@@ -1,0 +1,157 @@
+import type { BrokerSnapshot } from '../../../src/protocol/contract.ts'
+import type { StoredSession, StoredState, TokenSet } from '../adapter.ts'
+
+/**
+ * The session, as two axes: what is held (nothing or a token set) and what is in flight (a refresh, a sign-in).
+ * Waiting calls are not part of the state: after a `wake`, the broker asks again for each of them.
+ */
+export interface Session {
+  /** Rises at every sign-in, sign-out and change of user. */
+  readonly generation: number
+  /** Rises with every new token set. Within a generation, it tells older tokens from newer ones. */
+  readonly version: number
+  /** The random id of the session that is held. All workers that hold the session use the same id. */
+  readonly lineage: string | undefined
+  /** Ids of sessions that have ended in this worker. An old record of one of them must not revive it. */
+  readonly past: readonly string[]
+  /** Whether the store holds this session, as far as this worker knows. */
+  readonly isStored: boolean
+  /** Whether the worker has read what the store held at its start. */
+  readonly loading: 'pending' | 'done' | 'failed'
+  readonly held: TokenSet | undefined
+  /** Whether another worker received the held tokens. They may have expired before this worker read them. */
+  readonly isAdopted: boolean
+  readonly signedInAt: number
+  readonly refresh: Refresh
+  /** The number of the sign-in in progress. A newer sign-in replaces it. */
+  readonly signIn: number | undefined
+  readonly tokenServer: 'ok' | 'unreachable'
+  readonly reason: string | undefined
+  /** How many flights have begun. A response to any flight but the current one changes nothing (I5). */
+  readonly flights: number
+  /** Refreshes in a row that ended without a token. */
+  readonly failures: number
+  /** By API. If one API refuses every token, it must not cause a refresh at every call while others accept them. */
+  readonly denials: Readonly<Record<string, Denials>>
+}
+
+/** Refreshes in a row that followed a 401 of one API, and whose token this API has not accepted since. */
+export interface Denials {
+  readonly count: number
+  /** When the last of them began. */
+  readonly at: number
+}
+
+export type RefreshCause = 'expired' | 'denied' | 'retry'
+
+/** What is in flight. Without a shared store, a claim and an ending are never reached. */
+export type Refresh =
+  | { readonly kind: 'idle' }
+  /** Only with a shared store: the worker agrees with the other workers on who refreshes. See `claim.ts`. */
+  | Claim
+  | {
+      readonly kind: 'sending'
+      readonly flight: number
+      readonly outcomeLost: boolean
+      /** With a shared store: the state of the record that the new tokens replace. */
+      readonly replaces?: StoredState | null
+    }
+  /** New tokens are here and being stored. A waiting call gets them only after that. */
+  | { readonly kind: 'saving'; readonly flight: number; readonly signIn: boolean }
+  /** A pause between two attempts. Timers are only hints: they do not run while the machine sleeps. */
+  | {
+      readonly kind: 'waiting'
+      readonly flight: number
+      readonly until: number
+      /** If the network is known to be back, the pause may end this early: without its jitter. */
+      readonly earliest: number
+      readonly outcomeLost: boolean
+    }
+  | { readonly kind: 'failed'; readonly until: number; readonly reason: string; readonly outcomeLost: boolean }
+  /** The server rejected the tokens. The session ends, unless the shared store holds newer tokens. */
+  | { readonly kind: 'ending'; readonly flight: number; readonly reason: string }
+
+/** One worker's claim on the next refresh. */
+export interface Claim {
+  readonly kind: 'claim'
+  readonly flight: number
+  readonly outcomeLost: boolean
+  readonly cause: RefreshCause
+  readonly step: ClaimStep
+  /** The refresh of another worker that this worker waits for, and for how much longer at most. */
+  readonly other: { readonly id: string; readonly left: number } | undefined
+  /** How often another worker has changed the record between this worker's read and its write. */
+  readonly conflicts: number
+}
+
+export type ClaimStep =
+  | { readonly name: 'reading' }
+  | { readonly name: 'waiting'; readonly pause: number }
+  | { readonly name: 'writing'; readonly replaces: StoredState | null; readonly until: number }
+
+/** The snapshot's reason if the store holds a record that a later build wrote, and that this build must not replace. */
+export const LATER_BUILD = 'later_build'
+export const REFRESH_ANSWER_LOST = 'refresh_answer_lost'
+export const IDLE: Refresh = { kind: 'idle' }
+
+const MAX_ENDED_SESSIONS = 20
+
+/** The state that a worker starts with: the stored session, or none. */
+export function startSession(stored: StoredSession | undefined): Session {
+  return {
+    generation: stored?.generation ?? 0,
+    version: stored?.version ?? 0,
+    lineage: stored?.lineage,
+    past: [],
+    isStored: stored !== undefined,
+    loading: 'done',
+    held: stored?.tokens,
+    isAdopted: false,
+    signedInAt: stored?.signedInAt ?? 0,
+    refresh: IDLE,
+    signIn: undefined,
+    tokenServer: 'ok',
+    reason: undefined,
+    flights: 0,
+    failures: 0,
+    denials: {},
+  }
+}
+
+/** The part of the session that pages see. */
+export function toSnapshot({ held, refresh, signIn, tokenServer, reason }: Session): BrokerSnapshot {
+  // A new user is shown only after the store names the same user (I6).
+  const isUnsaved = refresh.kind === 'saving' && refresh.signIn
+  const user = isUnsaved || held === undefined ? undefined : { ...pick(held, 'subject'), ...pick(held, 'profile') }
+  const status = user ? 'signed-in' : isUnsaved || signIn !== undefined ? 'signing-in' : 'signed-out'
+  return { status, tokenServer, ...(user && { user }), ...(reason !== undefined && { reason }) }
+}
+
+/** Whether a write is pending that decides what is held. Until it ends, no call gets a token. */
+export function isSettling({ refresh }: Session): boolean {
+  return refresh.kind === 'saving' || refresh.kind === 'ending'
+}
+
+/** Whether a flight is at a step that no other worker may be at, too. */
+export function isExclusive({ refresh }: Session, flight: number): boolean {
+  if (!('flight' in refresh) || refresh.flight !== flight || refresh.kind === 'waiting') return false
+  return refresh.kind !== 'claim' || refresh.step.name !== 'waiting'
+}
+
+/** Own properties only: the name of an API comes from the app, and may be `constructor`. */
+export function denialsOf({ denials }: Session, api: string): Denials | undefined {
+  return Object.hasOwn(denials, api) ? denials[api] : undefined
+}
+
+/** The ids of ended sessions, once the current session has ended, too. */
+export function endedIdsOf({ past, lineage }: Session): readonly string[] {
+  return lineage === undefined ? past : [...past, lineage].slice(-MAX_ENDED_SESSIONS)
+}
+
+/** One optional field, left out if it is undefined. */
+export function pick<Source extends object, Name extends keyof Source>(
+  source: Source,
+  name: Name,
+): Pick<Source, Name> | Record<never, never> {
+  return source[name] === undefined ? {} : { [name]: source[name] }
+}
