@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 
-const command = fileURLToPath(new URL('server/miniprogram-command.ts', import.meta.url))
+const command = fileURLToPath(new URL('../servers/legacy/miniprogram-command.ts', import.meta.url))
 const { module } = await runnerImport(command, { configFile: false, logLevel: 'error' })
 await module.runMiniprogramDemo({
   root: fileURLToPath(new URL('..', import.meta.url)),

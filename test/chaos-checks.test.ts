@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { LoggedRefresh } from '../demo/server/refresh-log.ts'
+import type { LoggedRefresh } from '../servers/provider/refresh-log.ts'
 import { findOverlaps, findReuses } from './chaos/checks.ts'
 
 const refresh = (at: number, token: string, more: Partial<LoggedRefresh> = {}): LoggedRefresh => ({

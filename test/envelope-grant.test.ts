@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import { type LegacyApi, startLegacyApi } from '../demo/server/legacy-api.ts'
-import { createVerifier } from '../demo/server/signature-check.ts'
+import { type LegacyApi, startLegacyApi } from '../servers/legacy/legacy-api.ts'
+import { createVerifier } from '../servers/legacy/signature-check.ts'
 import { connect, type Session } from '../src/index.ts'
 import type { Grant, GrantIO, GrantRequest, GrantResponse, TokenSet } from '../worker/core/adapter.ts'
 import type { RefreshVerdict } from '../worker/core/verdict.ts'

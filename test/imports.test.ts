@@ -31,6 +31,7 @@ function readSources(folder: string): SourceFile[] {
 }
 
 const sources = [...readSources('src'), ...readSources('worker')]
+const everything = [...sources, ...['demo', 'servers', 'bench'].flatMap(readSources)]
 
 /** Every import by a file of `from` that is not allowed, as "file imports file". */
 function findForbidden(from: RegExp, isForbidden: (target: string) => boolean): string[] {
@@ -125,8 +126,19 @@ describe('the folder boundary is the thread boundary', () => {
       expect([path, /^import (?!type).*'lingpai'$/m.test(text)]).toEqual([path, false])
   })
 
-  it('has no cycles', () => {
-    const graph = new Map(sources.map(({ path, imports }) => [path, imports]))
+  it('servers imports only itself and packages', () => {
+    const servers = everything.filter(({ path }) => path.startsWith('servers/'))
+    expect(servers.length).toBeGreaterThan(30)
+    const others = servers.flatMap(({ path, imports }) =>
+      imports
+        .filter((target) => /^(src|worker|demo|bench|test)\//.test(target))
+        .map((target) => `${path} imports ${target}`),
+    )
+    expect(others).toEqual([])
+  })
+
+  it('has no cycles, neither in the library nor in demo, servers and bench', () => {
+    const graph = new Map(everything.map(({ path, imports }) => [path, imports]))
     const findCycle = (path: string, trail: readonly string[]): string[] | undefined => {
       if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path]
       for (const target of graph.get(path) ?? []) {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import { type Servers, startServers } from '../demo/server/index.ts'
-import { type LegacyApi, startLegacyApi } from '../demo/server/legacy-api.ts'
+import { type Servers, startServers } from '../servers/index.ts'
+import { type LegacyApi, startLegacyApi } from '../servers/legacy/legacy-api.ts'
 import { openConnection } from '../src/connect/connection.ts'
 import { connect, type HistoryEntry, isLingpaiError, type Session } from '../src/index.ts'
 import type { SignableRequest } from '../worker/core/adapter.ts'

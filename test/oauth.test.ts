@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { type AuthorizationServer, startAuthorizationServer } from '../demo/server/authorization-server.ts'
+import { type AuthorizationServer, startAuthorizationServer } from '../servers/provider/authorization-server.ts'
 import type { AuthorizeInput } from '../src/protocol/contract.ts'
 import type { Grant, GrantIO, GrantRequest, ReceivedTokens, TokenSet, Transaction } from '../worker/core/adapter.ts'
 import { createBroker, type SessionBroker } from '../worker/core/broker.ts'

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { downloadBytes } from '../demo/server/download-bytes.ts'
-import { type Servers, type ServersOptions, startServers } from '../demo/server/index.ts'
+import { downloadBytes } from '../servers/http/download-bytes.ts'
+import { type Servers, type ServersOptions, startServers } from '../servers/index.ts'
 
 const callback = 'http://localhost:1/callback'
 const signedOut = 'http://localhost:1/signed-out'

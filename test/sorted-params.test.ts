@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createVerifier } from '../demo/server/signature-check.ts'
+import { createVerifier } from '../servers/legacy/signature-check.ts'
 import type { SignableRequest } from '../worker/core/adapter.ts'
 import { type HashAlgorithm, hash } from '../worker/sign/hash.ts'
 import { createNonce, randomNumber } from '../worker/sign/nonce.ts'

@@ -6,9 +6,7 @@ import { refresh } from './cases/refresh.ts'
 import { roundTrip } from './cases/round-trip.ts'
 import { stages } from './cases/stages.ts'
 import { control, type Figure, type Plan } from './control.ts'
-
-/** A case's part on the page. It hands each figure to `tell`, which sends all of them at the end. */
-export type PageCase = (plan: Plan, tell: (figure: Figure) => void) => Promise<void>
+import type { PageCase } from './page-case.ts'
 
 const cases: Readonly<Record<string, PageCase>> = {
   latency,

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
-import { answerJson } from '../../demo/server/json.ts'
+import { allowOrigin, answerPreflight, isPreflight } from '../../servers/http/cors.ts'
+import { answerJson } from '../../servers/http/json.ts'
 
 const kilobyte = Buffer.from(JSON.stringify({ text: '' }).replace('""', `"${'x'.repeat(1013)}"`))
 /** As downloads mostly are: no text. */

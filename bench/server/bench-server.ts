@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join } from 'node:path'
-import { startHttpServer } from '../../demo/server/http-server.ts'
-import { answerJson } from '../../demo/server/json.ts'
-import { readBody } from '../../demo/server/request-body.ts'
+import { startHttpServer } from '../../servers/http/http-server.ts'
+import { answerJson } from '../../servers/http/json.ts'
+import { readBody } from '../../servers/http/request-body.ts'
 import { answerApiCall } from './api.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
-import { answerJson } from '../../demo/server/json.ts'
-import { readBody } from '../../demo/server/request-body.ts'
+import { allowOrigin, answerPreflight, isPreflight } from '../../servers/http/cors.ts'
+import { answerJson } from '../../servers/http/json.ts'
+import { readBody } from '../../servers/http/request-body.ts'
 
 export interface IssuedTokens {
   readonly accessToken: string

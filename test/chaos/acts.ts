@@ -1,5 +1,5 @@
 import type { Page } from 'playwright'
-import type { Fault } from '../../demo/server/faults.ts'
+import type { Fault } from '../../servers/http/faults.ts'
 import type { Random } from '../simulation/random.ts'
 import type { Scene, Tab } from './scene.ts'
 

@@ -1,4 +1,4 @@
-import type { LoggedRefresh } from '../../demo/server/refresh-log.ts'
+import type { LoggedRefresh } from '../../servers/provider/refresh-log.ts'
 import { MOST_REPEATS } from '../../src/client.ts'
 import { launchBrowser } from '../fixtures/tabs.ts'
 import { startTestApp } from '../fixtures/test-app.ts'

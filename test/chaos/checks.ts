@@ -1,4 +1,4 @@
-import type { LoggedRefresh } from '../../demo/server/refresh-log.ts'
+import type { LoggedRefresh } from '../../servers/provider/refresh-log.ts'
 
 /** Something that may take an answer from its worker, in milliseconds since the epoch: a kill, a crash, a cut. */
 export interface Loss {

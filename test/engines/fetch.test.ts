@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { beforeEach, expect, it } from 'vitest'
-import { downloadBytes } from '../../demo/server/download-bytes.ts'
+import { downloadBytes } from '../../servers/http/download-bytes.ts'
 import type { Tab } from './driver.ts'
 import { adoptTokens, useScene } from './scene.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { ApiRoute } from '../../demo/server/api-routes.ts'
-import { answerJson } from '../../demo/server/json.ts'
+import type { ApiRoute } from '../../servers/api/api-route.ts'
+import { answerJson } from '../../servers/http/json.ts'
 import { errorOf, testRecipe } from '../fixtures/recipe-behaviour.ts'
 import { graphqlRoute } from '../fixtures/recipe-routes.ts'
 

@@ -1,6 +1,6 @@
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http'
 import { expect, test } from 'vitest'
-import type { ApiRoute } from '../../demo/server/api-routes.ts'
+import type { ApiRoute } from '../../servers/api/api-route.ts'
 import { errorOf, testRecipe } from '../fixtures/recipe-behaviour.ts'
 
 let isBroken = false

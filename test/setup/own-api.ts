@@ -1,6 +1,6 @@
 import type { Plugin } from 'vite'
-import { apiRoutes, findApiRoute } from '../../demo/server/api-routes.ts'
-import { answerJson } from '../../demo/server/json.ts'
+import { apiRoutes, findApiRoute } from '../../servers/api/api-routes.ts'
+import { answerJson } from '../../servers/http/json.ts'
 import { testRoutes } from './test-routes.ts'
 
 /** An API on the origin of the test pages, under `/own-api`. It takes every token, and says nothing of CORS. */

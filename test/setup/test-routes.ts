@@ -1,6 +1,7 @@
-import { type ApiRoute, apiRoutes, findApiRoute } from '../../demo/server/api-routes.ts'
-import { answerJson } from '../../demo/server/json.ts'
-import { readBody } from '../../demo/server/request-body.ts'
+import type { ApiRoute } from '../../servers/api/api-route.ts'
+import { apiRoutes, findApiRoute } from '../../servers/api/api-routes.ts'
+import { answerJson } from '../../servers/http/json.ts'
+import { readBody } from '../../servers/http/request-body.ts'
 
 const denied = new Set<string>()
 

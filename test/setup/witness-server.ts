@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { allowOrigin, answerPreflight, isPreflight } from '../../demo/server/cors.ts'
-import { type HttpServer, startHttpServer } from '../../demo/server/http-server.ts'
-import { answerJson } from '../../demo/server/json.ts'
-import { readBody } from '../../demo/server/request-body.ts'
+import { allowOrigin, answerPreflight, isPreflight } from '../../servers/http/cors.ts'
+import { type HttpServer, startHttpServer } from '../../servers/http/http-server.ts'
+import { answerJson } from '../../servers/http/json.ts'
+import { readBody } from '../../servers/http/request-body.ts'
 
 /** All that one request has brought. */
 export interface Sighting {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { beforeEach, expect, test } from 'vitest'
-import { downloadBytes } from '../../demo/server/download-bytes.ts'
+import { downloadBytes } from '../../servers/http/download-bytes.ts'
 import { type CallServer, startCallServer } from '../fixtures/wechat/call-server.ts'
 import {
   abort,

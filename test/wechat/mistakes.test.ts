@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import type { LegacyApi } from '../../demo/server/legacy-api.ts'
+import type { LegacyApi } from '../../servers/legacy/legacy-api.ts'
 import type { AppOptions } from '../fixtures/wechat/mini-program.ts'
 import { listCall, outcome, readSnapshot, startApi, startApp, startSignedIn } from '../fixtures/wechat/session-app.ts'
 

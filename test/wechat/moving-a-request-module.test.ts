@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type LegacyApi, type LegacyApiOptions, startLegacyApi } from '../../demo/server/legacy-api.ts'
-import { createVerifier } from '../../demo/server/signature-check.ts'
+import { type LegacyApi, type LegacyApiOptions, startLegacyApi } from '../../servers/legacy/legacy-api.ts'
+import { createVerifier } from '../../servers/legacy/signature-check.ts'
 import { builtLibrary } from '../fixtures/wechat/mini-program.ts'
 import { type Engine, type Phone, startPhone } from '../fixtures/wechat/phone.ts'
 

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import type { LegacyApi } from '../../demo/server/legacy-api.ts'
+import type { LegacyApi } from '../../servers/legacy/legacy-api.ts'
 import type { Page } from '../fixtures/wechat/pages.ts'
 import type { Phone } from '../fixtures/wechat/phone.ts'
 import {

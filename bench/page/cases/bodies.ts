@@ -5,7 +5,7 @@ import { createLingpai } from '../clients/lingpai.ts'
 import { createOwnFetch } from '../clients/own-fetch.ts'
 import { control } from '../control.ts'
 import { orderOfRound } from '../interleave.ts'
-import type { PageCase } from '../main.ts'
+import type { PageCase } from '../page-case.ts'
 
 type Way = 'paced, streamed' | 'unpaced, streamed' | 'unpaced, arrayBuffer'
 const ways: readonly Way[] = ['paced, streamed', 'unpaced, streamed', 'unpaced, arrayBuffer']

@@ -3,8 +3,8 @@ import { connectTo, createLingpai } from '../clients/lingpai.ts'
 import { createOwnFetch } from '../clients/own-fetch.ts'
 import { control } from '../control.ts'
 import { orderOfRound } from '../interleave.ts'
-import type { PageCase } from '../main.ts'
 import { atOnce, sleep, time } from '../measure.ts'
+import type { PageCase } from '../page-case.ts'
 
 /** Many calls at once: on a valid token, on one that has expired, and on one that the API refuses without warning. */
 export const expiry: PageCase = async ({ options, api }, tell) => {

@@ -2,8 +2,8 @@ import type { Client } from '../clients/client.ts'
 import { type Contestant, createClient } from '../clients/index.ts'
 import { control } from '../control.ts'
 import { middleMean, orderOfRound } from '../interleave.ts'
-import type { PageCase } from '../main.ts'
 import { atOnce, time } from '../measure.ts'
+import type { PageCase } from '../page-case.ts'
 
 /** One kilobyte of JSON, one call after the other and a hundred at once. */
 export const latency: PageCase = async ({ options, api, tab }, tell) => {

@@ -1,8 +1,8 @@
 import { createLingpai, type Host } from '../clients/lingpai.ts'
 import { createOwnFetch } from '../clients/own-fetch.ts'
 import { control } from '../control.ts'
-import type { PageCase } from '../main.ts'
 import { sleep } from '../measure.ts'
+import type { PageCase } from '../page-case.ts'
 
 /** A large download that the page reads slowly: what piles up meanwhile? */
 export const memory: PageCase = async ({ options, api }, tell) => {

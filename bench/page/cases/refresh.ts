@@ -1,7 +1,7 @@
 import { type Contestant, createClient } from '../clients/index.ts'
 import { control } from '../control.ts'
-import type { PageCase } from '../main.ts'
 import { sleep } from '../measure.ts'
+import type { PageCase } from '../page-case.ts'
 
 const calls = 10
 

@@ -2,8 +2,8 @@ import { wrap } from 'comlink'
 import { createLingpai } from '../clients/lingpai.ts'
 import { control } from '../control.ts'
 import { orderOfRound } from '../interleave.ts'
-import type { PageCase } from '../main.ts'
 import { time } from '../measure.ts'
+import type { PageCase } from '../page-case.ts'
 
 /** The smallest call that a page can make of the broker, beside a message to a worker that only echoes it. */
 export const roundTrip: PageCase = async ({ options }, tell) => {

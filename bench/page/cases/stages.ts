@@ -5,8 +5,8 @@ import { createLingpai, type Host } from '../clients/lingpai.ts'
 import { createOwnFetch } from '../clients/own-fetch.ts'
 import { control } from '../control.ts'
 import { orderOfRound } from '../interleave.ts'
-import type { PageCase } from '../main.ts'
 import { sleep } from '../measure.ts'
+import type { PageCase } from '../page-case.ts'
 import { stageNames } from '../stage-names.ts'
 
 type Call = (url: string) => Promise<Response>

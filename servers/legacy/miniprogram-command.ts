@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startMiniprogramServer } from './miniprogram.ts'
+import { startMiniprogramServer } from './miniprogram-server.ts'
 
 export interface MiniprogramCommand {
   /** The library's folder, where `npm run build:miniprogram` was run. */

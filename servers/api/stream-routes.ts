@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
-import type { ApiRoute } from './api-routes.ts'
-import { downloadBytes } from './download-bytes.ts'
-import { answerJson, isJsonObject, parseJson } from './json.ts'
-import { readBody } from './request-body.ts'
+import { downloadBytes } from '../http/download-bytes.ts'
+import { answerJson, isJsonObject, parseJson } from '../http/json.ts'
+import { readBody } from '../http/request-body.ts'
+import type { ApiRoute } from './api-route.ts'
 
 /** What a stream does next. In a text, `{token}` stands for the credentials, and `{token:2:5}` for a part of them. */
 type Step =

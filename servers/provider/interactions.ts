@@ -1,9 +1,9 @@
 import type { errors, Interaction, Provider } from 'oidc-provider'
+import type { RequestHandler } from '../http/http-server.ts'
+import { readBody } from '../http/request-body.ts'
 import { checkPassword } from './accounts.ts'
 import { consentPage } from './consent-page.ts'
-import type { RequestHandler } from './http-server.ts'
 import { answerPage, chooseLanguage, messagePage } from './page-layout.ts'
-import { readBody } from './request-body.ts'
 import { signInPage } from './sign-in-page.ts'
 
 export interface InteractionOptions {

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isJsonObject, parseJson } from './json.ts'
-import { legacyCodes, refuse, succeed } from './legacy-answers.ts'
+import { isJsonObject, parseJson } from '../http/json.ts'
+import { readBody } from '../http/request-body.ts'
+import { legacyCodes, refuse, succeed } from './answers.ts'
 import type { LegacyApi } from './legacy-api.ts'
-import { readBody } from './request-body.ts'
 
 type ControlledApi = Pick<
   LegacyApi,

@@ -1,12 +1,12 @@
-import type { ApiRoute } from './api-routes.ts'
-import { type ApiServer, startApiServer } from './api-server.ts'
+import type { ApiRoute } from './api/api-route.ts'
+import { type ApiServer, startApiServer } from './api/api-server.ts'
+import { type Control, createControl, handleControl } from './control.ts'
+import { type LegacyApi, startLegacyApi } from './legacy/legacy-api.ts'
 import {
   type AuthorizationServer,
   type AuthorizationServerOptions,
   startAuthorizationServer,
-} from './authorization-server.ts'
-import { type Control, createControl, handleControl } from './control.ts'
-import { type LegacyApi, startLegacyApi } from './legacy-api.ts'
+} from './provider/authorization-server.ts'
 
 export interface ServersOptions extends Omit<AuthorizationServerOptions, 'port'> {
   /** Free ports unless given. */

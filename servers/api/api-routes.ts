@@ -1,34 +1,14 @@
 import { createHash } from 'node:crypto'
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { downloadBytes } from './download-bytes.ts'
-import { answerJson } from './json.ts'
-import { answerRedirect } from './redirect.ts'
-import { readBody } from './request-body.ts'
+import { downloadBytes } from '../http/download-bytes.ts'
+import { answerJson } from '../http/json.ts'
+import { answerRedirect } from '../http/redirect.ts'
+import { readBody } from '../http/request-body.ts'
+import type { ApiExchange, ApiRoute } from './api-route.ts'
 import { streamRoutes } from './stream-routes.ts'
-
-export interface ApiExchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly url: URL
-  /** The path's second part, for a route that takes one. */
-  readonly argument: string
-  /** Whose token it was; present on every route that is not public. */
-  readonly subject: string | undefined
-  /** The token header as it came. */
-  readonly credentials: string | undefined
-}
-
-export interface ApiRoute {
-  /** Answers without a token. */
-  readonly public?: true
-  /** Otherwise GET and HEAD. */
-  readonly anyMethod?: true
-  readonly takesArgument?: true
-  answer(exchange: ApiExchange): void | Promise<void>
-}
 
 const nullBodyStatuses: ReadonlySet<number> = new Set([204, 205, 304])
 const downloadChunkSize = 64 * 1024

@@ -1,6 +1,6 @@
+import { createLegacyFiles } from './files.ts'
 import { type LegacyApi, startLegacyApi } from './legacy-api.ts'
 import { controlLegacyApi } from './legacy-control.ts'
-import { createLegacyFiles } from './legacy-files.ts'
 import { createVerifier } from './signature-check.ts'
 
 export interface MiniprogramServerOptions {

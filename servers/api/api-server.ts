@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type ApiRoute, apiRoutes, findApiRoute } from './api-routes.ts'
-import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
-import { createHoldPoint, type Hold, type HoldPoint } from './hold.ts'
-import { type HttpServerOptions, startHttpServer } from './http-server.ts'
-import { answerJson } from './json.ts'
-import { createRequestLog, type LoggedRequest } from './request-log.ts'
+import { allowOrigin, answerPreflight, isPreflight } from '../http/cors.ts'
+import { createHoldPoint, type Hold, type HoldPoint } from '../http/hold.ts'
+import { type HttpServerOptions, startHttpServer } from '../http/http-server.ts'
+import { answerJson } from '../http/json.ts'
+import { createRequestLog, type LoggedRequest } from '../http/request-log.ts'
+import type { ApiRoute } from './api-route.ts'
+import { apiRoutes, findApiRoute } from './api-routes.ts'
 
 export interface ApiServerOptions {
   verify(token: string): Promise<{ subject: string } | undefined>

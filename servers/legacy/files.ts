@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { downloadBytes } from './download-bytes.ts'
-import { isJsonObject, type JsonObject, parseJson } from './json.ts'
-import { legacyCodes, refuse, succeed } from './legacy-answers.ts'
-import { readBody } from './request-body.ts'
+import { downloadBytes } from '../http/download-bytes.ts'
+import { isJsonObject, type JsonObject, parseJson } from '../http/json.ts'
+import { readBody } from '../http/request-body.ts'
+import { legacyCodes, refuse, succeed } from './answers.ts'
 
 export interface LegacyFilesOptions {
   verifySignature(parameters: JsonObject): boolean

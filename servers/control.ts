@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ApiServer, ApiServerCounters } from './api-server.ts'
+import type { ApiServer, ApiServerCounters } from './api/api-server.ts'
+import { allowOrigin, answerPreflight, isPreflight } from './http/cors.ts'
+import { parseFaults } from './http/faults.ts'
+import { answerJson, isJsonObject, parseJson } from './http/json.ts'
+import { readBody } from './http/request-body.ts'
 import type {
   AuthorizationServer,
   AuthorizationServerCounters,
   AuthorizationServerSettings,
-} from './authorization-server.ts'
-import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
-import { parseFaults } from './faults.ts'
-import { answerJson, isJsonObject, parseJson } from './json.ts'
-import { readBody } from './request-body.ts'
+} from './provider/authorization-server.ts'
 
 export interface ControlledServers {
   readonly authorizationServer: AuthorizationServer

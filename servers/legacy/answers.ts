@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { answerJson } from './json.ts'
+import { answerJson } from '../http/json.ts'
 
 /** Codes of the legacy API's answers. Codes above 100000 mean that the person must sign in. */
 export const legacyCodes = {
