@@ -53,7 +53,14 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'node', environment: 'node', include: ['test/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'node',
+          environment: 'node',
+          include: ['test/{src,worker,servers,demo,bench,package,setup,chaos,simulation}/**/*.test.ts'],
+        },
+      },
       { extends: true, test: { name: 'wechat', environment: 'node', include: ['test/wechat/*.test.ts'] } },
       {
         extends: true,

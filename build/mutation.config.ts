@@ -3,22 +3,22 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** The quick tests of what `npm run mutate` changes: those that find most, soonest, first. */
 const tests = [
-  'session',
-  'session-shared',
-  'session-history',
-  'retry',
-  'token-set',
-  'store-queue',
-  'attempt',
-  'call-trace',
-  'loopback',
-  'request-loop',
-  'broker',
-  'broker-errors',
-  'broker-history',
-  'broker-peers',
-  'shared-session',
-  'guard',
+  'worker/core/session/transition',
+  'worker/core/session/claim',
+  'worker/core/session/history',
+  'worker/core/retry',
+  'worker/core/token-set',
+  'worker/core/store-queue',
+  'worker/core/attempt',
+  'worker/core/call-trace',
+  'worker/core/loopback',
+  'worker/core/request-loop',
+  'worker/core/broker',
+  'worker/core/broker-errors',
+  'worker/core/broker-history',
+  'worker/core/broker-peers',
+  'worker/core/several-workers',
+  'src/protocol/guard',
 ].map((name) => `test/${name}.test.ts`)
 
 class AsListed extends BaseSequencer {

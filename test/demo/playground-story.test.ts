@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest'
+import { sumUp, tell } from '../../demo/playground/tell.ts'
+import type { HistoryEntry } from '../../src/index.ts'
+import { createScript } from '../fixtures/timeline-events.ts'
+
+function tellAll(entries: readonly HistoryEntry[], language: 'en' | 'zh' = 'en', instance = 'first'): string {
+  return tell(sumUp(entries, instance), language)
+}
+
+it('nothing has happened: the call to come will tell lingpai', () => {
+  expect(tellAll([])).toBe('Nothing to do yet: lingpai learns of it at the next call.')
+  expect(tellAll([], 'zh')).toBe('暂时无事可做：lingpai 会在下一个请求时得知。')
+})
+
+it('tells of an outage: each attempt in its order, that the session is kept, and what became of the calls', () => {
+  const script = createScript(0)
+  const worker = script.worker('first')
+  worker.refusedRefresh(10, 20, 1500, 'denied')
+  worker.denied(2, 0, 10, 1600, 50)
+  worker.fails(3, 5, 30, 'refresh_unavailable')
+  const during = tellAll(script.entries().filter(({ at }) => at < 100))
+  expect(during).toBe(
+    'One refresh: not processed (status_503), next attempt after 1.50\u00a0s. The session is kept. 2 calls: 2 waited for a token, 1 rejected with refresh_unavailable, 1 under way.',
+  )
+  worker.refreshes(1520, 1600, 'retry')
+  expect(tellAll(script.entries())).toBe(
+    '2 refreshes: not processed (status_503), then a new token. The session is kept. 2 calls: 2 waited for a token, 1 sent again, 1 answered with 200, 1 rejected with refresh_unavailable.',
+  )
+  expect(tellAll(script.entries(), 'zh')).toBe(
+    '刷新 2 次：服务器未处理（status_503），随后得到新令牌。会话保留。2 个请求：2 个等待令牌，1 个重发，1 个得到 200，1 个以 refresh_unavailable 失败。',
+  )
+})
+
+it('does not count a call twice that another worker got to see again', () => {
+  const script = createScript(0)
+  const [first, second] = [script.worker('first'), script.worker('second')]
+  first.hangs(2, 0)
+  first.put({ at: 5, event: 'refresh-started', reason: 'denied' })
+  second.put({ at: 50, event: 'session-restored' })
+  second.plain(2, 60, 20)
+  expect(tellAll(script.entries())).toBe(
+    'The worker was lost; another one went on with the stored session. One call: 1 answered with 200.',
+  )
+})
+
+it('says why a session has ended, and no reason where the user wanted it', () => {
+  const script = createScript(0)
+  script.worker('first').put({ at: 0, event: 'signed-out', reason: 'refresh_rejected' })
+  expect(tellAll(script.entries())).toBe('The session has ended, in every tab (refresh_rejected).')
+  const own = createScript(0)
+  own.worker('first').put({ at: 0, event: 'signed-out' })
+  expect(tellAll(own.entries())).toBe('Signed out, in every tab.')
+})

@@ -1,0 +1,843 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createClient } from '../../src/client.ts'
+import type { HostChoice } from '../../src/connect/host.ts'
+import { connect } from '../../src/index.ts'
+import type { BrokerSnapshot, Endpoint } from '../../src/protocol/contract.ts'
+import { LingpaiError } from '../../src/protocol/errors.ts'
+import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from '../fixtures/scripted-peer.ts'
+
+/** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */
+class FakeWorker extends EventTarget {
+  readonly port: Endpoint
+  readonly peer: Peer
+  isTerminated = false
+
+  constructor(handlers: Handlers = {}, instance = 'first') {
+    super()
+    this.peer = createPeer(handlers, instance)
+    this.port = this.peer.endpoint
+    this.peer.endpoint.addEventListener('message', ({ data }) => {
+      if (!this.isTerminated) this.dispatchEvent(new MessageEvent('message', { data }))
+    })
+  }
+
+  postMessage(message: unknown): void {
+    if (!this.isTerminated) this.port.postMessage(message)
+  }
+
+  terminate(): void {
+    this.isTerminated = true
+  }
+
+  fail(): void {
+    this.dispatchEvent(new Event('error'))
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  vi.stubGlobal('SharedWorker', FakeWorker)
+  vi.stubGlobal('Worker', FakeWorker)
+})
+afterEach(() => {
+  vi.unstubAllGlobals()
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
+
+/** A host that starts the given workers one after the other, and counts. */
+function starting<Kind>(...workers: readonly FakeWorker[]) {
+  const started: FakeWorker[] = []
+  const start = () => {
+    const worker = workers[started.length]
+    if (worker === undefined) throw new Error('started once too often')
+    started.push(worker)
+    return worker as unknown as Kind
+  }
+  return { start, started }
+}
+
+const outcomeOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
+
+test('mode is shared where a SharedWorker answers, and no other worker is started', async () => {
+  const shared = starting<SharedWorker>(new FakeWorker())
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({ shared: shared.start, dedicated: dedicated.start })
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', mode: 'shared' })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(dedicated.started).toEqual([])
+})
+
+test('mode is dedicated where there is no SharedWorker', async () => {
+  vi.stubGlobal('SharedWorker', undefined)
+  const shared = starting<SharedWorker>()
+  const session = connect({ shared: shared.start, dedicated: starting<Worker>(new FakeWorker()).start })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
+})
+
+test('mode is dedicated where the constructor of SharedWorker throws', async () => {
+  const session = connect({
+    shared: () => {
+      throw new DOMException('no', 'SecurityError')
+    },
+    dedicated: starting<Worker>(new FakeWorker()).start,
+  })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
+})
+
+test('after a fallback the dedicated worker stays: the failed SharedWorker takes nothing down later (I7)', async () => {
+  const broken = new FakeWorker({ hello: never, ping: never })
+  const dedicated = starting<Worker>(new FakeWorker(), new FakeWorker({}, 'second'))
+  const session = connect({ shared: starting<SharedWorker>(broken).start, dedicated: dedicated.start })
+  broken.fail()
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
+  const changes = vi.fn()
+  session.subscribe(changes)
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect(broken.peer.isClosed()).toBe(true)
+  expect(dedicated.started).toHaveLength(1)
+  expect(changes).not.toHaveBeenCalled()
+})
+
+test('a port that was given up does not take down the one that answered after it (I7)', async () => {
+  const blocked = new FakeWorker({ hello: never, ping: never })
+  const shared = starting<SharedWorker>(blocked, new FakeWorker(), new FakeWorker({}, 'third'))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(5100)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  const changes = vi.fn()
+  session.subscribe(changes)
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect(shared.started).toHaveLength(2)
+  expect(changes).not.toHaveBeenCalled()
+})
+
+test('a silent SharedWorker is asked again over a new port, and not replaced by a dedicated one', async () => {
+  const silent = Array.from({ length: 8 }, () => new FakeWorker({ hello: never, ping: never }))
+  const shared = starting<SharedWorker>(...silent, new FakeWorker())
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({ shared: shared.start, dedicated: dedicated.start })
+  await vi.advanceTimersByTimeAsync(30_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'blocked', mode: 'shared' })
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(dedicated.started).toEqual([])
+})
+
+test('the ports that were given up are closed', async () => {
+  const silent = Array.from({ length: 3 }, () => new FakeWorker({ hello: never, ping: never }))
+  const session = connect({ shared: starting<SharedWorker>(...silent, new FakeWorker()).start })
+  await vi.advanceTimersByTimeAsync(16_000)
+  expect(silent.map(({ peer }) => peer.isClosed())).toEqual([true, true, true])
+  session.close()
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test.each(['dedicated', 'inline'])('a %s host that takes forty seconds to start is waited for', async (mode) => {
+  const slow = new FakeWorker({
+    hello: () => new Promise((resolve) => setTimeout(() => resolve(welcomeOf()), 40_000)),
+    ping: never,
+  })
+  const session = connect(
+    mode === 'inline' ? { inline: () => slow.peer.endpoint } : { dedicated: starting<Worker>(slow).start },
+  )
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'blocked' })
+  await vi.advanceTimersByTimeAsync(25_000)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode })
+})
+
+test('a call to a worker that does not answer rejects with timeout after thirty seconds (I3)', async () => {
+  const shared = starting<SharedWorker>(
+    ...Array.from({ length: 10 }, () => new FakeWorker({ hello: never, ping: never })),
+  )
+  const outcome = outcomeOf(connect({ shared: shared.start }).explain())
+  await vi.advanceTimersByTimeAsync(31_000)
+  expect(await outcome).toMatchObject({ code: 'timeout' })
+})
+
+test('a worker that is lost rejects what was pending with worker_lost, and is started again (I3)', async () => {
+  const dying = new FakeWorker({ signIn: never, ping: never })
+  const shared = starting<SharedWorker>(dying, new FakeWorker({ explain: () => [] }, 'second'))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = outcomeOf(session.signIn({}))
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(await session.explain()).toEqual([])
+  expect(shared.started).toHaveLength(2)
+})
+
+test('a worker restarted behind the same port is noticed, and the page connects anew', async () => {
+  const first = new FakeWorker()
+  const second = new FakeWorker({ explain: () => [] }, 'second')
+  const session = connect({ shared: starting<SharedWorker>(first, second).start })
+  await vi.advanceTimersByTimeAsync(10)
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: { status: 'signed-out', tokenServer: 'ok' } })
+  await vi.advanceTimersByTimeAsync(510)
+  expect(await session.explain()).toEqual([])
+  expect(second.peer.callsOf('explain')).toHaveLength(1)
+})
+
+test('whoever was signed in only in the lost worker is told why that is over; nobody else is (I7)', async () => {
+  const alice: BrokerSnapshot = { status: 'signed-in', tokenServer: 'ok', user: { subject: 'alice' } }
+  const first = new FakeWorker({ hello: () => welcomeOf({ snapshot: alice }) })
+  const second = new FakeWorker({}, 'second')
+  const session = connect({ shared: starting<SharedWorker>(first, second, new FakeWorker({}, 'third')).start })
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-in' })
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: alice })
+  await vi.advanceTimersByTimeAsync(510)
+  expect(session.getSnapshot()).toEqual({
+    status: 'signed-out',
+    tokenServer: 'ok',
+    reason: 'worker_lost',
+    mode: 'shared',
+  })
+  second.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: alice })
+  await vi.advanceTimersByTimeAsync(510)
+  expect(session.getSnapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', mode: 'shared' })
+})
+
+test('a page does not join a SharedWorker that is just ending: it connects anew half a second later', async () => {
+  const first = new FakeWorker()
+  const shared = starting<SharedWorker>(first, new FakeWorker({}, 'second'))
+  connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: { status: 'signed-out', tokenServer: 'ok' } })
+  await vi.advanceTimersByTimeAsync(490)
+  expect(shared.started).toHaveLength(1)
+  await vi.advanceTimersByTimeAsync(20)
+  expect(shared.started).toHaveLength(2)
+})
+
+test('a call that its worker leaves open rejects with timeout, though the worker lives (I3)', async () => {
+  vi.stubGlobal('window', { location: { assign() {} } })
+  const session = connect({
+    shared: starting<SharedWorker>(new FakeWorker({ explain: never, authorize: never, request: never })).start,
+  })
+  await vi.advanceTimersByTimeAsync(10)
+  const control = outcomeOf(session.explain())
+  const authorize = outcomeOf(session.signIn({ via: 'redirect' }))
+  const request = outcomeOf(session.request({ url: 'https://api.example/' }))
+  await vi.advanceTimersByTimeAsync(36_000)
+  expect(await Promise.all([control, authorize, request])).toMatchObject([
+    { code: 'timeout' },
+    { code: 'timeout' },
+    { code: 'timeout' },
+  ])
+})
+
+test('the worker is told of every request that nobody waits for any more', async () => {
+  const worker = new FakeWorker({ request: never })
+  const session = connect({ shared: starting<SharedWorker>(worker).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = outcomeOf(session.request({ url: 'https://api.example/', timeout: 1000 }))
+  await vi.advanceTimersByTimeAsync(1100)
+  expect(await outcome).toMatchObject({ code: 'timeout' })
+  const [id] = worker.peer.callsOf('request')[0] ?? []
+  expect(worker.peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
+})
+
+test('an abort ends a call that still waits for the worker, with its exact reason', async () => {
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
+  const controller = new AbortController()
+  const outcome = outcomeOf(session.fetch('https://api.example/', { signal: controller.signal }))
+  await vi.advanceTimersByTimeAsync(10)
+  const reason = { exactly: 'this' }
+  controller.abort(reason)
+  expect(await outcome).toBe(reason)
+})
+
+test('an abort ends a call that waits for the worker after a lost one, with its exact reason', async () => {
+  const first = new FakeWorker()
+  const silent = new FakeWorker({ hello: never }, 'second')
+  const session = connect({ dedicated: starting<Worker>(first, silent).start })
+  await vi.advanceTimersByTimeAsync(10)
+  first.peer.post({ lingpai: 'snapshot', instance: 'other', snapshot: { status: 'signed-out', tokenServer: 'ok' } })
+  await vi.advanceTimersByTimeAsync(10)
+  const controller = new AbortController()
+  const outcome = outcomeOf(session.fetch('https://api.example/', { signal: controller.signal }))
+  await vi.advanceTimersByTimeAsync(10)
+  const reason = { exactly: 'this' }
+  controller.abort(reason)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await Promise.race([outcome, 'still waiting'])).toBe(reason)
+})
+
+test('a signal that has aborted before the worker is there rejects at once, with its exact reason', async () => {
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
+  const reason = { exactly: 'this' }
+  const outcome = outcomeOf(session.fetch('https://api.example/', { signal: AbortSignal.abort(reason) }))
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await Promise.race([outcome, 'still waiting'])).toBe(reason)
+})
+
+test('a message of other code in the worker is no sign of its death', async () => {
+  const worker = new FakeWorker()
+  const { start, started } = starting<Worker>(worker)
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(0)
+  worker.peer.post({ progress: 1 })
+  await vi.advanceTimersByTimeAsync(0)
+  expect(session.getSnapshot().status).toBe('signed-out')
+  expect(started).toHaveLength(1)
+})
+
+test('fetch of an origin that is not listed does not wait for a worker that is being started again', async () => {
+  const { start } = starting<Worker>(
+    new FakeWorker({ ping: never, fetch: never }),
+    new FakeWorker({ hello: never }, 'second'),
+  )
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(0)
+  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
+  void outcomeOf(session.fetch('https://api.example/a'))
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(session.getSnapshot().status).toBe('connecting')
+  expect(await (await session.fetch('https://elsewhere.example/b')).text()).toBe('fine')
+  expect(fetchOfPage).toHaveBeenCalledTimes(1)
+})
+
+test('a request whose signal has aborted already leaves no timer behind', async () => {
+  const { start } = starting<Worker>(new FakeWorker({ request: never }))
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(vi.getTimerCount()).toBe(0)
+  expect(await outcomeOf(session.request({ url: 'https://api.example/a', signal: AbortSignal.abort() }))).toMatchObject(
+    {
+      code: 'aborted',
+    },
+  )
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('after close, a fetch of an origin that is not listed rejects with closed as every call does', async () => {
+  const { start } = starting<Worker>(new FakeWorker())
+  const session = connect({ dedicated: start })
+  await vi.advanceTimersByTimeAsync(0)
+  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
+  session.close()
+  expect(await outcomeOf(session.fetch('https://elsewhere.example/b'))).toMatchObject({ code: 'closed' })
+  expect(fetchOfPage).not.toHaveBeenCalled()
+})
+
+test('after an error of the configuration close is still the last word', async () => {
+  const hello = () => {
+    throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
+  }
+  const worker = new FakeWorker({ hello })
+  const session = connect({ dedicated: starting<Worker>(worker).start })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'invalid_config' })
+  expect(worker.isTerminated).toBe(true)
+  session.close()
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'closed' })
+})
+
+test('where no worker can be started, calls reject with worker_lost and a later call tries again', async () => {
+  let isBroken = true
+  const worker = new FakeWorker({ explain: () => [] })
+  const session = connect({
+    dedicated: () => {
+      if (isBroken) throw new Error('no worker today')
+      return worker as unknown as Worker
+    },
+  })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'worker_lost' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'worker_failed' })
+  isBroken = false
+  expect(await session.explain()).toEqual([])
+})
+
+test('connect without any host rejects calls with worker_lost', async () => {
+  expect(await outcomeOf(connect({}).explain())).toMatchObject({ code: 'worker_lost' })
+})
+
+test('an error of the configuration reaches every call, and no other host is tried', async () => {
+  const hello = () => {
+    throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
+  }
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({
+    shared: starting<SharedWorker>(new FakeWorker({ hello })).start,
+    dedicated: dedicated.start,
+  })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'invalid_config' })
+  expect(await outcomeOf(session.request({ url: 'https://api.example/' }))).toMatchObject({ code: 'invalid_config' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'invalid_config' })
+  expect(dedicated.started).toEqual([])
+})
+
+test('close before the worker has answered rejects with closed at once, and lets go of the port', async () => {
+  const silent = new FakeWorker({ hello: never, ping: never })
+  const session = connect({ dedicated: starting<Worker>(silent).start })
+  const outcome = outcomeOf(session.explain())
+  const settled = vi.fn()
+  void outcome.then(settled)
+  session.close()
+  await vi.advanceTimersByTimeAsync(100)
+  expect(settled).toHaveBeenCalledOnce()
+  expect(await outcome).toMatchObject({ code: 'closed' })
+  expect(silent.isTerminated).toBe(true)
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('close rejects what is pending and everything later with closed, says goodbye, and may be called twice', async () => {
+  const worker = new FakeWorker({ explain: never })
+  const session = connect({ shared: starting<SharedWorker>(worker).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const pending = outcomeOf(session.explain())
+  session.close()
+  session.close()
+  expect(await pending).toMatchObject({ code: 'closed' })
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'closed' })
+  await expect(session.fetch('https://api.example/')).rejects.toBeInstanceOf(TypeError)
+  await expect(session.fetch('https://api.example/')).rejects.toMatchObject({ code: 'closed' })
+  expect(worker.peer.noticesOf('goodbye')).toHaveLength(1)
+  expect(worker.peer.isClosed()).toBe(true)
+})
+
+test("a signal that has aborted already rejects with its exact reason after close too, as fetch's", async () => {
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker()).start })
+  session.close()
+  const reason = { exactly: 'this' }
+  expect(await outcomeOf(session.fetch('https://api.example/', { signal: AbortSignal.abort(reason) }))).toBe(reason)
+})
+
+test('a fetch whose body is being read while the session closes rejects, and does not hang (I3)', async () => {
+  const session = connect({ shared: starting<SharedWorker>(new FakeWorker({ fetch: never })).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const body = new ReadableStream({
+    start(controller) {
+      setTimeout(() => controller.close(), 1000)
+    },
+  })
+  const outcome = outcomeOf(
+    session.fetch('https://api.example/', { method: 'POST', body, duplex: 'half' } as RequestInit),
+  )
+  const settled = vi.fn()
+  void outcome.then(settled)
+  await vi.advanceTimersByTimeAsync(500)
+  session.close()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(settled).toHaveBeenCalledOnce()
+  expect(await outcome).toMatchObject({ code: 'closed' })
+})
+
+test('a listener that throws keeps no other from being told, and breaks no connection', async () => {
+  const dedicated = starting<Worker>(new FakeWorker())
+  const session = connect({ shared: starting<SharedWorker>(new FakeWorker()).start, dedicated: dedicated.start })
+  const told = vi.fn()
+  session.subscribe(() => {
+    throw new Error('a bug of the app')
+  })
+  session.subscribe(told)
+  // The app's error is reported in one of these two ways, and not thrown into our own code.
+  const report = vi.fn()
+  vi.stubGlobal('reportError', report)
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  await vi.advanceTimersByTimeAsync(10)
+  expect([...report.mock.calls, ...log.mock.calls]).toEqual([
+    [expect.objectContaining({ message: 'a bug of the app' })],
+  ])
+  expect(told).toHaveBeenCalledOnce()
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+  expect(dedicated.started).toEqual([])
+})
+
+/** A host whose platform tells of a worker's loss, and workers of whom each is another instance. */
+function losing(...handlers: readonly Handlers[]) {
+  const peers: Peer[] = []
+  const losses: (() => void)[] = []
+  const choice: HostChoice = {
+    mode: 'wechat',
+    onSilence: 'wait',
+    open() {
+      const number = peers.length
+      const peer = createPeer(handlers[number] ?? {}, `worker${number}`)
+      peers.push(peer)
+      return {
+        endpoint: peer.endpoint,
+        failure: never(),
+        onLoss: (listener) => void losses.push(listener),
+      }
+    },
+  }
+  const lose = (number: number) => losses[number]?.()
+  return { choice, peers, lose }
+}
+
+const alive = new AbortController().signal
+
+test('where the platform tells of a loss, another worker is started at once, and what is safe is asked again', async () => {
+  const { choice, peers, lose } = losing({ explain: never }, { explain: () => ['answered'] })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const explained = client.call('explain', [])
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  expect(client.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'worker_lost' })
+  expect(await explained).toEqual(['answered'])
+  expect(peers).toHaveLength(2)
+  expect(peers[0]?.isClosed()).toBe(true)
+})
+
+test.each(['signIn', 'fetch', 'request'] as const)(
+  '%s may have reached its server, so it is not done again on another worker',
+  async (method) => {
+    const { choice, peers, lose } = losing({ [method]: never }, { [method]: () => 'done twice' })
+    const client = createClient([choice])
+    await vi.advanceTimersByTimeAsync(0)
+    const outcome = outcomeOf(client.call(method, [{ url: 'https://api.example/', method: 'POST', headers: [] }]))
+    await vi.advanceTimersByTimeAsync(0)
+    lose(0)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(await outcome).toMatchObject({ code: 'worker_lost' })
+    expect(peers.map((peer) => peer.callsOf(method).length)).toEqual([1, 0])
+  },
+)
+
+test.each(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'] as const)(
+  '%s is done again on another worker',
+  async (method) => {
+    const { choice, peers, lose } = losing({ [method]: never }, { [method]: () => 'again' })
+    const client = createClient([choice])
+    await vi.advanceTimersByTimeAsync(0)
+    const outcome = client.call(method, [{ via: 'redirect' }] as never)
+    await vi.advanceTimersByTimeAsync(0)
+    lose(0)
+    expect(await outcome).toBe('again')
+    expect(peers.map((peer) => peer.callsOf(method).length)).toEqual([1, 1])
+  },
+)
+
+test('a worker that dies at every call is given up after three repeats', async () => {
+  const { choice, peers, lose } = losing()
+  const client = createClient([choice])
+  const work = vi.fn(async () => {
+    const number = peers.length - 1
+    queueMicrotask(() => lose(number))
+    return (await client.connected()).call('explain', [])
+  })
+  const outcome = outcomeOf(client.repeat(work, alive))
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(work).toHaveBeenCalledTimes(4)
+  expect(peers).toHaveLength(5)
+})
+
+test('another error than a loss is no reason to repeat', async () => {
+  const client = createClient([losing().choice])
+  const error = new LingpaiError('timeout', 'too slow')
+  const work = vi.fn(() => Promise.reject(error))
+  expect(await outcomeOf(client.repeat(work, alive))).toBe(error)
+  expect(work).toHaveBeenCalledOnce()
+})
+
+test('what its caller has given up is not repeated', async () => {
+  const { choice, lose } = losing()
+  const client = createClient([choice])
+  const controller = new AbortController()
+  const work = vi.fn((connection: { call(name: 'explain', given: []): Promise<unknown> }) => {
+    controller.abort()
+    queueMicrotask(() => lose(0))
+    return connection.call('explain', [])
+  })
+  const outcome = outcomeOf(client.repeat(work, controller.signal))
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(work).toHaveBeenCalledOnce()
+})
+
+test('after close nothing is repeated, and no worker is started', async () => {
+  const { choice, peers, lose } = losing({ explain: never })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = outcomeOf(client.call('explain', []))
+  await vi.advanceTimersByTimeAsync(0)
+  client.close()
+  lose(0)
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ code: 'closed' })
+  expect(peers).toHaveLength(1)
+})
+
+/** The page's own events, as a test has them happen. */
+function stubEvents() {
+  const listeners = new Map<string, (event: { persisted: boolean }) => void>()
+  vi.stubGlobal('addEventListener', (type: string, listener: () => void) => listeners.set(type, listener))
+  vi.stubGlobal('removeEventListener', (type: string) => listeners.delete(type))
+  return { happen: (type: string, persisted = true) => listeners.get(type)?.({ persisted }), listeners }
+}
+
+test('a page that is hidden opens no port, which would evict it from the back/forward cache, and asks again when it is shown', async () => {
+  const { happen } = stubEvents()
+  const first = new FakeWorker({ explain: never, signIn: never })
+  const shared = starting<SharedWorker>(first, new FakeWorker({ explain: () => ['answered'] }))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  const explained = session.explain()
+  const signedIn = outcomeOf(session.signIn({}))
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  const request = session.explain()
+  await vi.advanceTimersByTimeAsync(900)
+  expect(await signedIn).toMatchObject({ code: 'worker_lost' })
+  expect(first.peer.isClosed()).toBe(true)
+  expect(shared.started).toHaveLength(1)
+  happen('pageshow')
+  expect(await Promise.all([explained, request])).toEqual([['answered'], ['answered']])
+  expect(shared.started).toHaveLength(2)
+})
+
+test('a page that is hidden while it connects goes on when it is shown, and its calls with it', async () => {
+  const { happen } = stubEvents()
+  const silent = new FakeWorker({ hello: never })
+  const shared = starting<SharedWorker>(silent, new FakeWorker({ signIn: () => undefined }))
+  const dedicated = starting<Worker>()
+  const session = connect({ shared: shared.start, dedicated: dedicated.start })
+  const signedIn = session.signIn({})
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  await vi.advanceTimersByTimeAsync(900)
+  expect(silent.peer.isClosed()).toBe(true)
+  expect(shared.started).toHaveLength(1)
+  happen('pageshow')
+  await signedIn
+  expect(shared.started).toHaveLength(2)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
+})
+
+test('a page that was hidden and still runs a second later is in no cache: its calls go on without an event (I3)', async () => {
+  const { happen } = stubEvents()
+  const shared = starting<SharedWorker>(new FakeWorker(), new FakeWorker({ explain: () => ['answered'] }))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  const explained = session.explain()
+  await vi.advanceTimersByTimeAsync(1100)
+  expect(await explained).toEqual(['answered'])
+})
+
+test('the time in which a page is hidden counts for no wait for the worker', async () => {
+  const { happen } = stubEvents()
+  const shared = starting<SharedWorker>(new FakeWorker(), new FakeWorker({ signIn: () => undefined }))
+  const session = connect({ shared: shared.start })
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  const signedIn = outcomeOf(session.signIn({}))
+  await vi.advanceTimersByTimeAsync(600_000)
+  happen('pageshow')
+  expect(await signedIn).toBeUndefined()
+})
+
+test('what waits in a hidden page rejects with closed when its session is closed (I3)', async () => {
+  const { happen, listeners } = stubEvents()
+  const session = connect({ shared: starting<SharedWorker>(new FakeWorker()).start })
+  await vi.advanceTimersByTimeAsync(10)
+  happen('pagehide')
+  const outcome = outcomeOf(session.signIn({}))
+  await vi.advanceTimersByTimeAsync(10)
+  session.close()
+  expect(await outcome).toMatchObject({ code: 'closed' })
+  expect([...listeners.keys()]).toEqual([])
+})
+
+test.each(['online', 'visibilitychange', 'pageshow'])(
+  'the worker is told of %s, so that an outage ends early',
+  async (type) => {
+    const { happen } = stubEvents()
+    const page = { hidden: true }
+    vi.stubGlobal('document', page)
+    const worker = new FakeWorker()
+    connect({ shared: starting<SharedWorker>(worker).start })
+    await vi.advanceTimersByTimeAsync(10)
+    if (type === 'visibilitychange') happen(type)
+    expect(worker.peer.noticesOf('resumed')).toEqual([])
+    page.hidden = false
+    happen(type, false)
+    expect(worker.peer.noticesOf('resumed')).toHaveLength(1)
+  },
+)
+
+test('a loss that is told late, or twice, does not take down the worker that came after (I7)', async () => {
+  const { choice, peers, lose } = losing()
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(client.getSnapshot()).toMatchObject({ status: 'signed-out' })
+  const changes = vi.fn()
+  client.subscribe(changes)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(changes).not.toHaveBeenCalled()
+  expect(peers).toHaveLength(2)
+  expect(peers[1]?.isClosed()).toBe(false)
+  lose(1)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(peers).toHaveLength(3)
+})
+
+test('resume is told to the worker that is there, and to none where none is', async () => {
+  const { choice, peers, lose } = losing({}, { hello: never })
+  const client = createClient([choice])
+  client.resume()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(peers[0]?.noticesOf('resumed')).toEqual([])
+  client.resume()
+  expect(peers[0]?.noticesOf('resumed')).toEqual([{ lingpai: 'resumed' }])
+  lose(0)
+  await vi.advanceTimersByTimeAsync(0)
+  client.resume()
+  expect(peers.map((peer) => peer.noticesOf('resumed').length)).toEqual([1, 0])
+  client.close()
+  client.resume()
+  expect(peers.map((peer) => peer.noticesOf('resumed').length)).toEqual([1, 0])
+})
+
+const apiRequest = (method: string) => [{ url: 'https://api.example/', method, headers: [] }] as never
+
+test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('a %s is sent again by another worker', async (method) => {
+  const { choice, peers, lose } = losing({ request: never }, { request: () => 'again' })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = client.call('request', apiRequest(method))
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  expect(await outcome).toBe('again')
+  expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 1])
+})
+
+test.each(['POST', 'PATCH', 'get'])('a %s is not', async (method) => {
+  const { choice, peers, lose } = losing({ request: never }, { request: () => 'again' })
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = outcomeOf(client.call('request', apiRequest(method)))
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
+})
+
+test('what one user has asked for is not asked again as another (I6)', async () => {
+  const signedInAs = (subject: string, instance: string): Handlers => ({
+    hello: () => welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } } }),
+    request: never,
+  })
+  const { choice, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
+  const client = createClient([choice])
+  await vi.advanceTimersByTimeAsync(0)
+  const outcome = outcomeOf(client.call('request', apiRequest('GET')))
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(10)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
+})
+
+test.each(['GET', 'POST'])(
+  'a %s that one user asks for while no worker is there is not sent as another (I6)',
+  async (method) => {
+    const signedInAs = (subject: string, instance: string): Handlers => ({
+      hello: () => welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } } }),
+      request: () => 'answered',
+    })
+    const { choice, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
+    const client = createClient([choice])
+    await vi.advanceTimersByTimeAsync(0)
+    lose(0)
+    const outcome = outcomeOf(client.call('request', apiRequest(method)))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(await outcome).toMatchObject({ code: 'sign_in_required' })
+    expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([0, 0])
+  },
+)
+
+test('a request whose body is read while another user signs in is not sent for that one (I6)', async () => {
+  const worker = new FakeWorker({})
+  const session = connect({ dedicated: starting<Worker>(worker).start })
+  const signInAs = (subject: string) =>
+    worker.peer.post({
+      lingpai: 'snapshot',
+      instance: 'first',
+      snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } },
+    })
+  await vi.advanceTimersByTimeAsync(10)
+  signInAs('alice')
+  await vi.advanceTimersByTimeAsync(10)
+  expect(session.getSnapshot().user).toEqual({ subject: 'alice' })
+  const outcome = outcomeOf(
+    session.fetch('https://api.example/', { method: 'POST', body: new URLSearchParams({ tea: '1' }) }),
+  )
+  signInAs('bob')
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ name: 'TypeError', code: 'sign_in_required' })
+  expect(worker.peer.callsOf('fetch')).toEqual([])
+})
+
+/** Loses the first of two workers while `session.fetch` is under way in it, and tells how often each was asked. */
+async function fetchThroughLoss(init: RequestInit) {
+  const answer = { url: '', status: 204, statusText: '', type: 'basic', redirected: false, headers: [], body: null }
+  const workers = [new FakeWorker({ fetch: never }), new FakeWorker({ fetch: () => answer }, 'second')]
+  const session = connect({ dedicated: starting<Worker>(...workers).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = session.fetch('https://api.example/', init).then(
+    ({ status }) => status,
+    ({ code }) => code,
+  )
+  await vi.advanceTimersByTimeAsync(10)
+  workers[0]?.peer.post({
+    lingpai: 'snapshot',
+    instance: 'other',
+    snapshot: { status: 'signed-out', tokenServer: 'ok' },
+  })
+  await vi.advanceTimersByTimeAsync(10)
+  return [await outcome, ...workers.map(({ peer }) => peer.callsOf('fetch').length)]
+}
+
+test.each<[string, RequestInit]>([
+  ['a GET', {}],
+  ['a PUT with text', { method: 'PUT', body: 'tea' }],
+  ['a PUT with a Blob', { method: 'PUT', body: new Blob(['tea']) }],
+  ['a PUT with a form', { method: 'PUT', body: new FormData() }],
+  ['a delete in small letters', { method: 'delete' }],
+])('session.fetch sends %s again where the worker is lost', async (_what, init) => {
+  expect(await fetchThroughLoss(init)).toEqual([204, 1, 1])
+})
+
+test.each<[string, RequestInit]>([
+  ['a POST', { method: 'POST', body: 'tea' }],
+  ['a PATCH', { method: 'PATCH', body: 'tea' }],
+  ['a PUT with bytes that went to the lost worker', { method: 'PUT', body: new Uint8Array([1, 2]) }],
+])('session.fetch does not send %s again', async (_what, init) => {
+  expect(await fetchThroughLoss(init)).toEqual(['worker_lost', 1, 0])
+})
+
+test('a worker is asked whether it lives while a body is on its way, and no longer', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const answer = { url: '', status: 200, statusText: '', type: 'basic', redirected: false, headers: [], body: port2 }
+  const worker = new FakeWorker({ fetch: () => answer })
+  const session = connect({ dedicated: starting<Worker>(worker).start })
+  await vi.advanceTimersByTimeAsync(10)
+  const response = await session.fetch('https://api.example/')
+  await vi.advanceTimersByTimeAsync(5000)
+  const pings = () => worker.peer.callsOf('ping').length
+  expect(pings()).toBeGreaterThan(2)
+  port1.postMessage(null)
+  expect(await response.text()).toBe('')
+  await vi.advanceTimersByTimeAsync(2000)
+  const before = pings()
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(pings()).toBe(before)
+})

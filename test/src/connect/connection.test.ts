@@ -1,0 +1,514 @@
+import { transfer } from 'comlink'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Connection, openConnection } from '../../../src/connect/connection.ts'
+import { platformTimers } from '../../../src/connect/timers.ts'
+import { type BrokerSnapshot, BUILD, type Endpoint } from '../../../src/protocol/contract.ts'
+import { LingpaiError } from '../../../src/protocol/errors.ts'
+import { createFakeLocks } from '../../fixtures/fake-locks.ts'
+import { apiOrigin, createTestService, type Fetch } from '../../fixtures/raw-page.ts'
+import {
+  createPeer,
+  type Handlers,
+  never,
+  type Peer,
+  Refusal,
+  signedOut,
+  welcomeOf,
+} from '../../fixtures/scripted-peer.ts'
+
+const ports: MessagePort[] = []
+const snapshots: BrokerSnapshot[] = []
+let losses = 0
+
+beforeEach(() => {
+  losses = 0
+  snapshots.length = 0
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+  for (const port of ports.splice(0)) port.close()
+})
+
+function openOver(endpoint: Endpoint, isShared = false): Connection {
+  return openConnection(
+    endpoint,
+    (snapshot) => snapshots.push(snapshot),
+    () => {
+      losses += 1
+    },
+    platformTimers,
+    isShared,
+  )
+}
+
+/** A connection over a real MessageChannel to the real service. */
+function openToService(changes?: Parameters<typeof createTestService>[0], fetch?: Fetch): Connection {
+  const { port1, port2 } = new MessageChannel()
+  ports.push(port1, port2)
+  createTestService(changes, fetch).attach(port2 as never)
+  return openOver(port1 as never)
+}
+
+async function openToPeer(handlers: Handlers = {}): Promise<Connection & { readonly peer: Peer }> {
+  const peer = createPeer(handlers)
+  const connection = openOver(peer.endpoint)
+  await connection.hello()
+  return { ...connection, peer }
+}
+
+const request = { url: `${apiOrigin}/orders`, method: 'GET', headers: [] }
+const closing = new LingpaiError('worker_lost', 'closed by the test')
+
+test('hello is answered with the session and the listed APIs', async () => {
+  const connection = openToService()
+  expect(await connection.hello()).toMatchObject({
+    protocol: 1,
+    snapshot: { status: 'signed-out', tokenServer: 'ok' },
+    apis: [{ origin: apiOrigin, pathPrefix: '/' }],
+  })
+})
+
+test('a call is answered, and a response body arrives as bytes', async () => {
+  const connection = openToService({}, async () => new Response('tea', { status: 201, statusText: 'Made' }))
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  const response = await connection.call('fetch', [request])
+  expect(response).toMatchObject({ status: 201, statusText: 'Made' })
+  expect(new TextDecoder().decode(response.body as ArrayBuffer)).toBe('tea')
+})
+
+test('the bytes of a small body are transferred, and not copied', async () => {
+  const chunk = new TextEncoder().encode('tea')
+  const start = (source: ReadableStreamDefaultController) => {
+    source.enqueue(chunk)
+    source.close()
+  }
+  const connection = openToService({}, async () => new Response(new ReadableStream({ start })))
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  const { body } = await connection.call('fetch', [request])
+  expect(new TextDecoder().decode(body as ArrayBuffer)).toBe('tea')
+  expect(chunk.byteLength).toBe(0)
+})
+
+test('the port for the progress of an upload is closed with the answer, and with an error', async () => {
+  for (const fetch of [async () => new Response('tea'), () => Promise.reject(new TypeError('Failed to fetch'))]) {
+    const connection = openToService({}, fetch)
+    await connection.hello()
+    await connection.call('signIn', [{}])
+    const { port1, port2 } = new MessageChannel()
+    const closed = new Promise((resolve) => port1.addEventListener('close', resolve))
+    const isClosed = vi.fn()
+    void closed.then(isClosed)
+    port1.start()
+    await connection.call('fetch', [transfer({ ...request, progress: port2 }, [port2])]).catch(() => {})
+    await expect.poll(() => isClosed.mock.calls.length).toBe(1)
+  }
+})
+
+test('a large body whose page says goodbye is no longer fetched', async () => {
+  const cancel = vi.fn()
+  const pull = (source: ReadableStreamDefaultController) => source.enqueue(new Uint8Array(100_000))
+  const connection = openToService({}, async () => new Response(new ReadableStream({ pull, cancel })))
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  const { body } = await connection.call('fetch', [request])
+  ports.push(body as MessagePort)
+  expect(cancel).not.toHaveBeenCalled()
+  connection.close(closing)
+  await expect.poll(() => cancel.mock.calls.length).toBe(1)
+})
+
+test('answers of calls that overlap go to their own callers', async () => {
+  const connection = openToService({}, async (url) => new Response(url))
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  const urls = Array.from({ length: 20 }, (_, index) => `${apiOrigin}/${index}`)
+  const answers = await Promise.all(urls.map((url) => connection.call('fetch', [{ ...request, url }])))
+  expect(answers.map(({ body }) => new TextDecoder().decode(body as ArrayBuffer))).toEqual(urls)
+})
+
+test('an error keeps its code and fields, and its stack stays in the worker', async () => {
+  const connection = openToService({
+    grant: {
+      signIn: async () => {
+        throw new LingpaiError('sign_in_failed', 'account or password is wrong', {
+          status: 200,
+          apiCode: 100401,
+          apiMessage: 'wrong',
+          cause: new Error('private'),
+        })
+      },
+      refresh: never,
+    },
+  })
+  await connection.hello()
+  const error = await connection.call('signIn', [{}]).catch((reason: unknown) => reason)
+  expect(error).toBeInstanceOf(LingpaiError)
+  expect(error).toMatchObject({ code: 'sign_in_failed', status: 200, apiCode: 100401, apiMessage: 'wrong' })
+  expect((error as Error).message).toContain('account or password is wrong')
+  expect((error as Error).cause).toBeUndefined()
+  expect((error as Error).stack).not.toMatch(/service\.ts|broker\.ts/)
+})
+
+test("the platform's TypeError is still a TypeError", async () => {
+  const connection = openToService({}, async () => {
+    throw new TypeError('fetch failed')
+  })
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  await expect(connection.call('fetch', [request])).rejects.toBeInstanceOf(TypeError)
+})
+
+test('a call without an answer by its deadline rejects with timeout, and the worker is told to abort it (I3)', async () => {
+  vi.useFakeTimers()
+  const { call, peer } = await openToPeer({ getAccessToken: never })
+  const outcome = call('getAccessToken', [], { deadline: 3000 }).catch((error: unknown) => error)
+  await vi.advanceTimersByTimeAsync(2999)
+  expect(peer.noticesOf('abort')).toEqual([])
+  await vi.advanceTimersByTimeAsync(1)
+  expect(await outcome).toMatchObject({ code: 'timeout' })
+  const [id] = peer.callsOf('getAccessToken')[0] ?? []
+  expect(peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
+})
+
+test('a call without a deadline waits', async () => {
+  vi.useFakeTimers()
+  const { call } = await openToPeer({ signIn: never })
+  const settled = vi.fn()
+  call('signIn', [{}]).then(settled, settled)
+  await vi.advanceTimersByTimeAsync(600_000)
+  expect(settled).not.toHaveBeenCalled()
+})
+
+test("an abort rejects with the signal's own reason, and the worker is told", async () => {
+  const { call, peer } = await openToPeer({ fetch: never })
+  const controller = new AbortController()
+  const outcome = call('fetch', [request], { signal: controller.signal }).catch((error: unknown) => error)
+  const reason = { exactly: 'this' }
+  controller.abort(reason)
+  expect(await outcome).toBe(reason)
+  const [id] = peer.callsOf('fetch')[0] ?? []
+  expect(peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
+})
+
+test('an abort after the answer tells the worker nothing', async () => {
+  const { call, peer } = await openToPeer({ fetch: () => 'answer' })
+  const controller = new AbortController()
+  await call('fetch', [request], { signal: controller.signal })
+  controller.abort()
+  expect(peer.noticesOf('abort')).toEqual([])
+})
+
+test('an abort before the call sends nothing', async () => {
+  const { call, peer } = await openToPeer()
+  const reason = new Error('early')
+  await expect(call('fetch', [request], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  expect(peer.callsOf('fetch')).toEqual([])
+})
+
+test('an abort reaches the request that the worker sends', async () => {
+  let sent: AbortSignal | undefined
+  const connection = openToService(
+    {},
+    (_url, init) =>
+      new Promise((_resolve, reject) => {
+        sent = init.signal as AbortSignal
+        sent.addEventListener('abort', () => reject(sent?.reason))
+      }),
+  )
+  await connection.hello()
+  await connection.call('signIn', [{}])
+  const controller = new AbortController()
+  const outcome = connection.call('fetch', [request], { signal: controller.signal }).catch((error: unknown) => error)
+  while (sent === undefined) await new Promise((resolve) => setImmediate(resolve))
+  controller.abort('stop')
+  expect(await outcome).toBe('stop')
+  while (!sent.aborted) await new Promise((resolve) => setImmediate(resolve))
+})
+
+test('close rejects everything that is pending, each once (I3)', async () => {
+  const { call, close } = await openToPeer({ fetch: never, signIn: never })
+  const settled = vi.fn()
+  const outcomes = [call('fetch', [request]), call('signIn', [{}]), call('explain', [], { deadline: 1000 })]
+  for (const outcome of outcomes) outcome.then(settled, settled)
+  close(closing)
+  expect(
+    (await Promise.allSettled(outcomes)).map((outcome) => outcome.status === 'rejected' && outcome.reason),
+  ).toEqual([closing, closing, closing])
+  close(new LingpaiError('closed', 'again'))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(settled).toHaveBeenCalledTimes(3)
+})
+
+test('a call on a connection that has been closed rejects, and does not wait for ever (I3)', async () => {
+  vi.useFakeTimers()
+  const { call, close } = await openToPeer({ fetch: never })
+  close(closing)
+  const settled = vi.fn()
+  call('fetch', [request]).then(settled, settled)
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(settled).toHaveBeenCalledExactlyOnceWith(closing)
+})
+
+test('close says goodbye and closes the port', async () => {
+  const polite = await openToPeer()
+  polite.close(closing)
+  expect(polite.peer.noticesOf('goodbye')).toHaveLength(1)
+  expect(polite.peer.isClosed()).toBe(true)
+})
+
+test('close leaves no timer behind', async () => {
+  vi.useFakeTimers()
+  const { call, close } = await openToPeer({ explain: never })
+  const outcome = call('explain', [], { deadline: 5000 }).catch((error: unknown) => error)
+  close(closing)
+  expect(await outcome).toBe(closing)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('an answer after close changes nothing', async () => {
+  const { close, peer } = await openToPeer()
+  close(closing)
+  peer.publish({ status: 'signed-in', tokenServer: 'ok' })
+  peer.post({ id: 'x', instance: 'another', type: 'RAW' })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(snapshots).toEqual([])
+  expect(losses).toBe(0)
+})
+
+test('an answer from another instance of the worker means that the first one is lost', async () => {
+  const { peer } = await openToPeer()
+  peer.post({ lingpai: 'snapshot', instance: 'second', snapshot: { status: 'signed-in', tokenServer: 'ok' } })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(losses).toBe(1)
+  expect(snapshots).toEqual([])
+})
+
+test('snapshot notices reach the page in their order', async () => {
+  const { peer } = await openToPeer()
+  peer.publish({ status: 'signing-in', tokenServer: 'ok' })
+  peer.publish({ status: 'signed-in', tokenServer: 'ok', user: { subject: 'alice' } })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(snapshots).toEqual([
+    { status: 'signing-in', tokenServer: 'ok' },
+    { status: 'signed-in', tokenServer: 'ok', user: { subject: 'alice' } },
+  ])
+})
+
+test('a sign-in over one port is told to the pages on the others', async () => {
+  const service = createTestService()
+  const [one, other] = [0, 1].map(() => {
+    const { port1, port2 } = new MessageChannel()
+    ports.push(port1, port2)
+    service.attach(port2 as never)
+    return openOver(port1 as never)
+  })
+  await other?.hello()
+  await one?.hello()
+  await one?.call('signIn', [{}])
+  await other?.call('ping', [])
+  expect(snapshots.filter(({ status }) => status === 'signed-in')).toHaveLength(2)
+})
+
+test.each<[string, unknown]>([
+  ['a function', () => {}],
+  ['an object with a function', { submit() {} }],
+  ['a symbol', Symbol('x')],
+  ['a promise', Promise.resolve()],
+])('a sign-in input that is %s rejects with invalid_call', async (_what, input) => {
+  const connection = openToService()
+  await connection.hello()
+  await expect(connection.call('signIn', [input])).rejects.toMatchObject({ code: 'invalid_call' })
+})
+
+test('a page whose protocol the worker does not speak is told so', async () => {
+  const refusal = new Refusal({ name: 'LingpaiError', message: 'reload', code: 'protocol_mismatch' })
+  const peer = createPeer({
+    hello: () => {
+      throw refusal
+    },
+  })
+  await expect(openOver(peer.endpoint).hello()).rejects.toMatchObject({ code: 'protocol_mismatch' })
+  expect(peer.callsOf('hello')).toEqual([[{ oldest: 1, newest: 1, build: BUILD }]])
+})
+
+test.each([0, 2, 99])(
+  'a worker that answers in version %i, which the page does not speak, is a protocol_mismatch',
+  async (protocol) => {
+    const peer = createPeer({ hello: () => welcomeOf({ protocol }) })
+    await expect(openOver(peer.endpoint).hello()).rejects.toMatchObject({ code: 'protocol_mismatch' })
+  },
+)
+
+test('RELEASE is never sent, though Comlink proxies are collected all the time', async () => {
+  const { setFlagsFromString } = await import('node:v8')
+  setFlagsFromString('--expose-gc')
+  const { runInNewContext } = await import('node:vm')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const { call, peer } = await openToPeer({ explain: () => [] })
+  for (let round = 0; round < 50; round += 1) await call('explain', [])
+  for (let round = 0; round < 5; round += 1) {
+    collectGarbage()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  expect(peer.frames.filter(({ type }) => type === 'RELEASE')).toEqual([])
+  expect(await call('explain', [])).toEqual([])
+})
+
+test('the worker is asked whether it lives only while a call is pending', async () => {
+  vi.useFakeTimers()
+  let answer = (_value: unknown): void => {}
+  const { call, peer } = await openToPeer({ signIn: () => new Promise((resolve) => (answer = resolve)) })
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(peer.callsOf('ping')).toHaveLength(0)
+  const signIn = call('signIn', [{}])
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(peer.callsOf('ping').length).toBeGreaterThanOrEqual(4)
+  answer(undefined)
+  await signIn
+  const asked = peer.callsOf('ping').length
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(peer.callsOf('ping')).toHaveLength(asked)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a worker that answers pings is not lost, however long a call takes', async () => {
+  vi.useFakeTimers()
+  const { call } = await openToPeer({ signIn: never })
+  void call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(120_000)
+  expect(losses).toBe(0)
+})
+
+test('a worker that answers no ping for ten seconds is lost', async () => {
+  vi.useFakeTimers()
+  const { call } = await openToPeer({ signIn: never, ping: never })
+  void call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(9500)
+  expect(losses).toBe(0)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(losses).toBe(1)
+})
+
+test('a worker that does not answer is asked once, and not again every second', async () => {
+  vi.useFakeTimers()
+  const { call, peer } = await openToPeer({ signIn: never, ping: never })
+  void call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(9000)
+  expect(peer.callsOf('ping')).toHaveLength(1)
+})
+
+test("the worker's lock is waited for until close, and no longer", async () => {
+  const request = vi.fn((_name: string, _options: LockOptions, _callback: () => void) => new Promise(() => {}))
+  vi.stubGlobal('navigator', { locks: { request } })
+  const connection = openOver(createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }) }).endpoint)
+  await connection.hello()
+  expect(request.mock.calls.map(([name]) => name)).toEqual(['lingpai:first'])
+  const signal = request.mock.calls[0]?.[1].signal
+  expect(signal?.aborted).toBe(false)
+  connection.close(closing)
+  expect(signal?.aborted).toBe(true)
+})
+
+test('a worker is lost when its lock falls to the page', async () => {
+  let fall = (): void => {}
+  const request = (_name: string, _options: LockOptions, callback: () => void) => {
+    fall = callback
+    return new Promise(() => {})
+  }
+  vi.stubGlobal('navigator', { locks: { request } })
+  await openOver(createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }) }).endpoint).hello()
+  expect(losses).toBe(0)
+  fall()
+  expect(losses).toBe(1)
+})
+
+test('a computer that slept for an hour while a ping was under way has not lost its worker (I7)', async () => {
+  vi.useFakeTimers()
+  let answer = (_value: unknown): void => {}
+  const { call } = await openToPeer({ signIn: never, ping: () => new Promise((resolve) => (answer = resolve)) })
+  void call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(1000)
+  vi.setSystemTime(Date.now() + 3_600_000)
+  await vi.advanceTimersByTimeAsync(1000)
+  answer(undefined)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(losses).toBe(0)
+})
+
+test('messages that are none of ours are ignored while nobody has answered hello', async () => {
+  const peer = createPeer()
+  const connection = openOver(peer.endpoint)
+  for (const message of [null, 'text', 7, {}, { id: 'unknown', type: 'RAW' }]) peer.post(message)
+  expect(await connection.hello()).toMatchObject({ instance: 'first', snapshot: signedOut })
+  expect(losses).toBe(0)
+})
+
+function stubLocks() {
+  const locks = createFakeLocks()
+  vi.stubGlobal('navigator', { locks })
+  return locks
+}
+
+test('where no lock is watched, a SharedWorker that is silent for three intervals is asked over a new port', async () => {
+  vi.useFakeTimers()
+  const connection = openOver(createPeer({ signIn: never, ping: never }).endpoint, true)
+  await connection.hello()
+  void connection.call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(2999)
+  expect(losses).toBe(0)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(losses).toBe(1)
+})
+
+test('where its lock is watched, a worker that is silent is busy, and not lost', async () => {
+  vi.useFakeTimers()
+  stubLocks().hold('lingpai:first')
+  const peer = createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }), signIn: never, ping: never })
+  const connection = openOver(peer.endpoint, true)
+  await connection.hello()
+  void connection.call('signIn', [{}]).catch(() => {})
+  await vi.advanceTimersByTimeAsync(29_500)
+  expect(losses).toBe(0)
+  // What is never done is as good as dead: its calls must end (I3).
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(losses).toBe(1)
+})
+
+test('a page tells a SharedWorker the name of a lock that it holds until it closes, and another one each time', async () => {
+  const locks = stubLocks()
+  const peers = [createPeer(), createPeer()]
+  for (const peer of peers) {
+    const connection = openOver(peer.endpoint, true)
+    await connection.hello()
+    const [[hello]] = peer.callsOf('hello') as [[{ lock: string }]]
+    expect(locks.names()).toEqual([hello.lock])
+    connection.close(closing)
+    await vi.waitFor(() => expect(locks.names()).toEqual([]))
+  }
+  const names = peers.map((peer) => (peer.callsOf('hello') as [[{ lock: string }]])[0][0].lock)
+  expect(new Set(names).size).toBe(2)
+})
+
+test('a connection that was closed before its lock was granted keeps none', async () => {
+  const locks = stubLocks()
+  const connection = openOver(createPeer().endpoint, true)
+  const outcome = connection.hello().catch((error: unknown) => error)
+  connection.close(closing)
+  expect(await outcome).toBe(closing)
+  await vi.waitFor(() => expect(locks.names()).toEqual([]))
+})
+
+test('a page whose worker has let go of it, and that lives after all, has lost it', async () => {
+  const { peer } = await openToPeer()
+  peer.post({ lingpai: 'goodbye' })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(losses).toBe(1)
+})
+
+test('the build that both sides tell is the version of the package', async () => {
+  const { readFile } = await import('node:fs/promises')
+  expect(JSON.parse(await readFile('package.json', 'utf8')).version).toBe(BUILD)
+})

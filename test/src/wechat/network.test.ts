@@ -1,0 +1,311 @@
+import { expect, test, vi } from 'vitest'
+import { isRedirect } from '../../../src/protocol/contract.ts'
+import { createFiles } from '../../../src/wechat/files.ts'
+import { createNetwork, isUnsent, type OutgoingRequest, type Running } from '../../../src/wechat/network.ts'
+
+/** What `wx.request` and its kind were given. */
+interface Options {
+  readonly [name: string]: unknown
+  success(answer: object): void
+  fail(failure?: object): void
+}
+
+/** A `wx` whose every exchange the test ends. */
+function createWx() {
+  const sent: { readonly kind: string; readonly options: Options; readonly task: ReturnType<typeof createTask> }[] = []
+  const createTask = () => ({ abort: vi.fn(), onHeadersReceived: vi.fn(), onProgressUpdate: vi.fn() })
+  const start = (kind: string) => (options: Options) => {
+    const task = createTask()
+    sent.push({ kind, options, task })
+    return task
+  }
+  const wx = { request: start('request'), uploadFile: start('uploadFile'), downloadFile: start('downloadFile') }
+  return {
+    network: createNetwork(wx as never),
+    last() {
+      const exchange = sent.at(-1)
+      if (exchange === undefined) throw new Error('nothing was sent')
+      return exchange
+    },
+  }
+}
+
+const url = 'https://api.example/orders'
+const order: OutgoingRequest = { url, method: 'POST', headers: [['x-a', '1']] }
+const errorOf = (running: Running<unknown>) => running.answer.catch((error: unknown) => error)
+
+test('a request is handed over as it is, and its answer stays text', async () => {
+  const { network, last } = createWx()
+  const running = network.request({ ...order, body: '{}', timeout: 1000 })
+  const { kind, options } = last()
+  expect(kind).toBe('request')
+  expect(options).toMatchObject({ url, method: 'POST', header: { 'x-a': '1' }, data: '{}', timeout: 1000 })
+  expect(options).toMatchObject({ dataType: 'text', responseType: 'text' })
+  options.success({ statusCode: 200, header: { 'X-Request-Id': 'r1', Age: 5 }, data: '{"a":1}' })
+  expect(await running.answer).toEqual({ status: 200, headers: { 'x-request-id': 'r1', age: '5' }, text: '{"a":1}' })
+})
+
+test('what is not asked for is not handed over, since undefined is a value to WeChat', () => {
+  const { network, last } = createWx()
+  void network.request(order)
+  for (const name of ['data', 'timeout', 'redirect']) expect(last().options).not.toHaveProperty(name)
+  void network.uploadFile({ url, headers: [], filePath: 'f', name: 'n' })
+  for (const name of ['formData', 'timeout']) expect(last().options).not.toHaveProperty(name)
+  void network.downloadFile({ url, headers: [] })
+  for (const name of ['filePath', 'timeout']) expect(last().options).not.toHaveProperty(name)
+})
+
+test.each([100, 204, 302, 401, 404, 500, 599])('status %i is an answer, and no failure', async (statusCode) => {
+  const { network, last } = createWx()
+  const running = network.request(order)
+  last().options.success({ statusCode, header: {}, data: '' })
+  expect(await running.answer).toMatchObject({ status: statusCode })
+})
+
+test.each<[string, unknown, string]>([
+  ['an object, parsed against our wish', { a: 1 }, '{"a":1}'],
+  ['a number', 5, '5'],
+  ['null', null, ''],
+  ['nothing', undefined, ''],
+])('a body that arrives as %s is text again', async (_what, data, text) => {
+  const { network, last } = createWx()
+  const running = network.request(order)
+  last().options.success({ statusCode: 200, header: {}, data })
+  expect((await running.answer).text).toBe(text)
+})
+
+test('an answer without headers has none', async () => {
+  const { network, last } = createWx()
+  const running = network.request(order)
+  last().options.success({ statusCode: 200, data: '' })
+  expect(await running.answer).toEqual({ status: 200, headers: {}, text: '' })
+})
+
+test.each<[string, string]>([
+  ['request:fail timeout', 'timeout'],
+  ['request:fail:timeout', 'timeout'],
+  ['request:fail errcode:-118 cronet_error_code:-118 error_msg:net::ERR_CONNECTION_TIMED_OUT timed out', 'timeout'],
+  ['request:fail abort', 'aborted'],
+  ['uploadFile:fail abort', 'aborted'],
+  ['request:fail url not in domain list', 'invalid_config'],
+  ['request:fail interrupted', 'network_error'],
+  ['request:fail', 'network_error'],
+  ['request:fail -109:net::ERR_ADDRESS_UNREACHABLE', 'network_error'],
+  ['', 'network_error'],
+])('the failure %j is a %s', async (errMsg, code) => {
+  const { network, last } = createWx()
+  for (const start of [
+    () => network.request(order),
+    () => network.uploadFile({ url, headers: [], filePath: 'f', name: 'n' }),
+    () => network.downloadFile({ url, headers: [] }),
+  ]) {
+    const running = start()
+    last().options.fail({ errMsg })
+    expect(await errorOf(running)).toMatchObject({ name: 'LingpaiError', code })
+  }
+})
+
+test.each<[string, object | undefined]>([
+  ['nothing', undefined],
+  ['an empty object', {}],
+  ['a text that is no text', { errMsg: 5 }],
+])('a failure that says %s is a network error', async (_what, failure) => {
+  const { network, last } = createWx()
+  const running = network.request(order)
+  last().options.fail(failure)
+  expect(await errorOf(running)).toMatchObject({ code: 'network_error' })
+})
+
+test('what the platform says is told, with its number, but no address, whose query may hold a code (I11)', async () => {
+  const { network, last } = createWx()
+  const running = network.request(order)
+  last().options.fail({ errMsg: 'request:fail to https://api.example/?code=secret, again', errno: 600_003 })
+  const { message } = (await errorOf(running)) as Error
+  expect(message).toContain('request:fail to <url>')
+  expect(message).toContain('errno 600003')
+  expect(message).not.toContain('secret')
+})
+
+test('an endless failure text is cut, and soon', async () => {
+  const { network, last } = createWx()
+  const running = network.request(order)
+  last().options.fail({ errMsg: 'x'.repeat(1_000_000) })
+  expect(((await errorOf(running)) as Error).message.length).toBeLessThan(1000)
+})
+
+test('a platform that throws rejects, and nothing escapes', async () => {
+  const error = new Error('parameter error')
+  const wx = {
+    request: () => {
+      throw error
+    },
+  }
+  expect(await errorOf(createNetwork(wx as never).request(order))).toBe(error)
+})
+
+test('abort ends the exchange by its own task, for each of the three ways', () => {
+  const { network, last } = createWx()
+  for (const start of [
+    () => network.request(order),
+    () => network.uploadFile({ url, headers: [], filePath: 'f', name: 'n' }),
+    () => network.downloadFile({ url, headers: [] }),
+  ]) {
+    const running = start()
+    expect(last().task.abort).not.toHaveBeenCalled()
+    running.abort()
+    expect(last().task.abort).toHaveBeenCalledOnce()
+  }
+})
+
+test('where WeChat returns no task, an abort does nothing, and the answer still comes', async () => {
+  let options: Options | undefined
+  const request = (given: Options) => {
+    options = given
+  }
+  const network = createNetwork({ request } as never)
+  const running = network.request({ ...order, refusesRedirects: true })
+  running.abort()
+  options?.success({ statusCode: 200, header: {}, data: 'x' })
+  expect(await running.answer).toMatchObject({ text: 'x' })
+})
+
+test('only a request that refuses redirects says so, and listens for the headers', () => {
+  const { network, last } = createWx()
+  void network.request(order)
+  expect(last().task.onHeadersReceived).not.toHaveBeenCalled()
+  void network.request({ ...order, refusesRedirects: true })
+  expect(last().options).toMatchObject({ redirect: 'manual' })
+  expect(last().task.onHeadersReceived).toHaveBeenCalledOnce()
+})
+
+test('a redirect that ends with its headers is an answer', async () => {
+  const { network, last } = createWx()
+  const running = network.request({ ...order, refusesRedirects: true })
+  const listener = last().task.onHeadersReceived.mock.calls[0]?.[0]
+  listener({ statusCode: 302, header: { Location: 'https://elsewhere.example/' } })
+  expect(await running.answer).toEqual({
+    status: 302,
+    headers: { location: 'https://elsewhere.example/' },
+    text: '',
+  })
+})
+
+test.each<[string, object]>([
+  ['of another status', { statusCode: 200, header: {} }],
+  ['of a 304', { statusCode: 304, header: {} }],
+  ['without a status', { header: {} }],
+])('headers %s are not yet the answer', async (_what, received) => {
+  const { network, last } = createWx()
+  const running = network.request({ ...order, refusesRedirects: true })
+  const { options, task } = last()
+  task.onHeadersReceived.mock.calls[0]?.[0](received)
+  options.success({ statusCode: 200, header: {}, data: 'body' })
+  expect(await running.answer).toMatchObject({ status: 200, text: 'body' })
+})
+
+test('301, 302, 303, 307 and 308 are redirects; 200, 300, 304 and 401 are none', () => {
+  expect([301, 302, 303, 307, 308].filter((status) => !isRedirect(status))).toEqual([])
+  expect([200, 300, 304, 309, 401].filter(isRedirect)).toEqual([])
+})
+
+test('an upload hands over its file and form, and tells its progress', async () => {
+  const { network, last } = createWx()
+  const onProgress = vi.fn()
+  const running = network.uploadFile({
+    url,
+    headers: [['x-a', '1']],
+    filePath: '/tmp/photo',
+    name: 'photo',
+    formData: { order: 1 },
+    timeout: 5,
+    onProgress,
+  })
+  const { kind, options, task } = last()
+  expect(kind).toBe('uploadFile')
+  expect(options).toMatchObject({
+    url,
+    filePath: '/tmp/photo',
+    name: 'photo',
+    header: { 'x-a': '1' },
+    formData: { order: 1 },
+    timeout: 5,
+  })
+  expect(task.onProgressUpdate).toHaveBeenCalledExactlyOnceWith(onProgress)
+  options.success({ statusCode: 201, data: '{"id":1}' })
+  expect(await running.answer).toEqual({ status: 201, headers: {}, text: '{"id":1}' })
+})
+
+test('a download tells where its file is', async () => {
+  const { network, last } = createWx()
+  const temporary = network.downloadFile({ url, headers: [] })
+  last().options.success({ statusCode: 200, tempFilePath: '/tmp/1', filePath: '' })
+  expect(await temporary.answer).toEqual({ status: 200, tempFilePath: '/tmp/1' })
+  const chosen = network.downloadFile({ url, headers: [], filePath: '/user/1' })
+  expect(last().options).toMatchObject({ filePath: '/user/1' })
+  last().options.success({ statusCode: 200, filePath: '/user/1' })
+  expect(await chosen.answer).toEqual({ status: 200, filePath: '/user/1' })
+})
+
+test('only what never left the phone is unsent', async () => {
+  const { network, last } = createWx()
+  const errors = []
+  for (const errMsg of ['createRequestTask:fail request limited', 'request:fail abort', 'request:fail']) {
+    const running = network.request(order)
+    last().options.fail({ errMsg })
+    errors.push(await errorOf(running))
+  }
+  expect(errors.map(isUnsent)).toEqual([true, false, false])
+  expect([new Error('createRequestTask:fail'), undefined, 'createRequestTask:fail'].map(isUnsent)).toEqual([
+    false,
+    false,
+    false,
+  ])
+})
+
+/** A file system with one file, or with one that cannot be read. */
+function createFileSystem({ size = 5, data = 'hello' as unknown, infoFails = false, readFails = false } = {}) {
+  const readFile = vi.fn(({ success, fail }) => (readFails ? fail({ errMsg: 'no' }) : success({ data })))
+  const unlink = vi.fn()
+  const manager = {
+    getFileInfo: ({ success, fail }: Record<string, (answer: object) => void>) =>
+      infoFails ? fail?.({ errMsg: 'no such file' }) : success?.({ size }),
+    readFile,
+    unlink,
+  }
+  return { files: createFiles({ getFileSystemManager: () => manager } as never), readFile, unlink }
+}
+
+test("a short file's text is read as UTF-8", async () => {
+  const { files, readFile } = createFileSystem()
+  expect(await files.readShortText('/tmp/1', 5)).toBe('hello')
+  expect(readFile.mock.calls[0]?.[0]).toMatchObject({ filePath: '/tmp/1', encoding: 'utf8' })
+})
+
+test('a longer file is not even read', async () => {
+  const { files, readFile } = createFileSystem({ size: 6 })
+  expect(await files.readShortText('/tmp/1', 5)).toBeUndefined()
+  expect(readFile).not.toHaveBeenCalled()
+})
+
+test.each<[string, Parameters<typeof createFileSystem>[0]]>([
+  ['is not there', { infoFails: true }],
+  ['cannot be read', { readFails: true }],
+  ['is no text', { data: new ArrayBuffer(1) }],
+])('a file that %s has no text, and nothing rejects', async (_what, changes) => {
+  expect(await createFileSystem(changes).files.readShortText('/tmp/1', 5)).toBeUndefined()
+})
+
+test('where there is no file system, a file has no text, and nothing rejects', async () => {
+  const wx = {
+    getFileSystemManager: () => {
+      throw new Error('not supported')
+    },
+  }
+  expect(await createFiles(wx as never).readShortText('/tmp/1', 5)).toBeUndefined()
+})
+
+test('a file is removed by its path', () => {
+  const { files, unlink } = createFileSystem()
+  files.remove('/tmp/1')
+  expect(unlink.mock.calls).toEqual([[expect.objectContaining({ filePath: '/tmp/1' })]])
+})

@@ -1,0 +1,480 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { BrokerSnapshot } from '../../../src/protocol/contract.ts'
+import { isLingpaiError } from '../../../src/protocol/errors.ts'
+import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../../../worker/core/adapter.ts'
+import { createBroker, type SessionBroker } from '../../../worker/core/broker.ts'
+import { runRequest } from '../../../worker/core/request-loop.ts'
+import { failed, refused, rejected } from '../../../worker/core/verdict.ts'
+import { memoryTransactions } from '../../../worker/store/transactions.ts'
+import { createVirtualPlatform, type VirtualPlatform } from '../../../worker/testing/virtual-platform.ts'
+import { createScriptedStore, type Outcome, watch } from '../../fixtures/broker-harness.ts'
+
+const TOKEN_LIFE = 60_000
+const DEADLINE = 30_000
+
+type RefreshMode = 'succeed' | 'lose' | 'refuse' | 'break' | 'hang' | 'ignore-signal' | 'misconfigured'
+type Api = 'orders' | 'stock'
+type Step =
+  | { readonly do: 'call'; readonly latency: number; readonly api: Api }
+  | { readonly do: 'abort'; readonly index: number }
+  | { readonly do: 'refreshes'; readonly mode: RefreshMode; readonly latency: number; readonly retryAfter?: number }
+  | { readonly do: 'api'; readonly api: Api; readonly refusesAll: boolean }
+  | { readonly do: 'saves'; readonly latency: number }
+  | {
+      readonly do: 'signIn'
+      readonly user: 'A' | 'B'
+      readonly end: 'succeed' | 'fail' | 'hang'
+      readonly latency: number
+    }
+  | { readonly do: 'signOut' }
+  | { readonly do: 'expire' }
+  | { readonly do: 'revoke' }
+  | { readonly do: 'jump'; readonly milliseconds: number }
+  | { readonly do: 'pass'; readonly milliseconds: number }
+  | { readonly do: 'resume' }
+
+interface Rules {
+  readonly onUnknownOutcome: 'resend' | 'sign-in'
+  readonly hasGrace: boolean
+  readonly expiresIn: number | string | undefined
+}
+
+/** One sign-in at the authorization server, and every token that came of it. */
+interface Lineage {
+  readonly user: string
+  current: string
+  readonly successors: Map<string, ReceivedTokens>
+  isRevoked: boolean
+  inProgress: number
+  /** Starts of the attempts since the last one that succeeded. */
+  failing: number[]
+}
+
+/** An authorization server with rotation and reuse detection, and an API that checks its tokens. */
+function createServer(platform: VirtualPlatform, rules: Rules, violations: string[]) {
+  const lineageOf = new Map<string, Lineage>()
+  const accessTokens = new Map<string, { lineage: Lineage; expires: number }>()
+  const dead = new Set<string>()
+  const begunBy = new Map<unknown, Lineage>()
+  let issued = 0
+  let lastJump = Number.NEGATIVE_INFINITY
+  let current: Lineage | undefined
+  const behaviour = {
+    mode: 'succeed' as RefreshMode,
+    latency: 0,
+    retryAfter: undefined as number | undefined,
+    refusing: new Set<Api>(),
+  }
+
+  const sleep = (milliseconds: number) => new Promise<void>((resolve) => platform.setTimeout(resolve, milliseconds))
+
+  function issue(lineage: Lineage): ReceivedTokens {
+    const number = ++issued
+    const accessToken = `secret-access-${number}`
+    const refreshToken = `secret-refresh-${number}`
+    lineage.current = refreshToken
+    lineageOf.set(refreshToken, lineage)
+    accessTokens.set(accessToken, { lineage, expires: platform.elapsed() + TOKEN_LIFE })
+    const { expiresIn } = rules
+    return { accessToken, refreshToken, subject: lineage.user, ...(expiresIn !== undefined && { expiresIn }) }
+  }
+
+  function rotate(lineage: Lineage, refreshToken: string): ReceivedTokens {
+    const successor = lineage.successors.get(refreshToken)
+    if (successor !== undefined && !rules.hasGrace) lineage.isRevoked = true
+    if (lineage.isRevoked) throw rejected('invalid_grant')
+    if (successor !== undefined) {
+      accessTokens.set(successor.accessToken, { lineage, expires: platform.elapsed() + TOKEN_LIFE })
+      return successor
+    }
+    const tokens = issue(lineage)
+    lineage.successors.set(refreshToken, tokens)
+    return tokens
+  }
+
+  function end(lineage: Lineage): void {
+    if (current === lineage) current = undefined
+  }
+
+  function noteAttempt(lineage: Lineage, refreshToken: string): void {
+    const now = platform.elapsed()
+    if (lineage.inProgress > 0) violations.push('I1: two refreshes of one session at once')
+    if (dead.has(refreshToken)) violations.push('I2: a dead refresh token was sent again')
+    const last = lineage.failing.at(-1)
+    const isClockTrue = last === undefined || last > lastJump
+    if (last !== undefined && isClockTrue && now - last < 1000)
+      violations.push('I10: two failing attempts within a second')
+    lineage.failing.push(now)
+    const recent = lineage.failing.filter((time) => now - time < 300_000)
+    if (recent.length > 30) violations.push('I10: more than 30 failing attempts in 5 minutes')
+  }
+
+  async function answer(lineage: Lineage, refreshToken: string, { signal }: GrantIO): Promise<ReceivedTokens> {
+    const { mode, latency, retryAfter } = behaviour
+    await sleep(latency)
+    switch (mode) {
+      case 'succeed':
+        return rotate(lineage, refreshToken)
+      case 'lose':
+        rotate(lineage, refreshToken)
+        throw new TypeError('the answer was lost')
+      case 'refuse':
+        throw refused(retryAfter === undefined ? {} : { retryAfter })
+      case 'break':
+        throw new Error('status 500')
+      case 'misconfigured':
+        throw failed('invalid_client')
+      case 'hang':
+        return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      case 'ignore-signal':
+        await sleep(45_000)
+        return rotate(lineage, refreshToken)
+    }
+  }
+
+  const grant: Grant = {
+    async refresh({ refreshToken = '' }: TokenSet, io) {
+      const lineage = lineageOf.get(refreshToken)
+      if (lineage === undefined) throw new Error('unknown refresh token')
+      noteAttempt(lineage, refreshToken)
+      lineage.inProgress++
+      let isOver = false
+      const finish = () => {
+        if (!isOver) lineage.inProgress--
+        isOver = true
+      }
+      const onTimeout = () => {
+        finish()
+        if (rules.onUnknownOutcome === 'sign-in') end(lineage)
+      }
+      io.signal.addEventListener('abort', onTimeout)
+      try {
+        const tokens = await answer(lineage, refreshToken, io)
+        if (!io.signal.aborted) {
+          dead.add(refreshToken)
+          lineage.failing = []
+        }
+        return tokens
+      } catch (error) {
+        const verdict = (error as { verdict?: string }).verdict ?? 'unknown'
+        if (!io.signal.aborted && verdict === 'rejected') {
+          dead.add(refreshToken)
+          end(lineage)
+        }
+        if (!io.signal.aborted && verdict === 'unknown' && rules.onUnknownOutcome === 'sign-in') end(lineage)
+        throw error
+      } finally {
+        finish()
+      }
+    },
+    async signIn(input, io) {
+      const { user, end: ending, latency } = input as Extract<Step, { do: 'signIn' }>
+      await sleep(latency)
+      if (ending === 'fail') throw new Error('wrong password')
+      if (ending === 'hang') await new Promise((_resolve, reject) => io.signal.addEventListener('abort', reject))
+      const lineage = { user, current: '', successors: new Map(), isRevoked: false, inProgress: 0, failing: [] }
+      begunBy.set(input, lineage)
+      return issue(lineage)
+    },
+  }
+
+  return {
+    grant,
+    behaviour,
+    sleep,
+    userOf: (accessToken: string) => accessTokens.get(accessToken)?.lineage.user,
+    accepts(accessToken: string, api: Api): boolean {
+      const entry = accessTokens.get(accessToken)
+      const isGood = entry !== undefined && entry.expires > platform.elapsed() && !entry.lineage.isRevoked
+      return isGood && !behaviour.refusing.has(api)
+    },
+    /** The lineage that the broker must be holding, by what the server has told it. */
+    current: () => current,
+    begin(signIn: Step | undefined): void {
+      current = signIn && begunBy.get(signIn)
+    },
+    /** A pause that is judged by the clock may end early where that jumps: nobody can tell this from a sleep. */
+    noteJump(): void {
+      lastJump = platform.elapsed()
+    },
+    expireAll(): void {
+      for (const entry of accessTokens.values()) entry.expires = 0
+    },
+  }
+}
+
+class World {
+  readonly violations: string[] = []
+  readonly platform: VirtualPlatform
+  readonly store = createScriptedStore()
+  readonly server: ReturnType<typeof createServer>
+  readonly broker: SessionBroker
+  readonly snapshots: BrokerSnapshot[] = []
+  readonly #calls: { outcome: Outcome; controller: AbortController }[] = []
+  readonly #signIns: { outcome: Outcome; controller: AbortController }[] = []
+  #saveLatency = 0
+
+  constructor(rules: Rules, seed: number) {
+    this.platform = createVirtualPlatform(seed)
+    this.server = createServer(this.platform, rules, this.violations)
+    this.store.override('save', () => this.#saveLatency > 0 && this.server.sleep(this.#saveLatency))
+    this.broker = createBroker({
+      platform: this.platform,
+      createId: () => crypto.randomUUID(),
+      store: this.store,
+      transactions: memoryTransactions(),
+      rules: { onUnknownOutcome: rules.onUnknownOutcome },
+      grant: this.server.grant,
+      origin: 'https://app.example.com',
+      send: () => Promise.reject(new Error('the grant of this test sends nothing')),
+    })
+    this.broker.subscribe((snapshot) => this.snapshots.push(snapshot))
+  }
+
+  async take(step: Step): Promise<void> {
+    switch (step.do) {
+      case 'call':
+        this.call(step.latency, step.api)
+        break
+      case 'abort':
+        this.#calls[step.index % Math.max(this.#calls.length, 1)]?.controller.abort()
+        break
+      case 'refreshes':
+        Object.assign(this.server.behaviour, { retryAfter: undefined, ...step })
+        break
+      case 'api':
+        if (step.refusesAll) this.server.behaviour.refusing.add(step.api)
+        else this.server.behaviour.refusing.delete(step.api)
+        break
+      case 'saves':
+        this.#saveLatency = step.latency
+        break
+      case 'signIn':
+        this.signIn(step)
+        break
+      case 'signOut':
+        // A store that is slow makes it reject, after the session has ended.
+        this.broker.signOut(false).catch(() => {})
+        this.server.begin(undefined)
+        break
+      case 'expire':
+        this.server.expireAll()
+        break
+      case 'revoke': {
+        const lineage = this.server.current()
+        if (lineage !== undefined) lineage.isRevoked = true
+        break
+      }
+      case 'jump':
+        this.platform.jumpClock(step.milliseconds)
+        this.server.noteJump()
+        break
+      case 'pass':
+        await this.platform.advance(step.milliseconds)
+        break
+      case 'resume':
+        this.broker.resume()
+        break
+    }
+    await this.platform.settle()
+    this.check()
+  }
+
+  call(latency: number, api: Api): Outcome {
+    const { server, broker, violations } = this
+    const controller = new AbortController()
+    const { signal } = controller
+    const visible = broker.snapshot().user?.subject
+    let sent = 0
+    const send = async ({ tokens: { accessToken } }: { tokens: { accessToken: string } }) => {
+      if (++sent > 2) violations.push('I10: a request was replayed twice')
+      const user = server.userOf(accessToken)
+      if (visible !== undefined && user !== visible) violations.push(`I6: a token of ${user} on a call for ${visible}`)
+      await server.sleep(latency)
+      if (signal.aborted) throw signal.reason
+      const isAccepted = server.accepts(accessToken, api)
+      return { answer: isAccepted ? 200 : 401, isTokenDenied: !isAccepted }
+    }
+    const run = async () => {
+      const call = await broker.openCall(`call-${this.#calls.length}`, signal)
+      call.api = api
+      return runRequest(this.#timed(), call, send)
+    }
+    const outcome = watch(run())
+    this.#calls.push({ outcome, controller })
+    return outcome
+  }
+
+  signIn(step: Extract<Step, { do: 'signIn' }>): void {
+    const controller = new AbortController()
+    const input = { ...step }
+    const signedIn = this.broker.signIn(input, controller.signal).then(() => this.server.begin(input))
+    this.#signIns.push({ outcome: watch(signedIn), controller })
+  }
+
+  /** The broker, with a watch on how long it lets calls wait (I3). */
+  #timed(): SessionBroker {
+    const time =
+      <Parameters extends unknown[], Result>(work: (...parameters: Parameters) => Promise<Result>) =>
+      async (...parameters: Parameters): Promise<Result> => {
+        const begun = this.platform.elapsed()
+        try {
+          return await work(...parameters)
+        } finally {
+          if (this.platform.elapsed() - begun > DEADLINE) this.violations.push('I3: a call waited past its deadline')
+        }
+      }
+    const { authorize, reauthorize } = this.broker
+    return { ...this.broker, authorize: time(authorize), reauthorize: time(reauthorize) }
+  }
+
+  check(): void {
+    const snapshot = this.broker.snapshot()
+    const expected = this.server.current()?.user
+    if (snapshot.status !== 'signing-in' && snapshot.user?.subject !== expected) {
+      this.violations.push(`I5, I7: ${snapshot.user?.subject} is signed in (${snapshot.reason}), not ${expected}`)
+    }
+    expect(this.violations).toEqual([])
+  }
+
+  /** Faults stop; then everything must end, and the session must work again (I3, I12). */
+  async recover(): Promise<void> {
+    for (const { controller } of this.#signIns) controller.abort()
+    this.#saveLatency = 0
+    Object.assign(this.server.behaviour, { mode: 'succeed', latency: 0, retryAfter: undefined, refusing: new Set() })
+    await this.platform.advance(DEADLINE + 120_000)
+    this.check()
+    for (const { outcome } of [...this.#calls, ...this.#signIns]) expect(outcome.settled, 'I3').toBe(1)
+
+    const lineage = this.server.current()
+    const last = this.call(0, 'orders')
+    await this.platform.advance(DEADLINE)
+    const isOver = lineage === undefined || lineage.isRevoked
+    if (!isOver) expect(last, 'I12').toMatchObject({ settled: 1, value: 200 })
+    else if (last.value !== 200) expect(last, 'I3').toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+    this.check()
+    expect(this.store.kept?.tokens.subject ?? this.broker.snapshot().user?.subject, 'I6').toBe(
+      this.broker.snapshot().user?.subject,
+    )
+    expect(this.platform.pendingTimers(), 'no timer is left').toBe(0)
+    this.#checkTexts()
+  }
+
+  #checkTexts(): void {
+    const errors = this.#calls.map(({ outcome: { error } }) => error).filter((error) => error !== undefined)
+    for (const error of errors) {
+      if (!isLingpaiError(error) && (error as Error).name !== 'AbortError') throw error
+    }
+    const texts = errors.map((error) => (error as Error).message)
+    expect(JSON.stringify([texts, errors, this.snapshots, this.broker.explain()]), 'I11').not.toContain('secret-')
+    this.snapshots.forEach((snapshot, index) => {
+      expect(snapshot).not.toEqual(this.snapshots[index + 1])
+    })
+  }
+}
+
+const api = fc.constantFrom<Api>('orders', 'stock')
+const latency = fc.constantFrom(0, 0, 200, 5000)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('call' as const), latency, api }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('abort' as const), index: fc.nat(20) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record(
+      {
+        do: fc.constant('refreshes' as const),
+        mode: fc.constantFrom<RefreshMode>(
+          'succeed',
+          'succeed',
+          'lose',
+          'refuse',
+          'break',
+          'hang',
+          'ignore-signal',
+          'misconfigured',
+        ),
+        latency,
+        retryAfter: fc.constantFrom(0, 1000, 20_000),
+      },
+      { requiredKeys: ['do', 'mode', 'latency'] },
+    ),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('api' as const), api, refusesAll: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('saves' as const), latency: fc.constantFrom(0, 500, 5000, 15_000) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('signIn' as const),
+      user: fc.constantFrom('A' as const, 'B' as const),
+      end: fc.constantFrom('succeed' as const, 'succeed' as const, 'fail' as const, 'hang' as const),
+      latency,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('signOut' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('expire' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('revoke' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('jump' as const),
+      milliseconds: fc.constantFrom(3_600_000, -3_600_000, 86_400_000, -86_400_000),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      milliseconds: fc.constantFrom(1, 300, 1000, 3000, 31_000, 55_000, 400_000),
+    }),
+  },
+)
+
+/** An outage in which the app is left and returns, perhaps with another clock: rare if left to chance. */
+const outage: fc.Arbitrary<Step[]> = fc
+  .record({
+    mode: fc.constantFrom<RefreshMode>('break', 'refuse'),
+    before: fc.constantFrom(300, 3000, 31_000),
+    jump: fc.constantFrom(0, 3_600_000, -3_600_000, -86_400_000),
+  })
+  .map(({ mode, before, jump }) => [
+    { do: 'refreshes', mode, latency: 0 },
+    { do: 'expire' },
+    { do: 'call', latency: 0, api: 'orders' },
+    { do: 'pass', milliseconds: before },
+    { do: 'jump', milliseconds: jump },
+    { do: 'resume' },
+  ])
+
+const rules: fc.Arbitrary<Rules> = fc.record({
+  onUnknownOutcome: fc.constantFrom('resend', 'resend', 'sign-in'),
+  hasGrace: fc.boolean(),
+  expiresIn: fc.constantFrom(60, '60', undefined),
+})
+
+const signInOfA: Step = { do: 'signIn', user: 'A', end: 'succeed', latency: 0 }
+
+test('whatever happens in whatever order, the invariants I1 to I3, I5 to I7, I10 to I12 hold', {
+  timeout: 120_000,
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      rules,
+      fc.nat(),
+      fc.array(fc.oneof({ weight: 20, arbitrary: step.map((one) => [one]) }, { weight: 1, arbitrary: outage }), {
+        maxLength: 60,
+        size: 'max',
+      }),
+      async (rulesOfRun, seed, steps) => {
+        const world = new World(rulesOfRun, seed)
+        for (const next of [signInOfA, ...steps.flat()]) await world.take(next)
+        await world.recover()
+      },
+    ),
+    { numRuns: 600 },
+  )
+})

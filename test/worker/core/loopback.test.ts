@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { isLoopbackHost } from '../../../worker/core/loopback.ts'
+
+test.each(['localhost', 'app.localhost', 'a.b.localhost', '[::1]', '127.0.0.1', '127.1.2.3', '127.255.255.254'])(
+  '%s is this machine',
+  (host) => {
+    expect(isLoopbackHost(host)).toBe(true)
+  },
+)
+
+// Plain http to any of these would give tokens to whoever listens on the way (RFC 8252 §8.3).
+test.each([
+  '',
+  'example.com',
+  'localhost.example.com',
+  'mylocalhost',
+  '.localhost.example',
+  '[::2]',
+  '::1',
+  '10.0.0.1',
+  '128.0.0.1',
+  '127.0.0',
+  '127.0.0.0.1',
+  '127.0.0.1.example.com',
+  'www.127.0.0.1',
+  '127.a.b.c',
+])('%j is not this machine', (host) => {
+  expect(isLoopbackHost(host)).toBe(false)
+})

@@ -1,0 +1,532 @@
+import { expect, test } from 'vitest'
+import type { RefreshAttempt, StoredSession, StoredState } from '../../../../worker/core/adapter.ts'
+import type { Effect, SessionEvent, SessionRules } from '../../../../worker/core/session/events.ts'
+import {
+  type Claim,
+  type ClaimStep,
+  isExclusive,
+  LATER_BUILD,
+  type Session,
+} from '../../../../worker/core/session/state.ts'
+import type { Seen } from '../../../../worker/core/shared-record.ts'
+import {
+  decide,
+  ended,
+  expired,
+  minute,
+  newTokens,
+  now,
+  sending,
+  signedIn,
+  signedOut,
+  tokens,
+  tokensOfBob,
+  waiting,
+  want,
+} from '../../../fixtures/sessions.ts'
+
+// What one worker decides where others keep the same session in the same store.
+const rules: SessionRules = { owner: 'me' }
+const lineage = 'lineage-1'
+const record: StoredSession = { format: 2, lineage, generation: 3, version: 7, signedInAt: now, tokens }
+const newer: StoredSession = { ...record, version: 8, tokens: newTokens }
+const ofBob: StoredSession = { ...record, lineage: 'of-bob', generation: 1, version: 1, tokens: tokensOfBob }
+const laterFormat: Seen = { kind: 'later-format' }
+
+type ClaimChanges = Partial<Omit<Claim, 'kind' | 'step'>>
+
+function attemptOf(changes: Partial<RefreshAttempt> = {}): RefreshAttempt {
+  const attempt = { id: 'other.9', owner: 'other', isOver: false, failures: 0, outcomeLost: false }
+  return { ...attempt, until: now + 10_000, pause: 10_000, ...changes }
+}
+
+function claiming(step: ClaimStep, changes: ClaimChanges = {}, session: Partial<Session> = {}): Session {
+  const claim = {
+    kind: 'claim',
+    flight: 5,
+    outcomeLost: false,
+    cause: 'expired',
+    other: undefined,
+    conflicts: 0,
+  } as const
+  return signedIn({ flights: 5, refresh: { ...claim, ...changes, step }, ...session })
+}
+
+function reading(changes: ClaimChanges = {}, session: Partial<Session> = {}): Session {
+  return claiming({ name: 'reading' }, changes, session)
+}
+
+function writing(changes: ClaimChanges & { replaces?: StoredState | null } = {}): Session {
+  const { replaces = { lineage, version: 7, attempt: 'other.9' }, ...claim } = changes
+  return claiming({ name: 'writing', replaces, until: now + 10_000 }, claim)
+}
+
+function waitingForOther(): Session {
+  return claiming({ name: 'waiting', pause: 1000 }, { other: { id: 'other.9', left: 4000 } })
+}
+
+function ending(changes: Partial<Session> = {}): Session {
+  return sending({ refresh: { kind: 'ending', flight: 5, reason: 'refresh_rejected' }, ...changes })
+}
+
+function saving(changes: Partial<Session> = {}, signIn = false): Session {
+  return sending({ version: 8, held: newTokens, refresh: { kind: 'saving', flight: 5, signIn }, ...changes })
+}
+
+const found = (session: StoredSession): Seen => ({ kind: 'session', session })
+
+function look(seen: Seen | StoredSession, changes: { flight?: number | undefined; now?: number } = {}): SessionEvent {
+  return { type: 'storeSeen', flight: 5, seen: 'kind' in seen ? seen : found(seen), now, ...changes }
+}
+
+const marked = (outcome: 'done' | 'failed' | 'conflict', at = now): SessionEvent => ({
+  type: 'claimWritten',
+  flight: 5,
+  outcome,
+  now: at,
+})
+const settled = (outcome: 'done' | 'failed' | Seen): SessionEvent => ({ type: 'rejectionSettled', flight: 5, outcome })
+const saved = (stored: boolean | Seen): SessionEvent => ({ type: 'saved', flight: 5, stored })
+
+function effectsOf(session: Session, event: SessionEvent, given = rules): Effect[] {
+  return decide(session, event, given)[1]
+}
+
+test('before a refresh is sent, the store is asked what other workers have done (I2)', () => {
+  const [next, effects] = decide(signedIn({ held: expired }), want(), rules)
+  expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading().refresh)
+})
+
+test('where nobody else is at it, the others are told that a refresh begins, whose it is and when it ends', () => {
+  const [next, effects] = decide(reading({ outcomeLost: true, conflicts: 2 }), look(record), rules)
+  const replaces = { lineage, version: 7, attempt: null }
+  const attempt = attemptOf({ id: 'me.5', owner: 'me', outcomeLost: true })
+  expect(effects).toEqual([{ do: 'writeClaim', flight: 5, session: { ...record, attempt }, replaces }])
+  expect(next.refresh).toEqual(writing({ outcomeLost: true, conflicts: 2, replaces }).refresh)
+})
+
+test("an own attempt that is still in the store is nobody else's, and not waited for", () => {
+  const attempt = attemptOf({ owner: 'me', id: 'me.4' })
+  expect(effectsOf(reading(), look({ ...record, attempt }))).toMatchObject([{ do: 'writeClaim' }])
+})
+
+test('an attempt to refresh older tokens than ours is not waited for', () => {
+  const older = { ...record, version: 6, attempt: attemptOf() }
+  expect(effectsOf(reading({}, { isStored: false }), look(older))).toMatchObject([
+    { do: 'writeClaim', replaces: { version: 6, attempt: 'other.9' } },
+  ])
+})
+
+test.each<[string, Partial<Session>, unknown]>([
+  ['had taken it before', {}, { lineage, version: 7 }],
+  ['had not taken it', { isStored: false }, null],
+])('where the store does not answer, the refresh is sent all the same (I3), if it %s', (_title, changes, replaces) => {
+  const [next, effects] = decide(reading({}, changes), look({ kind: 'unreadable' }), rules)
+  expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
+  expect(next.refresh).toEqual({ kind: 'sending', flight: 5, outcomeLost: false, replaces })
+})
+
+test.each<[string, number | undefined]>([
+  ['an earlier flight', 4],
+  ['a hint', undefined],
+])('a look because of %s does not take the place of the one that a refresh waits for (I5)', (_title, flight) => {
+  const session = reading()
+  expect(decide(session, look(record, { flight }), rules)).toEqual([session, []])
+})
+
+test('a look changes nothing where no refresh waits for it, and nothing is new', () => {
+  for (const session of [signedIn(), sending(), writing(), waitingForOther(), waiting()])
+    expect(decide(session, look(record), rules)).toEqual([session, []])
+})
+
+test('a look changes nothing while a write is awaited that tells what the store holds', () => {
+  for (const session of [saving({ version: 7 }), ending()])
+    for (const seen of [newer, ofBob]) expect(decide(session, look(seen), rules)).toEqual([session, []])
+})
+
+test('a record of a session that has ended here is no news (I5)', () => {
+  const session = { ...signedOut, past: ['of-bob'] }
+  expect(decide(session, look(ofBob), rules)).toEqual([session, []])
+})
+
+test.each<[string, number, number]>([
+  ['for a second at most, since its answer may have come all the same', 4000, 1000],
+  ['no longer than it lasts', 300, 300],
+])('the refresh of another worker is waited for, and looked after %s', (_title, left, pause) => {
+  const [next, effects] = decide(reading(), look({ ...record, attempt: attemptOf({ until: now + left }) }), rules)
+  expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: pause }])
+  expect(next).toMatchObject({ tokenServer: 'ok', failures: 0 })
+  expect(next.refresh).toEqual(claiming({ name: 'waiting', pause }, { other: { id: 'other.9', left } }).refresh)
+})
+
+test('the failure of another worker counts here too: its pause is kept, and those who wait are told (I10)', () => {
+  const attempt = attemptOf({ isOver: true, failures: 3, until: now + 60_000, pause: 60_000, outcomeLost: true })
+  const [next, effects] = decide(reading(), look({ ...record, attempt }), rules)
+  expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: 60_000 }, { do: 'wake' }])
+  expect(next).toMatchObject({ tokenServer: 'unreachable', failures: 3 })
+  expect(next.refresh).toMatchObject({ outcomeLost: false, step: { name: 'waiting', pause: 60_000 } })
+})
+
+test('a refresh of another worker is waited for no longer than one of our own may take', () => {
+  const attempt = attemptOf({ until: now + 60_000, pause: 60_000 })
+  expect(decide(reading(), look({ ...record, attempt }), rules)[0].refresh).toMatchObject({
+    other: { id: 'other.9', left: 10_000 },
+  })
+})
+
+test('an attempt that is looked at again is waited for no longer than before, whatever the clock says (I12)', () => {
+  const again = reading({ other: { id: 'other.9', left: 2000 } })
+  const attempt = attemptOf({ until: now + 9000 })
+  expect(decide(again, look({ ...record, attempt }), rules)[0].refresh).toMatchObject({ other: { left: 2000 } })
+  const another = { ...attempt, id: 'other.10' }
+  expect(decide(again, look({ ...record, attempt: another }), rules)[0].refresh).toMatchObject({
+    other: { left: 9000 },
+  })
+})
+
+test.each<[string, boolean, Partial<RefreshAttempt>, boolean]>([
+  ['nothing is lost', false, { isOver: true }, false],
+  ['an answer is lost that it had lost', false, { isOver: true, outcomeLost: true }, true],
+  ['an answer is lost that we had lost', true, { isOver: true }, true],
+  ['its answer is lost, where it never said that it was over', false, {}, true],
+])('after the attempt of another worker, %s (I9)', (_title, outcomeLost, changes, expected) => {
+  const attempt = attemptOf({ until: now, ...changes })
+  const [next, effects] = decide(reading({ outcomeLost }), look({ ...record, attempt }), rules)
+  expect(effects).toMatchObject([{ do: 'writeClaim', session: { attempt: { outcomeLost: expected } } }])
+  expect(next.refresh).toMatchObject({ outcomeLost: expected, step: { name: 'writing' } })
+})
+
+test('a cut-off attempt ends the session where the app said so for unknown outcomes, and only after its time', () => {
+  const given: SessionRules = { ...rules, onUnknownOutcome: 'sign-in' }
+  const cutOff = { ...record, attempt: attemptOf({ until: now }) }
+  const [next, effects] = decide(reading(), look(cutOff), given)
+  expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { lineage, version: 7 } }])
+  expect(next.refresh).toEqual({ kind: 'ending', flight: 5, reason: 'refresh_answer_lost' })
+  const over = { ...record, attempt: attemptOf({ until: now, isOver: true }) }
+  expect(effectsOf(reading(), look(over), given)).toMatchObject([{ do: 'writeClaim' }])
+})
+
+test('a wait for another worker ends with a look, which knows how long was waited', () => {
+  const [next, effects] = decide(waitingForOther(), { type: 'retryDue', flight: 5, now }, rules)
+  expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading({ other: { id: 'other.9', left: 3000 } }).refresh)
+})
+
+test('a wait for another worker is not ended by the timer of an earlier flight (I5)', () => {
+  const session = waitingForOther()
+  expect(decide(session, { type: 'retryDue', flight: 4, now }, rules)).toEqual([session, []])
+})
+
+test('resumed, a wait for another worker ends at once: its time has passed while the machine slept', () => {
+  const [next, effects] = decide(waitingForOther(), { type: 'resumed', now }, rules)
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading({ other: { id: 'other.9', left: 4000 } }).refresh)
+})
+
+test('once the others are told, the refresh is sent, and its tokens may replace what was written', () => {
+  const [next, effects] = decide({ ...writing({ outcomeLost: true }), isStored: false }, marked('done'), rules)
+  expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
+  expect(next.isStored).toBe(true)
+  expect(next.refresh).toEqual({ kind: 'sending', flight: 5, outcomeLost: true, replaces: { lineage, version: 7 } })
+})
+
+test.each<[string, StoredState | null, unknown]>([
+  [
+    'of the session that was there, whosever attempt',
+    { lineage, version: 6, attempt: 'other.9' },
+    { lineage, version: 6 },
+  ],
+  ['of nothing', null, null],
+])(
+  'where the others cannot be told, the refresh is sent all the same (I3), in place %s',
+  (_title, replaces, expected) => {
+    const [next, effects] = decide({ ...writing({ replaces }), isStored: false }, marked('failed'), rules)
+    expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
+    expect(next.isStored).toBe(false)
+    expect(next.refresh).toMatchObject({ kind: 'sending', replaces: expected })
+  },
+)
+
+test.each<[string, SessionEvent]>([
+  ['another worker was first', marked('conflict')],
+  ['its time is over, after a freeze', marked('done', now + 10_000)],
+])('where %s, nothing is sent before another look (I2)', (_title, event) => {
+  const [next, effects] = decide(writing({ conflicts: 4, outcomeLost: true, cause: 'denied' }), event, rules)
+  expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
+  expect(next.refresh).toEqual(reading({ conflicts: 5, outcomeLost: true, cause: 'denied' }).refresh)
+})
+
+test('a mark that is done within its time is not looked after again', () => {
+  expect(effectsOf(writing(), marked('done', now + 9999))).toMatchObject([{ do: 'refresh' }])
+})
+
+test('a store that has disagreed five times does not keep the refresh from being sent (I3)', () => {
+  expect(effectsOf(writing({ conflicts: 5 }), marked('conflict'))).toMatchObject([{ do: 'refresh' }])
+})
+
+test('a mark that nobody waits for any more sends nothing (I1, I5)', () => {
+  for (const session of [signedIn(), reading(), sending(), waitingForOther(), writing({ flight: 6 }), signedOut])
+    for (const outcome of ['done', 'failed', 'conflict'] as const)
+      expect(decide(session, marked(outcome), rules)).toEqual([session, []])
+})
+
+test.each([
+  ['failed', 0, 1000],
+  ['failed', 2, 4000],
+  ['refused', 0, 1000],
+  ['unknown', 2, 4000],
+] as const)(
+  '%s after %d others: the others are told, and how long nobody may try (I10)',
+  (verdict, failures, pause) => {
+    const effects = effectsOf(sending({ failures }), ended(verdict, { random: 0.9 }))
+    const attempt = attemptOf({
+      id: 'me.5',
+      owner: 'me',
+      isOver: true,
+      failures: failures + 1,
+      until: now + pause,
+      pause,
+      outcomeLost: verdict === 'unknown',
+    })
+    expect(effects[0]).toEqual({
+      do: 'writeFailure',
+      session: { ...record, attempt },
+      replaces: { lineage, version: 7, attempt: 'me.5' },
+    })
+  },
+)
+
+test('of a failure nothing is written where the store has not taken the session', () => {
+  const effects = effectsOf(sending({ isStored: false }), ended('failed'))
+  expect(effects).toEqual([{ do: 'wake' }])
+})
+
+test('rejected: only these tokens are deleted, and nobody is told before that is done (I7)', () => {
+  const [next, effects] = decide(sending({ tokenServer: 'unreachable' }), ended('rejected'), rules)
+  expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { lineage, version: 7 } }])
+  expect(next.refresh).toEqual({ kind: 'ending', flight: 5, reason: 'refresh_rejected' })
+  expect(effectsOf(next, want())).toEqual([])
+})
+
+test.each<[string, 'done' | 'failed' | Seen, string, Effect[]]>([
+  ['deleted', 'done', 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],
+  ['gone already', { kind: 'none' }, 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],
+  ['not to be read', { kind: 'unreadable' }, 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],
+  ['taken over by a later build', laterFormat, LATER_BUILD, [{ do: 'cancelRetry' }, { do: 'wake' }]],
+  [
+    'not to be deleted',
+    'failed',
+    'refresh_rejected',
+    [{ do: 'cancelRetry' }, { do: 'clear', only: { lineage } }, { do: 'wake' }],
+  ],
+])('rejected, and the record is %s: the session ends', (_title, outcome, reason, effects) => {
+  const [next, done] = decide(ending(), settled(outcome), rules)
+  expect(next).toMatchObject({ held: undefined, reason, generation: 4, past: [lineage] })
+  expect(done).toEqual(effects)
+})
+
+test('rejected, and another worker has newer tokens: the session goes on with them (I7)', () => {
+  const [next, effects] = decide(ending(), settled(found(newer)), rules)
+  expect(next).toMatchObject({ held: newTokens, version: 8, generation: 3, isAdopted: true, refresh: { kind: 'idle' } })
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
+})
+
+test('the end of a deletion that nobody waits for any more ends nothing (I5)', () => {
+  for (const session of [
+    signedIn(),
+    sending(),
+    saving(),
+    ending({ refresh: { kind: 'ending', flight: 6, reason: '' } }),
+  ])
+    for (const outcome of ['done', 'failed', { kind: 'none' } as const] as const)
+      expect(decide(session, settled(outcome), rules)).toEqual([session, []])
+})
+
+test.each(['store_failed', 'refresh_failed', undefined])(
+  'tokens of another worker take the place of ours, and what was wrong before (%s) is over',
+  (reason) => {
+    const before = waiting({ reason, failures: 3, isStored: false })
+    const [next, effects] = decide(before, look(newer), rules)
+    expect(next).toEqual({
+      ...before,
+      version: 8,
+      held: newTokens,
+      isAdopted: true,
+      isStored: true,
+      refresh: { kind: 'idle' },
+      tokenServer: 'ok',
+      reason: undefined,
+      failures: 0,
+    })
+    expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
+  },
+)
+
+test('a session of another worker takes the place of ours, and a sign-in in progress goes on (I8)', () => {
+  const [next, effects] = decide(waiting({ signIn: 2 }), look(ofBob), rules)
+  expect(next).toMatchObject({
+    generation: 4,
+    version: 1,
+    lineage: 'of-bob',
+    past: [lineage],
+    held: tokensOfBob,
+    isStored: true,
+    isAdopted: true,
+    refresh: { kind: 'idle' },
+    signIn: 2,
+    flights: 5,
+    tokenServer: 'ok',
+  })
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
+})
+
+test('a refused token of a session that another worker has replaced is replayed, whatever its version (I8)', () => {
+  expect(effectsOf(signedIn(), want({ generation: 2, deniedVersion: 7 }))).toMatchObject([{ do: 'permit' }])
+})
+
+test('tokens of another worker may have grown old before they were found; those of an own refresh have not', () => {
+  const adopted = signedIn({ version: 8, held: expired, isAdopted: true })
+  expect(effectsOf(adopted, want({ waitingSince: 7 }))).toEqual([{ do: 'readClaim', flight: 5 }])
+  const [renewed] = decide(
+    { ...sending({ isAdopted: true }) },
+    { type: 'refreshSucceeded', flight: 5, tokens: expired },
+    rules,
+  )
+  const [own] = decide(renewed, saved(true), rules)
+  expect(effectsOf(own, want({ waitingSince: 7 }))).toMatchObject([{ do: 'permit', permit: { version: 8 } }])
+})
+
+test('a sign-out elsewhere ends the session here, and leaves the store alone', () => {
+  const [next, effects] = decide(waiting(), look({ kind: 'none' }), rules)
+  expect(next).toMatchObject({ held: undefined, reason: 'signed_out_elsewhere', generation: 4, past: [lineage] })
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
+})
+
+test('an empty store ends no session that it has never taken (I7)', () => {
+  const session = signedIn({ isStored: false })
+  expect(decide(session, look({ kind: 'none' }), rules)).toEqual([session, []])
+})
+
+test('signed out, a later build that takes the store over is told, and nothing else changes', () => {
+  expect(decide(signedOut, look(laterFormat), rules)).toEqual([{ ...signedOut, reason: LATER_BUILD }, []])
+})
+
+test('a later build that is gone is no longer told of; where the store does not answer, it may still be there', () => {
+  const session: Session = { ...signedOut, reason: LATER_BUILD }
+  expect(decide(session, look({ kind: 'none' }), rules)).toEqual([signedOut, []])
+  expect(decide(session, look({ kind: 'unreadable' }), rules)).toEqual([session, []])
+})
+
+test('a record of a later build that comes late is not touched', () => {
+  const unloaded: Session = { ...signedOut, loading: 'pending', reason: 'store_failed' }
+  expect(decide(unloaded, { type: 'loadedLate', stored: laterFormat, now }, rules)).toEqual([
+    { ...unloaded, loading: 'done', reason: LATER_BUILD },
+    [],
+  ])
+})
+
+test('where another worker has stored as new tokens first, its tokens count, and ours are dropped', () => {
+  const theirs = { ...newer, tokens: { ...newTokens, accessToken: 'theirs' } }
+  const [next, effects] = decide(saving(), saved(found(theirs)), rules)
+  expect(next).toMatchObject({
+    version: 8,
+    held: { accessToken: 'theirs' },
+    isAdopted: true,
+    refresh: { kind: 'idle' },
+  })
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
+})
+
+test('what was signed in here is not taken from a record that looks alike', () => {
+  const [next, effects] = decide(saving({}, true), saved(found(newer)), rules)
+  expect(next).toMatchObject({ held: newTokens, isAdopted: false, reason: 'store_failed' })
+  expect(effects).toEqual([{ do: 'wake' }])
+})
+
+test.each<[string, Session, Seen]>([
+  ['whatever it holds cannot be read', saving(), { kind: 'unreadable' }],
+  ['it holds nothing, and has never taken the session', saving({ isStored: false }), { kind: 'none' }],
+])('new tokens that the store does not take are used all the same, where %s', (_title, session, seen) => {
+  const [next, effects] = decide(session, saved(seen), rules)
+  expect(next).toMatchObject({ held: newTokens, isStored: false, reason: 'store_failed', refresh: { kind: 'idle' } })
+  expect(effects).toEqual([{ do: 'wake' }])
+})
+
+test('a sign-in that the store does not take goes on in memory, where the store turns out empty', () => {
+  const started = decide(
+    { ...signedOut, signIn: 1 },
+    { type: 'signInSucceeded', signIn: 1, tokens: newTokens, lineage: 'of-ann' },
+    rules,
+  )[0]
+  const [next] = decide(started, { type: 'saved', flight: 1, stored: { kind: 'none' } }, rules)
+  expect(next).toMatchObject({ held: newTokens, reason: 'store_failed', isStored: false })
+})
+
+test('new tokens that come after a sign-out elsewhere are revoked, since that could not know them', () => {
+  const [next, effects] = decide(saving(), saved({ kind: 'none' }), rules)
+  expect(next).toMatchObject({ held: undefined, reason: 'signed_out_elsewhere' })
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }, { do: 'revoke', tokens: newTokens }])
+})
+
+test('new tokens that come after a sign-in elsewhere are not revoked, since that could end it', () => {
+  expect(effectsOf(saving(), saved(found(ofBob)))).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
+})
+
+test('tokens that come too late are not revoked where a later build has taken the session over: they may be its own', () => {
+  const event: SessionEvent = { type: 'refreshSucceeded', flight: 5, tokens: newTokens }
+  expect(effectsOf({ ...signedOut, reason: LATER_BUILD }, event)).toEqual([])
+  expect(effectsOf({ ...signedOut, reason: 'refresh_rejected' }, event)).toEqual([{ do: 'revoke', tokens: newTokens }])
+})
+
+test('the end of an earlier save changes nothing while the next is awaited (I5)', () => {
+  const session = saving({ refresh: { kind: 'saving', flight: 6, signIn: false } })
+  for (const stored of [true, false, found(ofBob)]) expect(decide(session, saved(stored), rules)).toEqual([session, []])
+})
+
+test.each<[string, Session, Effect[]]>([
+  ['the session that was signed in', signedIn(), [{ do: 'clear', only: { lineage } }]],
+  [
+    'the last session of this worker, where that has ended already',
+    { ...signedOut, past: ['older', lineage] },
+    [{ do: 'clear', only: { lineage } }],
+  ],
+  ['nothing, where nobody was ever signed in', signedOut, []],
+  ['whatever there is, where nobody could look what it is', { ...signedOut, loading: 'pending' }, [{ do: 'clear' }]],
+  ['whatever there is, where the store never answered', { ...signedOut, loading: 'failed' }, [{ do: 'clear' }]],
+])('a sign-out deletes %s (I5)', (_title, session, cleared) => {
+  expect(effectsOf(session, { type: 'signedOut' })).toEqual([{ do: 'cancelRetry' }, ...cleared, { do: 'wake' }])
+})
+
+test('a worker remembers its last twenty sessions, so that an old record brings none of them back (I5)', () => {
+  const past = Array.from({ length: 20 }, (_, index) => `past-${index}`)
+  const [next] = decide(signedIn({ past }), { type: 'signedOut' }, rules)
+  expect(next.past).toEqual([...past.slice(1), lineage])
+  expect(decide(next, { type: 'signedOut' }, rules)[0].past).toEqual(next.past)
+})
+
+test('a store that will not answer any more is remembered as that, where its answer was still awaited', () => {
+  const unloaded: Session = { ...signedOut, loading: 'pending' }
+  expect(decide(unloaded, { type: 'loadFailed' }, rules)).toEqual([{ ...unloaded, loading: 'failed' }, []])
+  const loaded = signedIn()
+  expect(decide(loaded, { type: 'loadFailed' }, rules)).toEqual([loaded, []])
+})
+
+test.each<[string, Session, boolean]>([
+  ['looks into the store', reading(), true],
+  ['tells the others', writing(), true],
+  ['is sent', sending(), true],
+  ['ends the session', ending(), true],
+  ['stores its tokens', saving(), true],
+  ['waits for another worker', waitingForOther(), false],
+  ['waits out an outage', waiting(), false],
+  ['is over', signedIn(), false],
+])('a refresh that %s keeps others out: %s (I1)', (_title, session, expected) => {
+  expect(isExclusive(session, 5)).toBe(expected)
+  expect(isExclusive(session, 4)).toBe(false)
+})
+
+test('the worker that sees the session grow too old deletes it, and nothing of another session', () => {
+  const effects = effectsOf(signedIn(), { type: 'timePassed', now: now + minute }, { ...rules, maxSessionAge: minute })
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'clear', only: { lineage } }, { do: 'wake' }])
+})

@@ -1,0 +1,233 @@
+import { expect, test } from 'vitest'
+import type { HistoryNote, StoredSession } from '../../../../worker/core/adapter.ts'
+import type { SessionEvent, SessionRules } from '../../../../worker/core/session/events.ts'
+import type { Session } from '../../../../worker/core/session/state.ts'
+import { transition } from '../../../../worker/core/session/transition.ts'
+import {
+  decide,
+  ended,
+  expired,
+  minute,
+  newTokens,
+  now,
+  sending,
+  signedIn,
+  signedOut,
+  tokens,
+  waiting,
+  want,
+} from '../../../fixtures/sessions.ts'
+
+const stored: StoredSession = { format: 2, lineage: 'lineage-1', generation: 3, version: 7, signedInAt: now, tokens }
+const { expiresAt, ...eternal } = newTokens
+const seen = (session: StoredSession) => ({ kind: 'session' as const, session })
+
+function notesOf(session: Session, event: SessionEvent, rules: SessionRules = {}): HistoryNote[] {
+  return transition(session, event, rules)[1].flatMap((effect) => (effect.do === 'note' ? [effect.note] : []))
+}
+
+const signInOf = (tokensOfIt = newTokens): SessionEvent => ({
+  type: 'signInSucceeded',
+  signIn: 1,
+  tokens: tokensOfIt,
+  lineage: 'lineage-2',
+})
+const renewal: SessionEvent = { type: 'refreshSucceeded', flight: 5, tokens: newTokens }
+const late = (kept: StoredSession | undefined): SessionEvent => ({
+  type: 'loadedLate',
+  stored: kept === undefined ? { kind: 'none' } : seen(kept),
+  now,
+})
+
+// People read the history to learn what happened and why: every step of a session is told once, with its reason.
+test.each<[string, Session, SessionEvent, SessionRules, HistoryNote[]]>([
+  ['a sign-in begins', signedOut, { type: 'signInStarted', signIn: 1 }, {}, [{ event: 'sign-in-started' }]],
+  [
+    'a sign-in fails',
+    { ...signedOut, signIn: 1 },
+    { type: 'signInFailed', signIn: 1, reason: 'sign_in_cancelled' },
+    {},
+    [{ event: 'sign-in-failed', reason: 'sign_in_cancelled' }],
+  ],
+  ['a sign-in that was superseded fails', signedOut, { type: 'signInFailed', signIn: 1, reason: 'timeout' }, {}, []],
+  [
+    'somebody signs in',
+    { ...signedOut, signIn: 1 },
+    signInOf(),
+    {},
+    [{ event: 'signed-in', expiresAt: now + 15 * minute }],
+  ],
+  [
+    'a sign-in brings a token without an expiry',
+    { ...signedOut, signIn: 1 },
+    signInOf(eternal),
+    {},
+    [{ event: 'signed-in' }],
+  ],
+  ['a sign-in comes too late', signedOut, signInOf(), {}, [{ event: 'late-sign-in-dropped' }]],
+  ['the user signs out', signedIn(), { type: 'signedOut' }, {}, [{ event: 'signed-out' }]],
+  [
+    'the session grows too old',
+    signedIn(),
+    { type: 'timePassed', now: now + minute },
+    { maxSessionAge: minute },
+    [{ event: 'signed-out', reason: 'session_too_old' }],
+  ],
+  [
+    'a token has expired',
+    signedIn({ held: expired }),
+    want(),
+    {},
+    [{ event: 'refresh-started', reason: 'expired', expiresAt: now }],
+  ],
+  [
+    'a token without an expiry was refused',
+    signedIn({ held: eternal }),
+    want({ deniedVersion: 7 }),
+    {},
+    [{ event: 'refresh-started', reason: 'denied' }],
+  ],
+  [
+    'a pause ends by its timer',
+    waiting(),
+    { type: 'retryDue', flight: 5, now: now + 1000 },
+    {},
+    [{ event: 'refresh-started', reason: 'retry', expiresAt: now + 15 * minute }],
+  ],
+  [
+    'a pause ends by a call',
+    waiting({ held: expired }),
+    want({}, now + 1000),
+    {},
+    [{ event: 'refresh-started', reason: 'retry', expiresAt: now }],
+  ],
+  [
+    'a pause ends since the network is back',
+    waiting(),
+    { type: 'resumed', now: now + 1000 },
+    {},
+    [{ event: 'refresh-started', reason: 'retry', expiresAt: now + 15 * minute }],
+  ],
+  ['a refresh succeeds', sending(), renewal, {}, [{ event: 'refresh-succeeded', expiresAt: now + 15 * minute }]],
+  ['a refresh succeeds too late', signedIn(), renewal, {}, [{ event: 'late-refresh-dropped' }]],
+  [
+    'a refresh ends too late',
+    signedIn(),
+    ended('refused'),
+    {},
+    [{ event: 'late-refresh-dropped', verdict: 'refused', reason: 'because' }],
+  ],
+  [
+    'a refresh is refused',
+    sending(),
+    ended('refused'),
+    {},
+    [{ event: 'refresh-ended', verdict: 'refused', reason: 'because', delay: 1000 }],
+  ],
+  [
+    'a refresh has failed',
+    sending(),
+    ended('failed'),
+    {},
+    [{ event: 'refresh-ended', verdict: 'failed', reason: 'because' }],
+  ],
+  [
+    'a refresh is rejected',
+    sending(),
+    ended('rejected'),
+    {},
+    [
+      { event: 'refresh-ended', verdict: 'rejected', reason: 'because' },
+      { event: 'signed-out', reason: 'refresh_rejected' },
+    ],
+  ],
+  [
+    'nobody knows how a refresh ended, and the app wants a sign-in then',
+    sending(),
+    ended('unknown'),
+    { onUnknownOutcome: 'sign-in' },
+    [
+      { event: 'refresh-ended', verdict: 'unknown', reason: 'because' },
+      { event: 'signed-out', reason: 'refresh_answer_lost' },
+    ],
+  ],
+  [
+    'a refresh is rejected where others keep the session too',
+    sending(),
+    ended('rejected'),
+    { owner: 'me' },
+    [{ event: 'refresh-ended', verdict: 'rejected', reason: 'because' }],
+  ],
+  ['the store fails', signedIn(), { type: 'storeFailed' }, {}, [{ event: 'store-failed' }]],
+  [
+    'the store fails after the session has ended',
+    { ...signedOut, reason: 'refresh_rejected' },
+    { type: 'storeFailed' },
+    {},
+    [{ event: 'store-failed' }],
+  ],
+  [
+    'new tokens cannot be stored',
+    sending({ refresh: { kind: 'saving', flight: 5, signIn: false } }),
+    { type: 'saved', flight: 5, stored: false },
+    {},
+    [{ event: 'store-failed' }],
+  ],
+  [
+    'new tokens are stored',
+    sending({ refresh: { kind: 'saving', flight: 5, signIn: false } }),
+    { type: 'saved', flight: 5, stored: true },
+    {},
+    [],
+  ],
+  [
+    'a slow store has brought a session',
+    signedOut,
+    late(stored),
+    {},
+    [{ event: 'session-restored', expiresAt: now + 15 * minute }],
+  ],
+  ['a slow store has brought none', signedOut, late(undefined), {}, [{ event: 'started' }]],
+  ['a slow store comes after a sign-in', signedIn(), late(stored), {}, [{ event: 'late-session-dropped' }]],
+  [
+    'another worker has refreshed',
+    signedIn(),
+    { type: 'storeSeen', flight: undefined, seen: seen({ ...stored, version: 8, tokens: newTokens }), now },
+    { owner: 'me' },
+    [{ event: 'tokens-adopted', expiresAt: now + 15 * minute }],
+  ],
+  [
+    'somebody has signed in elsewhere',
+    signedIn(),
+    { type: 'storeSeen', flight: undefined, seen: seen({ ...stored, lineage: 'lineage-2' }), now },
+    { owner: 'me' },
+    [{ event: 'session-adopted', expiresAt: now + 15 * minute }],
+  ],
+  [
+    'somebody has signed out elsewhere',
+    signedIn(),
+    { type: 'storeSeen', flight: undefined, seen: { kind: 'none' }, now },
+    { owner: 'me' },
+    [{ event: 'signed-out', reason: 'signed_out_elsewhere' }],
+  ],
+])('the history tells that %s', (_title, session, event, rules, notes) => {
+  // Strictly: an undefined does not get through a channel that carries JSON only.
+  expect(notesOf(session, event, rules)).toStrictEqual(notes)
+})
+
+test('a store that fails is reported over a refresh that has failed before: that may have been its fault', () => {
+  const session = signedIn({ reason: 'refresh_failed' })
+  expect(decide(session, { type: 'storeFailed' })).toEqual([{ ...session, reason: 'store_failed' }, []])
+})
+
+test('an accepted token changes nothing where its API has denied none, whatever that is called', () => {
+  const session = signedIn()
+  for (const api of ['https://api.example.com/', '', 'constructor', '__proto__'])
+    expect(decide(session, { type: 'tokenAccepted', version: 7, api })).toEqual([session, []])
+  const denied = signedIn({ denials: { '': { count: 1, at: now } } })
+  expect(decide(denied, { type: 'tokenAccepted', version: 7, api: '' })).toEqual([session, []])
+})
+
+test('a first sign-in takes the place of none', () => {
+  expect(decide(signedOut, { type: 'signInStarted', signIn: 1 })).toEqual([{ ...signedOut, signIn: 1 }, []])
+})

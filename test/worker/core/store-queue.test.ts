@@ -1,0 +1,367 @@
+import { expect, test } from 'vitest'
+import type { StoredSession } from '../../../worker/core/adapter.ts'
+import { createStoreQueue } from '../../../worker/core/store-queue.ts'
+import { createVirtualPlatform } from '../../../worker/testing/virtual-platform.ts'
+import { storedSession, tokenSet, watch } from '../../fixtures/broker-harness.ts'
+
+function sessionWith(accessToken: string): StoredSession {
+  return { ...storedSession(), tokens: tokenSet({ accessToken }) }
+}
+
+/** A store whose every operation ends when the test says so. */
+function createQueue() {
+  const platform = createVirtualPlatform()
+  const begun: { readonly name: string; succeed(): void; fail(): void }[] = []
+  let kept: string | undefined
+  const operate = (name: string, effect: () => void) =>
+    new Promise<void>((resolve, reject) => {
+      const succeed = () => {
+        effect()
+        resolve()
+      }
+      begun.push({ name, succeed, fail: () => reject(new Error('disk')) })
+    })
+  const queue = createStoreQueue(
+    {
+      load: () => undefined,
+      save: ({ tokens: { accessToken } }) =>
+        operate(`save ${accessToken}`, () => {
+          kept = accessToken
+        }),
+      clear: () =>
+        operate('clear', () => {
+          kept = undefined
+        }),
+    },
+    platform,
+    () => {},
+  )
+  return {
+    platform,
+    queue,
+    save: (accessToken: string) => watch(queue.save(sessionWith(accessToken))),
+    clear: () => watch(queue.clear()),
+    names: () => begun.map(({ name }) => name),
+    operation(index: number) {
+      const operation = begun[index]
+      if (operation === undefined) throw new Error(`Operation ${index} has not begun: there were ${begun.length}.`)
+      return operation
+    },
+    kept: () => kept,
+  }
+}
+
+test('an operation begins at once where none runs, and leaves no timer', async () => {
+  const { save, names, operation, platform } = createQueue()
+  const outcome = save('one')
+  expect(names()).toEqual(['save one'])
+  operation(0).succeed()
+  await platform.settle()
+  expect(outcome).toEqual({ settled: 1, value: true })
+  expect(platform.pendingTimers()).toBe(0)
+})
+
+test('a clear waits for an older save (I5)', async () => {
+  const { save, clear, names, operation, platform, kept } = createQueue()
+  save('one')
+  const cleared = clear()
+  await platform.advance(1500)
+  expect(names()).toEqual(['save one'])
+  operation(0).succeed()
+  await platform.settle()
+  expect(names()).toEqual(['save one', 'clear'])
+  expect(cleared.settled).toBe(0)
+  operation(1).succeed()
+  await platform.settle()
+  expect(cleared).toEqual({ settled: 1, value: true })
+  expect(kept()).toBeUndefined()
+})
+
+test('of all that is wanted behind a running operation only the last is written, and everybody is told', async () => {
+  const { save, clear, names, operation, platform } = createQueue()
+  const outcomes = [save('one'), save('two'), clear(), save('three')]
+  operation(0).succeed()
+  await platform.settle()
+  expect(names()).toEqual(['save one', 'save three'])
+  expect(outcomes.map(({ settled }) => settled)).toEqual([1, 0, 0, 0])
+  operation(1).succeed()
+  await platform.settle()
+  for (const outcome of outcomes) expect(outcome).toEqual({ settled: 1, value: true })
+})
+
+test('callers are told after 2 s, and what they wanted is still written when the store comes back', async () => {
+  const { save, clear, names, operation, platform } = createQueue()
+  const saved = save('one')
+  const cleared = clear()
+  await platform.advance(1999)
+  expect([saved.settled, cleared.settled]).toEqual([0, 0])
+  await platform.advance(1)
+  for (const outcome of [saved, cleared]) expect(outcome).toMatchObject({ settled: 1, error: { code: 'store_failed' } })
+  operation(0).succeed()
+  await platform.settle()
+  expect(names()).toEqual(['save one', 'clear'])
+})
+
+test('an operation that never ends holds the last wanted state up for 6 s, not for ever (I6)', async () => {
+  const { save, names, operation, platform, kept } = createQueue()
+  save('one')
+  save('two')
+  await platform.advance(5999)
+  expect(names()).toEqual(['save one'])
+  await platform.advance(1)
+  expect(names()).toEqual(['save one', 'save two'])
+  operation(1).succeed()
+  await platform.settle()
+  expect(kept()).toBe('two')
+  const later = save('three')
+  operation(2).succeed()
+  await platform.settle()
+  expect(later).toEqual({ settled: 1, value: true })
+  expect(kept()).toBe('three')
+})
+
+test('an operation that never ends is itself tried once more, where nothing else is wanted', async () => {
+  const { save, clear, names, operation, platform, kept } = createQueue()
+  save('one')
+  await platform.advance(6000)
+  expect(names()).toEqual(['save one', 'save one'])
+  operation(1).succeed()
+  await platform.settle()
+  expect(kept()).toBe('one')
+  clear()
+  expect(names()).toEqual(['save one', 'save one', 'clear'])
+})
+
+test('a store that never does anything is not asked for ever', async () => {
+  const { save, names, platform } = createQueue()
+  save('one')
+  await platform.advance(3_600_000)
+  expect(names()).toHaveLength(2)
+  expect(platform.pendingTimers()).toBe(0)
+})
+
+test('an operation that ends after others went on without it is written over (I5)', async () => {
+  const { save, clear, names, operation, platform, kept } = createQueue()
+  save('one')
+  clear()
+  await platform.advance(6000)
+  operation(1).succeed()
+  await platform.settle()
+  operation(0).succeed()
+  await platform.settle()
+  expect(kept()).toBe('one')
+  expect(names()).toEqual(['save one', 'clear', 'clear'])
+  operation(2).succeed()
+  await platform.advance(60_000)
+  expect(kept()).toBeUndefined()
+  expect(names()).toHaveLength(3)
+  expect(platform.pendingTimers()).toBe(0)
+})
+
+test('a clear that fails is tried once more after 1 s', async () => {
+  const { clear, names, operation, platform } = createQueue()
+  const outcome = clear()
+  operation(0).fail()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { message: 'disk' } })
+  await platform.advance(999)
+  expect(names()).toHaveLength(1)
+  await platform.advance(1)
+  expect(names()).toEqual(['clear', 'clear'])
+  operation(1).fail()
+  await platform.advance(60_000)
+  expect(names()).toHaveLength(2)
+})
+
+test('a clear that failed is not tried again once the store holds what another worker has saved (I5)', async () => {
+  const { platform, queue, clear, operation, names } = createQueue()
+  clear()
+  operation(0).fail()
+  await platform.settle()
+  queue.forget()
+  await platform.advance(60_000)
+  expect(names()).toEqual(['clear'])
+})
+
+test('a clear that failed is not tried again once something else is wanted', async () => {
+  const { save, clear, names, operation, platform } = createQueue()
+  clear()
+  operation(0).fail()
+  await platform.settle()
+  save('one')
+  operation(1).succeed()
+  await platform.advance(60_000)
+  expect(names()).toEqual(['clear', 'save one'])
+})
+
+test('a save that fails is not tried again, and what is older than it is cleared, also after its caller was told (I6)', async () => {
+  for (const delay of [0, 3000]) {
+    const { save, names, operation, platform } = createQueue()
+    const outcome = save('one')
+    await platform.advance(delay)
+    operation(0).fail()
+    await platform.settle()
+    expect(outcome).toMatchObject({ settled: 1, error: expect.any(Error) })
+    expect(names()).toEqual(['save one', 'clear'])
+    operation(1).succeed()
+    await platform.advance(60_000)
+    expect(names()).toHaveLength(2)
+  }
+})
+
+test('a save that fails is not followed by a clear where something newer is wanted', async () => {
+  const { save, names, operation, platform } = createQueue()
+  save('one')
+  save('two')
+  operation(0).fail()
+  await platform.settle()
+  expect(names()).toEqual(['save one', 'save two'])
+})
+
+test('a store that throws at once has failed', async () => {
+  const fail = () => {
+    throw new Error('disk')
+  }
+  const queue = createStoreQueue({ load: fail, save: fail, clear: fail }, createVirtualPlatform(), () => {})
+  await expect(queue.save(sessionWith('one'))).rejects.toThrow('disk')
+})
+
+test('what ends after others went on without it is not written over by what it has itself written', async () => {
+  const { save, names, operation, platform } = createQueue()
+  save('one')
+  await platform.advance(6000)
+  operation(1).succeed()
+  operation(0).succeed()
+  await platform.advance(60_000)
+  expect(names()).toEqual(['save one', 'save one'])
+})
+
+test('what ends late leaves the next operation and its caller alone', async () => {
+  const { save, names, operation, platform } = createQueue()
+  save('one')
+  save('two')
+  await platform.advance(6000)
+  const outcome = save('three')
+  operation(0).succeed()
+  await platform.settle()
+  operation(1).succeed()
+  await platform.settle()
+  operation(2).succeed()
+  await platform.settle()
+  expect(names()).toEqual(['save one', 'save two', 'save three'])
+  expect(outcome).toEqual({ settled: 1, value: true })
+})
+
+test('a clear written once more over what ended late is not tried a third time', async () => {
+  const { save, clear, names, operation, platform } = createQueue()
+  save('one')
+  clear()
+  await platform.advance(6000)
+  operation(1).succeed()
+  await platform.settle()
+  operation(0).succeed()
+  await platform.settle()
+  operation(2).fail()
+  await platform.advance(60_000)
+  expect(names()).toEqual(['save one', 'clear', 'clear'])
+})
+
+test('once the store holds what another worker has saved, nothing is written over it, but what a caller waits for (I5)', async () => {
+  const late = createQueue()
+  late.save('one')
+  late.clear()
+  await late.platform.advance(6000)
+  late.operation(0).succeed()
+  await late.platform.settle()
+  late.queue.forget()
+  late.operation(1).succeed()
+  await late.platform.advance(60_000)
+  expect(late.names()).toEqual(['save one', 'clear'])
+
+  const forgotten = createQueue()
+  forgotten.save('one')
+  forgotten.clear()
+  await forgotten.platform.advance(6000)
+  forgotten.operation(1).succeed()
+  await forgotten.platform.settle()
+  forgotten.queue.forget()
+  forgotten.operation(0).succeed()
+  await forgotten.platform.advance(60_000)
+  expect(forgotten.names()).toEqual(['save one', 'clear'])
+
+  const waiting = createQueue()
+  waiting.save('one')
+  const outcome = waiting.save('two')
+  waiting.queue.forget()
+  waiting.operation(0).succeed()
+  await waiting.platform.settle()
+  waiting.operation(1).succeed()
+  await waiting.platform.settle()
+  expect(waiting.names()).toEqual(['save one', 'save two'])
+  expect(outcome).toEqual({ settled: 1, value: true })
+})
+
+test('a caller that waited too long is told so in words', async () => {
+  const { save, platform } = createQueue()
+  const outcome = save('one')
+  await platform.advance(2000)
+  expect(outcome).toMatchObject({ error: { message: expect.stringContaining('has not answered in time') } })
+})
+
+/** A store whose operations fail when the test says so, and that tells what each may replace. */
+function createConditionalQueue() {
+  const platform = createVirtualPlatform()
+  const seen: unknown[] = []
+  const failures: (() => void)[] = []
+  const operate = (...what: unknown[]) =>
+    new Promise<void>((_resolve, reject) => {
+      seen.push(what)
+      failures.push(() => reject(new Error('disk')))
+    })
+  const queue = createStoreQueue(
+    {
+      load: () => undefined,
+      save: ({ tokens }, replaces) => operate(tokens.accessToken, replaces),
+      clear: (only) => operate('clear', only),
+    },
+    platform,
+    () => {},
+  )
+  const save = (accessToken: string, replaces?: { lineage: string }) =>
+    watch(queue.save(sessionWith(accessToken), replaces))
+  const fail = async (index: number) => {
+    failures[index]?.()
+    await platform.settle()
+  }
+  return { platform, seen, save, fail }
+}
+
+const first = { lineage: 'first' }
+const second = { lineage: 'second' }
+
+test('what takes the place of a write without a condition has none either; of one with a condition, it keeps its own', async () => {
+  for (const [behind, expected] of [
+    [undefined, undefined],
+    [first, second],
+  ] as const) {
+    const { save, seen, fail } = createConditionalQueue()
+    save('one', first)
+    save('two', behind)
+    save('three', second)
+    await fail(0)
+    expect(seen[1]).toEqual(['three', expected])
+  }
+})
+
+test('after a failed save, only what it should have replaced is cleared, and once more after 1 s', async () => {
+  const { save, seen, fail, platform } = createConditionalQueue()
+  save('one', first)
+  await fail(0)
+  await fail(1)
+  await platform.advance(1000)
+  expect(seen).toEqual([
+    ['one', first],
+    ['clear', first],
+    ['clear', first],
+  ])
+})

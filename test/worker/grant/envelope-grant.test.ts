@@ -1,0 +1,682 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { type LegacyApi, startLegacyApi } from '../../../servers/legacy/legacy-api.ts'
+import { createVerifier } from '../../../servers/legacy/signature-check.ts'
+import { connect, type Session } from '../../../src/index.ts'
+import type { Grant, GrantIO, GrantRequest, GrantResponse, TokenSet } from '../../../worker/core/adapter.ts'
+import type { RefreshVerdict } from '../../../worker/core/verdict.ts'
+import { type EnvelopeGrantOptions, envelope, envelopeGrant, sortedParams } from '../../../worker/envelope.ts'
+import { serveInline } from '../../../worker/host/inline.ts'
+import { header, type ServeOptions } from '../../../worker/index.ts'
+import { memoryStore } from '../../../worker/store/memory.ts'
+
+interface Credentials {
+  readonly account: string
+  readonly password: string
+}
+
+const alice: Credentials = { account: 'alice', password: 'lingpai' }
+
+const signInUrl = 'https://api.example/login'
+const refreshUrl = 'https://api.example/refresh'
+const held: TokenSet = { accessToken: 'old', refreshToken: 'spent', tokenType: 'Bearer', receivedAt: 0 }
+const newTokens = { accessToken: 'new', refreshToken: 'next' }
+
+type Script = Partial<GrantResponse> & { readonly json?: unknown }
+const ok = (data: unknown): Script => ({ json: { code: 0, message: '', data } })
+const refusal = (code: unknown, status = 200): Script => ({ status, json: { code, message: 'no', data: null } })
+const html: Script = { body: '<html>busy</html>' }
+
+/** A host that answers each request with the next of the script, and keeps what was sent. */
+function scripted(...script: (Script | Error)[]) {
+  const sent: (GrantRequest & { readonly data: unknown })[] = []
+  let codes = 0
+  const io: GrantIO = {
+    signal: new AbortController().signal,
+    origin: 'https://app.example',
+    async send(request) {
+      sent.push({ ...request, data: JSON.parse(request.body as string) })
+      const next = script.shift()
+      if (next === undefined) throw new Error('the script is at its end')
+      if (next instanceof Error) throw next
+      return { status: next.status ?? 200, headers: {}, body: next.body ?? JSON.stringify(next.json) }
+    },
+  }
+  const login = vi.fn(async () => `code-${++codes}`)
+  return { io, sent, login, wechat: { ...io, login } }
+}
+
+function makeGrant(changes: Partial<EnvelopeGrantOptions<object>> = {}): Required<Grant<object>> {
+  return envelopeGrant<object>({
+    signIn: { url: signInUrl },
+    refresh: { url: refreshUrl },
+    ...changes,
+  }) as Required<Grant<object>>
+}
+
+const silentGrant = (changes: Partial<EnvelopeGrantOptions<object>> = {}) =>
+  makeGrant({ silentSignIn: true, rejected: [900211, 900212], ...changes })
+
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    (value) => {
+      throw new Error(`resolved with ${JSON.stringify(value)}`)
+    },
+    (error: unknown) => error,
+  )
+
+const verdictOf = async (promise: Promise<unknown>) => {
+  const { verdict, message } = (await errorOf(promise)) as RefreshVerdict
+  return [verdict, message]
+}
+
+test('signIn posts what the page passed as JSON, and returns the tokens of the payload', async () => {
+  const { io, sent } = scripted(ok({ ...newTokens, expiresIn: 900, scope: 'all', subject: 7, profile: { name: 'A' } }))
+  expect(await makeGrant().signIn(alice, io)).toEqual({
+    ...newTokens,
+    expiresIn: 900,
+    scope: 'all',
+    subject: '7',
+    profile: { name: 'A' },
+  })
+  expect(sent).toEqual([
+    {
+      url: signInUrl,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(alice),
+      data: alice,
+    },
+  ])
+})
+
+test('paths say where the payload holds the tokens, and a function makes the profile', async () => {
+  const { io } = scripted(ok({ token: { at: 'new', rt: 'next', life: '60' }, users: [{ id: 'u' }] }))
+  const grant = makeGrant({
+    tokens: {
+      accessToken: 'token.at',
+      refreshToken: 'token.rt',
+      expiresIn: 'token.life',
+      subject: 'users.0.id',
+      profile: (data) => ({ from: Object.keys(data) }),
+    },
+  })
+  expect(await grant.signIn({}, io)).toEqual({
+    ...newTokens,
+    expiresIn: '60',
+    subject: 'u',
+    profile: { from: ['token', 'users'] },
+  })
+})
+
+test('a path that leads nowhere is a field that is absent', async () => {
+  const { io } = scripted(ok({ ...newTokens }))
+  const grant = makeGrant({ tokens: { subject: 'user.id', scope: 'accessToken.length', profile: 'toString' } })
+  expect(await grant.signIn({}, io)).toEqual(newTokens)
+})
+
+test('fields that are null or of a wrong type are left out', async () => {
+  const { io } = scripted(ok({ accessToken: 'new', refreshToken: null, expiresIn: null, subject: {}, profile: 'A' }))
+  expect(await makeGrant().signIn({}, io)).toEqual({ accessToken: 'new' })
+})
+
+test('data, headers and method of a call are the configured ones, headers in one spelling', async () => {
+  const { io, sent } = scripted(ok(newTokens))
+  const grant = makeGrant({
+    refresh: {
+      url: refreshUrl,
+      method: 'PUT',
+      headers: ({ accessToken }) => ({ 'X-TOKEN': accessToken, 'Content-Type': 'application/json; charset=utf-8' }),
+      data: ({ refreshToken }) => ({ token: { refreshToken } }),
+    },
+  })
+  expect(await grant.refresh(held, io)).toEqual(newTokens)
+  expect(sent[0]).toMatchObject({
+    method: 'PUT',
+    headers: { 'x-token': 'old', 'content-type': 'application/json; charset=utf-8' },
+    data: { token: { refreshToken: 'spent' } },
+  })
+  expect(Object.keys(sent[0]?.headers ?? {})).toHaveLength(2)
+})
+
+test('a sign-in that the API refuses is sign_in_failed with its code, message and status', async () => {
+  const { io } = scripted({ status: 403, json: { code: 'LOCKED', message: '账号已锁定' } })
+  expect(await errorOf(makeGrant().signIn({}, io))).toMatchObject({
+    code: 'sign_in_failed',
+    status: 403,
+    apiCode: 'LOCKED',
+    apiMessage: '账号已锁定',
+    message: expect.stringContaining('账号已锁定'),
+  })
+})
+
+test.each<[string, Script]>([
+  ['an HTML page', { body: '<html>secret-token</html>' }],
+  ['an HTML page with status 502', { status: 502, body: '<html>secret-token</html>' }],
+  ['JSON without a code', { json: { accessToken: 'secret-token' } }],
+  ['an array', { json: ['secret-token'] }],
+  ['nothing', { body: '' }],
+])(
+  'a sign-in that is answered with %s is sign_in_failed, and the text does not quote it (I11)',
+  async (_what, answer) => {
+    const { io } = scripted(answer)
+    const error = (await errorOf(makeGrant().signIn({}, io))) as Error
+    expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining('field "code"') })
+    expect(error.message).not.toContain('secret-token')
+  },
+)
+
+test('a sign-in without an access token names the path that is missing, and nothing of the answer (I11)', async () => {
+  const { io } = scripted(ok({ token: { access_token: 'secret-token' } }))
+  const grant = makeGrant({ tokens: { accessToken: 'token.accessToken' } })
+  const error = (await errorOf(grant.signIn({}, io))) as Error
+  expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining('"data.token.accessToken"') })
+  expect(error.message).not.toContain('secret-token')
+})
+
+test('a sign-in without an answer fails as the transport says', async () => {
+  const { io } = scripted(new TypeError('offline'))
+  expect(await errorOf(makeGrant().signIn({}, io))).toMatchObject({ message: 'offline' })
+})
+
+test.each([[undefined], ['alice'], [[alice]], [null]])('signIn with %j is invalid_call', async (input) => {
+  const { io, sent } = scripted()
+  expect(await errorOf(makeGrant().signIn(input as never, io))).toMatchObject({ code: 'invalid_call' })
+  expect(sent).toEqual([])
+})
+
+test('a grant without signIn has none', () => {
+  expect(envelopeGrant({ refresh: { url: refreshUrl } }).signIn).toBeUndefined()
+})
+
+test('signIn by wx.login sends a fresh code each time, with what else the page passed', async () => {
+  const { wechat, sent } = scripted(ok(newTokens), ok(newTokens))
+  const input = { via: 'wx.login', invite: 'x', code: 'old' }
+  await makeGrant().signIn(input, wechat)
+  await makeGrant({ signIn: { url: signInUrl, data: (given) => ({ given }) } }).signIn(input, wechat)
+  expect(sent.map(({ data }) => data)).toEqual([
+    { invite: 'x', code: 'code-1' },
+    { given: { invite: 'x', code: 'code-2' } },
+  ])
+})
+
+test('signIn by wx.login on a host that has none is invalid_call, and says where there is one', async () => {
+  const { io, sent } = scripted()
+  const error = await errorOf(makeGrant().signIn({ via: 'wx.login' }, io))
+  expect(error).toMatchObject({ code: 'invalid_call', message: expect.stringContaining('WeChat') })
+  expect(sent).toEqual([])
+})
+
+test.each<[string, Script, Partial<EnvelopeGrantOptions<object>>, readonly [string, string]]>([
+  ['a listed code', refusal(900211), { rejected: [900211, 900212] }, ['rejected', 'code_900211']],
+  ['the only listed code', refusal('EXPIRED'), { rejected: 'EXPIRED' }, ['rejected', 'code_EXPIRED']],
+  ['a listed code with status 500', refusal(900211, 500), { rejected: 900211 }, ['rejected', 'code_900211']],
+  [
+    'a code for which the test is true',
+    refusal(100001),
+    { rejected: (code) => Number(code) > 100000 },
+    ['rejected', 'code_100001'],
+  ],
+  [
+    'a code for which the test is false',
+    refusal(100000),
+    { rejected: (code) => Number(code) > 100000 },
+    ['unknown', 'code_100000'],
+  ],
+  [
+    'a status for which the test is true',
+    refusal(1, 403),
+    { rejected: (_code, status) => status === 403 },
+    ['rejected', 'code_1'],
+  ],
+  [
+    'a code of signInRequired',
+    refusal(40301),
+    { envelope: envelope({ signInRequired: 40301 }) },
+    ['rejected', 'code_40301'],
+  ],
+  ['status 400', refusal(4000, 400), {}, ['rejected', 'code_4000']],
+  ['status 401 and HTML', { ...html, status: 401 }, {}, ['rejected', 'refresh_rejected']],
+  ['status 401 and the code of success', { ...ok(newTokens), status: 401 }, {}, ['rejected', 'code_0']],
+  ['a code that nobody has listed', refusal(42), {}, ['unknown', 'code_42']],
+  ['a listed code of another type', refusal('900211'), { rejected: 900211 }, ['unknown', 'code_900211']],
+  ['a code that may quote a token', refusal('token spent is bad'), {}, ['unknown', 'unlisted_code']],
+  ['a code that is too long', refusal('x'.repeat(41)), {}, ['unknown', 'unlisted_code']],
+  ['status 429', refusal(1, 429), {}, ['refused', 'http_429']],
+  ['status 503 and HTML', { ...html, status: 503 }, {}, ['refused', 'http_503']],
+  ['status 500', refusal(1, 500), {}, ['unknown', 'http_500']],
+  ['status 500 and the code of success', { ...ok(newTokens), status: 500 }, {}, ['unknown', 'http_500']],
+  ['status 403', refusal(1, 403), {}, ['unknown', 'http_403']],
+  ['an HTML page', html, {}, ['unknown', 'unreadable_answer']],
+  ['JSON without a code', { json: newTokens }, {}, ['unknown', 'unreadable_answer']],
+  ['success without data', ok(null), {}, ['failed', 'no_access_token_at_accessToken']],
+  ['an empty access token', ok({ accessToken: '' }), {}, ['failed', 'no_access_token_at_accessToken']],
+  [
+    'success with the tokens elsewhere',
+    ok(newTokens),
+    { tokens: { accessToken: 'token.accessToken' } },
+    ['failed', 'no_access_token_at_token.accessToken'],
+  ],
+  [
+    'a code for which the test throws',
+    refusal(1),
+    {
+      rejected: () => {
+        throw new Error('spent')
+      },
+    },
+    ['failed', 'rejected_threw'],
+  ],
+])('a refresh that is answered with %s', async (_what, answer, changes, verdict) => {
+  const { io, sent } = scripted(answer)
+  expect(await verdictOf(makeGrant(changes).refresh(held, io))).toEqual(verdict)
+  expect(sent.map(({ data }) => data)).toEqual([{ refreshToken: 'spent' }])
+})
+
+test('a refresh that has no answer leaves its verdict to the broker', async () => {
+  const lost = new TypeError('offline')
+  expect(await errorOf(makeGrant().refresh(held, scripted(lost).io))).toBe(lost)
+})
+
+test('a refresh without a refresh token sends nothing', async () => {
+  const { refreshToken: _refreshToken, ...without } = held
+  const { io, sent } = scripted()
+  expect(await verdictOf(makeGrant().refresh(without, io))).toEqual(['rejected', 'no_refresh_token'])
+  expect(sent).toEqual([])
+})
+
+test('a profile function that fails for want of a user costs a refresh nothing', async () => {
+  const { io } = scripted(ok(newTokens))
+  const grant = makeGrant({ tokens: { profile: (data) => ({ name: (data.user as { name: string }).name }) } })
+  expect(await grant.refresh(held, io)).toEqual(newTokens)
+})
+
+test.each<[string, Partial<EnvelopeGrantOptions<object>>]>([
+  ['data that throw', { refresh: { url: refreshUrl, data: () => JSON.parse('spent') } }],
+  ['data that are no object', { refresh: { url: refreshUrl, data: () => 'spent' as never } }],
+  ['a signer that throws', { sign: () => Promise.reject(new Error('spent')) }],
+  ['a signer that returns nothing', { sign: () => undefined as never }],
+  ['a signer that goes elsewhere', { sign: (request) => ({ ...request, url: 'https://evil.example/refresh' }) }],
+  ['a signer that takes another path', { sign: (request) => ({ ...request, url: 'https://api.example/log' }) }],
+])('a refresh with %s sends nothing, and is failed without a word of the token (I4, I11)', async (_what, changes) => {
+  const { io, sent } = scripted()
+  expect(await verdictOf(makeGrant(changes).refresh(held, io))).toEqual(['failed', 'request_not_prepared'])
+  const { refresh, ...rest } = changes
+  const signingIn = makeGrant({ ...rest, ...(refresh && { signIn: { url: signInUrl, data: refresh.data as never } }) })
+  expect(await errorOf(signingIn.signIn({}, io))).toMatchObject({ code: 'invalid_config' })
+  expect(sent).toEqual([])
+})
+
+test('each attempt is signed anew, from the original', async () => {
+  const { io, sent } = scripted(refusal(42), ok(newTokens), ok(newTokens))
+  let count = 0
+  const grant = makeGrant({
+    sign: (request) => ({
+      ...request,
+      url: `${request.url}?n=${++count}`,
+      headers: { ...request.headers, sig: `s${count}` },
+      data: { ...(request.data as object), count },
+    }),
+  })
+  await errorOf(grant.refresh(held, io))
+  await grant.refresh(held, io)
+  await grant.signIn({ a: 1 }, io)
+  expect(sent.map(({ url, headers, data }) => [url, headers?.sig, data])).toEqual([
+    [`${refreshUrl}?n=1`, 's1', { refreshToken: 'spent', count: 1 }],
+    [`${refreshUrl}?n=2`, 's2', { refreshToken: 'spent', count: 2 }],
+    [`${signInUrl}?n=3`, 's3', { a: 1, count: 3 }],
+  ])
+})
+
+test('signOut sends the refresh token, and throws where the server refuses it', async () => {
+  const { io, sent } = scripted(ok(null), refusal(1))
+  const grant = makeGrant({ signOut: { url: 'https://api.example/logout' } })
+  await grant.signOut(held, { ...io, everywhere: false })
+  expect(sent).toMatchObject([{ url: 'https://api.example/logout', data: { refreshToken: 'spent' } }])
+  expect(await errorOf(Promise.resolve(grant.signOut(held, { ...io, everywhere: false })))).toBeInstanceOf(Error)
+  await grant.signOut(undefined, { ...io, everywhere: true })
+  expect(sent).toHaveLength(2)
+})
+
+test('a rejected refresh signs in silently, with a fresh code and in the same attempt', async () => {
+  const { wechat, sent, login } = scripted(refusal(900211), ok(newTokens))
+  expect(await silentGrant().refresh(held, wechat)).toEqual(newTokens)
+  expect(sent.map(({ url, data }) => [url, data])).toEqual([
+    [refreshUrl, { refreshToken: 'spent' }],
+    [signInUrl, { code: 'code-1' }],
+  ])
+  expect(login).toHaveBeenCalledOnce()
+})
+
+test('a session without a refresh token is renewed by a silent sign-in', async () => {
+  const { wechat, sent } = scripted(ok(newTokens))
+  const { refreshToken: _refreshToken, ...without } = held
+  expect(await silentGrant().refresh(without, wechat)).toEqual(newTokens)
+  expect(sent.map(({ url }) => url)).toEqual([signInUrl])
+})
+
+test.each<[string, Partial<EnvelopeGrantOptions<object>>, boolean]>([
+  ['it is not configured', { silentSignIn: false }, true],
+  ['the host has no wx.login', {}, false],
+])('a rejected refresh ends the session where %s', async (_what, changes, isWechat) => {
+  const { wechat, io, sent, login } = scripted(refusal(900212))
+  expect(await verdictOf(silentGrant(changes).refresh(held, isWechat ? wechat : io))).toEqual([
+    'rejected',
+    'code_900212',
+  ])
+  expect(sent).toHaveLength(1)
+  expect(login).not.toHaveBeenCalled()
+})
+
+test.each<[string, Script]>([
+  ['unknown', refusal(42)],
+  ['refused', refusal(42, 503)],
+  ['failed', ok({})],
+])('a refresh that is %s signs nobody in', async (verdict, answer) => {
+  const { wechat, sent, login } = scripted(answer)
+  expect((await verdictOf(silentGrant().refresh(held, wechat)))[0]).toBe(verdict)
+  expect(sent).toHaveLength(1)
+  expect(login).not.toHaveBeenCalled()
+})
+
+test.each<[string, Script | Error, readonly [string, string]]>([
+  ['no answer', new TypeError('offline'), ['refused', 'sign_in_not_answered']],
+  ['status 429', refusal(1, 429), ['refused', 'sign_in_http_429']],
+  ['status 500', refusal(1, 500), ['refused', 'sign_in_http_500']],
+  ['status 502 and HTML', { ...html, status: 502 }, ['refused', 'sign_in_http_502']],
+  ['status 503', { ...html, status: 503 }, ['refused', 'sign_in_http_503']],
+  ['an HTML page', html, ['refused', 'sign_in_http_200']],
+])('a silent sign-in with %s is tried again, and the rejected token is not sent again (I2, I7)', async (...row) => {
+  const [_what, answer, verdict] = row
+  const { wechat, sent } = scripted(refusal(900211), answer, answer, ok(newTokens))
+  const grant = silentGrant()
+  expect(await verdictOf(grant.refresh(held, wechat))).toEqual(verdict)
+  expect(await verdictOf(grant.refresh(held, wechat))).toEqual(verdict)
+  expect(await grant.refresh(held, wechat)).toEqual(newTokens)
+  expect(sent.map(({ data }) => data)).toEqual([
+    { refreshToken: 'spent' },
+    { code: 'code-1' },
+    { code: 'code-2' },
+    { code: 'code-3' },
+  ])
+})
+
+test('a silent sign-in without a code from wx.login is tried again, and sends nothing (I2)', async () => {
+  const { wechat, sent, login } = scripted(refusal(900211), ok(newTokens))
+  const grant = silentGrant()
+  login.mockRejectedValueOnce(new Error('login:fail'))
+  expect(await verdictOf(grant.refresh(held, wechat))).toEqual(['refused', 'no_login_code'])
+  expect(await grant.refresh(held, wechat)).toEqual(newTokens)
+  expect(sent.map(({ url }) => url)).toEqual([refreshUrl, signInUrl])
+})
+
+test.each<[string, Script, readonly [string, string]]>([
+  ['a code', refusal(40029), ['rejected', 'sign_in_code_40029']],
+  ['a code and status 401', refusal(40029, 401), ['rejected', 'sign_in_code_40029']],
+  ['status 403 and HTML', { ...html, status: 403 }, ['rejected', 'sign_in_http_403']],
+  ['no token', ok({}), ['failed', 'no_access_token_at_accessToken']],
+])('a silent sign-in that is answered with %s is not tried again', async (_what, answer, verdict) => {
+  const { wechat } = scripted(refusal(900211), answer)
+  expect(await verdictOf(silentGrant().refresh(held, wechat))).toEqual(verdict)
+})
+
+test('the refresh token of a new session is sent, though an older one was rejected', async () => {
+  const { wechat, sent } = scripted(refusal(900211), ok(newTokens), ok({ accessToken: 'newer' }))
+  const grant = silentGrant()
+  const renewed = await grant.refresh(held, wechat)
+  await grant.refresh({ ...held, ...renewed } as TokenSet, wechat)
+  expect(sent.at(-1)).toMatchObject({ url: refreshUrl, data: { refreshToken: 'next' } })
+})
+
+const valid = { signIn: { url: signInUrl }, refresh: { url: refreshUrl } }
+test.each<[string, unknown, string]>([
+  ['no options', undefined, 'refresh'],
+  ['no refresh', { signIn: valid.signIn }, 'refresh'],
+  ['a refresh that is a URL', { refresh: refreshUrl }, 'refresh'],
+  ['a refresh without url', { refresh: {} }, 'refresh.url'],
+  ['a relative url', { refresh: { url: '/refresh' } }, 'refresh.url'],
+  ['an http url', { refresh: { url: 'http://api.example/refresh' } }, 'refresh.url'],
+  ['a url that is no web address', { ...valid, signIn: { url: 'ftp://api.example' } }, 'signIn.url'],
+  ['a method without a body', { refresh: { url: refreshUrl, method: 'GET' } }, 'refresh.method'],
+  ['a method that is malformed', { refresh: { url: refreshUrl, method: 'PO ST' } }, 'refresh.method'],
+  ['headers that are a list', { refresh: { url: refreshUrl, headers: ['a'] } }, 'refresh.headers'],
+  ['headers that are no texts', { refresh: { url: refreshUrl, headers: { a: 1 } } }, 'refresh.headers'],
+  ['data that are an object', { refresh: { url: refreshUrl, data: {} } }, 'refresh.data'],
+  ['a signIn that is null', { ...valid, signIn: null }, 'signIn'],
+  ['a signOut without url', { ...valid, signOut: {} }, 'signOut.url'],
+  ['an envelope as options', { ...valid, envelope: { success: 'SUCCESS' } }, 'envelope'],
+  ['tokens as a path', { ...valid, tokens: 'data.token' }, 'tokens'],
+  ['a token field that there is none of', { ...valid, tokens: { access_token: 'a' } }, 'tokens.access_token'],
+  ['an empty path', { ...valid, tokens: { accessToken: '' } }, 'tokens.accessToken'],
+  ['a subject that is a function', { ...valid, tokens: { subject: () => 'x' } }, 'tokens.subject'],
+  ['rejected as an object', { ...valid, rejected: {} }, 'rejected'],
+  ['rejected codes that are booleans', { ...valid, rejected: [true] }, 'rejected'],
+  ['sign as a word', { ...valid, sign: 'md5' }, 'sign'],
+  ['silentSignIn as a word', { ...valid, silentSignIn: 'yes' }, 'silentSignIn'],
+  ['silentSignIn without signIn', { refresh: valid.refresh, silentSignIn: true }, 'silentSignIn'],
+])('%s: invalid_config, and the text names the option', (_what, options, name) => {
+  expect(() => envelopeGrant(options as never).validate?.()).toThrow(
+    expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }),
+  )
+})
+
+test('the options of this page are valid', () => {
+  expect(makeGrant().validate()).toBeUndefined()
+  expect(silentGrant({ tokens: { profile: 'user' }, rejected: () => true }).validate()).toBeUndefined()
+})
+
+// From here on, a real server that speaks the protocol and verifies every signature.
+
+const signature = { algorithm: 'md5', secret: '秘密' } as const
+const sessions: Session[] = []
+let api: LegacyApi
+
+beforeAll(async () => {
+  const verify = createVerifier(signature)
+  api = await startLegacyApi({
+    accessTokenSeconds: 600,
+    verifySignature: (parameters) => parameters.appId === 'wx1' && verify(parameters),
+  })
+}, 60_000)
+afterAll(() => api.close())
+beforeEach(() => api.clearFaults())
+afterEach(() => {
+  for (const session of sessions.splice(0)) session.close()
+})
+
+const sign = sortedParams({ ...signature, extra: { appId: 'wx1' } })
+
+function legacyGrant(changes: Partial<EnvelopeGrantOptions<Credentials>> = {}): Grant<Credentials> {
+  return envelopeGrant<Credentials>({
+    signIn: { url: `${api.origin}/login` },
+    refresh: { url: `${api.origin}/refresh` },
+    envelope: envelope({ success: 'SUCCESS' }),
+    tokens: {
+      accessToken: 'token.accessToken',
+      refreshToken: 'token.refreshToken',
+      subject: 'user.id',
+      profile: 'user',
+    },
+    rejected: (code) => Number(code) > 100_000,
+    sign,
+    ...changes,
+  })
+}
+
+/** A host that has `wx.login`: its code stands for an account. */
+function withLogin(grant: Grant<Credentials>, login: () => Promise<string>): Grant<Credentials> {
+  const { signIn } = grant
+  return {
+    ...grant,
+    ...(signIn && { signIn: (input, io) => signIn(input, { ...io, login }) }),
+    refresh: (tokens, io) => grant.refresh(tokens, { ...io, login }),
+  }
+}
+
+async function open(changes: Partial<ServeOptions<Credentials>> = {}): Promise<Session> {
+  const options = {
+    grant: legacyGrant(),
+    apis: [{ origin: api.origin, attach: header('X-TOKEN'), envelope: envelope({ success: 'SUCCESS' }), sign }],
+    store: memoryStore(),
+    ...changes,
+  }
+  const session = connect({ inline: () => serveInline(options, { origin: 'https://app.example' }) }) as Session
+  sessions.push(session)
+  await session.signIn(alice)
+  return session
+}
+
+const list = (session: Session) =>
+  session.request({ url: `${api.origin}/list`, method: 'POST', data: { page: 1, filter: { name: '茶' } } })
+
+test('a real API signs in, and its user can be seen', async () => {
+  const session = await open()
+  expect(session.getSnapshot()).toMatchObject({
+    status: 'signed-in',
+    user: { subject: 'alice', profile: { id: 'alice', name: 'Alice Liddell' } },
+  })
+  expect(await list(session)).toMatchObject({ subject: 'alice' })
+})
+
+test('a wrong password is sign_in_failed with the code and message of the API', async () => {
+  const session = await open()
+  expect(await errorOf(session.signIn({ ...alice, password: 'wrong' }))).toMatchObject({
+    code: 'sign_in_failed',
+    status: 200,
+    apiCode: 100401,
+    apiMessage: 'account or password is wrong',
+  })
+})
+
+test('a wrong secret is found out by the server', async () => {
+  const wrong = sortedParams({ ...signature, secret: 'other', extra: { appId: 'wx1' } })
+  expect(await errorOf(open({ grant: legacyGrant({ sign: wrong }) }))).toMatchObject({
+    code: 'sign_in_failed',
+    apiCode: 4000,
+  })
+})
+
+test('six calls with an expired token cost one signed refresh, and the user stays (I1)', async () => {
+  const session = await open()
+  api.expireAccessTokens()
+  const before = { ...api.counters }
+  const answers = await Promise.all(Array.from({ length: 6 }, () => list(session)))
+  expect(answers).toEqual(Array.from({ length: 6 }, () => ({ items: ['tea', 'ink'], subject: 'alice' })))
+  expect(api.counters).toEqual({ ...before, refreshes: before.refreshes + 1 })
+  expect(session.getSnapshot().user).toEqual({ subject: 'alice', profile: { id: 'alice', name: 'Alice Liddell' } })
+})
+
+test.each([
+  [900211, () => api.expireRefreshTokens()],
+  [900212, () => api.failRefreshes({ kind: 'answer', status: 200, body: '{"code":900212,"message":"invalid"}' })],
+  [100001, () => api.failRefreshes({ kind: 'answer', status: 200, body: '{"code":100001,"message":"gone"}' })],
+])('refresh code %i ends the session: six sign_in_required after one refresh (I3, I7)', async (code, breakIt) => {
+  const session = await open()
+  api.expireAccessTokens()
+  breakIt()
+  const before = api.counters.refreshes
+  const errors = await Promise.all(Array.from({ length: 6 }, () => errorOf(list(session))))
+  expect(errors.map((error) => (error as { code: string }).code)).toEqual(new Array(6).fill('sign_in_required'))
+  expect(api.counters.refreshes).toBe(before + 1)
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_rejected' })
+  expect(await session.explain()).toContainEqual(
+    expect.objectContaining({ event: 'refresh-ended', verdict: 'rejected', reason: `code_${code}` }),
+  )
+})
+
+test.each<[string, () => void, string]>([
+  [
+    'a business code that is not listed',
+    () => api.failRefreshes({ kind: 'answer', status: 200, body: '{"code":42,"message":"busy"}' }),
+    'code_42',
+  ],
+  ['an HTML page', () => api.failRefreshes({ kind: 'answer', status: 200, body: '<html>' }), 'unreadable_answer'],
+  ['status 502', () => api.failRefreshes({ kind: 'answer', status: 502, body: '<html>' }), 'http_502'],
+  ['status 503', () => api.failRefreshes({ kind: 'answer', status: 503 }), 'http_503'],
+  ['a lost connection', () => api.failRefreshes({ kind: 'drop' }), 'no_answer'],
+])(
+  '%s is no sign-out: the refresh is sent again, and the calls are answered (I7, I12)',
+  async (_what, breakIt, reason) => {
+    const session = await open()
+    api.expireAccessTokens()
+    breakIt()
+    expect(await Promise.all([list(session), list(session)])).toMatchObject([
+      { subject: 'alice' },
+      { subject: 'alice' },
+    ])
+    expect(await session.explain()).toContainEqual(expect.objectContaining({ event: 'refresh-ended', reason }))
+  },
+)
+
+test('an answer that was lost after the server had rotated is reported as such (I9)', async () => {
+  const session = await open()
+  api.expireAccessTokens()
+  api.failRefreshes({ kind: 'lose' })
+  expect(await errorOf(list(session))).toMatchObject({ code: 'sign_in_required' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_answer_lost' })
+})
+
+function silentLegacyGrant(login: () => Promise<string>): Grant<Credentials> {
+  const signIn = {
+    url: `${api.origin}/login`,
+    data: (given: Credentials & { code?: string }) =>
+      given.code === undefined ? given : { account: given.code, password: 'lingpai' },
+  }
+  return withLogin(legacyGrant({ signIn, silentSignIn: true }), login)
+}
+
+test('a rejected refresh with silent sign-in: one login, six answers, the same session', async () => {
+  const login = vi.fn(async () => 'alice')
+  const session = await open({ grant: silentLegacyGrant(login) })
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  const before = { ...api.counters }
+  const answers = await Promise.all(Array.from({ length: 6 }, () => list(session)))
+  expect(answers).toMatchObject(new Array(6).fill({ subject: 'alice' }))
+  expect(login).toHaveBeenCalledOnce()
+  expect(api.counters).toEqual({ ...before, logins: before.logins + 1, refreshes: before.refreshes + 1 })
+  expect(session.getSnapshot().status).toBe('signed-in')
+})
+
+test('a silent sign-in that gets no code at first: the rejected token is sent once (I2)', async () => {
+  const login = vi.fn(async () => 'alice').mockRejectedValueOnce(new Error('login:fail'))
+  const session = await open({ grant: silentLegacyGrant(login) })
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  const before = api.counters.refreshes
+  expect(await list(session)).toMatchObject({ subject: 'alice' })
+  expect(login).toHaveBeenCalledTimes(2)
+  expect(api.counters.refreshes).toBe(before + 1)
+})
+
+test('a silent sign-in that the API refuses: every waiter must sign in', async () => {
+  const session = await open({ grant: silentLegacyGrant(async () => 'nobody') })
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  const errors = await Promise.all([1, 2, 3].map(() => errorOf(list(session))))
+  expect(errors).toMatchObject(new Array(3).fill({ code: 'sign_in_required' }))
+  expect(session.getSnapshot().status).toBe('signed-out')
+})
+
+test('a silent sign-in as another user gives nobody that user’s token (I6)', async () => {
+  const session = await open({ grant: silentLegacyGrant(async () => 'bob') })
+  api.expireAccessTokens()
+  api.expireRefreshTokens()
+  expect(await errorOf(list(session))).toMatchObject({
+    code: 'refresh_unavailable',
+    message: expect.stringContaining('tokens_of_another_user'),
+  })
+  expect(session.getSnapshot().user?.subject).toBe('alice')
+})
+
+test('signOut without a call for it ends the session here', async () => {
+  const session = await open()
+  await session.signOut()
+  expect(session.getSnapshot().status).toBe('signed-out')
+})
+
+test('a configuration that is wrong is invalid_config for every call', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {})
+  const grant = envelopeGrant<Credentials>({ refresh: { url: '/refresh' } })
+  expect(await errorOf(open({ grant }))).toMatchObject({ code: 'invalid_config' })
+  vi.restoreAllMocks()
+})

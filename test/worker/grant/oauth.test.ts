@@ -1,0 +1,1007 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto'
+import { inspect } from 'node:util'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { type AuthorizationServer, startAuthorizationServer } from '../../../servers/provider/authorization-server.ts'
+import type { AuthorizeInput } from '../../../src/protocol/contract.ts'
+import type {
+  Grant,
+  GrantIO,
+  GrantRequest,
+  ReceivedTokens,
+  TokenSet,
+  Transaction,
+} from '../../../worker/core/adapter.ts'
+import { createBroker, type SessionBroker } from '../../../worker/core/broker.ts'
+import type { SessionRules } from '../../../worker/core/session/events.ts'
+import { toTokenSet } from '../../../worker/core/token-set.ts'
+import { type OAuthOptions, oauth } from '../../../worker/grant/oauth.ts'
+import { memoryTransactions } from '../../../worker/store/transactions.ts'
+import { createVirtualPlatform } from '../../../worker/testing/virtual-platform.ts'
+import { sendGrantRequest } from '../../../worker/transport/fetch.ts'
+import { createScriptedStore, storedSession, tokenSet } from '../../fixtures/broker-harness.ts'
+import { appOrigin, callbackUrl, signInAtProvider, tokensOf } from '../../fixtures/provider.ts'
+import {
+  discoveryPath,
+  type ScriptedAnswer,
+  type ScriptedServer,
+  startScriptedServer,
+} from '../../fixtures/scripted-server.ts'
+
+const scope = 'openid profile email'
+
+let provider: AuthorizationServer
+const scripted: ScriptedServer[] = []
+
+beforeAll(async () => {
+  provider = await startAuthorizationServer({
+    redirectUris: [callbackUrl],
+    postLogoutRedirectUris: [`${appOrigin}/`],
+    accessTokenSeconds: 600,
+  })
+}, 60_000)
+afterAll(() => provider.close())
+afterEach(async () => {
+  provider.clearFaults()
+  provider.setTokenResponse(undefined)
+  await Promise.all(scripted.splice(0).map((server) => server.close()))
+})
+
+async function startScripted(metadata: Record<string, unknown> = {}): Promise<ScriptedServer> {
+  const server = await startScriptedServer(metadata)
+  scripted.push(server)
+  return server
+}
+
+/** The transport that workers use, with a record of what went out. */
+function createIO(signal: AbortSignal = new AbortController().signal): GrantIO & { readonly sent: GrantRequest[] } {
+  const sent: GrantRequest[] = []
+  return {
+    sent,
+    signal,
+    origin: appOrigin,
+    send(request) {
+      sent.push(request)
+      return sendGrantRequest(fetch, request, signal)
+    },
+  }
+}
+
+type OAuthGrant = Required<Grant<AuthorizeInput>>
+
+function createGrant({ issuer }: { readonly issuer: string }, changes: Partial<OAuthOptions> = {}): OAuthGrant {
+  return oauth({ issuer, clientId: 'web', ...changes }) as OAuthGrant
+}
+
+const viaRedirect = { via: 'redirect' } as const
+
+async function authorize(server: { readonly issuer: string }, changes: Partial<OAuthOptions> = {}) {
+  const { url, transaction } = await createGrant(server, changes).authorize(viaRedirect, createIO())
+  return { url: new URL(url), parameters: new URL(url).searchParams, transaction }
+}
+
+/** As {@link signInAtProvider}, but the person presses Cancel. */
+async function cancelAtProvider(url: string): Promise<string> {
+  const form = await fetch(url, { redirect: 'manual' })
+  const headers = {
+    cookie: form.headers
+      .getSetCookie()
+      .map((cookie) => cookie.split(';')[0])
+      .join('; '),
+  }
+  const press = await fetch(new URL(form.headers.get('location') ?? '', url), {
+    redirect: 'manual',
+    method: 'POST',
+    headers,
+    body: new URLSearchParams({ action: 'cancel' }),
+  })
+  const done = await fetch(new URL(press.headers.get('location') ?? '', url), { redirect: 'manual', headers })
+  return done.headers.get('location') ?? ''
+}
+
+interface SignInChanges {
+  readonly options?: Partial<OAuthOptions>
+  /** What becomes of the callback URL on its way. */
+  callback?(url: URL): void
+  readonly transaction?: Partial<Transaction>
+}
+
+/** A whole sign-in at the real provider. */
+async function signIn({ options, callback, transaction }: SignInChanges = {}): Promise<ReceivedTokens> {
+  const grant = createGrant(provider, { scope, ...options })
+  const begun = await grant.authorize(viaRedirect, createIO())
+  const url = new URL(await signInAtProvider(begun.url))
+  callback?.(url)
+  return grant.callback(url.href, { ...begun.transaction, ...transaction } as Transaction, createIO())
+}
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+
+function encode(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url')
+}
+
+const seconds = () => Math.floor(Date.now() / 1000)
+
+function idToken({ issuer }: { readonly issuer: string }, claims: Record<string, unknown> = {}): string {
+  const content = `${encode({ alg: 'ES256' })}.${encode({
+    iss: issuer,
+    sub: 'ann',
+    aud: 'web',
+    iat: seconds(),
+    exp: seconds() + 300,
+    ...claims,
+  })}`
+  const signature = sign('sha256', Buffer.from(content), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  return `${content}.${signature.toString('base64url')}`
+}
+
+const html = { 'content-type': 'text/html' }
+const secretAccess = 'secret-access-token'
+const secretRefresh = 'secret-refresh-token'
+const goodTokens = { access_token: secretAccess, token_type: 'Bearer', expires_in: 900, refresh_token: secretRefresh }
+
+/** A sign-in at a scripted server, whose token answer may depend on the nonce that it was sent, where there is one. */
+async function signInAt(
+  server: ScriptedServer,
+  answer: (request: { readonly nonce?: string }) => ScriptedAnswer,
+  options: Partial<OAuthOptions> = {},
+): Promise<ReceivedTokens> {
+  const grant = createGrant(server, options)
+  const { url, transaction } = await grant.authorize(viaRedirect, createIO())
+  const nonce = new URL(url).searchParams.get('nonce')
+  server.answer('/token', answer(nonce === null ? {} : { nonce }))
+  return grant.callback(`${callbackUrl}?code=c&state=${transaction.state}`, transaction, createIO())
+}
+
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    (value) => {
+      throw new Error(`resolved with ${JSON.stringify(value)}`)
+    },
+    (error: unknown) => error as Error,
+  )
+
+function expectNoToken(value: unknown): void {
+  // With causes, stacks and hidden fields.
+  const text = inspect(value, { depth: Number.POSITIVE_INFINITY, showHidden: true })
+  for (const token of [secretAccess, secretRefresh, ...provider.issuedTokens]) expect(text).not.toContain(token)
+}
+
+interface BrokerChanges {
+  readonly tokens?: Partial<TokenSet>
+  readonly options?: Partial<OAuthOptions>
+  readonly rules?: SessionRules
+}
+
+/** A broker whose token has expired and which is asked for one: so it refreshes. Its time only passes by `advance`. */
+async function startRefresh(server: { readonly issuer: string }, { tokens, options, rules = {} }: BrokerChanges = {}) {
+  const platform = createVirtualPlatform()
+  const stored = storedSession()
+  const store = createScriptedStore({
+    ...stored,
+    tokens: tokenSet({ refreshToken: secretRefresh, expiresAt: 1, ...tokens }),
+  })
+  const broker = createBroker({
+    platform,
+    createId: () => crypto.randomUUID(),
+    store,
+    rules,
+    grant: createGrant(server, options) as Grant,
+    origin: appOrigin,
+    transactions: memoryTransactions(),
+    send: (request, signal) => sendGrantRequest(fetch, request, signal),
+  })
+  let calls = 0
+  const ask = async () => broker.authorize(await broker.openCall(`call-${++calls}`, new AbortController().signal))
+  // A call may end by its deadline; these tests look at the session.
+  ask().catch(() => {})
+  return { platform, store, broker, ask }
+}
+
+/** How a refresh ended, counted from 1. */
+async function refreshOutcome(broker: SessionBroker, count = 1) {
+  return vi.waitFor(
+    () => {
+      const ends = broker
+        .explain()
+        .filter((entry) => entry.event === 'refresh-ended' || entry.event === 'refresh-succeeded')
+      expect(ends.length).toBeGreaterThanOrEqual(count)
+      const end = ends[count - 1]
+      return {
+        event: end?.event,
+        ...(end?.event === 'refresh-ended'
+          ? { verdict: end.verdict, reason: end.reason, delay: end.delay ?? Number.NaN }
+          : { verdict: undefined, reason: undefined, delay: Number.NaN }),
+      }
+    },
+    { timeout: 5000, interval: 5 },
+  )
+}
+
+test('the authorization URL carries a code request of this client, and goes to the endpoint that was discovered', async () => {
+  const { url, parameters } = await authorize(provider)
+  expect(url.origin + url.pathname).toBe(`${provider.issuer}/auth`)
+  expect(parameters.get('response_type')).toBe('code')
+  expect(parameters.get('client_id')).toBe('web')
+})
+
+test('the code challenge is the S256 of the verifier, which stays in the transaction (RFC 7636 §4.2)', async () => {
+  const { url, parameters, transaction } = await authorize(provider)
+  const verifier = String(transaction.verifier)
+  expect(verifier).toMatch(/^[\w.~-]{43,128}$/)
+  expect(parameters.get('code_challenge')).toBe(createHash('sha256').update(verifier).digest('base64url'))
+  expect(parameters.get('code_challenge_method')).toBe('S256')
+  expect(url.href).not.toContain(verifier)
+})
+
+test('state and nonce are those of the transaction, and new at every sign-in', async () => {
+  const first = await authorize(provider)
+  const second = await authorize(provider)
+  for (const name of ['state', 'nonce']) {
+    expect(first.parameters.get(name)).toBe(first.transaction[name])
+    expect(first.parameters.get(name)).toMatch(/^[\w-]{22,}$/)
+    expect(second.parameters.get(name)).not.toBe(first.parameters.get(name))
+  }
+  expect(second.transaction.verifier).not.toBe(first.transaction.verifier)
+})
+
+test.each([
+  [undefined, `${appOrigin}/callback`],
+  ['/app/done', `${appOrigin}/app/done`],
+  ['https://elsewhere.example/done', 'https://elsewhere.example/done'],
+])('the redirect URI %s is resolved against the origin of the app', async (redirectUri, expected) => {
+  const { parameters, transaction } = await authorize(provider, redirectUri === undefined ? {} : { redirectUri })
+  expect(parameters.get('redirect_uri')).toBe(expected)
+  expect(transaction.redirectUri).toBe(expected)
+})
+
+test('the scope is openid unless another is given', async () => {
+  expect((await authorize(provider)).parameters.get('scope')).toBe('openid')
+  expect((await authorize(provider, { scope })).parameters.get('scope')).toBe(scope)
+})
+
+test('further parameters go along', async () => {
+  const { parameters } = await authorize(provider, { parameters: { audience: 'https://api.example', prompt: 'login' } })
+  expect(parameters.get('audience')).toBe('https://api.example')
+  expect(parameters.get('prompt')).toBe('login')
+})
+
+test('no further parameter takes the place of one that the sign-in rests on', async () => {
+  const names = [
+    'response_type',
+    'client_id',
+    'redirect_uri',
+    'scope',
+    'state',
+    'nonce',
+    'code_challenge',
+    'code_challenge_method',
+  ]
+  const { parameters } = await authorize(provider, {
+    parameters: Object.fromEntries(names.map((name) => [name, 'forged'])),
+  })
+  for (const name of names) {
+    expect(parameters.getAll(name)).toHaveLength(1)
+    expect(parameters.get(name)).not.toBe('forged')
+  }
+})
+
+test('a query that the authorization endpoint has of its own is kept', async () => {
+  const server = await startScripted()
+  server.metadata.authorization_endpoint = `${server.issuer}/auth?tenant=one`
+  expect((await authorize(server)).parameters.get('tenant')).toBe('one')
+})
+
+test('an issuer without an authorization endpoint is sign_in_failed, and the text names it', async () => {
+  const server = await startScripted({ authorization_endpoint: undefined })
+  const error = await errorOf(authorize(server))
+  expect(error).toMatchObject({ code: 'sign_in_failed' })
+  expect(error.message).toContain(server.issuer)
+})
+
+test('the metadata are read once for all calls', async () => {
+  const server = await startScripted()
+  const grant = createGrant(server)
+  await Promise.all([1, 2, 3].map(() => grant.authorize(viaRedirect, createIO())))
+  server.answer('/token', { body: goodTokens })
+  await grant.refresh(tokenSet(), createIO())
+  expect(server.requestsTo(discoveryPath)).toHaveLength(1)
+})
+
+test('a discovery that fails is tried again by the next sign-in', async () => {
+  const server = await startScripted()
+  const grant = createGrant(server)
+  server.answer(discoveryPath, { status: 500 })
+  await errorOf(grant.authorize(viaRedirect, createIO()))
+  server.answer(discoveryPath, undefined)
+  expect((await grant.authorize(viaRedirect, createIO())).url).toContain(`${server.issuer}/auth`)
+})
+
+test('a sign-in goes on where the work that had begun the discovery is given up (I8)', async () => {
+  const server = await startScripted()
+  server.hold(discoveryPath)
+  const grant = createGrant(server)
+  const older = new AbortController()
+  const abandoned = errorOf(grant.authorize(viaRedirect, createIO(older.signal)))
+  const wanted = grant.authorize(viaRedirect, createIO())
+  await vi.waitFor(() => expect(server.requests).toHaveLength(1))
+  older.abort(new Error('given up'))
+  await abandoned
+  server.release()
+  expect((await wanted).url).toContain(`${server.issuer}/auth`)
+})
+
+test('the user is the subject of the ID token, and the profile its other claims', async () => {
+  expect(await signIn()).toMatchObject({
+    subject: 'alice',
+    profile: { name: 'Alice Liddell', preferred_username: 'alice', email: 'alice@example.com' },
+  })
+})
+
+test('the tokens of the answer are passed on as the provider sent them', async () => {
+  const received = await signIn()
+  expect(provider.issuedTokens).toContain(received.accessToken)
+  expect(provider.issuedTokens).toContain(received.refreshToken)
+  expect(received).toMatchObject({ tokenType: 'bearer', expiresIn: 600, scope })
+})
+
+test('the profile of the real provider holds nothing but who the user is, and no token (I11)', async () => {
+  const { profile } = await signIn()
+  expect(Object.keys(profile ?? {}).sort()).toEqual(['email', 'name', 'preferred_username'])
+  expectNoToken(profile)
+})
+
+test('no claim about the ID token itself gets into the profile (RFC 7519 §4.1, OpenID Connect Core §2)', async () => {
+  const server = await startScripted()
+  const { profile } = await signInAt(server, ({ nonce }) => ({
+    body: {
+      ...goodTokens,
+      id_token: idToken(server, {
+        nonce,
+        nbf: seconds(),
+        jti: 'j',
+        auth_time: seconds(),
+        acr: '1',
+        amr: ['pwd'],
+        azp: 'web',
+        at_hash: 'h',
+        c_hash: 'h',
+        s_hash: 'h',
+        sid: 's',
+        name: 'Ann',
+        locale: 'zh-CN',
+      }),
+    },
+  }))
+  expect(profile).toEqual({ name: 'Ann', locale: 'zh-CN' })
+})
+
+test.each([
+  ['another state', (url: URL) => url.searchParams.set('state', 'forged')],
+  ['no state', (url: URL) => url.searchParams.delete('state')],
+  ['another issuer', (url: URL) => url.searchParams.set('iss', 'https://forged.example')],
+  ['no issuer, though the provider announces one (RFC 9207 §2.4)', (url: URL) => url.searchParams.delete('iss')],
+  ['no code', (url: URL) => url.searchParams.delete('code')],
+  ['two codes', (url: URL) => url.searchParams.append('code', 'second')],
+])('a callback with %s is sign_in_failed, and the code is not sent', async (_what, callback) => {
+  const before = provider.counters.tokenRequests.authorization_code
+  expect(await errorOf(signIn({ callback }))).toMatchObject({ code: 'sign_in_failed' })
+  expect(provider.counters.tokenRequests.authorization_code).toBe(before)
+})
+
+test('a user who cancels at the provider gets sign_in_cancelled', async () => {
+  const grant = createGrant(provider)
+  const { url, transaction } = await grant.authorize(viaRedirect, createIO())
+  const callback = await cancelAtProvider(url)
+  expect(new URL(callback).searchParams.get('error')).toBe('access_denied')
+  expect(await errorOf(grant.callback(callback, transaction, createIO()))).toMatchObject({ code: 'sign_in_cancelled' })
+})
+
+test('a cancellation with a forged state is no cancellation', async () => {
+  const grant = createGrant(provider)
+  const { url, transaction } = await grant.authorize(viaRedirect, createIO())
+  const callback = new URL(await cancelAtProvider(url))
+  callback.searchParams.set('state', 'forged')
+  expect(await errorOf(grant.callback(callback.href, transaction, createIO()))).toMatchObject({
+    code: 'sign_in_failed',
+  })
+})
+
+test('another error of the provider is sign_in_failed with its code and text', async () => {
+  const error = await errorOf(signIn({ options: { parameters: { prompt: 'none' } } }))
+  expect(error).toMatchObject({ code: 'sign_in_failed', apiCode: 'login_required' })
+  expect((error as { apiMessage?: string }).apiMessage).toMatch(/authentication is required/i)
+})
+
+test('a code works once; the second time is sign_in_failed with invalid_grant', async () => {
+  const grant = createGrant(provider)
+  const { url, transaction } = await grant.authorize(viaRedirect, createIO())
+  const callback = await signInAtProvider(url)
+  await grant.callback(callback, transaction, createIO())
+  expect(await errorOf(grant.callback(callback, transaction, createIO()))).toMatchObject({
+    code: 'sign_in_failed',
+    apiCode: 'invalid_grant',
+  })
+})
+
+test('a verifier that does not fit the challenge is sign_in_failed with invalid_grant', async () => {
+  expect(await errorOf(signIn({ transaction: { verifier: 'v'.repeat(43) } }))).toMatchObject({
+    code: 'sign_in_failed',
+    apiCode: 'invalid_grant',
+  })
+})
+
+test('an ID token with the nonce of another sign-in is sign_in_failed', async () => {
+  const error = await errorOf(signIn({ transaction: { nonce: 'another' } }))
+  expect(error).toMatchObject({ code: 'sign_in_failed' })
+  expectNoToken(error)
+})
+
+test.each<[string, Record<string, unknown>]>([
+  ['no nonce', { nonce: undefined }],
+  ['another audience', { aud: 'another' }],
+  ['an audience of several and another authorized party', { aud: ['web', 'another'], azp: 'another' }],
+  ['another issuer', { iss: 'https://forged.example' }],
+  ['no subject', { sub: undefined }],
+  ['an expiry of days ago', { iat: seconds() - 259_200, exp: seconds() - 172_800 }],
+])('an ID token with %s is sign_in_failed, and no token is in the error', async (_what, claims) => {
+  const server = await startScripted()
+  const error = await errorOf(
+    signInAt(server, ({ nonce }) => ({
+      body: { ...goodTokens, id_token: idToken(server, { nonce, ...claims }) },
+    })),
+  )
+  expect(error).toMatchObject({ code: 'sign_in_failed' })
+  expectNoToken(error)
+})
+
+test('an answer without the ID token that the scope asked for is sign_in_failed', async () => {
+  provider.setTokenResponse(({ id_token: _, ...body }) => body)
+  expect(await errorOf(signIn())).toMatchObject({ code: 'sign_in_failed' })
+})
+
+test('without the scope openid no ID token is needed, and nobody knows who the user is', async () => {
+  const received = await signIn({ options: { scope: 'profile' } })
+  expect(provider.issuedTokens).toContain(received.accessToken)
+  expect(received).not.toHaveProperty('subject')
+  expect(received).not.toHaveProperty('profile')
+})
+
+test('without the scope openid there is no nonce, which OpenID providers refuse then', async () => {
+  expect((await authorize(provider, { scope: 'orders' })).parameters.has('nonce')).toBe(false)
+})
+
+test('without the scope openid an ID token that comes nevertheless does no harm', async () => {
+  const server = await startScripted()
+  const received = await signInAt(
+    server,
+    ({ nonce }) => ({ body: { ...goodTokens, id_token: idToken(server, { nonce }) } }),
+    { scope: 'orders' },
+  )
+  expect(received.accessToken).toBe(secretAccess)
+})
+
+test.each([
+  ['ahead', -3600],
+  ['behind', 3600],
+])('a user whose clock is an hour %s can sign in', async (_what, offset) => {
+  const server = await startScripted()
+  const received = await signInAt(server, ({ nonce }) => ({
+    body: {
+      ...goodTokens,
+      id_token: idToken(server, { nonce, iat: seconds() + offset, exp: seconds() + offset + 60 }),
+    },
+  }))
+  expect(received.subject).toBe('ann')
+})
+
+test.each<[string, ScriptedAnswer]>([
+  ['HTML', { headers: { 'content-type': 'text/html' }, body: `<p>${secretAccess} ${secretRefresh}</p>` }],
+  ['truncated JSON', { body: JSON.stringify(goodTokens).slice(0, -3) }],
+  ['a list', { body: `["${secretAccess}"]` }],
+  ['nothing at all', { status: 204 }],
+  ['no access token', { body: { ...goodTokens, access_token: undefined } }],
+  ['the token type mac', { body: { ...goodTokens, token_type: 'mac' } }],
+  // It would need a proof with each request, which we do not make (RFC 9449 §7.1).
+  ['the token type DPoP', { body: { ...goodTokens, token_type: 'DPoP' } }],
+  ['an ID token that is none', { body: { ...goodTokens, id_token: secretAccess } }],
+  ['a 500 with tokens in it', { status: 500, body: goodTokens }],
+  ['a 400 that is no OAuth error', { status: 400, body: goodTokens }],
+])('a token answer of %s is sign_in_failed, and no token is in the error', async (_what, answer) => {
+  const error = await errorOf(signInAt(await startScripted(), () => answer, { scope: 'orders' }))
+  expect(error).toMatchObject({ code: 'sign_in_failed' })
+  expectNoToken(error)
+})
+
+test('a token endpoint that cannot be reached at the sign-in is network_error', async () => {
+  expect(await errorOf(signInAt(await startScripted(), () => 'drop'))).toMatchObject({ code: 'network_error' })
+})
+
+test('the code and its verifier are not carried along on a redirect (I4)', async () => {
+  const other = await startScripted()
+  const headers = { location: `${other.issuer}/token` }
+  const error = await errorOf(signInAt(await startScripted(), () => ({ status: 307, headers })))
+  expect(error).toMatchObject({ code: 'redirect_refused' })
+  expect(other.requests).toEqual([])
+})
+
+test('a provider that rotates gives a new refresh token, and the old one is spent', async () => {
+  const { refreshToken } = await tokensOf(provider)
+  const grant = createGrant(provider)
+  const received = await grant.refresh(tokenSet({ refreshToken }), createIO())
+  expect(received.refreshToken).not.toBe(refreshToken)
+  expect(provider.issuedTokens).toContain(received.refreshToken)
+  expect(received).toMatchObject({ tokenType: 'bearer', expiresIn: 600, scope: expect.stringContaining('openid') })
+  expect(await errorOf(grant.refresh(tokenSet({ refreshToken }), createIO()))).toMatchObject({ verdict: 'rejected' })
+})
+
+test('a broker goes from one refresh token to the next where the provider rotates', async () => {
+  const { refreshToken } = await tokensOf(provider)
+  const { broker, store, platform, ask } = await startRefresh(provider, { tokens: { refreshToken, subject: 'alice' } })
+  await refreshOutcome(broker)
+  platform.jumpClock(601_000)
+  await ask()
+  expect(await refreshOutcome(broker, 2)).toMatchObject({ event: 'refresh-succeeded' })
+  expect(provider.issuedTokens.at(-2)).toBe(store.kept?.tokens.refreshToken)
+})
+
+test.each([
+  ['sends the same one again', undefined],
+  ['leaves it out', ({ refresh_token: _, ...body }: Record<string, unknown>) => body],
+])('a broker keeps its refresh token where a provider without rotation %s', async (_what, change) => {
+  const steady = await startAuthorizationServer({
+    redirectUris: [callbackUrl],
+    accessTokenSeconds: 600,
+    rotation: false,
+  })
+  try {
+    const { refreshToken } = await tokensOf(steady)
+    steady.setTokenResponse(change)
+    const { broker, store, platform, ask } = await startRefresh(steady, { tokens: { refreshToken, subject: 'alice' } })
+    const { tokens } = await ask()
+    expect(store.kept?.tokens).toMatchObject({ refreshToken, accessToken: tokens.accessToken })
+    platform.jumpClock(601_000)
+    expect((await ask()).tokens.accessToken).not.toBe(tokens.accessToken)
+    expect(await refreshOutcome(broker, 2)).toMatchObject({ event: 'refresh-succeeded' })
+    expect(store.kept?.tokens.refreshToken).toBe(refreshToken)
+  } finally {
+    await steady.close()
+  }
+})
+
+test('a refresh without a scope keeps the scope, and one with a narrower scope changes it (RFC 6749 §6)', async () => {
+  const server = await startScripted()
+  const grant = createGrant(server)
+  const previous = tokenSet({ scope: 'openid orders' })
+  server.answer('/token', { body: goodTokens })
+  expect(toTokenSet(await grant.refresh(previous, createIO()), 0, previous).scope).toBe('openid orders')
+  server.answer('/token', { body: { ...goodTokens, scope: 'orders' } })
+  expect(toTokenSet(await grant.refresh(previous, createIO()), 0, previous).scope).toBe('orders')
+})
+
+test.each<[unknown, number | undefined]>([
+  [undefined, undefined],
+  [900, 900_000],
+  ['900', 900_000],
+  [0, undefined],
+  [-1, undefined],
+  ['soon', undefined],
+  [null, undefined],
+  [1e12, 30 * 24 * 3_600_000],
+])('expires_in %j does not cost the tokens of a refresh: they live %s ms', async (expiresIn, life) => {
+  const { refreshToken } = await tokensOf(provider)
+  provider.setTokenResponse((body) => ({ ...body, expires_in: expiresIn }))
+  const previous = tokenSet({ refreshToken })
+  const received = await createGrant(provider).refresh(previous, createIO())
+  expect(toTokenSet(received, 5, previous).expiresAt).toBe(life === undefined ? undefined : 5 + life)
+})
+
+test('an ID token with fewer claims at a refresh does not take the profile away', async () => {
+  const server = await startScripted()
+  server.answer('/token', { body: { ...goodTokens, id_token: idToken(server) } })
+  const { broker } = await startRefresh(server, { tokens: { profile: { name: 'Ann' } } })
+  await refreshOutcome(broker)
+  expect(broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Ann' } })
+})
+
+test('an ID token with a new name at a refresh is seen', async () => {
+  const server = await startScripted()
+  server.answer('/token', { body: { ...goodTokens, id_token: idToken(server, { name: 'Ann Lee' }) } })
+  const { broker } = await startRefresh(server, { tokens: { profile: { name: 'Ann' } } })
+  await refreshOutcome(broker)
+  expect(broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Ann Lee' } })
+})
+
+test('an ID token of another user at a refresh is failed, and that token is never used (I6)', async () => {
+  const server = await startScripted()
+  server.answer('/token', { body: { ...goodTokens, id_token: idToken(server, { sub: 'bob' }) } })
+  const { broker, store } = await startRefresh(server)
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'failed', reason: 'tokens_of_another_user' })
+  expect(store.kept?.tokens.accessToken).toBe('access-1')
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', user: { subject: 'ann' } })
+})
+
+test('a session without a refresh token is rejected, and nothing is sent', async () => {
+  const io = createIO()
+  const { refreshToken: _, ...tokens } = tokenSet()
+  expect(await errorOf(createGrant(provider).refresh(tokens, io))).toMatchObject({
+    verdict: 'rejected',
+    message: 'no_refresh_token',
+  })
+  expect(io.sent).toEqual([])
+})
+
+test('invalid_grant of the real provider is rejected, and ends the session', async () => {
+  const { broker } = await startRefresh(provider, { tokens: { refreshToken: 'unknown' } })
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'rejected' })
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_rejected' })
+})
+
+test.each([400, 401, 403])('invalid_grant is rejected with the status %s too', async (status) => {
+  const server = await startScripted()
+  server.answer('/token', { status, body: { error: 'invalid_grant' } })
+  expect(await errorOf(createGrant(server).refresh(tokenSet(), createIO()))).toMatchObject({ verdict: 'rejected' })
+})
+
+test('a client that the real provider does not know is failed: the session is kept and nothing is sent again', async () => {
+  const { refreshToken } = await tokensOf(provider)
+  const options = { clientId: 'nobody' }
+  const before = provider.counters.tokenRequests.refresh_token
+  const { broker, platform } = await startRefresh(provider, { tokens: { refreshToken }, options })
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'failed', reason: 'invalid_client' })
+  await platform.advance(600_000)
+  expect(provider.counters.tokenRequests.refresh_token).toBe(before + 1)
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', reason: 'refresh_failed' })
+})
+
+test.each([
+  'invalid_client',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_request',
+  // RFC 8707 §2: the `resource` is one of the parameters that an app may ask for.
+  'invalid_target',
+])('%s is failed: the session is kept, and the reason names it', async (error) => {
+  const server = await startScripted()
+  server.answer('/token', { status: 400, body: { error } })
+  const { broker } = await startRefresh(server)
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'failed', reason: error })
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', reason: 'refresh_failed' })
+})
+
+test.each([
+  ['invalid_client', 'failed'],
+  ['invalid_grant', 'rejected'],
+])('%s with a WWW-Authenticate header is %s (RFC 6749 §5.2)', async (error, verdict) => {
+  const server = await startScripted()
+  const headers = { 'content-type': 'application/json', 'www-authenticate': 'Basic realm="tokens"' }
+  server.answer('/token', { status: 401, headers, body: JSON.stringify({ error }) })
+  expect(await errorOf(createGrant(server).refresh(tokenSet(), createIO()))).toMatchObject({ verdict })
+})
+
+/** What the clock of every virtual platform says at first. */
+const start = createVirtualPlatform().now()
+const retryDate = new Date(start + 90_000).toUTCString()
+
+test.each([
+  [429, '7', 7000],
+  [429, retryDate, 90_000],
+  [503, '7', 7000],
+  [503, retryDate, 90_000],
+])(
+  '%s with Retry-After %s is refused: the session is kept, and the refresh is sent again after %s ms (I7)',
+  async (status, retryAfter, delay) => {
+    const server = await startScripted()
+    server.answer('/token', { status, headers: { ...html, 'retry-after': retryAfter }, body: '<h1>Busy</h1>' })
+    const { broker, platform } = await startRefresh(server, { rules: { onUnknownOutcome: 'sign-in' } })
+    expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'refused', reason: `http_${status}`, delay })
+    expect(broker.snapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
+    const attempts = () => broker.explain().filter(({ event }) => event === 'refresh-started').length
+    await platform.advance(delay - 1)
+    expect(attempts()).toBe(1)
+    server.answer('/token', { body: goodTokens })
+    await platform.advance(1)
+    expect(attempts()).toBe(2)
+    expect(await refreshOutcome(broker, 2)).toMatchObject({ event: 'refresh-succeeded' })
+    expect(broker.snapshot().tokenServer).toBe('ok')
+  },
+)
+
+test.each([429, 503])('%s without Retry-After is refused, whatever it says in JSON (I7)', async (status) => {
+  const server = await startScripted()
+  server.answer('/token', { status, body: { error: 'invalid_grant' } })
+  const { broker } = await startRefresh(server)
+  const outcome = await refreshOutcome(broker)
+  expect(outcome.verdict).toBe('refused')
+  expect(outcome.delay).toBeGreaterThanOrEqual(1000)
+  expect(broker.snapshot().status).toBe('signed-in')
+})
+
+test.each<[string, ScriptedAnswer]>([
+  ['500', { status: 500 }],
+  ['500 with a JSON error', { status: 500, body: { error: 'invalid_grant' } }],
+  ['502 with HTML', { status: 502, headers: html, body: '<h1>Bad gateway</h1>' }],
+  ['200 with HTML, as of a captive portal', { headers: html, body: '<h1>Accept our terms</h1>' }],
+  ['200 with truncated JSON', { body: JSON.stringify(goodTokens).slice(0, -3) }],
+  ['200 without a token', { body: {} }],
+  ['200 with an error in it', { body: { error: 'invalid_grant' } }],
+  ['204', { status: 204 }],
+  ['400 with HTML', { status: 400, headers: html, body: '<h1>Bad request</h1>' }],
+  ['400 with JSON that is no OAuth error', { status: 400, body: { code: 7 } }],
+  ['400 with an error that nobody knows', { status: 400, body: { error: 'server_is_tired' } }],
+  ['401 with HTML, as of a captive portal', { status: 401, headers: html, body: '<h1>Who are you?</h1>' }],
+  [
+    '401 of a proxy that wants a password',
+    { status: 401, headers: { ...html, 'www-authenticate': 'Basic realm="proxy"' }, body: '<h1>No</h1>' },
+  ],
+  ['401 with nothing', { status: 401 }],
+  ['403 with HTML', { status: 403, headers: html, body: '<h1>Blocked</h1>' }],
+  ['the token type mac', { body: { ...goodTokens, token_type: 'mac' } }],
+  ['a lost connection', 'drop'],
+])('a refresh answered by %s is unknown: the session is kept and works again (I7, I12)', async (_what, answer) => {
+  const server = await startScripted()
+  server.answer('/token', answer)
+  const { broker, platform } = await startRefresh(server)
+  const outcome = await refreshOutcome(broker)
+  expect(outcome.verdict).toBe('unknown')
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
+  expectNoToken(broker.explain())
+  server.answer('/token', { body: goodTokens })
+  await platform.advance(outcome.delay)
+  expect(await refreshOutcome(broker, 2)).toMatchObject({ event: 'refresh-succeeded' })
+})
+
+test('the text of an error that echoes the refresh token does not get into the history (I11)', async () => {
+  const server = await startScripted()
+  server.answer('/token', {
+    status: 400,
+    body: { error: `bad token ${secretRefresh}`, error_description: secretRefresh },
+  })
+  const { broker } = await startRefresh(server)
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'unknown' })
+  expectNoToken(broker.explain())
+})
+
+test.each([301, 302, 303, 307, 308])(
+  'a redirect %s of the token endpoint is not followed: nobody else sees the refresh token (I4)',
+  async (status) => {
+    const elsewhere = await startScripted()
+    elsewhere.answer('/token', { body: goodTokens })
+    const server = await startScripted()
+    server.answer('/token', { status, headers: { location: `${elsewhere.issuer}/token` } })
+    const { broker } = await startRefresh(server)
+    expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'unknown' })
+    expect(broker.snapshot().status).toBe('signed-in')
+    expect(elsewhere.requests).toEqual([])
+  },
+)
+
+test.each<[string, (server: ScriptedServer) => ScriptedAnswer, number | undefined]>([
+  ['500', () => ({ status: 500 }), undefined],
+  ['503 with Retry-After', () => ({ status: 503, headers: { 'retry-after': '9' } }), 9000],
+  ['401 with HTML', () => ({ status: 401, headers: html, body: '<h1>Who are you?</h1>' }), undefined],
+  ['200 with HTML', () => ({ headers: html, body: '<h1>Accept our terms</h1>' }), undefined],
+  ['truncated JSON', () => ({ body: '{"issuer":' }), undefined],
+  ['a lost connection', () => 'drop', undefined],
+  [
+    'a document of another issuer',
+    ({ issuer }) => ({ body: { issuer: 'https://forged.example', token_endpoint: `${issuer}/token` } }),
+    undefined,
+  ],
+  ['a document without a token endpoint', ({ issuer }) => ({ body: { issuer } }), undefined],
+])(
+  'a discovery answered by %s is refused: nothing was sent, and the next attempt discovers again (I7, I12)',
+  async (_what, answer, delay) => {
+    const server = await startScripted()
+    server.answer('/token', { body: goodTokens })
+    server.answer(discoveryPath, answer(server))
+    // Even where an unknown outcome ends the session: what was never sent cannot have been rotated.
+    const { broker, platform } = await startRefresh(server, { rules: { onUnknownOutcome: 'sign-in' } })
+    const outcome = await refreshOutcome(broker)
+    expect(outcome).toMatchObject({ verdict: 'refused', reason: 'discovery_failed' })
+    if (delay !== undefined) expect(outcome.delay).toBe(delay)
+    expect(broker.snapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
+    expect(server.requestsTo('/token')).toEqual([])
+    server.answer(discoveryPath, undefined)
+    await platform.advance(outcome.delay)
+    expect(await refreshOutcome(broker, 2)).toMatchObject({ event: 'refresh-succeeded' })
+    expect(server.requestsTo('/token')).toHaveLength(1)
+  },
+)
+
+test('a redirect of the discovery is not followed (I4)', async () => {
+  const elsewhere = await startScripted()
+  const server = await startScripted()
+  server.answer(discoveryPath, { status: 302, headers: { location: `${elsewhere.issuer}/` } })
+  const { broker } = await startRefresh(server)
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'refused' })
+  expect(elsewhere.requests).toEqual([])
+})
+
+test('a discovery that takes too long ends no session, since nothing was sent (I7)', async () => {
+  const server = await startScripted()
+  server.hold(discoveryPath)
+  const { broker, platform } = await startRefresh(server, { rules: { timeout: 1000, onUnknownOutcome: 'sign-in' } })
+  await vi.waitFor(() => expect(server.requests).toHaveLength(1))
+  await platform.advance(1000)
+  await refreshOutcome(broker)
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
+})
+
+const tokensAtProvider = async () => {
+  const { accessToken, refreshToken } = await tokensOf(provider)
+  return tokenSet({ accessToken, refreshToken, subject: 'alice' })
+}
+
+test('a sign-out revokes the refresh token at the real provider, and with it the access token (RFC 7009 §2.1)', async () => {
+  const tokens = await tokensAtProvider()
+  const grant = createGrant(provider)
+  const io = createIO()
+  const before = provider.counters.revocations
+  expect(await grant.signOut(tokens, { ...io, everywhere: false })).toEqual({})
+  expect(provider.counters.revocations).toBe(before + 1)
+  const body = new URLSearchParams(io.sent.at(-1)?.body)
+  expect(body.get('token')).toBe(tokens.refreshToken)
+  expect(body.get('client_id')).toBe('web')
+  expect(await provider.verifyAccessToken(tokens.accessToken)).toBeUndefined()
+  expect(await errorOf(grant.refresh(tokens, createIO()))).toMatchObject({ verdict: 'rejected' })
+})
+
+test('a sign-out without a refresh token revokes the access token', async () => {
+  const { refreshToken: _, ...tokens } = await tokensAtProvider()
+  await createGrant(provider).signOut(tokens, { ...createIO(), everywhere: false })
+  expect(await provider.verifyAccessToken(tokens.accessToken)).toBeUndefined()
+})
+
+test('where there is no revocation endpoint no token is sent', async () => {
+  const server = await startScripted({ revocation_endpoint: undefined })
+  expect(await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })).toHaveProperty('url')
+  expect(server.requests.map(({ path }) => path)).toEqual([discoveryPath])
+})
+
+test.each<[string, ScriptedAnswer]>([
+  ['a lost connection', 'drop'],
+  ['500', { status: 500 }],
+  ['a redirect', { status: 307, headers: { location: 'http://localhost:1/' } }],
+])('a revocation answered by %s does not keep the provider from ending its own session', async (_what, answer) => {
+  const server = await startScripted()
+  server.answer('/revoke', answer)
+  const { url } = (await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })) ?? {}
+  expect(url).toContain(`${server.issuer}/end?`)
+  expect(server.requestsTo('/revoke')).toHaveLength(1)
+})
+
+test.each<[string, ScriptedAnswer]>([
+  ['a lost connection', 'drop'],
+  ['500', { status: 500 }],
+])(
+  'a revocation answered by %s signs out here all the same, and the history says that it failed',
+  async (_what, answer) => {
+    const server = await startScripted()
+    server.answer('/token', { body: goodTokens })
+    server.answer('/revoke', answer)
+    const { broker, ask } = await startRefresh(server)
+    await ask()
+    expect(await broker.signOut(false)).toEqual({})
+    expect(broker.snapshot().status).toBe('signed-out')
+    expect(broker.explain().map(({ event }) => event)).toContain('revocation-failed')
+  },
+)
+
+test('a sign-out everywhere gives the URL that ends the session of the real provider, by client and without an ID token', async () => {
+  const tokens = await tokensAtProvider()
+  const { url = '' } = (await createGrant(provider).signOut(tokens, { ...createIO(), everywhere: true })) ?? {}
+  const { origin, pathname, searchParams } = new URL(url)
+  expect(origin + pathname).toBe(`${provider.issuer}/session/end`)
+  expect(Object.fromEntries(searchParams)).toEqual({ client_id: 'web', post_logout_redirect_uri: `${appOrigin}/` })
+  const response = await fetch(url)
+  expect(response.status).toBe(200)
+  expect(await response.text()).toContain(`${provider.issuer}/session/end/confirm`)
+})
+
+test('the page after a sign-out everywhere is resolved against the origin of the app', async () => {
+  const server = await startScripted()
+  const grant = createGrant(server, { postLogoutRedirectUri: '/bye' })
+  const { url = '' } = (await grant.signOut(tokenSet(), { ...createIO(), everywhere: true })) ?? {}
+  expect(new URL(url).searchParams.get('post_logout_redirect_uri')).toBe(`${appOrigin}/bye`)
+})
+
+test('a sign-out everywhere at a provider that cannot end its session revokes and gives no URL', async () => {
+  const server = await startScripted({ end_session_endpoint: undefined })
+  expect(await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })).toEqual({})
+  expect(server.requestsTo('/revoke')).toHaveLength(1)
+})
+
+test.each<[string, object | undefined | null, string[]]>([
+  ['clientSecret', { clientSecret: 's' }, ['client_secret', 'secret', 'public client']],
+  ['client_secret', { client_secret: 's' }, ['client_secret', 'secret', 'public client']],
+  ['a malformed issuer', { issuer: 'id.example' }, ['issuer']],
+  ['no issuer', { issuer: undefined }, ['issuer']],
+  ['an http issuer that is not on this machine', { issuer: 'http://id.example' }, ['issuer', 'https']],
+  ['an http issuer that only looks like this machine', { issuer: 'http://localhost.example' }, ['issuer', 'https']],
+  ['an issuer of another scheme', { issuer: 'ftp://localhost' }, ['issuer', 'https']],
+  ['no clientId', { clientId: undefined }, ['clientId']],
+  ['an empty clientId', { clientId: '' }, ['clientId']],
+  ['a scope list', { scope: ['openid'] }, ['scope']],
+  ['a redirectUri that is no string', { redirectUri: 1 }, ['redirectUri']],
+  ['a postLogoutRedirectUri that is no string', { postLogoutRedirectUri: {} }, ['postLogoutRedirectUri']],
+])('%s is invalid_config, and the text says what is wrong', (_what, changes, words) => {
+  const grant = oauth({ issuer: 'https://id.example', clientId: 'web', ...changes } as never) as OAuthGrant
+  let error: unknown
+  try {
+    grant.validate()
+  } catch (thrown) {
+    error = thrown
+  }
+  expect(error).toMatchObject({ code: 'invalid_config' })
+  for (const word of words) expect((error as Error).message).toContain(word)
+})
+
+test.each([undefined, null, 'https://id.example'])('options that are %j are invalid_config, not a crash', (options) => {
+  const grant = oauth(options as never) as OAuthGrant
+  expect(() => grant.validate()).toThrow(/issuer, clientId/)
+  expect(() => grant.validate()).toThrow(expect.objectContaining({ code: 'invalid_config' }))
+})
+
+test.each([
+  'https://id.example/tenant',
+  'http://localhost:1',
+  'http://127.0.0.1:1',
+  'http://[::1]:1',
+  'http://id.localhost',
+])('the issuer %s is accepted', (issuer) => {
+  expect(() => createGrant({ issuer }).validate()).not.toThrow()
+})
+
+test('a slash at the end of the issuer makes no difference', async () => {
+  const { url } = await authorize({ issuer: `${provider.issuer}/` })
+  expect(url.origin).toBe(provider.issuer)
+})
+
+test('the refresh token goes to the token and the revocation endpoint of the real provider, and nowhere else (I4)', async () => {
+  const io = createIO()
+  const start = provider.requests.length
+  const grant = createGrant(provider, { scope })
+  const { url, transaction } = await grant.authorize(viaRedirect, io)
+  const first = toTokenSet(await grant.callback(await signInAtProvider(url), transaction, io), 0)
+  const second = toTokenSet(await grant.refresh(first, io), 0, first)
+  const third = toTokenSet(await grant.refresh(second, io), 0, second)
+  const end = (await grant.signOut(third, { ...io, everywhere: true })) ?? {}
+  const refreshTokens = [first, second, third].map(({ refreshToken }) => refreshToken ?? '')
+  expect(new Set(refreshTokens).size).toBe(3)
+  const holders = io.sent.filter((request) => refreshTokens.some((token) => JSON.stringify(request).includes(token)))
+  expect(holders.map(({ url }) => url)).toEqual([
+    `${provider.issuer}/token`,
+    `${provider.issuer}/token`,
+    `${provider.issuer}/token/revocation`,
+  ])
+  // In the body, never in an address or a header, which servers write into their logs.
+  const logged = JSON.stringify([provider.requests.slice(start), url, transaction, end])
+  for (const token of [...refreshTokens, ...provider.issuedTokens]) expect(logged).not.toContain(token)
+})
+
+test('the refresh token goes to the endpoints that were discovered, though the rest is at another server (I4)', async () => {
+  const elsewhere = await startScripted()
+  const server = await startScripted({
+    authorization_endpoint: `${elsewhere.issuer}/auth`,
+    end_session_endpoint: `${elsewhere.issuer}/end`,
+    userinfo_endpoint: `${elsewhere.issuer}/userinfo`,
+    jwks_uri: `${elsewhere.issuer}/jwks`,
+    introspection_endpoint: `${elsewhere.issuer}/introspect`,
+  })
+  const grant = createGrant(server)
+  const io = createIO()
+  const received = await signInAt(server, ({ nonce }) => ({
+    body: { ...goodTokens, id_token: idToken(server, { nonce }) },
+  }))
+  const tokens = toTokenSet(received, 0)
+  await grant.refresh(tokens, io).catch(() => {})
+  const { url = '' } = (await grant.signOut(tokens, { ...io, everywhere: true })) ?? {}
+  const holders = server.requests.filter((request) => JSON.stringify(request).includes(secretRefresh))
+  expect(holders.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /token', 'POST /revoke'])
+  for (const { path, headers } of server.requests) expect(JSON.stringify([path, headers])).not.toContain(secretRefresh)
+  expect(elsewhere.requests).toEqual([])
+  expect(url).toContain(`${elsewhere.issuer}/end?`)
+  expectNoToken(url)
+})

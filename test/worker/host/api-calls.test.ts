@@ -1,0 +1,203 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { connect, type Session } from '../../../src/index.ts'
+import { serveInline } from '../../../worker/host/inline.ts'
+import type { ApiOptions } from '../../../worker/host/options.ts'
+import { MOST_PER_PAGE } from '../../../worker/host/turns.ts'
+import { memoryStore } from '../../../worker/store/memory.ts'
+import { header } from '../../../worker/transport/attach.ts'
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void
+
+let answer: Answer
+let server: Server
+let origin: string
+let session: Session
+let refreshes: number
+
+beforeEach(async () => {
+  refreshes = 0
+  server = createServer((request, response) => answer(request, response))
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  origin = `http://localhost:${(server.address() as AddressInfo).port}`
+})
+afterEach(async () => {
+  vi.restoreAllMocks()
+  session?.close()
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+})
+
+/** Signs in with `old-token`; a refresh gives `new-token`. */
+async function open(api: Partial<ApiOptions> = {}): Promise<void> {
+  session = connect({
+    inline: () =>
+      serveInline({
+        grant: {
+          async refresh() {
+            refreshes += 1
+            return { accessToken: 'new-token' }
+          },
+        },
+        apis: [{ origin, attach: header('X-TOKEN'), ...api }],
+        store: memoryStore(),
+        adopt: true,
+      }),
+  })
+  await session.adopt({ accessToken: 'old-token', refreshToken: 'refresh' })
+}
+
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+
+test.each([undefined, false])(
+  'request rejects with network_error where the body breaks off, with auth %s',
+  async (auth) => {
+    answer = (_request, response) => {
+      response.writeHead(200, { 'content-length': '100' }).write('{"a":')
+      setTimeout(() => response.destroy(), 20)
+    }
+    await open()
+    const options = { url: `${origin}/a`, ...(auth !== undefined && { auth }) }
+    expect(await errorOf(session.request(options))).toMatchObject({ name: 'LingpaiError', code: 'network_error' })
+  },
+)
+
+test('request refreshes where the 401 quotes the expired token, and passes on only the second answer', async () => {
+  answer = ({ headers }, response) => {
+    const token = headers['x-token']
+    response
+      .writeHead(token === 'new-token' ? 200 : 401)
+      .end(JSON.stringify({ error: `${token} has expired` }).replace('new-token', 'it'))
+  }
+  await open()
+  expect(await session.request({ url: `${origin}/a` })).toEqual({ error: 'it has expired' })
+  expect(refreshes).toBe(1)
+})
+
+test.each<[string, (response: ServerResponse, token: unknown) => void]>([
+  ['a header', (response, token) => response.writeHead(200, { 'X-Debug': `got ${token}` }).end('{}')],
+  ['its status text', (response, token) => response.writeHead(200, `got ${token}`).end('{}')],
+])('an answer that shows the token in %s is not passed on, by fetch or by request (I11)', async (_where, write) => {
+  answer = ({ headers }, response) => write(response, headers['x-token'])
+  await open()
+  const expected = { code: 'token_reflected', status: 200 }
+  expect(await errorOf(session.fetch(`${origin}/a`))).toMatchObject(expected)
+  expect(await errorOf(session.request({ url: `${origin}/a` }))).toMatchObject(expected)
+})
+
+test('an error of the engine that quotes the token is told without its words (I11)', async () => {
+  await open()
+  vi.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('"old-token" is an invalid header value'))
+  const errors = [
+    await errorOf(session.fetch(`${origin}/a`)),
+    await errorOf(session.request({ url: `${origin}/a` })),
+  ] as Error[]
+  for (const { message, stack, cause } of errors) expect(`${message} ${stack} ${cause}`).not.toContain('old-token')
+  expect(errors[0]).toMatchObject({ name: 'TypeError', message: 'Failed to fetch' })
+  expect(errors[1]).toMatchObject({ code: 'network_error' })
+})
+
+test('an answer with signInRequired gives its connection back', async () => {
+  let isClosed = false
+  answer = (request, response) => {
+    request.socket.on('close', () => {
+      isClosed = true
+    })
+    response.writeHead(403).write('x'.repeat(1000))
+  }
+  await open({ signInRequired: [403] })
+  expect(await errorOf(session.fetch(`${origin}/endless`))).toMatchObject({ code: 'sign_in_required', status: 403 })
+  await expect.poll(() => isClosed).toBe(true)
+})
+
+test("a 403 of a call without a token is the API's own word, and no sign_in_required", async () => {
+  answer = (_request, response) => void response.writeHead(403).end('{}')
+  await open({ signInRequired: [403] })
+  expect(await errorOf(session.request({ url: `${origin}/login`, auth: false }))).toMatchObject({
+    code: 'api_error',
+    status: 403,
+  })
+})
+
+test('a signer that throws rejects fetch as a TypeError with our code', async () => {
+  answer = (_request, response) => void response.end('{}')
+  await open({
+    sign() {
+      throw new Error('no key')
+    },
+  })
+  const error = await errorOf(session.fetch(`${origin}/a`))
+  expect(error).toBeInstanceOf(TypeError)
+  expect(error).toMatchObject({ code: 'invalid_config', message: expect.stringContaining('no key') })
+})
+
+test('the goodbye of a page aborts its requests, but not those with keepalive', async () => {
+  const closed: string[] = []
+  const arrived: string[] = []
+  answer = (request) => {
+    arrived.push(request.url ?? '')
+    request.socket.on('close', () => closed.push(request.url ?? ''))
+  }
+  await open()
+  const calls = [
+    session.fetch(`${origin}/plain`),
+    session.fetch(`${origin}/lasting`, { method: 'POST', keepalive: true }),
+  ]
+  await expect.poll(() => arrived.length).toBe(2)
+  session.close()
+  await Promise.allSettled(calls)
+  await expect.poll(() => closed).toEqual(['/plain'])
+})
+
+test.each<[string, (url: string, init: RequestInit) => Promise<Response>]>([
+  ['of the options', (url, init) => session.fetch(url, init)],
+  ['of a Request', (url, init) => session.fetch(new Request(url, init))],
+])('an abort ends the reading of a body %s that never ends', async (_where, send) => {
+  answer = (_request, response) => void response.end()
+  await open()
+  const controller = new AbortController()
+  const body = new ReadableStream({ pull: () => new Promise(() => {}) })
+  const call = send(`${origin}/a`, { method: 'POST', body, duplex: 'half', signal: controller.signal } as RequestInit)
+  const reason = new Error('enough')
+  setTimeout(() => controller.abort(reason), 10)
+  expect(await errorOf(call)).toBe(reason)
+})
+
+test('a replay gives the connection of the refused answer back', async () => {
+  const closed: string[] = []
+  answer = ({ headers, socket }, response) => {
+    const token = String(headers['x-token'])
+    socket.on('close', () => closed.push(token))
+    if (token === 'new-token') response.writeHead(200).write('x'.repeat(1000))
+    else response.writeHead(401).write('x'.repeat(1000))
+  }
+  await open()
+  expect(await session.fetch(`${origin}/endless`)).toMatchObject({ status: 200 })
+  await expect.poll(() => closed).toEqual(['old-token'])
+})
+
+test('however its calls end, a page has as many at the network as it may have, and no more', async () => {
+  const held: (() => void)[] = []
+  let isHolding = true
+  answer = ({ url, socket }, response) => {
+    if (url === '/broken') return socket.destroy()
+    if (url === '/quick' || !isHolding) return response.end()
+    held.push(() => response.end())
+  }
+  await open()
+  const call = (path: string) => session.fetch(origin + path).catch(() => undefined)
+  const slow = Array.from({ length: MOST_PER_PAGE / 2 }, () => call('/slow'))
+  await Promise.all(Array.from({ length: MOST_PER_PAGE }, (_none, index) => call(index % 2 ? '/quick' : '/broken')))
+  const later = Array.from({ length: 2 * MOST_PER_PAGE }, () => call('/slow'))
+  await expect.poll(() => held.length, { timeout: 20_000 }).toBe(MOST_PER_PAGE)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(held.length).toBe(MOST_PER_PAGE)
+  isHolding = false
+  for (const end of held) end()
+  await Promise.all([...slow, ...later])
+})

@@ -1,0 +1,159 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { BUILD } from '../../../src/protocol/contract.ts'
+import { createFakeLocks } from '../../fixtures/fake-locks.ts'
+import {
+  apiOrigin,
+  callFrame,
+  codeOf,
+  createTestService,
+  type Fetch,
+  RawPage,
+  type Reply,
+} from '../../fixtures/raw-page.ts'
+
+const pages: RawPage[] = []
+let locks: ReturnType<typeof createFakeLocks>
+
+beforeEach(() => {
+  locks = createFakeLocks()
+  vi.stubGlobal('navigator', { locks })
+})
+afterEach(() => {
+  vi.unstubAllGlobals()
+  for (const page of pages.splice(0)) page.close()
+})
+
+const never = () => new Promise<never>(() => {})
+const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
+const lock = 'lingpai:page:one'
+const hello = (more: object = {}) => callFrame('hello', { oldest: 1, newest: 1, ...more })
+const fetchFrame = (call: string, more: object = {}) =>
+  callFrame('fetch', call, { url: `${apiOrigin}/orders`, method: 'GET', headers: [], ...more })
+
+/** A signed-in worker with two pages, of which the first has said which lock it holds. */
+async function open(fetch: Fetch) {
+  const service = createTestService({}, fetch)
+  const [page, other] = [new RawPage(service), new RawPage(service)]
+  pages.push(page, other)
+  locks.hold(lock)
+  await page.ask(hello({ lock }))
+  await other.ask(hello())
+  await page.call('signIn', 'signIn', {})
+  return { service, page, other }
+}
+
+const noticesOf = (page: RawPage, kind: string): Reply[] => page.replies.filter(({ lingpai }) => lingpai === kind)
+
+test('what a page had that died without a goodbye is given up: its requests, its bodies, its news', async () => {
+  const signals: AbortSignal[] = []
+  const cancelled = vi.fn()
+  const { page, other } = await open(async (_url, init) => {
+    signals.push(init.signal as AbortSignal)
+    if (signals.length > 1) return never()
+    return new Response(new ReadableStream({ pull: never, cancel: cancelled }), {
+      headers: { 'content-type': 'text/event-stream' },
+    })
+  })
+  await page.ask(fetchFrame('stream'))
+  void page.ask(fetchFrame('pending'))
+  void page.ask(fetchFrame('lasting', { keepalive: true }))
+  await turn()
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false])
+  locks.kill(lock)
+  await turn()
+  // A request with keepalive outlives its page.
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, false])
+  expect(cancelled).toHaveBeenCalledOnce()
+  const before = noticesOf(page, 'snapshot').length
+  await other.call('signOut', false)
+  expect(noticesOf(other, 'snapshot').length).toBeGreaterThan(0)
+  expect(noticesOf(page, 'snapshot')).toHaveLength(before)
+})
+
+test('a page that lives though its lock was taken from it is told that nothing more will come', async () => {
+  const { page, other } = await open(never)
+  locks.kill(lock)
+  await turn()
+  expect(noticesOf(page, 'goodbye')).toHaveLength(1)
+  expect(noticesOf(other, 'goodbye')).toEqual([])
+})
+
+test('after a goodbye, nobody waits for the lock any more', async () => {
+  const { page } = await open(never)
+  expect(locks.waitingFor(lock)).toBe(1)
+  page.post({ lingpai: 'goodbye' })
+  await turn()
+  expect(locks.waitingFor(lock)).toBe(0)
+})
+
+test('a page that says hello again and again has one lock waited for', async () => {
+  const { page } = await open(never)
+  for (let times = 0; times < 20; times += 1) await page.ask(hello({ lock }))
+  expect(locks.waitingFor(lock)).toBe(1)
+})
+
+test.each(['lingpai:refresh', 'lingpai:shared:x', '', 7, null, {}, `lingpai:page:${'x'.repeat(100)}`])(
+  'a page cannot have the worker wait for the lock %j, which is no page’s own',
+  async (name) => {
+    const request = vi.spyOn(locks, 'request')
+    const page = new RawPage(createTestService())
+    pages.push(page)
+    request.mockClear()
+    expect(codeOf(await page.ask(hello({ lock: name })))).toBe('invalid_call')
+    expect(request).not.toHaveBeenCalled()
+  },
+)
+
+test('where there are no locks, a page is served until its goodbye', async () => {
+  vi.stubGlobal('navigator', {})
+  const page = new RawPage(createTestService())
+  pages.push(page)
+  expect((await page.ask(hello({ lock }))).type).toBe('RAW')
+})
+
+test.each<[string, object, string]>([
+  [
+    'an older page',
+    { oldest: 0, newest: 0, build: '0.0.1' },
+    `This page (lingpai 0.0.1) is older than its worker (lingpai ${BUILD}): reload the page`,
+  ],
+  ['an older page that tells no build', { oldest: 0, newest: 0 }, 'This page (lingpai of an earlier build) is older'],
+  [
+    'a newer page',
+    { oldest: 2, newest: 3, build: '9.0.0' },
+    `The worker (lingpai ${BUILD}) is older than this page (lingpai 9.0.0): close`,
+  ],
+  [
+    'a page whose build is no version',
+    { oldest: 2, newest: 3, build: '<b>' },
+    'than this page (lingpai of an earlier build)',
+  ],
+])('%s is told which side is old, and what to do', async (_who, versions, text) => {
+  const page = new RawPage(createTestService())
+  pages.push(page)
+  const answer = await page.ask(callFrame('hello', versions))
+  expect(codeOf(answer)).toBe('protocol_mismatch')
+  expect((answer.value as Error).message).toContain(text)
+})
+
+test('a page of a build before this one, which tells neither build nor lock, is served', async () => {
+  const page = new RawPage(createTestService())
+  pages.push(page)
+  expect((await page.ask(hello())).value).toMatchObject({ protocol: 1, build: BUILD })
+})
+
+test('after a goodbye, nothing more is sent to the page', async () => {
+  const { service, other } = await open(never)
+  let deliver = (_event: { data: unknown }): void => {}
+  const postMessage = vi.fn()
+  service.attach({
+    postMessage,
+    addEventListener: (_type, listener) => {
+      deliver = listener
+    },
+    removeEventListener() {},
+  })
+  deliver({ data: { lingpai: 'goodbye' } })
+  await other.call('signOut', false)
+  expect(postMessage).not.toHaveBeenCalled()
+})

@@ -1,0 +1,309 @@
+import { expect, test, vi } from 'vitest'
+import type { SentAttempt, WireTask } from '../../../src/protocol/contract.ts'
+import type { TaskAnswer, TaskOrder } from '../../../src/protocol/services.ts'
+import { envelope } from '../../../worker/grant/envelope.ts'
+import type { Api } from '../../../worker/host/options.ts'
+import { createTaskCalls } from '../../../worker/host/wechat-tasks.ts'
+import { header } from '../../../worker/transport/attach.ts'
+import { createHarness, type HarnessOptions, storedSession, watch } from '../../fixtures/broker-harness.ts'
+
+const ok: TaskAnswer = { status: 200, isReadable: true }
+const unauthorized: TaskAnswer = { status: 401, isReadable: true }
+const hasWaited: TaskAnswer = { hasWaited: true }
+
+const api: Api = { origin: 'https://api.example', pathPrefix: '/', attach: header('X-TOKEN'), signInRequired: [403] }
+const task: WireTask = { name: 'task1', url: 'https://api.example/orders', method: 'POST', headers: [['x-a', '1']] }
+
+type Answers = readonly (TaskAnswer | (() => TaskAnswer | Promise<TaskAnswer>))[]
+
+/** A signed-in broker, and an app thread that answers by a script. */
+async function open(answers: Answers, changes: Partial<Api> = {}, options: HarnessOptions = {}) {
+  const harness = createHarness({ stored: storedSession({ isFresh: true }), ...options })
+  await harness.broker.ready
+  const orders: TaskOrder[] = []
+  const awaited: string[] = []
+  let next = 0
+  const answer = async (): Promise<TaskAnswer> => {
+    const scripted = answers[next++]
+    if (scripted === undefined) throw new Error('asked once too often')
+    return typeof scripted === 'function' ? scripted() : scripted
+  }
+  const runTask = createTaskCalls([{ ...api, ...changes }], harness.broker, {
+    sendTask(order) {
+      orders.push(order)
+      return answer()
+    },
+    awaitTask(name) {
+      awaited.push(name)
+      return answer()
+    },
+  })
+  const run = async (given: Partial<WireTask> = {}) => {
+    const call = await harness.openCall()
+    const outcome = watch(runTask(call, { ...task, ...given }))
+    await harness.platform.settle()
+    return outcome
+  }
+  const tokensOf = () => orders.map(({ headers }) => headers.find(([name]) => name === 'X-TOKEN')?.[1])
+  return { ...harness, orders, awaited, run, runTask, tokensOf }
+}
+
+test('a task is sent with its token, and told what its token was', async () => {
+  const { run, orders } = await open([ok])
+  expect(await run()).toMatchObject({ settled: 1, value: undefined })
+  expect(orders).toEqual([
+    {
+      name: 'task1',
+      isReplay: false,
+      url: task.url,
+      method: 'POST',
+      headers: [
+        ['x-a', '1'],
+        ['X-TOKEN', 'access-1'],
+      ],
+      ticket: { lineage: 'lineage-1', version: 1, subject: 'ann', hasRefreshed: false },
+    },
+  ])
+})
+
+test("the page's own header of the token's name is replaced, however it is written", async () => {
+  const { run, orders } = await open([ok])
+  await run({
+    headers: [
+      ['x-token', 'forged'],
+      ['x-a', '1'],
+    ],
+  })
+  expect(orders[0]?.headers).toEqual([
+    ['x-a', '1'],
+    ['X-TOKEN', 'access-1'],
+  ])
+})
+
+test('a 401 leads to one refresh and one replay, whose answer is final (I10)', async () => {
+  const { run, orders, refresh, platform, tokensOf } = await open([unauthorized, unauthorized])
+  const outcome = await run()
+  refresh(0).succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
+  expect(tokensOf()).toEqual(['access-1', 'access-2'])
+  expect(orders.map(({ isReplay, ticket }) => [isReplay, ticket?.hasRefreshed])).toEqual([
+    [false, false],
+    [true, true],
+  ])
+})
+
+test('after it had to wait for room, a task asks for the token anew, and is signed anew', async () => {
+  let signed = 0
+  const sign = vi.fn(async (request) => ({ ...request, data: { sign: ++signed } }))
+  const { run, orders, tokensOf, signIn, broker } = await open([() => adoptNewer(), ok], { sign })
+  const adoptNewer = async (): Promise<TaskAnswer> => {
+    await signIn('ann')
+    return hasWaited
+  }
+  expect(await run({ data: { a: 1 } })).toMatchObject({ settled: 1, value: undefined })
+  expect(tokensOf()).toEqual(['access-1', 'access-of-ann'])
+  expect(orders.map(({ data }) => data)).toEqual([{ sign: 1 }, { sign: 2 }])
+  expect(orders.map(({ isReplay }) => isReplay)).toEqual([false, false])
+  expect(broker.snapshot().status).toBe('signed-in')
+})
+
+test('a task that waited is judged by the permit it went with: its 401 leads to a refresh', async () => {
+  const { run, refreshes, refresh, platform, tokensOf, signIn } = await open([() => renew(), unauthorized, ok])
+  const renew = async (): Promise<TaskAnswer> => {
+    await signIn('ann')
+    return hasWaited
+  }
+  const outcome = await run()
+  expect(refreshes).toHaveLength(1)
+  refresh(0).succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: undefined })
+  expect(tokensOf()).toEqual(['access-1', 'access-of-ann', 'access-2'])
+})
+
+test('whoever has signed out while a task waited for room sends nothing', async () => {
+  const { run, orders, broker } = await open([() => signOut()])
+  const signOut = async (): Promise<TaskAnswer> => {
+    await broker.signOut(false)
+    return hasWaited
+  }
+  expect(await run()).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  expect(orders).toHaveLength(1)
+})
+
+test('where another user has signed in while a task waited for room, it is not sent for them (I6)', async () => {
+  const { run, orders, signIn } = await open([() => change()])
+  const change = async (): Promise<TaskAnswer> => {
+    await signIn('bob')
+    return hasWaited
+  }
+  expect(await run()).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  expect(orders).toHaveLength(1)
+})
+
+test('a replay that had to wait for room is still a replay', async () => {
+  const { run, orders, refresh, platform, refreshes } = await open([unauthorized, hasWaited, unauthorized])
+  const outcome = await run()
+  refresh(0).succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
+  expect(orders.map(({ isReplay }) => isReplay)).toEqual([false, true, true])
+  expect(refreshes).toHaveLength(1)
+})
+
+const ticket = { lineage: 'lineage-1', version: 1, subject: 'ann', hasRefreshed: false }
+const sent = (changes: Partial<SentAttempt> = {}): Partial<WireTask> => ({
+  sent: { isReplay: false, ticket, ...changes },
+})
+
+test('what an earlier worker has sent is judged, and not sent again', async () => {
+  const { run, orders, awaited } = await open([ok])
+  expect(await run(sent())).toMatchObject({ settled: 1, value: undefined })
+  expect([orders, awaited]).toEqual([[], ['task1']])
+})
+
+test('what an earlier worker has sent and the API refuses is refreshed and replayed', async () => {
+  const { run, orders, refresh, platform } = await open([unauthorized, ok])
+  const outcome = await run(sent())
+  refresh(0).succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: undefined })
+  expect(orders).toMatchObject([{ isReplay: true, ticket: { version: 2, hasRefreshed: true } }])
+})
+
+test.each<[string, Partial<WireTask>]>([
+  ['was the replay', sent({ isReplay: true })],
+  ['had waited for a refresh', sent({ ticket: { ...ticket, hasRefreshed: true } })],
+])('what an earlier worker has sent and %s gets no further refresh (I10)', async (_what, given) => {
+  const { run, orders, refreshes } = await open([unauthorized])
+  expect(await run(given)).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
+  expect([orders, refreshes]).toEqual([[], []])
+})
+
+test('what an earlier worker has sent for another user is not replayed for this one (I6)', async () => {
+  const { run, orders, refreshes } = await open([unauthorized])
+  const outcome = await run(sent({ ticket: { ...ticket, lineage: 'lineage-0', subject: 'bob' } }))
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
+  expect([orders, refreshes]).toEqual([[], []])
+})
+
+test('what an earlier worker has sent for the same user, who has signed in anew, is replayed for them', async () => {
+  const { run, orders, tokensOf } = await open([unauthorized, ok])
+  const outcome = await run(sent({ ticket: { ...ticket, lineage: 'lineage-0', version: 0 } }))
+  expect(outcome).toMatchObject({ settled: 1, value: undefined })
+  expect(tokensOf()).toEqual(['access-1'])
+  expect(orders).toMatchObject([{ isReplay: true }])
+})
+
+test('what was sent before a worker was lost is not replayed for whoever signs in at the next one, numbered alike (I6)', async () => {
+  const { run, orders, refreshes, signIn } = await open([() => change()], {}, { stored: undefined })
+  const change = async (): Promise<TaskAnswer> => {
+    await signIn('bob')
+    return unauthorized
+  }
+  expect(await run(sent())).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
+  expect([orders, refreshes]).toEqual([[], []])
+})
+
+test('what only waited for room when its worker was lost was not sent, and says so', async () => {
+  const { run } = await open([hasWaited])
+  expect(await run(sent())).toMatchObject({ settled: 1, error: { code: 'worker_lost' } })
+})
+
+test('with auth false no token goes along, nobody must be signed in, and a 401 is final', async () => {
+  const { run, orders, refreshes } = await open([unauthorized], {}, { stored: undefined })
+  expect(await run({ auth: false })).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
+  expect(orders).toEqual([{ name: 'task1', isReplay: false, url: task.url, method: 'POST', headers: task.headers }])
+  expect(refreshes).toEqual([])
+})
+
+test('with auth false a task is signed, and signed anew after it had to wait', async () => {
+  let signed = 0
+  const { run, orders } = await open([hasWaited, ok], { sign: async (request) => ({ ...request, data: ++signed }) })
+  expect(await run({ auth: false, data: 0 })).toMatchObject({ settled: 1, value: undefined })
+  expect(orders.map(({ data }) => data)).toEqual([1, 2])
+})
+
+test('with auth false, what an earlier worker has sent is judged, and not sent again', async () => {
+  const { run, orders, awaited } = await open([ok])
+  expect(await run({ auth: false, sent: { isReplay: false } })).toMatchObject({ settled: 1, value: undefined })
+  expect([orders, awaited]).toEqual([[], ['task1']])
+})
+
+test('a 403 that means sign_in is no such thing where no token went along', async () => {
+  const { run } = await open([{ status: 403, isReadable: true }])
+  expect(await run({ auth: false })).toMatchObject({ error: { code: 'api_error', status: 403 } })
+})
+
+test('a task to any other server gets no token; with auth true it is refused and not sent (I4)', async () => {
+  const { run, orders } = await open([ok])
+  const url = 'https://elsewhere.example/'
+  expect(await run({ url })).toMatchObject({ settled: 1, value: undefined })
+  expect(orders[0]?.headers).toEqual(task.headers)
+  expect(await run({ url, auth: true })).toMatchObject({ error: { code: 'origin_not_allowed' } })
+  expect(orders).toHaveLength(1)
+})
+
+test('a status that the configuration calls sign_in is told as such, without a refresh', async () => {
+  const { run, refreshes } = await open([{ status: 403, isReadable: true }])
+  expect(await run()).toMatchObject({ settled: 1, error: { code: 'sign_in_required', status: 403 } })
+  expect(refreshes).toEqual([])
+})
+
+test.each([true, false])("the envelope's code for sign_in is told as such, with auth %s", async (auth) => {
+  const { run, broker } = await open([{ status: 200, isReadable: true, apiCode: 'LOGIN' }], {
+    envelope: envelope({ success: 'OK', signInRequired: 'LOGIN' }),
+  })
+  expect(await run({ auth })).toMatchObject({ error: { code: 'sign_in_required', status: 200 } })
+  // Without a token, the answer says nothing of the session.
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in' })
+  expect(broker.snapshot().reason).toBe(auth ? 'sign_in_required' : undefined)
+})
+
+test("the envelope's code for an expired token leads to a refresh, and its code for a failure to none", async () => {
+  const { run, refresh, refreshes, platform } = await open(
+    [
+      { status: 200, isReadable: true, apiCode: 'EXPIRED' },
+      { status: 200, isReadable: true, apiCode: 'FULL', apiMessage: 'no room' },
+    ],
+    { envelope: envelope({ success: 'OK', expired: 'EXPIRED' }) },
+  )
+  const outcome = await run()
+  refresh(0).succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ error: { code: 'api_error', apiCode: 'FULL', apiMessage: 'no room' } })
+  expect(refreshes).toHaveLength(1)
+})
+
+test('a redirect is refused, and replayed nowhere (I4)', async () => {
+  const { run, orders } = await open([{ status: 302, isReadable: true, isRedirect: true }])
+  expect(await run()).toMatchObject({ error: { code: 'redirect_refused' } })
+  expect(orders).toHaveLength(1)
+})
+
+test.each([undefined, false])('a task that is given up while it is signed is not sent, with auth %s', async (auth) => {
+  const controller = new AbortController()
+  const sign: Api['sign'] = async (request) => {
+    controller.abort()
+    return request
+  }
+  const { openCall, runTask, orders, platform } = await open([], { sign })
+  const call = await openCall(controller.signal)
+  const outcome = watch(runTask(call, { ...task, ...(auth !== undefined && { auth }) }))
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'aborted' } })
+  expect(orders).toEqual([])
+})
+
+test('a signer that moves the request out of its API sends nothing (I4)', async () => {
+  const { run, orders } = await open([], { sign: async (request) => ({ ...request, url: 'https://evil.example/' }) })
+  expect(await run()).toMatchObject({ error: { code: 'origin_not_allowed' } })
+  expect(orders).toEqual([])
+})
+
+test('no error of a task holds the token (I11)', async () => {
+  const { run } = await open([{ status: 500, isReadable: false }])
+  const { error } = await run()
+  expect(`${(error as Error).message} ${JSON.stringify(error)}`).not.toContain('access-1')
+})
