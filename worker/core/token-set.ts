@@ -14,16 +14,20 @@ const DEEPEST_PROFILE = 20
  */
 export function toTokenSet(received: unknown, now: number, previous?: TokenSet): TokenSet {
   const { accessToken, expiresIn, scope, profile, ...rest } = asRecord(received)
-  // Servers write null for what they leave out, and some an empty string.
-  const refreshToken = rest.refreshToken === '' ? undefined : (rest.refreshToken ?? undefined)
-  const tokenType = rest.tokenType ?? undefined
-  const subject = rest.subject ?? undefined
   if (!isToken(accessToken)) throw unusable('it has no accessToken')
-  if (refreshToken !== undefined && !isToken(refreshToken)) throw unusable('its refreshToken is not a string')
-  if (tokenType !== undefined && !isToken(tokenType)) throw unusable('its tokenType is not a string')
-  if (subject !== undefined && typeof subject !== 'string') throw unusable('its subject is not a string')
-  // At a sign-in the app's author is told; a refresh must not fail for it.
-  if (previous === undefined && isRecord(profile) && !isData(profile)) throw unusable('its profile is not plain data')
+  // At a sign-in the app's author sees what is wrong. A refresh must not fail for it: the token that it sent may be spent.
+  const isStrict = previous === undefined
+  const read = (name: string, isUsable: (value: unknown) => value is string): string | undefined => {
+    // Servers write null for what they leave out, and some an empty string.
+    const value = rest[name] === '' ? undefined : (rest[name] ?? undefined)
+    if (value === undefined || isUsable(value)) return value
+    if (isStrict || name === 'subject') throw unusable(`its ${name} is not a string`)
+    return undefined
+  }
+  const refreshToken = read('refreshToken', isToken)
+  const tokenType = read('tokenType', isToken)
+  const subject = read('subject', isText)
+  if (isStrict && isRecord(profile) && !isData(profile)) throw unusable('its profile is not plain data')
   const life = readLife(expiresIn)
   return {
     accessToken,
@@ -31,7 +35,7 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
     receivedAt: now,
     ...optional('expiresAt', life === undefined ? undefined : now + life),
     ...optional('refreshToken', refreshToken ?? previous?.refreshToken),
-    ...optional('scope', typeof scope === 'string' ? scope : previous?.scope),
+    ...optional('scope', isText(scope) ? scope : previous?.scope),
     ...optional('subject', subject ?? previous?.subject),
     ...optional('profile', isRecord(profile) && isData(profile) ? profile : previous?.profile),
   }
@@ -121,6 +125,10 @@ function isTime(value: unknown): value is number {
 // A line break or a control character in a token could not be sent in a header, and would fail at every call (RFC 6750 §2.1).
 function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[\x20-\x7e]+$/.test(value)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -175,7 +175,7 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
           await processAuthorizationCodeResponse(
             server,
             client,
-            await withReadableExpiry(response),
+            await toReadable(response),
             isOpenId ? { expectedNonce: nonce, requireIdToken: true } : {},
           ),
         )
@@ -192,9 +192,12 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
       // The broker reads these by their status and Retry-After.
       if (response.status === 429 || response.status === 503) throw new Error('refused')
       try {
-        const received = toReceivedTokens(
-          await processRefreshTokenResponse(server, client, await withReadableExpiry(response)),
-        )
+        const read = async (withoutIdToken: boolean) =>
+          toReceivedTokens(
+            await processRefreshTokenResponse(server, client, await toReadable(response, withoutIdToken)),
+          )
+        // The sign-in has said who the user is. An ID token that cannot be validated must not cost the tokens beside it.
+        const received = await read(false).catch(() => read(true))
         // The ID token of a refresh need not say everything again (OpenID Connect Core §12.2).
         return { ...received, ...(received.profile && { profile: { ...tokens.profile, ...received.profile } }) }
       } catch (error) {
@@ -245,17 +248,31 @@ const PROTOCOL_CLAIMS = [
 ]
 
 /**
- * oauth4webapi refuses an answer whose `expires_in` it cannot read. The tokens in it are good, though, and those before
- * them may be spent.
+ * A copy of a token answer that oauth4webapi can read. It refuses a whole answer for one odd member, but the tokens in it
+ * are good, and those before them may be spent. So what is null, empty or of a wrong type counts as absent (I2, I9).
  */
-async function withReadableExpiry(response: Response): Promise<Response> {
+async function toReadable(response: Response, withoutIdToken = false): Promise<Response> {
   const body: unknown = await response
     .clone()
     .json()
     .catch(() => undefined)
-  if (typeof body !== 'object' || body === null || !('expires_in' in body)) return response
-  const { expires_in, ...rest } = body
-  return Number.parseFloat(String(expires_in)) >= 0 ? response : new Response(JSON.stringify(rest), response)
+  if (typeof body !== 'object' || body === null) return response
+  const { token_type, expires_in, refresh_token, scope, id_token, ...rest } = body as Record<string, unknown>
+  const life = Number.parseFloat(String(expires_in))
+  // JSON leaves out what is undefined.
+  const readable = {
+    ...rest,
+    token_type: toText(token_type) ?? 'bearer',
+    expires_in: life >= 0 && life < Number.POSITIVE_INFINITY ? life : undefined,
+    refresh_token: toText(refresh_token),
+    scope: toText(Array.isArray(scope) && scope.every(toText) ? scope.join(' ') : scope),
+    id_token: withoutIdToken ? undefined : toText(id_token),
+  }
+  return new Response(JSON.stringify(readable), response)
+}
+
+function toText(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
 }
 
 function toReceivedTokens(response: TokenEndpointResponse): ReceivedTokens {

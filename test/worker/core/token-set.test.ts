@@ -137,8 +137,35 @@ test.each(['scope', 'profile', 'refreshToken', 'tokenType', 'subject', 'expiresI
   },
 )
 
-test('an empty refreshToken counts as absent', () => {
-  expect(toTokenSet({ accessToken: 'access', refreshToken: '' }, now)).not.toHaveProperty('refreshToken')
+test.each(['scope', 'refreshToken', 'tokenType', 'subject'])('an empty %s counts as absent', (name) => {
+  expect(toTokenSet({ accessToken: 'access', [name]: '' }, now)).toEqual({
+    accessToken: 'access',
+    tokenType: 'Bearer',
+    receivedAt: now,
+  })
+})
+
+test.each<[string, unknown]>([
+  ['a refreshToken of null', { refreshToken: null }],
+  ['an empty refreshToken', { refreshToken: '' }],
+  ['a refreshToken that is a number', { refreshToken: 5 }],
+  ['a refreshToken with a line break', { refreshToken: 'new\nrefresh' }],
+  ['a tokenType of null', { tokenType: null }],
+  ['an empty tokenType', { tokenType: '' }],
+  ['a tokenType that is a number', { tokenType: 1 }],
+  ['a scope of null', { scope: null }],
+  ['an empty scope', { scope: '' }],
+  ['a scope that is a list', { scope: ['orders'] }],
+  ['a subject of null', { subject: null }],
+  ['an empty subject', { subject: '' }],
+  ['a profile of null', { profile: null }],
+])('%s does not cost the tokens of a refresh: the previous value stays (I9)', (_title, odd) => {
+  const { expiresAt: _, ...rest } = previous
+  expect(toTokenSet({ accessToken: 'new-access', ...(odd as object) }, now, previous)).toEqual({
+    ...rest,
+    accessToken: 'new-access',
+    receivedAt: now,
+  })
 })
 
 test('a scope or profile of a wrong type is left out', () => {

@@ -596,6 +596,123 @@ test.each<[unknown, number | undefined]>([
   expect(toTokenSet(received, 5, previous).expiresAt).toBe(life === undefined ? undefined : 5 + life)
 })
 
+/** What a server may say beside an access token, and which refresh token the next refresh sends then. */
+const oddAnswers: [string, Record<string, unknown>, string?][] = [
+  ['an empty refresh_token', { refresh_token: '' }, secretRefresh],
+  ['a refresh_token of null', { refresh_token: null }, secretRefresh],
+  ['a refresh_token that is a number', { refresh_token: 7 }, secretRefresh],
+  ['a refresh_token that no header could carry', { refresh_token: '令牌' }, secretRefresh],
+  ['an empty id_token', { id_token: '' }],
+  ['an id_token of null', { id_token: null }],
+  ['an empty scope', { scope: '' }],
+  ['a scope of null', { scope: null }],
+  ['a list of scopes', { scope: ['openid', 'orders'] }],
+  ['an empty list of scopes', { scope: [] }],
+  ['a scope that is an object', { scope: { orders: true } }],
+  ['no token_type', { token_type: undefined }],
+  ['an empty token_type', { token_type: '' }],
+  ['a token_type of null', { token_type: null }],
+  ['a token_type that is a list', { token_type: ['Bearer'] }],
+  ['the token_type BEARER', { token_type: 'BEARER' }],
+  ['an expires_in with a unit', { expires_in: '900s' }],
+  ['every odd member at once', { refresh_token: null, id_token: null, scope: null, token_type: null }, secretRefresh],
+]
+
+test.each(oddAnswers)(
+  'a refresh answered with %s is kept, and the next one sends what came (I2, I9)',
+  async (_what, odd, next = 'next-refresh-token') => {
+    const server = await startScripted()
+    server.answer('/token', { body: { ...goodTokens, refresh_token: 'next-refresh-token', ...odd } })
+    const { broker, platform, store, ask } = await startRefresh(server)
+    expect(await refreshOutcome(broker)).toMatchObject({ event: 'refresh-succeeded' })
+    expect((await ask()).tokens).toEqual({ accessToken: secretAccess, tokenType: 'bearer', subject: 'ann' })
+    expect(store.kept?.tokens.refreshToken).toBe(next)
+    platform.jumpClock(901_000)
+    await ask()
+    const sent = server.requestsTo('/token').map(({ body }) => new URLSearchParams(body).get('refresh_token'))
+    expect(sent).toEqual([secretRefresh, next])
+  },
+)
+
+test('a list of scopes is read as the string that it stands for', async () => {
+  const server = await startScripted()
+  server.answer('/token', { body: { ...goodTokens, scope: ['openid', 'orders'] } })
+  expect(await createGrant(server).refresh(tokenSet(), createIO())).toMatchObject({ scope: 'openid orders' })
+})
+
+test.each<[string, unknown]>([
+  ['null', null],
+  ['an empty string', ''],
+  ['an empty list', []],
+  ['a list with a number in it', ['orders', 7]],
+  ['an object', {}],
+])('a scope of %s leaves the scope as it was', async (_what, unusable) => {
+  const server = await startScripted()
+  server.answer('/token', { body: { ...goodTokens, scope: unusable } })
+  const previous = tokenSet({ scope: 'openid orders' })
+  expect(toTokenSet(await createGrant(server).refresh(previous, createIO()), 0, previous).scope).toBe('openid orders')
+})
+
+test('a life beyond every number does not cost the tokens of a refresh', async () => {
+  const server = await startScripted()
+  server.answer('/token', { body: JSON.stringify({ ...goodTokens, expires_in: 'x' }).replace('"x"', '1e400') })
+  expect(await createGrant(server).refresh(tokenSet(), createIO())).toMatchObject({ accessToken: secretAccess })
+})
+
+test.each<[string, (server: ScriptedServer) => unknown]>([
+  ['is encrypted', () => 'a.b.c.d.e'],
+  ['is none', () => 'not an ID token'],
+  ['is an object', () => ({ sub: 'bob' })],
+  ['is of another issuer', () => idToken({ issuer: 'https://elsewhere.example' }, { sub: 'bob' })],
+  ['has an auth_time of null', (server) => idToken(server, { auth_time: null, name: 'Ann Lee' })],
+  ['is for several, with no authorized party', (server) => idToken(server, { aud: ['web', 'api'], name: 'Ann Lee' })],
+  ['has a subject that is a number', (server) => idToken(server, { sub: 7 })],
+  ['expired days ago', (server) => idToken(server, { exp: seconds() - 172_800, name: 'Ann Lee' })],
+])('if the ID token of a refresh %s, the tokens count, and the user stays', async (_what, createToken) => {
+  const server = await startScripted()
+  server.answer('/token', {
+    body: { ...goodTokens, refresh_token: 'next-refresh-token', id_token: createToken(server) },
+  })
+  const { broker, store } = await startRefresh(server, { tokens: { profile: { name: 'Ann' } } })
+  expect(await refreshOutcome(broker)).toMatchObject({ event: 'refresh-succeeded' })
+  expect(broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Ann' } })
+  expect(store.kept?.tokens).toMatchObject({ accessToken: secretAccess, refreshToken: 'next-refresh-token' })
+  expect(server.requestsTo('/token')).toHaveLength(1)
+})
+
+test.each<[string, Record<string, unknown>]>([
+  ['an empty refresh_token', { refresh_token: '' }],
+  ['a refresh_token of null', { refresh_token: null }],
+  ['a scope of null', { scope: null }],
+  ['a list of scopes', { scope: ['openid', 'orders'] }],
+  ['no token_type', { token_type: undefined }],
+  ['an expires_in of null', { expires_in: null }],
+])('a sign-in answered with %s succeeds, and its ID token is read', async (_what, odd) => {
+  const server = await startScripted()
+  const received = await signInAt(server, ({ nonce }) => ({
+    body: { ...goodTokens, ...odd, id_token: idToken(server, { nonce }) },
+  }))
+  expect(received).toMatchObject({ accessToken: secretAccess, tokenType: 'bearer', subject: 'ann' })
+})
+
+test.each([null, '', {}])('a sign-in without the scope openid succeeds with an id_token of %j', async (id_token) => {
+  const received = await signInAt(await startScripted(), () => ({ body: { ...goodTokens, id_token } }), {
+    scope: 'orders',
+  })
+  expect(received).toMatchObject({ accessToken: secretAccess, refreshToken: secretRefresh })
+})
+
+test.each<[string, unknown]>([
+  ['is null', null],
+  ['is empty', ''],
+  ['is encrypted', 'a.b.c.d.e'],
+  ['is an object', { sub: 'ann' }],
+])('a sign-in whose ID token %s is sign_in_failed, since the scope asked for one', async (_what, unusable) => {
+  const server = await startScripted()
+  const error = await errorOf(signInAt(server, () => ({ body: { ...goodTokens, id_token: unusable } })))
+  expect(error).toMatchObject({ code: 'sign_in_failed' })
+})
+
 test('an ID token with fewer claims at a refresh does not take the profile away', async () => {
   const server = await startScripted()
   server.answer('/token', { body: { ...goodTokens, id_token: idToken(server) } })
@@ -725,6 +842,10 @@ test.each<[string, ScriptedAnswer]>([
   ['200 with HTML, as of a captive portal', { headers: html, body: '<h1>Accept our terms</h1>' }],
   ['200 with truncated JSON', { body: JSON.stringify(goodTokens).slice(0, -3) }],
   ['200 without a token', { body: {} }],
+  ['200 with null', { body: 'null' }],
+  ['200 with an access token of null', { body: { ...goodTokens, access_token: null } }],
+  ['200 with an empty access token', { body: { ...goodTokens, access_token: '' } }],
+  ['200 with an access token that is a number', { body: { ...goodTokens, access_token: 7 } }],
   ['200 with an error in it', { body: { error: 'invalid_grant' } }],
   ['204', { status: 204 }],
   ['400 with HTML', { status: 400, headers: html, body: '<h1>Bad request</h1>' }],
@@ -738,6 +859,7 @@ test.each<[string, ScriptedAnswer]>([
   ['401 with nothing', { status: 401 }],
   ['403 with HTML', { status: 403, headers: html, body: '<h1>Blocked</h1>' }],
   ['the token type mac', { body: { ...goodTokens, token_type: 'mac' } }],
+  ['the token type DPoP', { body: { ...goodTokens, token_type: 'DPoP' } }],
   ['a lost connection', 'drop'],
 ])('a refresh answered by %s is unknown: the session is kept and works again (I7, I12)', async (_what, answer) => {
   const server = await startScripted()
