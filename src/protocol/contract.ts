@@ -52,7 +52,10 @@ export interface ReceivedTokens {
   readonly tokenType?: string
   readonly expiresIn?: number | string
   readonly scope?: string
-  /** Who signed in. Two token sets of the same subject are the same user's. */
+  /**
+   * Who signed in. Two token sets of the same subject are the same user's. Never make it from a number that JSON.parse has
+   * rounded, which is any above 2^53: have the server send such ids as strings.
+   */
   readonly subject?: string
   /** What pages may show of the user. Never put a token in it. */
   readonly profile?: Readonly<Record<string, unknown>>

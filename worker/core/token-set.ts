@@ -21,12 +21,12 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
     // Servers write null for what they leave out, and some an empty string.
     const value = rest[name] === '' ? undefined : (rest[name] ?? undefined)
     if (value === undefined || isUsable(value)) return value
-    if (isStrict || name === 'subject') throw unusable(`its ${name} is not a string`)
+    if (isStrict) throw unusable(`its ${name} is not a string`)
     return undefined
   }
   const refreshToken = read('refreshToken', isToken)
   const tokenType = read('tokenType', isToken)
-  const subject = read('subject', isText)
+  const subject = isStrict ? read('subject', isText) : toSubject(rest.subject)
   if (isStrict && isRecord(profile) && !isData(profile)) throw unusable('its profile is not plain data')
   const life = readLife(expiresIn)
   return {
@@ -39,6 +39,15 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
     ...optional('subject', subject ?? previous?.subject),
     ...optional('profile', isRecord(profile) && isData(profile) ? profile : previous?.profile),
   }
+}
+
+/**
+ * Who a user is, by a text or a number. JSON.parse rounds a number above 2^53, and so makes one user of two: such a number
+ * is not a subject (I6).
+ */
+export function toSubject(value: unknown): string | undefined {
+  if (Number.isSafeInteger(value)) return String(value)
+  return isText(value) ? value : undefined
 }
 
 /** Life of a token in milliseconds, or undefined where the server did not say anything usable. */

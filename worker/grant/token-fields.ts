@@ -1,4 +1,5 @@
 import type { ReceivedTokens } from '../core/adapter.ts'
+import { toSubject } from '../core/token-set.ts'
 
 type Profile = Readonly<Record<string, unknown>>
 
@@ -13,7 +14,11 @@ export interface TokenFields {
   readonly expiresIn?: string
   readonly tokenType?: string
   readonly scope?: string
-  /** Who signed in: a text or a number. Name it where you can, so that one user's token never serves another. */
+  /**
+   * Who signed in: a text or a whole number. Name it if you can, so that one user's token never serves another. JSON.parse
+   * rounds a number above 2^53 (`Number.MAX_SAFE_INTEGER`), so it cannot be told apart from others and is left out: have
+   * the server send such ids as strings.
+   */
   readonly subject?: string
   /** What pages may show of the user: an object's path, or a function of the payload. Never put a token in it. */
   readonly profile?: string | ((data: Profile) => Profile | undefined)
@@ -36,8 +41,8 @@ export function readTokens(data: unknown, fields: TokenFields): ReceivedTokens |
   if (received.accessToken === undefined) return undefined
   const expiresIn = read('expiresIn')
   if (typeof expiresIn === 'number' || typeof expiresIn === 'string') received.expiresIn = expiresIn
-  const subject = read('subject')
-  if ((typeof subject === 'string' && subject !== '') || typeof subject === 'number') received.subject = String(subject)
+  const subject = toSubject(read('subject'))
+  if (subject !== undefined) received.subject = subject
   const profile = read('profile')
   if (isRecord(profile)) received.profile = profile
   return received as unknown as ReceivedTokens

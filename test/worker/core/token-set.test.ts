@@ -174,6 +174,20 @@ test('a scope or profile of a wrong type is left out', () => {
   expect(tokens).not.toHaveProperty('profile')
 })
 
+test('a subject that is a number at a refresh is compared as text, so that another user is noticed (I6)', () => {
+  expect(toTokenSet({ accessToken: 'access', subject: 42 }, now, previous).subject).toBe('42')
+})
+
+test.each([2 ** 53, -(2 ** 53), 7.5, Number.NaN, {}, true])(
+  'a subject of %s at a refresh cannot be told apart from others, and costs no tokens: the user stays (I6, I9)',
+  (subject) => {
+    expect(toTokenSet({ accessToken: 'new-access', subject }, now, previous)).toMatchObject({
+      accessToken: 'new-access',
+      subject: 'ann',
+    })
+  },
+)
+
 const cyclic: Record<string, unknown> = {}
 cyclic.self = { cyclic }
 

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { startHttpServer } from '../../../servers/http/http-server.ts'
+import { readBody } from '../../../servers/http/request-body.ts'
 import { type LegacyApi, startLegacyApi } from '../../../servers/legacy/legacy-api.ts'
 import { createVerifier } from '../../../servers/legacy/signature-check.ts'
 import { connect, type Session } from '../../../src/index.ts'
@@ -117,6 +119,24 @@ test('a path that leads nowhere is a field that is absent', async () => {
 test('fields that are null or of a wrong type are left out', async () => {
   const { io } = scripted(ok({ accessToken: 'new', refreshToken: null, expiresIn: null, subject: {}, profile: 'A' }))
   expect(await makeGrant().signIn({}, io)).toEqual({ accessToken: 'new' })
+})
+
+test.each<[string, string, string | undefined]>([
+  ['a text', '"1790011223344556673"', '1790011223344556673'],
+  ['a number', '7', '7'],
+  ['0', '0', '0'],
+  ['the last safe integer', '9007199254740991', '9007199254740991'],
+  ['the first integer beyond', '9007199254740992', undefined],
+  ['a snowflake id', '1790011223344556673', undefined],
+  ['a negative id beyond the safe integers', '-9007199254740993', undefined],
+  ['a fraction', '7.5', undefined],
+  ['a number that JSON cannot hold', '1e400', undefined],
+  ['an empty text', '""', undefined],
+  ['true', 'true', undefined],
+])('a subject of %s is told apart, or is not a subject (I6)', async (_what, json, subject) => {
+  const script = () => scripted({ body: `{"code":0,"data":{"accessToken":"new","subject":${json}}}` }).io
+  expect((await makeGrant().signIn({}, script())).subject).toBe(subject)
+  expect((await makeGrant().refresh(held, script())).subject).toBe(subject)
 })
 
 test('data, headers and method of a call are the configured ones, headers in one spelling', async () => {
@@ -666,6 +686,50 @@ test('a silent sign-in as another user gives nobody that user’s token (I6)', a
     message: expect.stringContaining('tokens_of_another_user'),
   })
   expect(session.getSnapshot().user?.subject).toBe('alice')
+})
+
+/** An API whose ids are JSON numbers: signing in with an id gives its token. A DELETE without that token waits, and is 401. */
+async function startApiWithNumbers(goodToken: string) {
+  const deletes: (string | undefined)[] = []
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const server = await startHttpServer({}, async () => async (request, response) => {
+    if (request.method === 'DELETE') {
+      const token = request.headers['x-token'] as string | undefined
+      deletes.push(token)
+      if (token !== goodToken) await released
+      response.writeHead(token === goodToken ? 200 : 401).end()
+      return
+    }
+    const { id } = JSON.parse((await readBody(request)).toString())
+    response.end(`{"code":0,"data":{"accessToken":"token-of-${id}","id":${id}}}`)
+  })
+  return { ...server, deletes, release: () => release() }
+}
+
+test('a DELETE of one user is not sent again as another whose id differs beyond 2^53 only (I6)', async () => {
+  const numbers = await startApiWithNumbers('token-of-1790011223344556674')
+  try {
+    const grant = envelopeGrant<{ id: string }>({
+      signIn: { url: `${numbers.origin}/login` },
+      refresh: { url: `${numbers.origin}/refresh` },
+      tokens: { subject: 'id' },
+    })
+    const options = { grant, apis: [{ origin: numbers.origin, attach: header('X-TOKEN') }], store: memoryStore() }
+    const session = connect({ inline: () => serveInline(options, { origin: 'https://app.example' }) }) as Session
+    sessions.push(session)
+    await session.signIn({ id: '1790011223344556673' })
+    const pending = session.fetch(`${numbers.origin}/account`, { method: 'DELETE' })
+    await vi.waitFor(() => expect(numbers.deletes).toHaveLength(1))
+    await session.signIn({ id: '1790011223344556674' })
+    numbers.release()
+    expect((await pending).status).toBe(401)
+    expect(numbers.deletes).toEqual(['token-of-1790011223344556673'])
+  } finally {
+    await numbers.close()
+  }
 })
 
 test('signOut without a call for it ends the session here', async () => {
