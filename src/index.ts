@@ -1,27 +1,13 @@
 import './connect/extended-lifetime.ts'
 import { createClient } from './client.ts'
 import { type Hosts, listHosts } from './connect/hosts.ts'
-import type { Broker } from './protocol/contract.ts'
+import type { Broker } from './protocol/broker.ts'
 import { createSession, type Session } from './session.ts'
 
 export type { Hosts } from './connect/hosts.ts'
 export type { SessionFetch, SessionRequestInit } from './fetch.ts'
-export type {
-  AuthorizeInput,
-  Broker,
-  CallEntry,
-  Endpoint,
-  ExplainOptions,
-  HistoryEntry,
-  Mode,
-  PageEntry,
-  ReceivedTokens,
-  RefreshEntry,
-  SessionEntry,
-  Snapshot,
-  UploadProgress,
-  User,
-} from './protocol/contract.ts'
+export type { Broker } from './protocol/broker.ts'
+export type { Endpoint } from './protocol/endpoint.ts'
 export {
   isLingpaiError,
   LingpaiError,
@@ -29,6 +15,18 @@ export {
   type LingpaiErrorFields,
   type LingpaiErrorLike,
 } from './protocol/errors.ts'
+export type {
+  CallEntry,
+  ExplainOptions,
+  HistoryEntry,
+  PageEntry,
+  RefreshEntry,
+  SessionEntry,
+} from './protocol/history.ts'
+export type { AuthorizeInput } from './protocol/methods.ts'
+export type { ReceivedTokens } from './protocol/received-tokens.ts'
+export type { Mode, Snapshot, User } from './protocol/snapshot.ts'
+export type { UploadProgress } from './protocol/wire.ts'
 export type { RequestOptions, SessionRequest } from './request.ts'
 export type { Session } from './session.ts'
 

@@ -1,6 +1,7 @@
 import type { Client } from './client.ts'
-import { DEFAULT_TIMEOUT, type WireApiRequest } from './protocol/contract.ts'
+import { DEFAULT_TIMEOUT } from './protocol/deadline.ts'
 import { LingpaiError } from './protocol/errors.ts'
+import type { WireApiRequest } from './protocol/wire.ts'
 import { toQuery } from './query.ts'
 
 /** A call of an API that takes and gives JSON. The same on the web and in a mini program. */

@@ -1,6 +1,9 @@
 import { type Client, CONTROL_DEADLINE } from './client.ts'
 import { createFetch, type FetchOptions, type SessionFetch } from './fetch.ts'
-import type { AuthorizeInput, ExplainOptions, HistoryEntry, ReceivedTokens, Snapshot } from './protocol/contract.ts'
+import type { ExplainOptions, HistoryEntry } from './protocol/history.ts'
+import type { AuthorizeInput } from './protocol/methods.ts'
+import type { ReceivedTokens } from './protocol/received-tokens.ts'
+import type { Snapshot } from './protocol/snapshot.ts'
 import { createRequest, type SessionRequest } from './request.ts'
 import { createSignIn } from './sign-in.ts'
 

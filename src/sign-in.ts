@@ -1,6 +1,6 @@
 import { type Client, CONTROL_DEADLINE } from './client.ts'
-import type { AuthorizeInput } from './protocol/contract.ts'
 import { LingpaiError } from './protocol/errors.ts'
+import type { AuthorizeInput } from './protocol/methods.ts'
 
 /** How often the popup is looked at: nothing tells when the user closes it. */
 const POPUP_POLL = 300

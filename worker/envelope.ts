@@ -1,4 +1,4 @@
-export type { Envelope } from '../src/protocol/contract.ts'
+export type { Envelope } from '../src/protocol/envelope.ts'
 export type { SignableRequest, Signer } from './core/adapter.ts'
 export { type Code, type EnvelopeOptions, envelope } from './grant/envelope.ts'
 export type { EnvelopeCall } from './grant/envelope-call.ts'

@@ -1,4 +1,6 @@
-export type { AuthorizeInput, Broker, Endpoint, Envelope } from '../src/protocol/contract.ts'
+export type { Broker } from '../src/protocol/broker.ts'
+export type { Endpoint } from '../src/protocol/endpoint.ts'
+export type { Envelope } from '../src/protocol/envelope.ts'
 export {
   isLingpaiError,
   LingpaiError,
@@ -6,6 +8,7 @@ export {
   type LingpaiErrorFields,
   type LingpaiErrorLike,
 } from '../src/protocol/errors.ts'
+export type { AuthorizeInput } from '../src/protocol/methods.ts'
 export type {
   CancelSignal,
   Grant,

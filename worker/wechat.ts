@@ -1,4 +1,6 @@
-export type { Broker, Endpoint, Envelope } from '../src/protocol/contract.ts'
+export type { Broker } from '../src/protocol/broker.ts'
+export type { Endpoint } from '../src/protocol/endpoint.ts'
+export type { Envelope } from '../src/protocol/envelope.ts'
 export {
   isLingpaiError,
   LingpaiError,

@@ -1,18 +1,11 @@
 import { wrap } from 'comlink'
 import { own } from '../protocol/checks.ts'
-import {
-  type BrokerSnapshot,
-  type BrokerTable,
-  BUILD,
-  type Endpoint,
-  METHODS,
-  type Notice,
-  OLDEST_PROTOCOL_VERSION,
-  PAGE_LOCK,
-  PROTOCOL_VERSION,
-  type Welcome,
-} from '../protocol/contract.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { BUILD, OLDEST_PROTOCOL_VERSION, PAGE_LOCK, PROTOCOL_VERSION, type Welcome } from '../protocol/handshake.ts'
+import { type BrokerTable, METHODS } from '../protocol/methods.ts'
+import type { Notice } from '../protocol/notices.ts'
+import type { BrokerSnapshot } from '../protocol/snapshot.ts'
 import { decodeThrownErrors } from '../protocol/throw-handler.ts'
 import { platformTimers, type Timers } from './timers.ts'
 import { type WaitOptions, waitFor } from './wait.ts'

@@ -1,4 +1,5 @@
-import type { Endpoint, Mode } from '../protocol/contract.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
+import type { Mode } from '../protocol/snapshot.ts'
 
 /** A port to a worker that may still be starting. */
 export interface HostPort {

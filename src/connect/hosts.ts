@@ -1,5 +1,7 @@
-import { type Endpoint, type Mode, SHARED_WORKER_LOCK, toWorkerKey } from '../protocol/contract.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { SHARED_WORKER_LOCK, toWorkerKey } from '../protocol/handshake.ts'
+import type { Mode } from '../protocol/snapshot.ts'
 import type { HostChoice, HostPort } from './host.ts'
 
 /** How to start the worker. The app writes these calls itself, so that its bundler sees them and can build the worker. */

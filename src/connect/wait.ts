@@ -1,4 +1,4 @@
-import type { CancelSignal } from '../protocol/contract.ts'
+import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { platformTimers, type Timers } from './timers.ts'
 

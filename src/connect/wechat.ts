@@ -1,7 +1,7 @@
 import { expose } from 'comlink'
 import type { Timers } from '../protocol/awake-timers.ts'
 import { createPageChannel, isChannelMessage } from '../protocol/channel.ts'
-import type { Endpoint } from '../protocol/contract.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
 import { type GuardOptions, guard } from '../protocol/guard.ts'
 import type { ServiceTable } from '../protocol/services.ts'
 import { encodeThrownErrors } from '../protocol/throw-handler.ts'

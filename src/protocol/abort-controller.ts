@@ -1,4 +1,4 @@
-import type { CancelSignal } from './contract.ts'
+import type { CancelSignal } from './cancel-signal.ts'
 
 /**
  * `AbortController`, as far as lingpai needs it, for mini programs, which have none. The mini program build puts it in the

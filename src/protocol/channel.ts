@@ -1,5 +1,5 @@
 import { isRecord, own } from './checks.ts'
-import type { Endpoint } from './contract.ts'
+import type { Endpoint } from './endpoint.ts'
 import { LingpaiError } from './errors.ts'
 
 /** What both threads talk about: the calls of the app thread, and the services that it does for the worker. */

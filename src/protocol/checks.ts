@@ -1,5 +1,5 @@
-import type { SentAttempt, Ticket } from './contract.ts'
 import { LingpaiError } from './errors.ts'
+import type { SentAttempt, Ticket } from './tasks.ts'
 
 /** Longest text of one control argument, in UTF-16 units. Bodies are not counted. */
 export const LONGEST_TEXT = 1 << 20

@@ -1,5 +1,21 @@
-import type { Envelope } from './contract.ts'
 import { LingpaiError } from './errors.ts'
+
+/**
+ * How an API wraps its answers, as data: a body like `{code, message, data}`. Made by `envelope()` of `lingpai/envelope`.
+ */
+export interface Envelope {
+  /** Name of the field that holds the API's code. */
+  readonly code: string
+  readonly message: string
+  /** Name of the field that holds the payload. */
+  readonly data: string
+  /** Values of the code field that mean success. */
+  readonly success: readonly (string | number)[]
+  /** Values of the code field that mean that the access token has expired, whatever the HTTP status. */
+  readonly expired: readonly (string | number)[]
+  /** Values of the code field that mean that the user must sign in. */
+  readonly signInRequired: readonly (string | number)[]
+}
 
 /** What an API's answer to `session.request` means. */
 export type AnswerMeaning =

@@ -1,6 +1,7 @@
 import { invalid, isRecord, own } from './checks.ts'
-import type { Endpoint, Notice } from './contract.ts'
+import type { Endpoint } from './endpoint.ts'
 import { LingpaiError } from './errors.ts'
+import type { Notice } from './notices.ts'
 import { errorFrame } from './throw-handler.ts'
 
 /** More calls than this, unanswered, from one port are answered with `busy`. */

@@ -1,5 +1,5 @@
-import type { Hello } from './contract.ts'
 import { LingpaiError } from './errors.ts'
+import type { Hello } from './handshake.ts'
 
 /** Says which of two builds that do not understand each other is the older one, and what to do about it. */
 export function mismatch(page: Hello, worker: Hello): LingpaiError {

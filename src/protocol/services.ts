@@ -1,5 +1,5 @@
-import type { SentAttempt } from './contract.ts'
 import type { AnswerSummary } from './envelope.ts'
+import type { SentAttempt } from './tasks.ts'
 
 /** The methods of `wx.request`. @see https://developers.weixin.qq.com/miniprogram/dev/api/network/request/wx.request.html */
 const WECHAT_METHODS = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']

@@ -1,6 +1,7 @@
-import { DEFAULT_TIMEOUT, isRedirect } from '../protocol/contract.ts'
+import { DEFAULT_TIMEOUT } from '../protocol/deadline.ts'
 import { openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { isRedirect } from '../protocol/http.ts'
 import { explainMethod } from '../protocol/services.ts'
 import { toQuery } from '../query.ts'
 import type { DownloadAnswer, Network } from './network.ts'

@@ -10,8 +10,9 @@ import {
   type WechatWorker,
 } from '../connect/wechat.ts'
 import { createAwakeTimers } from '../protocol/awake-timers.ts'
-import type { Broker, Snapshot } from '../protocol/contract.ts'
+import type { Broker } from '../protocol/broker.ts'
 import { isLingpaiError, LingpaiError } from '../protocol/errors.ts'
+import type { Snapshot } from '../protocol/snapshot.ts'
 import { createCalls } from './calls.ts'
 import { createExchanges } from './exchanges.ts'
 import { createFiles } from './files.ts'
@@ -25,21 +26,9 @@ import { createTasks } from './tasks.ts'
 
 export type { WechatWorker } from '../connect/wechat.ts'
 export { AbortController } from '../protocol/abort-controller.ts'
-export type {
-  Broker,
-  CallEntry,
-  CancelSignal,
-  Endpoint,
-  ExplainOptions,
-  HistoryEntry,
-  Mode,
-  PageEntry,
-  ReceivedTokens,
-  RefreshEntry,
-  SessionEntry,
-  Snapshot,
-  User,
-} from '../protocol/contract.ts'
+export type { Broker } from '../protocol/broker.ts'
+export type { CancelSignal } from '../protocol/cancel-signal.ts'
+export type { Endpoint } from '../protocol/endpoint.ts'
 export {
   isLingpaiError,
   LingpaiError,
@@ -47,6 +36,16 @@ export {
   type LingpaiErrorFields,
   type LingpaiErrorLike,
 } from '../protocol/errors.ts'
+export type {
+  CallEntry,
+  ExplainOptions,
+  HistoryEntry,
+  PageEntry,
+  RefreshEntry,
+  SessionEntry,
+} from '../protocol/history.ts'
+export type { ReceivedTokens } from '../protocol/received-tokens.ts'
+export type { Mode, Snapshot, User } from '../protocol/snapshot.ts'
 export type {
   DownloadedFile,
   DownloadFile,

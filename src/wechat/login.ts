@@ -1,6 +1,6 @@
 import { waitFor } from '../connect/wait.ts'
 import type { Timers } from '../protocol/awake-timers.ts'
-import type { CancelSignal } from '../protocol/contract.ts'
+import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 
 type LoginApi = Pick<WechatMiniprogram.Wx, 'login'>

@@ -1,5 +1,5 @@
-import { isRedirect } from '../protocol/contract.ts'
 import { LingpaiError } from '../protocol/errors.ts'
+import { isRedirect } from '../protocol/http.ts'
 import { explainMethod } from '../protocol/services.ts'
 import type { DownloadProgress, UploadProgress } from './session.ts'
 

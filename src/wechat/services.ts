@@ -1,4 +1,5 @@
 import { AbortController } from '../protocol/abort-controller.ts'
+import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import {
   type Checks,
   invalid,
@@ -11,7 +12,6 @@ import {
   toSentAttempt,
   toText,
 } from '../protocol/checks.ts'
-import type { CancelSignal } from '../protocol/contract.ts'
 import type { ServiceAnswer, ServiceRequest, ServiceTable, TaskOrder } from '../protocol/services.ts'
 import type { Exchanges } from './exchanges.ts'
 import { isUnsent, type Running } from './network.ts'

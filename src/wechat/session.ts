@@ -1,13 +1,10 @@
 // The public types, apart from what needs WeChat's own: an app can be checked without its typings.
 import type { WechatWorker } from '../connect/wechat.ts'
-import type {
-  CancelSignal,
-  Endpoint,
-  ExplainOptions,
-  HistoryEntry,
-  ReceivedTokens,
-  Snapshot,
-} from '../protocol/contract.ts'
+import type { CancelSignal } from '../protocol/cancel-signal.ts'
+import type { Endpoint } from '../protocol/endpoint.ts'
+import type { ExplainOptions, HistoryEntry } from '../protocol/history.ts'
+import type { ReceivedTokens } from '../protocol/received-tokens.ts'
+import type { Snapshot } from '../protocol/snapshot.ts'
 
 /** How a mini program keeps its session. */
 export interface WechatOptions {

@@ -7,8 +7,10 @@ import {
   type Session,
   type SessionFetch,
 } from '../../src/index.ts'
-import type { Broker, BrokerSnapshot, WireApiRequest } from '../../src/protocol/contract.ts'
+import type { Broker } from '../../src/protocol/broker.ts'
 import { toFetchError } from '../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../src/protocol/snapshot.ts'
+import type { WireApiRequest } from '../../src/protocol/wire.ts'
 import {
   createPeer,
   type Handlers,

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createClient } from '../../src/client.ts'
 import type { HostChoice } from '../../src/connect/host.ts'
 import { connect } from '../../src/index.ts'
-import type { BrokerSnapshot, Endpoint } from '../../src/protocol/contract.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../src/protocol/snapshot.ts'
 import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from '../fixtures/scripted-peer.ts'
 
 /** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */

@@ -1,4 +1,6 @@
-import type { CallEntry, CancelSignal, HistoryEntry, ReceivedTokens } from '../../src/protocol/contract.ts'
+import type { CancelSignal } from '../../src/protocol/cancel-signal.ts'
+import type { CallEntry, HistoryEntry } from '../../src/protocol/history.ts'
+import type { ReceivedTokens } from '../../src/protocol/received-tokens.ts'
 
 // Both threads share these.
 export type { CancelSignal, ReceivedTokens }

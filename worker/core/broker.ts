@@ -1,10 +1,11 @@
-import { type BrokerSnapshot, DEFAULT_TIMEOUT } from '../../src/protocol/contract.ts'
+import { DEFAULT_TIMEOUT } from '../../src/protocol/deadline.ts'
 import {
   isLingpaiError,
   LingpaiError,
   type LingpaiErrorCode,
   tokenServerUnreachable,
 } from '../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../src/protocol/snapshot.ts'
 import type {
   CancelSignal,
   Grant,

@@ -1,4 +1,4 @@
-import type { Envelope } from '../../src/protocol/contract.ts'
+import type { Envelope } from '../../src/protocol/envelope.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { Grant, GrantIO, GrantResponse, ReceivedTokens, Signer, TokenSet } from '../core/adapter.ts'

@@ -1,4 +1,4 @@
-import type { Envelope } from '../../src/protocol/contract.ts'
+import type { Envelope } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 
 export type Code = string | number

@@ -22,8 +22,9 @@ import {
   type TokenEndpointResponse,
   validateAuthResponse,
 } from 'oauth4webapi'
-import { type AuthorizeInput, NULL_BODY_STATUSES } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import { NULL_BODY_STATUSES } from '../../src/protocol/http.ts'
+import type { AuthorizeInput } from '../../src/protocol/methods.ts'
 import type { Grant, GrantIO, ReceivedTokens, Transaction } from '../core/adapter.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { failed, outcomeUnknown, refused, rejected } from '../core/verdict.ts'

@@ -1,7 +1,7 @@
 import type { Timers } from '../../src/protocol/awake-timers.ts'
-import type { WireApiRequest, WireRequest, WireResponse } from '../../src/protocol/contract.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { WireApiRequest, WireRequest, WireResponse } from '../../src/protocol/wire.ts'
 import type { Call, SessionBroker } from '../core/broker.ts'
 import { runRequest } from '../core/request-loop.ts'
 import type { Permit } from '../core/session/events.ts'

@@ -1,4 +1,4 @@
-import { findApi } from '../../src/protocol/contract.ts'
+import { findApi } from '../../src/protocol/apis.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { SignableRequest } from '../core/adapter.ts'
 import type { Call, SessionBroker } from '../core/broker.ts'

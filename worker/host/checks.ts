@@ -11,17 +11,10 @@ import {
   toRecord,
   toText,
 } from '../../src/protocol/checks.ts'
-import {
-  type AuthorizeInput,
-  type ControlTable,
-  type ExplainOptions,
-  type FetchTable,
-  type Hello,
-  PAGE_LOCK,
-  type WireApiRequest,
-  type WireForm,
-  type WireRequest,
-} from '../../src/protocol/contract.ts'
+import { type Hello, PAGE_LOCK } from '../../src/protocol/handshake.ts'
+import type { ExplainOptions } from '../../src/protocol/history.ts'
+import type { AuthorizeInput, ControlTable, FetchTable } from '../../src/protocol/methods.ts'
+import type { WireApiRequest, WireForm, WireRequest } from '../../src/protocol/wire.ts'
 
 /** What each method takes, checked field by field. */
 export const controlChecks: Checks<ControlTable> = {

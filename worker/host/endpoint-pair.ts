@@ -1,4 +1,4 @@
-import type { Endpoint } from '../../src/protocol/contract.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 
 type Listener = (event: { readonly data: unknown }) => void
 

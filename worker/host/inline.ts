@@ -1,4 +1,4 @@
-import type { Endpoint } from '../../src/protocol/contract.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { createEndpointPair } from './endpoint-pair.ts'
 import type { ServeOptions } from './options.ts'
 import { createService } from './service.ts'

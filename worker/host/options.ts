@@ -1,4 +1,5 @@
-import type { ApiRules, Envelope } from '../../src/protocol/contract.ts'
+import type { ApiRules } from '../../src/protocol/apis.ts'
+import type { Envelope } from '../../src/protocol/envelope.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { Grant, RefreshOptions, Signer, Store } from '../core/adapter.ts'
 import { isLoopbackHost } from '../core/loopback.ts'

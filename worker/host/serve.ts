@@ -1,4 +1,5 @@
-import type { Broker, Endpoint } from '../../src/protocol/contract.ts'
+import type { Broker } from '../../src/protocol/broker.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServeOptions } from './options.ts'
 import { createService } from './service.ts'

@@ -1,22 +1,14 @@
 import { expose } from 'comlink'
+import type { ApiRules } from '../../src/protocol/apis.ts'
 import { invalid } from '../../src/protocol/checks.ts'
-import {
-  type ApiRules,
-  type BrokerSnapshot,
-  type BrokerTable,
-  BUILD,
-  type ControlTable,
-  type Endpoint,
-  type HistoryEntry,
-  METHODS,
-  type Mode,
-  OLDEST_PROTOCOL_VERSION,
-  PROTOCOL_VERSION,
-  type Welcome,
-} from '../../src/protocol/contract.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError, type LingpaiErrorLike } from '../../src/protocol/errors.ts'
 import { type GuardOptions, guard } from '../../src/protocol/guard.ts'
+import { BUILD, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, type Welcome } from '../../src/protocol/handshake.ts'
+import type { HistoryEntry } from '../../src/protocol/history.ts'
+import { type BrokerTable, type ControlTable, METHODS } from '../../src/protocol/methods.ts'
 import { mismatch } from '../../src/protocol/mismatch.ts'
+import type { BrokerSnapshot, Mode } from '../../src/protocol/snapshot.ts'
 import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 import type { HistoryRecord, Peers } from '../core/adapter.ts'
 import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker.ts'

@@ -1,5 +1,6 @@
 import { transfer } from 'comlink'
-import { type Mode, SHARED_WORKER_LOCK, toWorkerKey } from '../../src/protocol/contract.ts'
+import { SHARED_WORKER_LOCK, toWorkerKey } from '../../src/protocol/handshake.ts'
+import type { Mode } from '../../src/protocol/snapshot.ts'
 import type { Platform } from '../core/adapter.ts'
 import { traceCall } from '../core/call-trace.ts'
 import { indexedDBTransactions, memoryTransactions, withFallback } from '../store/transactions.ts'

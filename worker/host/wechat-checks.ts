@@ -1,5 +1,6 @@
 import { type Checks, own, toCallId, toFlag, toPlainData, toRecord, toSentAttempt } from '../../src/protocol/checks.ts'
-import type { TaskTable, WireTask } from '../../src/protocol/contract.ts'
+import type { TaskTable } from '../../src/protocol/methods.ts'
+import type { WireTask } from '../../src/protocol/tasks.ts'
 import { toRequestHead } from './checks.ts'
 
 /** Most that a signer is shown of a request's data, in UTF-16 units: a photo as base64 should be an upload. */

@@ -1,5 +1,5 @@
 import { createWorkerChannel } from '../../src/protocol/channel.ts'
-import type { Mode } from '../../src/protocol/contract.ts'
+import type { Mode } from '../../src/protocol/snapshot.ts'
 import type { Grant, TokenSet } from '../core/adapter.ts'
 import { traceCall } from '../core/call-trace.ts'
 import { hash } from '../sign/hash.ts'

@@ -1,6 +1,8 @@
 import { wrap } from 'comlink'
-import type { CancelSignal, Endpoint, Notice } from '../../src/protocol/contract.ts'
+import type { CancelSignal } from '../../src/protocol/cancel-signal.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import type { Notice } from '../../src/protocol/notices.ts'
 import type { ServiceRequest, ServiceTable } from '../../src/protocol/services.ts'
 import { decodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 

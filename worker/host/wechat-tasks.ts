@@ -1,7 +1,7 @@
-import type { Ticket, WireTask } from '../../src/protocol/contract.ts'
 import { type AnswerSummary, judgeAnswer } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServiceTable } from '../../src/protocol/services.ts'
+import type { Ticket, WireTask } from '../../src/protocol/tasks.ts'
 import type { Call, SessionBroker } from '../core/broker.ts'
 import { type Attempt, type EarlierAttempt, runRequest } from '../core/request-loop.ts'
 import type { Permit } from '../core/session/events.ts'

@@ -1,4 +1,4 @@
-import type { Broker } from '../../src/protocol/contract.ts'
+import type { Broker } from '../../src/protocol/broker.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServeOptions } from './options.ts'
 import { createWechatServer, type WechatServer } from './wechat-server.ts'

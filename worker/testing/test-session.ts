@@ -1,6 +1,6 @@
 import { type Client, CONTROL_DEADLINE, createClient } from '../../src/client.ts'
 import { listHosts } from '../../src/connect/hosts.ts'
-import type { Endpoint } from '../../src/protocol/contract.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import { createSession, type Session } from '../../src/session.ts'
 import type { Grant } from '../core/adapter.ts'

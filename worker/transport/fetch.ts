@@ -1,5 +1,6 @@
-import { isRedirect, type WireRequest, type WireResponse } from '../../src/protocol/contract.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import { isRedirect } from '../../src/protocol/http.ts'
+import type { WireRequest, WireResponse } from '../../src/protocol/wire.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import type { Permit } from '../core/session/events.ts'
 import { type Attach, redirectRefused, toHeader } from './attach.ts'

@@ -1,5 +1,5 @@
-import { BODY_WINDOW, type BodyMessage } from '../../src/protocol/contract.ts'
 import { encodeError } from '../../src/protocol/errors.ts'
+import { BODY_WINDOW, type BodyMessage } from '../../src/protocol/wire.ts'
 
 /** What is used of a `ReadableStreamDefaultReader`. */
 export interface BodyReader {

@@ -1,4 +1,4 @@
-import type { WireForm } from '../../src/protocol/contract.ts'
+import type { WireForm } from '../../src/protocol/wire.ts'
 
 /** What `fetch` is to send. A stream needs HTTP/2, and is sent once (Fetch §5.3, `duplex`). */
 export function toRequestBody(body: unknown): RequestInit {

@@ -1,5 +1,5 @@
 import type { Timers } from '../../src/protocol/awake-timers.ts'
-import { NULL_BODY_STATUSES } from '../../src/protocol/contract.ts'
+import { NULL_BODY_STATUSES } from '../../src/protocol/http.ts'
 import type { BodyReader } from './outgoing-body.ts'
 import { createReflectionCheck } from './reflection.ts'
 

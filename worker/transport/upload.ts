@@ -1,4 +1,5 @@
-import { NULL_BODY_STATUSES, type UploadProgress, type WireRequest } from '../../src/protocol/contract.ts'
+import { NULL_BODY_STATUSES } from '../../src/protocol/http.ts'
+import type { UploadProgress, WireRequest } from '../../src/protocol/wire.ts'
 import { isStream } from './request-body.ts'
 
 /**

@@ -1,6 +1,6 @@
-import { isRedirect } from '../../src/protocol/contract.ts'
 import type { AnswerSummary } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import { isRedirect } from '../../src/protocol/http.ts'
 import type { ServiceRequest, ServiceTable, TaskAnswer, TaskOrder } from '../../src/protocol/services.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import { refused } from '../core/verdict.ts'

@@ -1,6 +1,7 @@
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import { type ApiRules, type Envelope, findApi } from '../../../src/protocol/contract.ts'
+import { type ApiRules, findApi } from '../../../src/protocol/apis.ts'
+import type { Envelope } from '../../../src/protocol/envelope.ts'
 import { readAnswer } from '../../../src/protocol/envelope.ts'
 import {
   decodeError,

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { isRedirect } from '../../../src/protocol/contract.ts'
+import { isRedirect } from '../../../src/protocol/http.ts'
 import { createFiles } from '../../../src/wechat/files.ts'
 import { createNetwork, isUnsent, type OutgoingRequest, type Running } from '../../../src/wechat/network.ts'
 

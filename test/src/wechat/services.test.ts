@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { ownWorker } from '../../../src/connect/wechat.ts'
-import type { CancelSignal } from '../../../src/protocol/contract.ts'
+import type { CancelSignal } from '../../../src/protocol/cancel-signal.ts'
 import { createServices, serviceChecks } from '../../../src/wechat/services.ts'
 
 interface Reply {

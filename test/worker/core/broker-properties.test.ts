@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { BrokerSnapshot } from '../../../src/protocol/contract.ts'
 import { isLingpaiError } from '../../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../../../worker/core/adapter.ts'
 import { createBroker, type SessionBroker } from '../../../worker/core/broker.ts'
 import { runRequest } from '../../../worker/core/request-loop.ts'

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import type { BrokerSnapshot } from '../../../src/protocol/contract.ts'
 import { isLingpaiError } from '../../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import type { CancelSignal, Grant, GrantResponse } from '../../../worker/core/adapter.ts'
 import { runRequest } from '../../../worker/core/request-loop.ts'
 import { failed, refused, rejected } from '../../../worker/core/verdict.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { BrokerSnapshot } from '../../../src/protocol/contract.ts'
+import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import type { StoredSession } from '../../../worker/core/adapter.ts'
 import { runRequest } from '../../../worker/core/request-loop.ts'
 import {

@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { type AuthorizationServer, startAuthorizationServer } from '../../../servers/provider/authorization-server.ts'
-import type { AuthorizeInput } from '../../../src/protocol/contract.ts'
+import type { AuthorizeInput } from '../../../src/protocol/methods.ts'
 import type {
   Grant,
   GrantIO,

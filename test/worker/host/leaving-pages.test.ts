@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { BUILD } from '../../../src/protocol/contract.ts'
+import { BUILD } from '../../../src/protocol/handshake.ts'
 import { createFakeLocks } from '../../fixtures/fake-locks.ts'
 import {
   apiOrigin,

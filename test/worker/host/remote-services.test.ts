@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import type { CancelSignal } from '../../../src/protocol/contract.ts'
+import type { CancelSignal } from '../../../src/protocol/cancel-signal.ts'
 import { createRemoteServices } from '../../../worker/host/wechat-services.ts'
 import { createPeer, never, Refusal } from '../../fixtures/scripted-peer.ts'
 

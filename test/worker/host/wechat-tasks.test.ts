@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import type { SentAttempt, WireTask } from '../../../src/protocol/contract.ts'
 import type { TaskAnswer, TaskOrder } from '../../../src/protocol/services.ts'
+import type { SentAttempt, WireTask } from '../../../src/protocol/tasks.ts'
 import { envelope } from '../../../worker/grant/envelope.ts'
 import type { Api } from '../../../worker/host/options.ts'
 import { createTaskCalls } from '../../../worker/host/wechat-tasks.ts'

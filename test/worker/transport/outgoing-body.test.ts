@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import { BODY_WINDOW } from '../../../src/protocol/contract.ts'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
+import { BODY_WINDOW } from '../../../src/protocol/wire.ts'
 import { type BodyReader, sendBody } from '../../../worker/transport/outgoing-body.ts'
 
 function createPort() {

@@ -1,4 +1,4 @@
-import type { BrokerSnapshot } from '../../../src/protocol/contract.ts'
+import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import type { StoredSession, StoredState, TokenSet } from '../adapter.ts'
 
 /**
