@@ -24,7 +24,8 @@ export function toCallId(value: unknown): string {
 export function toHeaderPairs(headers: unknown, name: string): HeaderPairs {
   if (!Array.isArray(headers) || headers.length > MOST_HEADERS) throw invalid(`${name} is not a list of pairs`)
   let length = 0
-  return headers.map((pair) => {
+  // `map` would pass over holes, and leave them.
+  return Array.from(headers, (pair) => {
     if (!Array.isArray(pair) || pair.length !== 2) throw invalid(`${name} is not a list of pairs`)
     const [field, text] = [toText(pair[0], 'a header', LONGEST_TEXT), toText(pair[1], 'a header', LONGEST_TEXT)]
     length += field.length + text.length
@@ -34,8 +35,8 @@ export function toHeaderPairs(headers: unknown, name: string): HeaderPairs {
 }
 
 /**
- * Copies data that JSON could carry, and refuses the rest: functions, cycles, class instances, too much of it. `longest`
- * counts UTF-16 units, names included.
+ * Copies data that JSON could carry, and refuses the rest: functions, cycles, class instances, arrays with holes, too much
+ * of it. `longest` counts UTF-16 units, names included.
  */
 export function toPlainData(value: unknown, longest = LONGEST_TEXT): unknown {
   let budget = longest
@@ -51,7 +52,13 @@ export function toPlainData(value: unknown, longest = LONGEST_TEXT): unknown {
     )
       return item
     if (depth > DEEPEST_DATA || typeof item !== 'object') throw invalid('an argument is not plain data')
-    if (Array.isArray(item)) return item.map((element) => copy(element, depth + 1))
+    if (Array.isArray(item)) {
+      return Array.from(item, (element, index) => {
+        // A message of a few bytes may hold billions of holes, so the walk ends at the first.
+        if (!Object.hasOwn(item, index)) throw invalid('an argument is not plain data')
+        return copy(element, depth + 1)
+      })
+    }
     if (!isPlain(item)) throw invalid('an argument is not plain data')
     const record: Record<string, unknown> = {}
     for (const [name, field] of Object.entries(item)) {

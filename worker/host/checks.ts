@@ -121,7 +121,7 @@ function toBody(body: unknown): unknown {
   if (typeof body === 'string' || body instanceof ArrayBuffer || isBlob(body) || isStream(body)) return body
   const form = own(toRecord(body, 'request.body'), 'form')
   if (!Array.isArray(form) || form.length > MOST_FIELDS) throw invalid('request.body is of no known kind')
-  return { form: form.map(toField) } satisfies WireForm
+  return { form: Array.from(form, toField) } satisfies WireForm
 }
 
 function toField(field: unknown): readonly [string, unknown] {

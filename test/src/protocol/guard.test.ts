@@ -468,6 +468,45 @@ test.each<[string, unknown]>([
   await expectRefused(callFrame('signIn', 'c', input))
 })
 
+/** A few bytes of a message can hold each of them; a walk over four billion holes takes minutes. */
+const sparse: [string, unknown][] = [
+  ['four billion holes', new Array(2 ** 32 - 1)],
+  ['a hole', new Array(1)],
+  ['a hole behind an element', Object.assign(['first'], { length: 2 })],
+  ['a hole, and a field beside it', Object.assign(new Array(1), { field: 1 })],
+]
+
+test.each(sparse)('%s in a message of signIn or adopt: it is refused, also where adopt is off', async (_what, list) => {
+  for (const [method, ...values] of [
+    ['signIn', 'c', list],
+    ['signIn', 'c', { list: [[list]] }],
+    ['adopt', list],
+    ['adopt', { accessToken: 'x', list }],
+  ] as const) {
+    await expectRefused(callFrame(method, ...values))
+  }
+})
+
+test.each(sparse)('%s in the data of a task: it is refused, and nothing passes', (_what, list) => {
+  for (const data of [list, { list: [[list]] }]) {
+    expect(passTask('c', { ...task, data })).toEqual({ passed: [], refused: 'invalid_call' })
+  }
+})
+
+test('a list of a million numbers reaches the grant, and one that is longer than the limit is refused', async () => {
+  expect(await page.call('signIn', 'c', new Array(1_000_000).fill(0))).toMatchObject({ type: 'RAW' })
+  await expectRefused(callFrame('signIn', 'c', new Array(1 << 20).fill(0)))
+})
+
+test('an element that an array inherits does not fill its hole', () => {
+  Object.defineProperty(Object.prototype, '0', { value: 'inherited', writable: true, configurable: true })
+  try {
+    expect(passTask('c', { ...task, data: new Array(1) })).toEqual({ passed: [], refused: 'invalid_call' })
+  } finally {
+    Reflect.deleteProperty(Object.prototype, '0')
+  }
+})
+
 test('a sign-in input of ordinary JSON reaches the grant as it was', async () => {
   const inputs: unknown[] = []
   await open({
@@ -514,6 +553,7 @@ test.each<[string, unknown]>([
   ['with a method of 101 characters', { ...good, method: 'A'.repeat(101) }],
   ['without headers', { ...good, headers: undefined }],
   ['with headers that are an object', { ...good, headers: { accept: 'x' } }],
+  ['with headers that have a hole', { ...good, headers: new Array(1) }],
   ['with 1,001 headers', { ...good, headers: new Array(1001).fill(['a', 'b']) }],
   ['with a header of three parts', { ...good, headers: [['a', 'b', 'c']] }],
   ['with a header of one part', { ...good, headers: [['a']] }],
@@ -524,6 +564,8 @@ test.each<[string, unknown]>([
   ['with many headers that are too long together', { ...good, headers: new Array(900).fill(['a', 'b'.repeat(2000)]) }],
   ['with a body that is an object', { ...good, method: 'POST', body: { a: 1 } }],
   ['with a body that is null', { ...good, method: 'POST', body: null }],
+  ['with a form of four billion holes', { ...good, method: 'POST', body: { form: new Array(2 ** 32 - 1) } }],
+  ['with a form that has a hole', { ...good, method: 'POST', body: { form: new Array(1) } }],
   ['with a body that is a typed array', { ...good, method: 'POST', body: new Uint8Array(2) }],
   ['with unknown credentials', { ...good, credentials: 'all' }],
   ['with mode navigate', { ...good, mode: 'navigate' }],
@@ -1067,6 +1109,7 @@ test.each<[string, unknown[]]>([
   ['without headers', ['c', { ...task, headers: undefined }]],
   ['whose headers are an object', ['c', { ...task, headers: { a: 'b' } }]],
   ['with half a header', ['c', { ...task, headers: [['a']] }]],
+  ['with headers that have a hole', ['c', { ...task, headers: new Array(1) }]],
   ['with a header that is a number', ['c', { ...task, headers: [['a', 1]] }]],
   ['whose auth is a text', ['c', { ...task, auth: 'true' }]],
   ['whose auth is null', ['c', { ...task, auth: null }]],
