@@ -308,7 +308,7 @@ test('a record of the first format is read, written anew, and compared from then
   expect(await store.save({ ...stored, version: 8 }, state)).toBe(false)
 })
 
-test('a record of a later format is shown as such, and no save replaces it, nor does a clear delete it', async () => {
+test('a record of a later format is shown as such, and only a clear of whatever is there deletes it', async () => {
   const name = freshName()
   const later = { format: 3, secret: new Uint8Array(3) }
   await set('session', later, open(name))
@@ -316,9 +316,105 @@ test('a record of a later format is shown as such, and no save replaces it, nor 
   expect(await store.load()).toMatchObject({ format: 3 })
   expect(await store.save(stored)).toBe(false)
   expect(await store.save(stored, null)).toBe(false)
-  expect(await store.clear()).toBe(false)
+  expect(await store.clear({})).toBe(false)
   expect(await store.clear({ lineage: '' })).toBe(false)
   expect(await get('session', open(name))).toEqual(later)
+  expect(await store.clear()).toBe(true)
+  expect(await store.load()).toBeUndefined()
+  expect(await store.save(stored, null)).toBe(true)
+  expect(await indexedDBStore({ name }).load()).toEqual(stored)
+})
+
+test('what a page puts in the place of a record is none, and is replaced', async () => {
+  for (const record of ['text', 7, null, [], { state: null }, { state: 'text' }, { format: 2, state: {} }]) {
+    const name = freshName()
+    const store = indexedDBStore({ name })
+    await set('session', record, open(name))
+    expect(await store.load(), JSON.stringify(record)).toBeUndefined()
+    expect(await store.clear({}), JSON.stringify(record)).toBe(true)
+    await set('session', record, open(name))
+    expect(await store.save(stored), JSON.stringify(record)).toBe(true)
+    expect(await indexedDBStore({ name }).load()).toEqual(stored)
+  }
+})
+
+const aesGcm = { name: 'AES-GCM', length: 256 }
+const signing = { name: 'ECDSA', namedCurve: 'P-256' }
+
+test.each<[string, () => unknown]>([
+  [
+    'a key of another algorithm',
+    () => crypto.subtle.generateKey({ name: 'AES-CBC', length: 256 }, false, ['encrypt', 'decrypt']),
+  ],
+  ['a private key', async () => (await crypto.subtle.generateKey(signing, false, ['sign', 'verify'])).privateKey],
+  ['a key for signatures', () => crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])],
+  ['a key that only encrypts', () => crypto.subtle.generateKey(aesGcm, false, ['encrypt'])],
+  ['a key that only decrypts', () => crypto.subtle.generateKey(aesGcm, false, ['decrypt'])],
+  ['a key that scripts can read', () => crypto.subtle.generateKey(aesGcm, true, ['encrypt', 'decrypt'])],
+  ['too few bytes', () => new Uint8Array(31)],
+  ['no bytes', () => new Uint8Array(0)],
+  ['text', () => 'key'],
+  ['null', () => null],
+])(
+  '%s in the place of the key is replaced by a key; the session counts as none, and the next one is kept',
+  async (_what, create) => {
+    const name = freshName()
+    await indexedDBStore({ name }).save(stored)
+    await set('key', await create(), open(name))
+    const store = indexedDBStore({ name })
+    expect(await store.load()).toBeUndefined()
+    expect(await store.save({ ...stored, lineage: 'lineage-2' })).toBe(true)
+    expect(await indexedDBStore({ name }).load()).toMatchObject({ lineage: 'lineage-2' })
+    expect(await get('key', open(name))).toMatchObject({ algorithm: aesGcm, extractable: false })
+    expect(await store.clear({ lineage: 'lineage-2' })).toBe(true)
+    expect(await store.load()).toBeUndefined()
+  },
+)
+
+test('two vaults that race to replace a key end with the same one', async () => {
+  for (let round = 0; round < 10; round += 1) {
+    const name = freshName()
+    const [one, other] = [openVault(name), openVault(name)]
+    await set('key', 'text', open(name))
+    const [first, second] = await Promise.all([one.seal('a', 'from one'), other.seal('b', 'from the other')])
+    expect(await other.open('a', first)).toBe('from one')
+    expect(await one.open('b', second)).toBe('from the other')
+  }
+})
+
+test('a worker that still has the old key takes the new one when it finds a record that it cannot open', async () => {
+  const name = freshName()
+  const [one, other] = [indexedDBStore({ name }), indexedDBStore({ name })]
+  await one.save(stored)
+  await set('key', 'text', open(name))
+  await other.save({ ...stored, lineage: 'lineage-2' })
+  expect(await one.load()).toMatchObject({ lineage: 'lineage-2' })
+  await one.save({ ...stored, lineage: 'lineage-3' })
+  expect(await other.load()).toMatchObject({ lineage: 'lineage-3' })
+})
+
+test('a database that fails while the key is read deletes neither the key nor the session (I7)', async () => {
+  const name = freshName()
+  await indexedDBStore({ name }).save(stored)
+  const { get: read } = IDBObjectStore.prototype
+  const failing = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(function (this: IDBObjectStore, key) {
+    if (key === 'key') throw new DOMException('The disk has failed', 'UnknownError')
+    return read.call(this, key)
+  })
+  const store = indexedDBStore({ name })
+  await expect(store.load()).rejects.toMatchObject({ name: 'UnknownError' })
+  await expect(store.save({ ...stored, version: 8 })).rejects.toMatchObject({ name: 'UnknownError' })
+  failing.mockRestore()
+  expect(await store.load()).toEqual(stored)
+})
+
+test('a sign-in can begin where a page has replaced the key of the transactions', async () => {
+  const name = freshName()
+  await indexedDBTransactions(name).put(transaction, now)
+  await set('key', await crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign']), open(name))
+  await indexedDBTransactions(name).put({ ...transaction, state: 'second' }, now)
+  expect(await indexedDBTransactions(name).take('second', now)).toMatchObject({ state: 'second' })
+  expect(await indexedDBTransactions(name).take('secret-state', now)).toBeUndefined()
 })
 
 test('where a CryptoKey cannot be stored, its bytes are, and the session survives (SharedWorkers of WebKit)', async () => {

@@ -80,7 +80,11 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
         transact(() => change(record, (kept) => !isOfLaterFormat(kept) && isInState(stateOf(kept), replaces))),
       clear: (only) =>
         transact(() =>
-          change(undefined, (kept) => kept === undefined || (!isOfLaterFormat(kept) && isInState(stateOf(kept), only))),
+          change(
+            undefined,
+            (kept) =>
+              only === undefined || kept === undefined || (!isOfLaterFormat(kept) && isInState(stateOf(kept), only)),
+          ),
         ),
     }
   }

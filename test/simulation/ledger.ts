@@ -109,6 +109,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   const unwanted = new Set<number>()
   let storedSession: number | undefined
   let hasStoreTrouble = false
+  let laterBuildAt = 0
   let hasLostThreads = false
   let hasLateWrites = false
   let clockChanges = 0
@@ -184,6 +185,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       violate('I10', `session ${exchange.family.id} is refreshed, though its token is new and nobody has denied it`)
   }
 
+  function onStoreTrouble(): void {
+    hasStoreTrouble = true
+    addCause('store')
+  }
+
   return {
     violate,
     addCause,
@@ -223,9 +229,12 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       clockChanges += 1
     },
 
-    onStoreTrouble(): void {
-      hasStoreTrouble = true
-      addCause('store')
+    onStoreTrouble,
+
+    /** What it does to the sessions of this build is what a store that fails does. */
+    onLaterBuild(): void {
+      laterBuildAt = scheduler.now()
+      onStoreTrouble()
     },
 
     onThreadLost(): void {
@@ -303,7 +312,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
     onCommit(record: StoredSession | undefined, before: StoredSession | undefined, by: Thread): void {
       if (by.state === 'dead') hasLateWrites = true
-      if (isOfLaterFormat(before)) violate('later build', `${by.name} takes away what a later build has stored`)
+      const mayEndIt = ({ what, startedAt, isSettled }: PageCall) =>
+        what === 'sign-out' && (startedAt >= laterBuildAt || !isSettled)
+      if (isOfLaterFormat(before) && (record !== undefined || ![...calls.values()].some(mayEndIt)))
+        violate('later build', `${by.name} takes away what a later build has stored`)
       const [session, token] = readRefreshToken(record?.tokens.refreshToken)
       const [previous] = readRefreshToken(before?.tokens?.refreshToken)
       if (record !== undefined) storedAccessTokens.add(record.tokens.accessToken)

@@ -1,5 +1,6 @@
 import { isLingpaiError } from '../../src/protocol/errors.ts'
 import type { Grant } from '../../worker/core/adapter.ts'
+import { isOfLaterFormat } from '../../worker/core/token-set.ts'
 import { memoryStore } from '../../worker/store/memory.ts'
 import { createAuthorizationServer, type UserName } from './authorization-server.ts'
 import { createBrowser, type Tab } from './browser.ts'
@@ -97,6 +98,7 @@ export async function simulate(seed: number): Promise<Outcome> {
           ? 'nothing'
           : `session ${(one.tokens.profile?.session as number) ?? '?'} version ${one.version}${one.attempt ? ` with attempt ${one.attempt.id}${one.attempt.isOver ? ' over' : ''}` : ''}`
       story.tell(`the store has ${nameOf(record)} from ${by.name}`)
+      if (isOfLaterFormat(before)) laterBuildSince = undefined
       ledger.onCommit(record, before, by)
     },
   })
@@ -464,12 +466,12 @@ export async function simulate(seed: number): Promise<Outcome> {
     }
   }
 
-  /** What it does to the sessions of this build is what a store that fails does; it must stay there itself. */
+  /** It must stay there itself, until somebody signs out. */
   function setLaterBuild(isThere: boolean): void {
     if (!isThere && laterBuildSince === undefined) return
     checkLaterBuild()
     laterBuildSince = isThere ? scheduler.now() : undefined
-    ledger.onStoreTrouble()
+    ledger.onLaterBuild()
     disk.writeLater(isThere)
     story.tell(isThere ? 'a later build has taken over the stored session' : 'the later build has signed out')
     browser.broadcast('lingpai:lingpai', 'lingpai:1')

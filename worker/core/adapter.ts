@@ -51,7 +51,7 @@ export interface RefreshAttempt {
 
 /** What a store must hold for a conditional write: what is absent here may be anything. */
 export interface StoredState {
-  readonly lineage: string
+  readonly lineage?: string
   readonly version?: number
   /** The attempt's id, or null for none. */
   readonly attempt?: string | null
@@ -67,7 +67,10 @@ export interface Store {
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a store that is not shared has nothing to say
   save(session: StoredSession, replaces?: StoredState | null): MaybePromise<boolean | void>
-  /** With `only`, it must delete nothing else, nor ever such a record; it returns false where the store holds these. */
+  /**
+   * Deletes whatever there is. With `only`, it must delete nothing else, nor ever such a record; it returns false where
+   * the store holds these.
+   */
   // biome-ignore lint/suspicious/noConfusingVoidType: as above
   clear(only?: StoredState): MaybePromise<boolean | void>
   /** Other workers of this origin reach the same record, and each other, under this name: they keep one session. */

@@ -693,7 +693,7 @@ export function createBroker(options: BrokerOptions) {
      */
     async signOut(everywhere: boolean): Promise<{ url?: string }> {
       await ready
-      if (isLaterBuild()) throw laterBuild()
+      const hadLaterBuild = isLaterBuild()
       const { held } = session
       clearing = Promise.resolve(true)
       dispatch({ type: 'signedOut' })
@@ -701,6 +701,8 @@ export function createBroker(options: BrokerOptions) {
         clearing,
         withTimeout(() => transactions.clear(), STORE_TIMEOUT).catch(() => {}),
       ])
+      // Only the store can tell whether its record is gone.
+      if (hadLaterBuild) await look()
       const answer = await revoke(held, everywhere)
       if (everywhere && answer === undefined) {
         throw new LingpaiError(
@@ -741,7 +743,7 @@ function isSameProfile(one: unknown, other: unknown): boolean {
 function laterBuild(): LingpaiError {
   return new LingpaiError(
     'protocol_mismatch',
-    "A later build of the app has taken over the stored session, which this tab's worker cannot read. Reload the page, and if need be close the other tabs.",
+    "A later build of the app has taken over the stored session, which this tab's worker cannot read. Reload the page and close the other tabs, or delete that session by session.signOut().",
   )
 }
 

@@ -69,7 +69,7 @@ export function isInState(kept: Required<StoredState> | undefined, expected: Sto
   if (expected === null || kept === undefined) return expected === null && kept === undefined
   const { lineage, version, attempt } = expected
   return (
-    lineage === kept.lineage &&
+    (lineage === undefined || lineage === kept.lineage) &&
     (version === undefined || version === kept.version) &&
     (attempt === undefined || attempt === kept.attempt)
   )

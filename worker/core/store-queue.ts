@@ -100,8 +100,9 @@ export function createStoreQueue(store: Store, platform: Platform, announce: () 
   function makeUpFor({ wanted, isRepeat }: Operation): void {
     if (newest !== wanted) return
     if (wanted.session !== undefined) {
-      // What is left in the store is older than what is held, and perhaps another user's (I6).
-      newest = { session: undefined, replaces: wanted.replaces ?? undefined }
+      // What is left in the store is older than what is held, and perhaps another user's (I6). What a later build has stored
+      // is neither: a condition keeps it, however little that asks.
+      newest = { session: undefined, replaces: wanted.replaces ?? {} }
       next = { wanted: newest, callers: [], isRepeat: false }
     } else if (!isRepeat) {
       // What a failed clear leaves behind would sign the user in again at the next start.

@@ -7,21 +7,17 @@ const ENTRIES = 'entries'
  * The entries of a database. Opened at the first use, and anew when it was closed: by the browser, which may do so at any
  * time, or because somebody wants to delete it, whom an open connection would hold up.
  */
-export function openEntries(database: string, onClose = () => {}): Entries {
+export function openEntries(database: string): Entries {
   let opened: Promise<IDBDatabase> | undefined
 
   function open(): Promise<IDBDatabase> {
+    const forget = () => {
+      if (opened === opening) opened = undefined
+    }
     const opening = new Promise<IDBDatabase>((resolve, reject) => {
-      const forget = () => {
-        if (opened === opening) opened = undefined
-        onClose()
-      }
       const request = indexedDB.open(database)
       request.onupgradeneeded = () => request.result.createObjectStore(ENTRIES)
-      request.onerror = () => {
-        reject(request.error)
-        forget()
-      }
+      request.onerror = () => reject(request.error)
       request.onsuccess = () => {
         const { result } = request
         result.onclose = forget
@@ -32,9 +28,7 @@ export function openEntries(database: string, onClose = () => {}): Entries {
         resolve(result)
       }
     })
-    opening.catch(() => {
-      if (opened === opening) opened = undefined
-    })
+    opening.catch(forget)
     return opening
   }
 

@@ -54,7 +54,7 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
       const entry = await get<Partial<Entry>>(SESSION, entries)
       if (entry === undefined) return undefined
       if (isOfLaterFormat(entry)) return entry as unknown as StoredSession
-      if (entry?.state !== undefined) {
+      if (entry?.state) {
         return readStoredSession(await open(nameOf(entry.format, entry.state), entry))
       }
       const session = readStoredSession(await open(SESSION, entry))
@@ -78,7 +78,8 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
 
     clear: (only) =>
       change(
-        (kept) => kept === undefined || (!isOfLaterFormat(kept) && isInState(stateOf(kept), only)),
+        (kept) =>
+          only === undefined || kept === undefined || (!isOfLaterFormat(kept) && isInState(stateOf(kept), only)),
         (entries) => entries.delete(SESSION),
       ),
   }

@@ -1,7 +1,9 @@
 import { get, update } from 'idb-keyval'
 import { type Entries, openEntries } from './entries.ts'
 
+/** A later build that needs a key of another kind must give it another name: what no key is to this one, it replaces. */
 const KEY = 'key'
+const KEY_LENGTH = 32
 
 /** What rests in IndexedDB: the key's bytes cannot be read by any script (Web Cryptography §13, `extractable`). */
 export interface SealedEntry {
@@ -23,44 +25,34 @@ export interface Vault {
  * of code that only reads storage; a script that runs on the app's origin can still ask the browser to decrypt them.
  */
 export function openVault(database: string): Vault {
-  let key: Promise<CryptoKey> | undefined
-  // Where the database is deleted, its key goes too.
-  const entries = openEntries(database, () => {
-    key = undefined
-  })
+  const entries = openEntries(database)
 
-  /** Two workers may come here at once: the first key that is stored is everybody's. */
-  async function createKey(): Promise<CryptoKey> {
+  /**
+   * Read each time: any script of the origin can delete the key or put something else in its place. Two workers may come
+   * here at once: the first key that is stored is everybody's.
+   */
+  async function getKey(): Promise<CryptoKey> {
     const kept = await get<unknown>(KEY, entries)
-    if (kept instanceof CryptoKey) return kept
-    if (kept instanceof Uint8Array) return importKey(kept)
+    if (isKey(kept)) return importKey(kept)
     const fresh = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
     return keep(fresh).catch((error) => {
       // A SharedWorker of WebKit can store no CryptoKey; there, the bytes must rest in the clear.
       if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error
-      return keep(crypto.getRandomValues(new Uint8Array(32)))
+      return keep(crypto.getRandomValues(new Uint8Array(KEY_LENGTH)))
     })
   }
 
-  async function keep(fresh: CryptoKey | Uint8Array): Promise<CryptoKey> {
-    let winner: unknown = fresh
+  async function keep(fresh: Key): Promise<CryptoKey> {
+    let winner = fresh
     await update<unknown>(
       KEY,
       (existing) => {
-        winner = existing instanceof CryptoKey || existing instanceof Uint8Array ? existing : fresh
+        winner = isKey(existing) ? existing : fresh
         return winner
       },
       entries,
     )
-    return winner instanceof CryptoKey ? winner : importKey(winner as Uint8Array<ArrayBuffer>)
-  }
-
-  function getKey(): Promise<CryptoKey> {
-    key ??= createKey().catch((error) => {
-      key = undefined
-      throw error
-    })
-    return key
+    return importKey(winner)
   }
 
   return {
@@ -94,6 +86,15 @@ export function openVault(database: string): Vault {
   }
 }
 
-function importKey(bytes: Uint8Array): Promise<CryptoKey> {
-  return crypto.subtle.importKey('raw', bytes as Uint8Array<ArrayBuffer>, 'AES-GCM', false, ['encrypt', 'decrypt'])
+type Key = CryptoKey | Uint8Array<ArrayBuffer>
+
+function isKey(kept: unknown): kept is Key {
+  if (!(kept instanceof CryptoKey)) return kept instanceof Uint8Array && kept.length === KEY_LENGTH
+  const { algorithm, extractable, usages } = kept
+  return algorithm.name === 'AES-GCM' && !extractable && usages.includes('encrypt') && usages.includes('decrypt')
+}
+
+async function importKey(key: Key): Promise<CryptoKey> {
+  if (key instanceof CryptoKey) return key
+  return crypto.subtle.importKey('raw', key, 'AES-GCM', false, ['encrypt', 'decrypt'])
 }

@@ -662,14 +662,69 @@ test('what a store could not take at first is stored with the next refresh', asy
 
 const ofLaterBuild = { ...storedSession(), format: 3 } as never as StoredSession
 
-test('a record of a later build is not overwritten; whoever calls, signs in or out is told to reload', async () => {
+test('a record of a later build is not overwritten; whoever calls or signs in is told to reload or to sign out', async () => {
   const { one, store } = await open({ stored: ofLaterBuild }, 1)
   expect(one.broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', reason: 'later_build' })
   await expect(one.call()).rejects.toMatchObject({ code: 'protocol_mismatch' })
-  await expect(one.signIn('bob')).rejects.toMatchObject({ code: 'protocol_mismatch' })
-  await expect(one.broker.signOut(false)).rejects.toMatchObject({ code: 'protocol_mismatch' })
+  await expect(one.signIn('bob')).rejects.toMatchObject({
+    code: 'protocol_mismatch',
+    message: expect.stringContaining('session.signOut()'),
+  })
   expect(store.kept).toBe(ofLaterBuild)
   expect(store.log).toEqual([])
+})
+
+test('a sign-out deletes the record of a later build; then a sign-in works, and the next worker finds it', async () => {
+  const { platform, one, start, store } = await open({ stored: ofLaterBuild }, 1)
+  expect(await one.broker.signOut(false)).toEqual({})
+  expect(store.kept).toBeUndefined()
+  expect(one.broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok' })
+  await one.signIn('bob')
+  const next = start()
+  await platform.settle()
+  expect(next.broker.snapshot()).toMatchObject({ status: 'signed-in', user: { subject: 'bob' } })
+})
+
+test('of a sign-out of one worker the others learn that the later build is gone', async () => {
+  const { platform, one, other } = await open({ stored: ofLaterBuild })
+  await one.broker.signOut(false)
+  await platform.settle()
+  await other.signIn('bob')
+  expect(other.broker.snapshot()).toMatchObject({ status: 'signed-in' })
+})
+
+test('a record of a later build that could not be deleted is still there for the next sign-out', async () => {
+  const { one, store } = await open({ stored: ofLaterBuild, hasHints: false }, 1)
+  store.fault = (name) => (name === 'clear' ? Promise.reject(new Error('disk')) : Promise.resolve())
+  await expect(one.broker.signOut(false)).rejects.toMatchObject({ code: 'store_failed' })
+  expect(one.broker.snapshot()).toMatchObject({ reason: 'later_build' })
+  store.fault = undefined
+  await one.broker.signOut(false)
+  expect(store.kept).toBeUndefined()
+})
+
+test('a look that ends while the record of a later build is being deleted does not bring it back', async () => {
+  const { platform, one, store, forgeHint } = await open({ stored: ofLaterBuild, hasHints: false }, 1)
+  let clear = () => {}
+  store.fault = (name) => (name === 'clear' ? new Promise((resolve) => (clear = resolve)) : Promise.resolve())
+  const signOut = watch(one.broker.signOut(false))
+  await platform.settle()
+  forgeHint()
+  await platform.settle()
+  clear()
+  await platform.settle()
+  expect(signOut.settled).toBe(1)
+  await one.signIn('bob')
+  expect(one.broker.snapshot()).toMatchObject({ status: 'signed-in' })
+})
+
+test('a sign-in that cannot be stored does not delete what a later build has stored meanwhile', async () => {
+  const { platform, one, store } = await open({ stored: undefined as never, hasHints: false }, 1)
+  store.kept = ofLaterBuild
+  store.fault = (name) => (name === 'save' ? Promise.reject(new Error('full')) : Promise.resolve())
+  await one.signIn('bob')
+  await platform.settle()
+  expect(store.kept).toBe(ofLaterBuild)
 })
 
 test('a later build that takes the session over while a refresh is under way keeps it', async () => {
@@ -760,6 +815,7 @@ test('an empty store is expected to stay empty; of one that nobody could read, n
   expect(stateOf({ kind: 'unreadable' })).toBeUndefined()
   const kept = { lineage: 'own', version: 7, attempt: null }
   expect([isInState(undefined, null), isInState(kept, null), isInState(undefined, kept)]).toEqual([true, false, false])
+  expect([isInState(kept, {}), isInState(undefined, {})]).toEqual([true, false])
   expect([isInState(kept, undefined), isInState(undefined, undefined), isInState(kept, kept)]).toEqual([
     true,
     true,

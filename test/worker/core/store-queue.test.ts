@@ -336,6 +336,13 @@ function createConditionalQueue() {
   return { platform, seen, save, fail }
 }
 
+test('a failed save that could replace any session is followed by a clear of any session that this build can read', async () => {
+  const { save, seen, fail } = createConditionalQueue()
+  save('one')
+  await fail(0)
+  expect(seen[1]).toEqual(['clear', {}])
+})
+
 const first = { lineage: 'first' }
 const second = { lineage: 'second' }
 

@@ -86,7 +86,7 @@ export function onClaimWritten(
     return { kind: 'granted', replaces: { lineage, version }, isWritten: true }
   }
   // A failed write may have happened all the same. So the new tokens may replace the record with and without it.
-  const previous = replaces && { lineage: replaces.lineage, ...pick(replaces, 'version') }
+  const previous = replaces && { ...pick(replaces, 'lineage'), ...pick(replaces, 'version') }
   return { kind: 'granted', replaces: previous, isWritten: false }
 }
 

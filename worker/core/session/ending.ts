@@ -1,5 +1,5 @@
 import { type Effect, note, type SessionRules, type Step } from './events.ts'
-import { endedIdsOf, type Session, startSession } from './state.ts'
+import { endedIdsOf, LATER_BUILD, type Session, startSession } from './state.ts'
 
 /** Ends the session in this worker and in the store. */
 export function endSession(
@@ -51,9 +51,10 @@ function toEnded(session: Session, reason: string | undefined): Session {
   }
 }
 
-/** Another session in a shared store stays, unless this worker could not read the store to know which session it holds. */
-function clearStore({ lineage, past, loading }: Session, { owner }: SessionRules): Effect[] {
+/** Another session in a shared store stays, unless this worker cannot know which session the store holds. */
+function clearStore({ lineage, past, loading, reason }: Session, { owner }: SessionRules): Effect[] {
   const ours = lineage ?? past[past.length - 1]
-  if (owner === undefined || (ours === undefined && loading !== 'done')) return [{ do: 'clear' }]
+  const isUnread = reason === LATER_BUILD || (ours === undefined && loading !== 'done')
+  if (owner === undefined || isUnread) return [{ do: 'clear' }]
   return ours === undefined ? [] : [{ do: 'clear', only: { lineage: ours } }]
 }

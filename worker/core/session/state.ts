@@ -89,7 +89,7 @@ export type ClaimStep =
   | { readonly name: 'waiting'; readonly pause: number }
   | { readonly name: 'writing'; readonly replaces: StoredState | null; readonly until: number }
 
-/** The snapshot's reason if the store holds a record that a later build wrote, and that this build must not replace. */
+/** The snapshot's reason if the store holds a record that a later build wrote, and that only a sign-out may touch. */
 export const LATER_BUILD = 'later_build'
 export const REFRESH_ANSWER_LOST = 'refresh_answer_lost'
 export const IDLE: Refresh = { kind: 'idle' }

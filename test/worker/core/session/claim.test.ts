@@ -492,6 +492,7 @@ test.each<[string, Session, Effect[]]>([
     [{ do: 'clear', only: { lineage } }],
   ],
   ['nothing, where nobody was ever signed in', signedOut, []],
+  ['the record of a later build', { ...signedOut, past: [lineage], reason: LATER_BUILD }, [{ do: 'clear' }]],
   ['whatever there is, where nobody could look what it is', { ...signedOut, loading: 'pending' }, [{ do: 'clear' }]],
   ['whatever there is, where the store never answered', { ...signedOut, loading: 'failed' }, [{ do: 'clear' }]],
 ])('a sign-out deletes %s (I5)', (_title, session, cleared) => {
