@@ -28,18 +28,17 @@ export type SessionFetch = (input: RequestInfo | URL, init?: SessionRequestInit)
 const READERS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const
 
 export interface FetchOptions {
-  /** What sends the requests that get no token. Default the platform's `fetch`. */
+  /**
+   * What sends the requests that get no token. Default `fetch` as it is at `connect()`: looked up at each call, it would be
+   * `session.fetch` itself where the app has assigned that to `window.fetch`, and call itself for ever.
+   */
   readonly pageFetch?: typeof fetch
   /** The page's own policy, where it knows better than its `<meta>`. */
   readonly referrerPolicy?: ReferrerPolicy | undefined
 }
 
 /** @see https://fetch.spec.whatwg.org/#fetch-method */
-export function createFetch(
-  client: Client,
-  // Looked up at each call, so that tests can fake it.
-  { pageFetch = (input, init) => fetch(input, init), referrerPolicy }: FetchOptions = {},
-): SessionFetch {
+export function createFetch(client: Client, { pageFetch = fetch, referrerPolicy }: FetchOptions = {}): SessionFetch {
   return async (input, init) => {
     if (init?.auth === false) return pageFetch(input, init)
     // The platform's own constructor checks and normalises everything, as `fetch` itself would.
@@ -205,7 +204,8 @@ function asReceived(response: Response, fields: object, incoming: IncomingBody |
         throw incoming?.failure()?.[0] ?? error
       })
   }
+  // As on the platform, a method may be replaced, which some libraries do, and a field may not.
   for (const [name, value] of Object.entries(values))
-    Object.defineProperty(response, name, { value, configurable: true })
+    Object.defineProperty(response, name, { value, configurable: true, writable: typeof value === 'function' })
   return response
 }

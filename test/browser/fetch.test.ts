@@ -254,13 +254,15 @@ test("the referrer is the page's address unless the caller says another", async 
 test('a request to an origin that is not listed goes out as it is, with its method, headers and body', async () => {
   const init = { method: 'PUT', body: 'text', headers: { 'x-one': '1' } }
   const native = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('fine'))
+  const { fetch: load, close } = connect({ inline: () => createPeer().endpoint })
   try {
-    await session.fetch('https://other.example/', init)
+    await load('https://other.example/', init)
     const sent = new Request(...(native.mock.calls[0] as [RequestInfo, RequestInit?]))
     expect(sent).toMatchObject({ url: 'https://other.example/', method: 'PUT' })
     expect(sent.headers.get('x-one')).toBe('1')
     expect(await sent.text()).toBe('text')
   } finally {
+    close()
     native.mockRestore()
   }
 })
@@ -337,7 +339,36 @@ test('an expired token is refreshed and the body is sent again, whole', async ()
   for (const answer of answers) expect(await sha256(await answer.arrayBuffer())).toBe(await sha256(bytes))
 })
 
-test('fetch and request are bound, and window.fetch can be replaced by session.fetch', async () => {
+test('fetch is bound', async () => {
   const load: typeof fetch = session.fetch
   expect((await load(`${api}/orders`)).status).toBe(200)
+})
+
+test.each<[string, typeof fetch]>([
+  ['session.fetch', (...given) => session.fetch(...given)],
+  ['a function that calls session.fetch', async (input, init) => session.fetch(new Request(input, init))],
+])('window.fetch can be replaced by %s', async (what, replacement) => {
+  const native = window.fetch
+  window.fetch = what === 'session.fetch' ? session.fetch : replacement
+  try {
+    expect((await fetch(`${api}/orders`)).status).toBe(200)
+    expect((await fetch(location.href)).status).toBe(200)
+    expect((await session.fetch(location.href, { auth: false })).status).toBe(200)
+  } finally {
+    window.fetch = native
+  }
+})
+
+test('the methods of a response can be replaced, and its fields cannot, as with fetch', async () => {
+  const { signal } = new AbortController()
+  for (const load of [fetch, session.fetch]) {
+    const response = await load(`${api}/delay/0`, { signal })
+    for (const name of ['arrayBuffer', 'blob', 'clone', 'formData', 'json', 'text'] as const) {
+      const replacement = async () => name
+      Object.assign(response, { [name]: replacement })
+      expect(response[name]).toBe(replacement)
+    }
+    for (const name of ['url', 'type', 'redirected'])
+      expect(() => Object.assign(response, { [name]: 'another' }), name).toThrow(TypeError)
+  }
 })

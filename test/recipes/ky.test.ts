@@ -44,3 +44,10 @@ test('a lost network is still tried again', async () => {
   })
   expect(traffic.fetchCalls).toBe(3)
 })
+
+test('its parseJson, for which it replaces the json of a response, parses the answer', async () => {
+  const { api } = await import('recipe:ky/api.ts')
+  const parse = (text: string) => ({ parsed: JSON.parse(text) })
+  const answer = api(`${context.app.apiOrigin}/orders`, { parseJson: parse })
+  expect(await answer.json()).toEqual({ parsed: orders })
+})

@@ -292,13 +292,13 @@ test('a message of other code in the worker is no sign of its death', async () =
 })
 
 test('fetch of an origin that is not listed does not wait for a worker that is being started again', async () => {
+  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
   const { start } = starting<Worker>(
     new FakeWorker({ ping: never, fetch: never }),
     new FakeWorker({ hello: never }, 'second'),
   )
   const session = connect({ dedicated: start })
   await vi.advanceTimersByTimeAsync(0)
-  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
   void outcomeOf(session.fetch('https://api.example/a'))
   await vi.advanceTimersByTimeAsync(15_000)
   expect(session.getSnapshot().status).toBe('connecting')
@@ -321,10 +321,10 @@ test('a request whose signal has aborted already leaves no timer behind', async 
 })
 
 test('after close, a fetch of an origin that is not listed rejects with closed as every call does', async () => {
+  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
   const { start } = starting<Worker>(new FakeWorker())
   const session = connect({ dedicated: start })
   await vi.advanceTimersByTimeAsync(0)
-  const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
   session.close()
   expect(await outcomeOf(session.fetch('https://elsewhere.example/b'))).toMatchObject({ code: 'closed' })
   expect(fetchOfPage).not.toHaveBeenCalled()

@@ -23,8 +23,8 @@ export interface WebHostOptions {
 /** The host of a browser or of Node: requests by `fetch`, sign-in transactions in IndexedDB where there is one. */
 export function createWebHost(options: WebHostOptions): Host {
   const { mode, origin, platform = ownPlatform } = options
-  // Looked up at each call, so that tests can fake it.
-  const fetch = (options.fetch ?? ((input, init) => globalThis.fetch(input, init))) as typeof globalThis.fetch
+  // Not looked up at each call: an inline broker would find the `session.fetch` that the app has assigned to `window.fetch`.
+  const fetch = (options.fetch ?? globalThis.fetch) as typeof globalThis.fetch
   return {
     mode,
     origin,

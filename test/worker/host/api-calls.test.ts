@@ -91,8 +91,9 @@ test.each<[string, (response: ServerResponse, token: unknown) => void]>([
 })
 
 test('an error of the engine that quotes the token is told without its words (I11)', async () => {
+  const fetch = vi.spyOn(globalThis, 'fetch')
   await open()
-  vi.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('"old-token" is an invalid header value'))
+  fetch.mockRejectedValue(new TypeError('"old-token" is an invalid header value'))
   const errors = [
     await errorOf(session.fetch(`${origin}/a`)),
     await errorOf(session.request({ url: `${origin}/a` })),

@@ -36,6 +36,7 @@ beforeEach(() => {
 afterEach(() => {
   for (const session of sessions.splice(0)) session.close()
   vi.restoreAllMocks()
+  vi.unstubAllGlobals()
 })
 
 function legacyApi(changes: Partial<ApiOptions> = {}): ApiOptions {
@@ -358,6 +359,7 @@ test("the grant's own requests follow no redirect, and carry no cookie (I4)", as
 })
 
 test('a request of the grant is a GET unless it has a body or says otherwise', async () => {
+  vi.spyOn(globalThis, 'fetch')
   const url = `${legacy.origin}/list`
   const session = open({
     grant: {
@@ -368,7 +370,6 @@ test('a request of the grant is a GET unless it has a body or says otherwise', a
       },
     },
   })
-  vi.spyOn(globalThis, 'fetch')
   await session.signIn(alice)
   expect(initsOf(url).map(({ method }) => method)).toEqual(['GET', 'POST', 'PUT'])
 })
@@ -410,14 +411,39 @@ test("the token takes the place of the page's own header of that name", async ()
 })
 
 test("redirect: 'error' stays as it is for a token in a header of its own", async () => {
-  const session = await openSignedIn()
   vi.spyOn(globalThis, 'fetch')
+  const session = await openSignedIn()
   const url = `${legacy.origin}/redirect`
   const body = JSON.stringify({ to: `${other.origin}/list`, status: 307 })
   const error = await errorOf(session.fetch(url, { method: 'POST', body, redirect: 'error' }))
   expect(error).toBeInstanceOf(TypeError)
   expect(isLingpaiError(error)).toBe(false)
   expect(initsOf(url)).toMatchObject([{ redirect: 'error' }])
+})
+
+test.each<[string, (session: Session) => typeof fetch]>([
+  ['session.fetch', (session) => session.fetch],
+  ['a function that calls session.fetch', (session) => (input, init) => session.fetch(input, init)],
+])('an app may assign %s to the global fetch: nothing calls itself', async (_what, toFetch) => {
+  let requests = 0
+  vi.stubGlobal(
+    'Request',
+    class extends Request {
+      constructor(...given: ConstructorParameters<typeof Request>) {
+        if (++requests > 20) throw new Error('session.fetch calls itself')
+        super(...given)
+      }
+    },
+  )
+  const session = await openSignedIn()
+  vi.stubGlobal('fetch', toFetch(session))
+  const listed = await requestsDuring(legacy, () => fetch(`${legacy.origin}/list`, { method: 'POST', body: '{}' }))
+  expect(listed).toMatchObject([{ headers: { 'x-token': legacy.issuedTokens.at(-2) } }])
+  const elsewhere = await requestsDuring(other, async () => {
+    await fetch(`${other.origin}/list`, { method: 'POST', body: '{}' })
+    await session.fetch(`${other.origin}/list`, { method: 'POST', body: '{}', auth: false })
+  })
+  expect(elsewhere.map(({ headers }) => headers['x-token'])).toEqual([undefined, undefined])
 })
 
 test("a redirect of the grant's own request is refused, so that no refresh token follows it (I4)", async () => {
@@ -623,8 +649,8 @@ test('a signer may add headers and query parameters to session.fetch, and never 
 })
 
 test('a signer leaves the body of session.fetch as it was', async () => {
-  const session = await openSignedIn({ apis: [legacyApi({ sign: (request) => request })] })
   vi.spyOn(globalThis, 'fetch')
+  const session = await openSignedIn({ apis: [legacyApi({ sign: (request) => request })] })
   await session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{"page":1}' })
   expect(initsOf(`${legacy.origin}/list`)).toMatchObject([{ method: 'POST', body: '{"page":1}' }])
 })
@@ -792,8 +818,10 @@ test('explain tells of a call without a token, and of one that another server an
 })
 
 test('explain tells that a page gave a call up', async () => {
+  const fetch = vi.spyOn(globalThis, 'fetch')
   const session = await openSignedIn()
-  const fetch = vi.spyOn(globalThis, 'fetch').mockImplementation(
+  fetch.mockClear()
+  fetch.mockImplementation(
     (_input, init) =>
       new Promise((_resolve, reject) => {
         init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
