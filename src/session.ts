@@ -23,7 +23,8 @@ export interface Session<SignInInput = unknown> {
   readonly signIn: (input: SignInInput | AuthorizeInput) => Promise<void>
   /**
    * Completes a sign-in on the callback page: pass `location.href`. Resolves with the `returnTo` of `signIn`, and takes the
-   * parameters out of the address bar. In a popup it closes the window.
+   * parameters out of the address bar. In a popup it closes the window. A second call of this page for the same callback, or
+   * with the address that is left, gets what the first one gets.
    *
    * Rejects with `state_missing`, `state_mismatch`, `state_used`, `sign_in_cancelled`, `sign_in_failed`, `network_error`.
    */

@@ -20,6 +20,9 @@ export interface SignIn {
 }
 
 export function createSignIn(client: Client): SignIn {
+  /** What `completeSignIn` has begun last: a callback is good for one use. */
+  let latest: { readonly url: string; readonly outcome: Promise<{ returnTo?: string }> } | undefined
+
   async function authorize({ via, returnTo }: AuthorizeInput): Promise<string> {
     const input = { via, ...(returnTo !== undefined && { returnTo: toReturnTo(returnTo) }) }
     return (await client.call('authorize', [input], { deadline: CONTROL_DEADLINE })).url
@@ -44,6 +47,16 @@ export function createSignIn(client: Client): SignIn {
     }
   }
 
+  async function completeCallback(url: string): Promise<{ returnTo?: string }> {
+    cleanAddressBar()
+    const opener = getOpener()
+    if (opener && (await handOver(opener, url))) {
+      window.close()
+      return {}
+    }
+    return complete(url)
+  }
+
   return {
     async signIn(input) {
       if (!isAuthorizeInput(input)) return client.call('signIn', [input])
@@ -53,15 +66,17 @@ export function createSignIn(client: Client): SignIn {
 
     async completeSignIn(url) {
       if (!URL.canParse(url)) throw new LingpaiError('invalid_call', 'completeSignIn takes location.href.')
-      cleanAddressBar()
-      const opener = getOpener()
-      if (opener && (await handOver(opener, url))) {
-        window.close()
-        return {}
-      }
-      return complete(url)
+      // A second call of this page, as React's StrictMode makes one, finds an address bar without parameters.
+      if (latest && (latest.url === url || !isCallback(url))) return latest.outcome
+      latest = { url, outcome: completeCallback(url) }
+      return latest.outcome
     },
   }
+}
+
+function isCallback(url: string): boolean {
+  const { searchParams } = new URL(url)
+  return ['code', 'error', 'state'].some((name) => searchParams.has(name))
 }
 
 function isAuthorizeInput(input: unknown): input is AuthorizeInput {

@@ -3,6 +3,7 @@ import {
   connect,
   isLingpaiError,
   LingpaiError,
+  type LingpaiErrorCode,
   type RequestOptions,
   type Session,
   type SessionFetch,
@@ -553,6 +554,84 @@ test('cleaning the address bar adds no step to go back to', async () => {
   await session.completeSignIn(location.href)
   expect(location.search).toBe('')
   expect(push).not.toHaveBeenCalled()
+})
+
+/** The guide's callback page, as far as it shows: where it leads, or the error that it shows. */
+async function showCallback(session: Session): Promise<string> {
+  try {
+    const { returnTo = '/' } = await session.completeSignIn(location.href)
+    return returnTo
+  } catch (error) {
+    return (error as LingpaiError).code
+  }
+}
+
+/** A worker that takes each state once, as the real one does, and answers when it is told to. */
+async function openOnCallback(fail?: Error) {
+  const used = new Set<string | null>()
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const refuse = (code: LingpaiErrorCode) => new Refusal({ name: 'LingpaiError', message: code, code })
+  const callback = async (_call: unknown, url: unknown) => {
+    const state = new URL(url as string).searchParams.get('state')
+    if (state === null) throw refuse('state_missing')
+    if (used.has(state)) throw refuse('state_used')
+    used.add(state)
+    await released
+    if (fail) throw fail
+    return { returnTo: `/after-${state}` }
+  }
+  const opened = await open({ callback })
+  history.replaceState(null, '', '/callback?code=c&state=s&mine=1')
+  return { ...opened, release }
+}
+
+test('a page that completes the sign-in twice at once, as in StrictMode, is led on by both', async () => {
+  const { session, peer, release } = await openOnCallback()
+  const shown = [showCallback(session), showCallback(session)]
+  release()
+  expect(await Promise.all(shown)).toEqual(['/after-s', '/after-s'])
+  expect(peer.callsOf('callback')).toHaveLength(1)
+})
+
+test('a page that completes the sign-in again when it is done gets the same result', async () => {
+  const { session, peer, release } = await openOnCallback()
+  release()
+  const { href } = location
+  expect(await showCallback(session)).toBe('/after-s')
+  expect(await showCallback(session)).toBe('/after-s')
+  expect(await session.completeSignIn(href)).toEqual({ returnTo: '/after-s' })
+  expect(peer.callsOf('callback')).toHaveLength(1)
+})
+
+test('a sign-in that fails rejects both calls of the page in the same way', async () => {
+  const failure = new Refusal({ name: 'LingpaiError', message: 'cancelled', code: 'sign_in_cancelled' })
+  const { session, release } = await openOnCallback(failure)
+  const { href } = location
+  const shown = [showCallback(session), showCallback(session)]
+  release()
+  expect(await Promise.all(shown)).toEqual(['sign_in_cancelled', 'sign_in_cancelled'])
+  expect(await errorOf(session.completeSignIn(href))).toMatchObject({ code: 'sign_in_cancelled' })
+})
+
+test.each(['code=d&state=t', 'state=t', 'error=access_denied&state=t'])(
+  'another callback in the same page, %s, is completed for itself',
+  async (query) => {
+    const { session, release } = await openOnCallback()
+    const first = showCallback(session)
+    history.replaceState(null, '', `/callback?${query}`)
+    const second = showCallback(session)
+    release()
+    expect(await Promise.all([first, second])).toEqual(['/after-s', '/after-t'])
+  },
+)
+
+test('a page that was never given a callback is told that the state is missing', async () => {
+  const { session } = await openOnCallback()
+  history.replaceState(null, '', '/callback')
+  expect(await showCallback(session)).toBe('state_missing')
 })
 
 test('a redirect leaves the page for the URL of the provider', async () => {
