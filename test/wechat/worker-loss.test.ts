@@ -198,6 +198,25 @@ test('a replay that a killed worker has sent is not sent a third time (I10)', as
   expect(api.counters.refreshes).toBe(1)
 })
 
+test.each(phoneEngines)(
+  "a killed worker's POST of one user is not replayed for the next user, though no subject is configured, on %s (I6)",
+  async (engine) => {
+    const grant = `tokens: { accessToken: 'token.accessToken', refreshToken: 'token.refreshToken' },`
+    const phone = await startSignedIn(api, { engine, app: { grant } })
+    api.expireAccessTokens()
+    const answer = phone.holdNext('request', { matching: '/list', afterwards: true })
+    const list = phone.evaluate(outcome(listCall(api)))
+    await phone.settle()
+    expect(answer.reached).toBe(true)
+    await phone.run('getApp().session.signOut()')
+    await phone.run(`getApp().session.signIn({ account: 'bob', password: 'lingpai' })`)
+    await phone.killWorker()
+    answer.release()
+    expect(await phone.until(list)).toBe('api_error')
+    expect(countRequests(api, '/list')).toBe(1)
+  },
+)
+
 test('a request that failed while there was no worker fails as it did, and is not sent again', async () => {
   const phone = await startSignedIn(api)
   const answer = phone.holdNext('request', { matching: '/list', afterwards: true })

@@ -20,7 +20,9 @@ export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send'
   readonly mode: Mode
   /** What each method of this host takes. */
   readonly checks: GuardOptions['checks']
-  /** A random name, new each time. */
+  /** The random name of this worker, where its channel has one already. */
+  readonly instance?: string
+  /** A random name, new at each call. */
   createId(): string
   /** Reaches the other workers that keep their session in the store of that name, where there may be any. */
   openPeers?(name: string): Peers
@@ -63,7 +65,7 @@ export interface Service {
  */
 export function createService(options: ServeOptions<never>, host: Host): Service {
   encodeThrownErrors()
-  const instance = host.createId()
+  const instance = host.instance ?? host.createId()
   try {
     const parsed = parseOptions(options)
     return createWorkingService(host.prepare?.(parsed) ?? parsed, host, instance)

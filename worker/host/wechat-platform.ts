@@ -5,7 +5,7 @@ import { platform } from './platform.ts'
 /** The clock and timers of a mini program, whose freezes in the background count for no deadline. */
 export const wechatPlatform: Platform = { ...platform, ...createAwakeTimers(platform, platform.now) }
 
-/** A name that no other worker has. Mini program workers have no source of secure randomness, and this is no secret. */
+/** A random name, new at each call. Mini program workers have no source of secure randomness, and this is not a secret. */
 export function createId(): string {
   const random = () => Math.random().toString(36).slice(2)
   return `${Date.now().toString(36)}${random()}${random()}`.slice(0, 32)
