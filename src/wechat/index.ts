@@ -126,7 +126,7 @@ export function connect<B extends Broker<never> | Broker = Broker>(
   }
 
   function createGuide(): SignInGuide | undefined {
-    if (onSignInRequired) return { lead: onSignInRequired, stop() {} }
+    if (onSignInRequired) return { lead: onSignInRequired, stop: () => false }
     if (signInPage === undefined) return undefined
     return createSignInPage(signInPage, { wx, timers, currentRoute: () => getCurrentPages().slice(-1)[0]?.route })
   }
@@ -139,7 +139,7 @@ export function connect<B extends Broker<never> | Broker = Broker>(
       try {
         return await call(...parameters)
       } catch (error) {
-        if (mustSignIn(error)) guide?.lead()
+        if (mustSignIn(error)) lead()
         throw error
       }
     }
@@ -151,15 +151,27 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     return error.status !== undefined || client.getSnapshot().status !== 'signed-in'
   }
 
+  /** Whether the user must sign in unless the sign-in that runs does it. */
+  let isPending = false
+
+  function lead(): void {
+    isPending = client.getSnapshot().status === 'signing-in'
+    if (!isPending) guide?.lead()
+  }
+
   let reported: string | undefined
   let previous = client.getSnapshot()
   const stopWatching = client.subscribe(() => {
     const snapshot = client.getSnapshot()
     report(snapshot.reason)
     const hasEnded = previous.status === 'signed-in' && snapshot.status === 'signed-out'
-    if (isSignedIn(snapshot)) guide?.stop()
+    if (isSignedIn(snapshot)) {
+      isPending = false
+      guide?.stop()
+    } else if (snapshot.status === 'signing-in') isPending = guide?.stop() || isPending
     // Whoever signs out knows where to go next.
-    else if (hasEnded && UNWANTED_ENDS.includes(snapshot.reason)) guide?.lead()
+    else if ((hasEnded && UNWANTED_ENDS.includes(snapshot.reason)) || (isPending && snapshot.status === 'signed-out'))
+      lead()
     if (snapshot.status !== 'connecting') previous = snapshot
   })
 

@@ -15,8 +15,8 @@ export interface SignInPageHost {
 export interface SignInGuide {
   /** A call, or the session's end, has shown that the user must sign in. */
   lead(): void
-  /** Somebody has signed in: whoever is on the way there stays. */
-  stop(): void
+  /** The user has signed in, or is about to: they stay where they are. Returns whether they were on the way. */
+  stop(): boolean
 }
 
 const DEFAULT_MESSAGE = '登录失败，请重新登录'
@@ -67,8 +67,10 @@ export function createSignInPage(
       timer = timers.setTimeout(open, delay)
     },
     stop() {
+      const wasLeading = isLeading
       timers.clearTimeout(timer)
       end()
+      return wasLeading
     },
   }
 }

@@ -56,6 +56,8 @@ export interface PageCall {
   readonly limit: number
   readonly sessionAtStart: number | undefined
   readonly userAtStart: UserName | undefined
+  /** Whether its page knew then that nobody was signed in. */
+  readonly isOfNobody: boolean
   readonly pastAtStart: ReadonlySet<number>
   attempts: number
   readonly connectionsBefore: number
@@ -381,6 +383,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const isSwitched = userAtStart !== undefined && userAtStart !== user && isBeforeSwitch
       if (isSwitched && isAwake && tab.connectedAt < startedAt && !hasStoreTrouble)
         violate('I6', `call ${callId} was made for ${userAtStart} and is sent with a token of ${user}`)
+      const signIn = [...calls.values()].find(({ signsIn }) => signsIn === session)
+      const isOfLaterSignIn = call.isOfNobody && signIn !== undefined && signIn.startedAt > startedAt + TRAVEL
+      if (isOfLaterSignIn && isAwake && tab.connections === call.connectionsBefore && !hasStoreTrouble)
+        violate('I6', `call ${callId} was made before sign-in ${signIn.id}, and is sent with its token`)
       if (!isInMemory && !storedAccessTokens.has(accessToken) && !hasStoreTrouble)
         violate('I6', `call ${callId} is sent with a token of session ${session} that the store has not taken yet`)
     },
@@ -395,6 +401,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         limit,
         sessionAtStart: tab.shown.session,
         userAtStart: tab.shown.user,
+        isOfNobody: tab.shown.status === 'signed-out' || tab.shown.status === 'signing-in',
         pastAtStart: new Set(tab.past),
         attempts: 0,
         connectionsBefore: tab.connections,

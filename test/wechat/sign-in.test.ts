@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import type { LegacyApi } from '../../servers/legacy/legacy-api.ts'
 import {
   answered,
+  beginLists,
   countRequests,
   fetchLists,
   listCall,
@@ -185,6 +186,111 @@ test('without silentSignIn, wx.login is not called for a rejected refresh', asyn
   api.expireRefreshTokens()
   expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
   expect(phone.logins).toHaveLength(1)
+})
+
+test.each(phoneEngines)(
+  'calls that are made while a sign-in by wx.login runs wait for it, and nothing is shown, on %s',
+  async (engine) => {
+    const phone = await startApp(api, { engine, app: codeGrant() })
+    await phone.openPage('pages/home/home')
+    const login = phone.holdNext('login')
+    const signedIn = phone.evaluate(outcome(WITH_CODE))
+    const lists = beginLists(phone, api)
+    await phone.settle()
+    expect(countRequests(api, '/list')).toBe(0)
+    login.release()
+    expect(await phone.until(signedIn)).toBe('answered')
+    expect(await phone.until(lists)).toEqual(answered())
+    await phone.advance(5000)
+    expect([phone.toasts, phone.navigations]).toEqual([[], []])
+  },
+)
+
+test('a call right after a sign-in waits for it, though promises of the phone take a timer for each step', async () => {
+  const phone = await startApp(api, { app: codeGrant(), promises: 'macrotask' })
+  const both = `Promise.all([${outcome(WITH_CODE)}, ${outcome(listCall(api))}])`
+  expect(await phone.run(both)).toEqual(answered(2))
+})
+
+test('calls that wait for a sign-in which fails reject together, and lead to the sign-in page once', async () => {
+  const phone = await startApp(api, { app: codeGrant() })
+  await phone.openPage('pages/home/home')
+  owner = undefined
+  const login = phone.holdNext('login')
+  const signedIn = phone.evaluate(outcome(WITH_CODE))
+  const lists = beginLists(phone, api)
+  await phone.settle()
+  expect(phone.toasts).toEqual([])
+  login.release()
+  expect(await phone.until(signedIn)).toBe('sign_in_failed')
+  expect(await phone.until(lists)).toEqual(refused('sign_in_required'))
+  await phone.advance(5000)
+  expect(phone.toasts).toHaveLength(1)
+  expect(phone.navigations).toHaveLength(1)
+})
+
+/** A sign-in that takes the place of another one, which a call has waited for; its `wx.login` is held. */
+async function replaceSignIn() {
+  const phone = await startApp(api, { app: codeGrant() })
+  await phone.openPage('pages/home/home')
+  const first = phone.holdNext('login')
+  const replaced = phone.evaluate(outcome(WITH_CODE))
+  const list = phone.evaluate(outcome(listCall(api)))
+  await phone.settle()
+  const login = phone.holdNext('login')
+  const signedIn = phone.evaluate(outcome(WITH_CODE))
+  expect(await phone.until(Promise.all([replaced, list]))).toEqual(['sign_in_cancelled', 'sign_in_required'])
+  first.release()
+  await phone.advance(5000)
+  expect(login.reached).toBe(true)
+  expect([phone.toasts, phone.navigations]).toEqual([[], []])
+  return { phone, login, signedIn }
+}
+
+test('a call whose sign-in gave way to another one leads nobody away when that succeeds', async () => {
+  const { phone, login, signedIn } = await replaceSignIn()
+  login.release()
+  expect(await phone.until(signedIn)).toBe('answered')
+  await phone.advance(5000)
+  expect([phone.toasts, phone.navigations]).toEqual([[], []])
+})
+
+test('a call whose sign-in gave way to another one leads to the sign-in page when that fails', async () => {
+  const { phone, login, signedIn } = await replaceSignIn()
+  login.fail({ errMsg: 'login:fail internal error' })
+  expect(await phone.until(signedIn)).toBe('network_error')
+  await phone.advance(5000)
+  expect(phone.toasts).toHaveLength(1)
+  expect(phone.navigations).toHaveLength(1)
+})
+
+/** A sign-in that begins while the toast of an earlier call is shown; its `wx.login` is held. */
+async function signInDuringToast() {
+  const phone = await startApp(api, { app: codeGrant() })
+  await phone.openPage('pages/home/home')
+  expect(await phone.run(outcome(listCall(api)))).toBe('sign_in_required')
+  expect(phone.toasts).toHaveLength(1)
+  const login = phone.holdNext('login')
+  const signedIn = phone.evaluate(outcome(WITH_CODE))
+  await phone.advance(5000)
+  expect(phone.navigations).toEqual([])
+  return { phone, login, signedIn }
+}
+
+test('a sign-in that begins while the toast is shown keeps the user where they are', async () => {
+  const { phone, login, signedIn } = await signInDuringToast()
+  login.release()
+  expect(await phone.until(signedIn)).toBe('answered')
+  await phone.advance(5000)
+  expect(phone.navigations).toEqual([])
+})
+
+test('a sign-in that begins while the toast is shown, and fails, leads to the sign-in page after all', async () => {
+  const { phone, login, signedIn } = await signInDuringToast()
+  login.fail({ errMsg: 'login:fail internal error' })
+  expect(await phone.until(signedIn)).toBe('network_error')
+  await phone.advance(5000)
+  expect(phone.navigations).toHaveLength(1)
 })
 
 test('a sign-out takes a sign-in along that waits for its code', async () => {

@@ -76,6 +76,8 @@ export interface Call {
   generation: number
   lineage: string | undefined
   subject: string | undefined
+  /** The sign-in that ran when the call came in, where nobody was signed in. */
+  signIn?: number | undefined
   readonly signal: CancelSignal
   /** The API that it goes to: denials are counted for each by itself. */
   api: string
@@ -279,6 +281,8 @@ export function createBroker(options: BrokerOptions) {
       api: call.api,
       generation: denied?.generation ?? call.generation,
       subject: denied ? denied.tokens.subject : call.subject,
+      // What was sent before is its own user's, who need not be that of the sign-in.
+      signIn: denied ? undefined : call.signIn,
       waitingSince: undefined,
       deniedVersion: denied?.version,
       mayRefresh: !call.hasRefreshed,
@@ -289,15 +293,20 @@ export function createBroker(options: BrokerOptions) {
         stopWaiting()
         // What another worker has received may have grown old: that was no refresh for this call.
         if (session.isAdopted) call.hasRefreshed = false
-        if (outcome instanceof LingpaiError) reject(outcome)
-        else resolve(outcome)
+        if (outcome instanceof LingpaiError) return reject(outcome)
+        // From here on it is a call of the session that it has waited for.
+        if (outcome && call.signIn !== undefined) {
+          const { generation, lineage, tokens } = outcome
+          Object.assign(call, { generation, lineage, subject: tokens.subject, signIn: undefined })
+        }
+        resolve(outcome)
       }
       waiters.set(call.id, { request, settle: finish })
       ask(request)
       if (!waiters.has(call.id)) return
-      // Still waiting, so there is a refresh to wait for; only now are a timer and a listener worth their cost.
+      // Still waiting, for a refresh or a sign-in; only now are a timer and a listener worth their cost.
       waiters.set(call.id, { request: { ...request, waitingSince: session.version }, settle: finish })
-      call.hasRefreshed = true
+      if (request.signIn === undefined) call.hasRefreshed = true
       record({ event: 'call-waiting', call: call.id })
       const patience = Math.min(call.patience ?? DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
       const timer = startTimer(patience, () => settle(call.id, tokenTimeout(patience)))
@@ -467,7 +476,8 @@ export function createBroker(options: BrokerOptions) {
 
   /** Runs one sign-in. A newer one, or a sign-out, takes over: then this one's tokens are dropped (I5). */
   async function runSignIn(signal: CancelSignal, work: (io: GrantIO) => Promise<unknown>): Promise<void> {
-    await ready
+    // Without a wait where there is none: a call that comes right after it must find it under way.
+    if (session.loading === 'pending') await ready
     if (session.reason === LATER_BUILD) throw laterBuild()
     const signIn = ++lastSignIn
     const attempt = startAttempt(options, { letsRequestsEnd: true })
@@ -532,6 +542,9 @@ export function createBroker(options: BrokerOptions) {
   }
 
   function tokenTimeout(patience: number): LingpaiError {
+    if (session.held === undefined) {
+      return new LingpaiError('timeout', `The sign-in that the call waits for has not ended within ${patience} ms.`)
+    }
     return session.tokenServer === 'unreachable'
       ? tokenServerUnreachable()
       : new LingpaiError('timeout', `The token server has not answered within ${patience} ms.`)
@@ -539,7 +552,21 @@ export function createBroker(options: BrokerOptions) {
 
   function openCall(id: string, signal: CancelSignal): Call {
     const { generation, lineage, held } = session
-    return { id, signal, generation, lineage, subject: held?.subject, api: '', hasRefreshed: false }
+    return {
+      id,
+      signal,
+      generation,
+      lineage,
+      subject: held?.subject,
+      signIn: findSignIn(),
+      api: '',
+      hasRefreshed: false,
+    }
+  }
+
+  /** The sign-in that a call of nobody waits for. Where the store is slow, the call may be somebody's. */
+  function findSignIn(): number | undefined {
+    return session.held === undefined && session.loading !== 'pending' ? session.signIn : undefined
   }
 
   function isLaterBuild(): boolean {
@@ -603,8 +630,12 @@ export function createBroker(options: BrokerOptions) {
     },
 
     /** Leave to send a request. Rejects with `sign_in_required`, `refresh_unavailable`, `timeout` or `aborted`. */
-    authorize: (call: Call): Promise<Permit> =>
-      session.loading === 'pending' ? authorizeLater(call) : wantToken(call),
+    authorize(call: Call): Promise<Permit> {
+      if (session.loading === 'pending') return authorizeLater(call)
+      // A sign-in that was asked for before the call may have begun a moment later than the call came in.
+      if (call.lineage === undefined) call.signIn ??= findSignIn()
+      return wantToken(call)
+    },
 
     /** Leave to send a request again after the API has refused its token, or `undefined`: its answer is final. */
     reauthorize: (call: Call, denied: Permit): Promise<Permit | undefined> => wantToken(call, denied),

@@ -187,7 +187,11 @@ function toText(value: unknown, numbers: Numbers, worker?: Worker): string {
       case 'subject':
         return nameUser(field as string, numbers)
       case 'signIn':
-        return typeof field === 'number' ? field === worker?.signIn?.number : field
+        if (typeof field !== 'number') return field
+        return 'call' in this ? nameAwaited(field, worker) : field === worker?.signIn?.number
+      case 'begunBy':
+        // A call that has waited for it knows.
+        return undefined
       case 'number':
         return 0
       case 'reason':
@@ -197,6 +201,11 @@ function toText(value: unknown, numbers: Numbers, worker?: Worker): string {
         return field
     }
   })
+}
+
+/** Whether the sign-in that a call waits for still runs, or has brought what is held. */
+function nameAwaited(signIn: number, worker: Worker | undefined): readonly boolean[] {
+  return [signIn === worker?.session.signIn, signIn === worker?.session.begunBy]
 }
 
 /** Whether there are newer tokens than when the call began to wait. */

@@ -75,6 +75,8 @@ interface ServerSession {
   readonly ended?: 'revoked' | 'reuse'
   /** Whether it may be over for a reason that the invariants allow. */
   readonly mayEnd: boolean
+  /** The sign-in that it was begun for. */
+  readonly signIn: number
   /** The version that the worker which signed in gave its first tokens: all others count from there. */
   readonly firstVersion?: number
 }
@@ -180,12 +182,14 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
     if (request !== undefined) addAnswers(world, at, worker, request, scope, add)
 
     const isCalm = worker.waiting === undefined && session.refresh.kind === 'idle'
-    if (isCalm && session.held !== undefined && left.rotations > 0) {
+    const isCallable = session.held !== undefined || session.signIn !== undefined
+    if (isCalm && isCallable && left.rotations > 0) {
       const call: TokenRequest = {
         call: 'call',
         api: 'api',
         generation: session.generation,
-        subject: session.held.subject,
+        subject: session.held?.subject,
+        signIn: session.held ? undefined : session.signIn,
         waitingSince: undefined,
         deniedVersion: undefined,
         mayRefresh: true,
@@ -199,7 +203,8 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
     }
     if (worker.signIn?.session === undefined && worker.signIn !== undefined) {
       const signIn = { ...worker.signIn, session: world.sessions.length + 1 }
-      const begun = { ...world, sessions: [...world.sessions.map(mayEnd), { current: 1, mayEnd: false }] }
+      const started = { current: 1, mayEnd: false, signIn: signIn.number }
+      const begun = { ...world, sessions: [...world.sessions.map(mayEnd), started] }
       add(`the server begins session ${signIn.session}`, replaceWorker(begun, at, { ...worker, signIn }))
     }
     if (worker.signIn?.session !== undefined) {
@@ -454,9 +459,13 @@ function perform(world: World, at: number, effect: Effect): World {
   switch (effect.do) {
     case 'permit': {
       const { waiting, ...rest } = worker
-      const isOthers = waiting?.subject !== undefined && waiting.subject !== effect.permit.tokens.subject
+      const isOthers =
+        waiting?.signIn === undefined
+          ? waiting?.subject !== undefined && waiting.subject !== effect.permit.tokens.subject
+          : waiting.signIn !== world.sessions[numberOf(effect.permit.lineage) - 1]?.signIn
       const next = replaceWorker(world, at, rest)
-      return isOthers ? violate(next, `I6: a call for ${waiting.subject} gets a token of another user`) : next
+      const caller = waiting?.subject ?? 'the user of a sign-in'
+      return isOthers ? violate(next, `I6: a call for ${caller} gets a token of another user`) : next
     }
     case 'refuse':
     case 'keepAnswer': {

@@ -120,6 +120,13 @@ export const bugs = [
     replace: '    isAdopted: true,\n    generation: session.generation,',
   },
   {
+    name: 'a call that waits for a sign-in takes any session that comes',
+    from: 17_450,
+    file: session,
+    search: 'const isOfThisSignIn = request.signIn !== undefined && request.signIn === session.begunBy',
+    replace: 'const isOfThisSignIn = request.signIn !== undefined',
+  },
+  {
     name: 'expired tokens of another worker are taken for new ones',
     from: 6530,
     file: `${session}/authorize.ts`,

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { isLingpaiError } from '../../../src/protocol/errors.ts'
 import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
-import type { CancelSignal, Grant, GrantResponse } from '../../../worker/core/adapter.ts'
+import type { CancelSignal, Grant, GrantResponse, ReceivedTokens } from '../../../worker/core/adapter.ts'
 import { runRequest } from '../../../worker/core/request-loop.ts'
 import { failed, refused, rejected } from '../../../worker/core/verdict.ts'
 import { memoryTransactions } from '../../../worker/store/transactions.ts'
@@ -52,6 +52,156 @@ test('signed out, a call rejects with sign_in_required, and nothing is sent', as
   const { call, refreshes } = createHarness()
   await expect(call()).rejects.toEqual(failure('sign_in_required'))
   expect(refreshes).toHaveLength(0)
+})
+
+/** A broker with nobody signed in, whose sign-ins end when the test says so. */
+function signingIn(options: Parameters<typeof createHarness>[0] = {}) {
+  const answers: { resolve(received: ReceivedTokens): void; reject(error: Error): void }[] = []
+  const harness = createHarness({
+    ...options,
+    grant: { signIn: () => new Promise((resolve, reject) => answers.push({ resolve, reject })) },
+  })
+  const ofBob = { accessToken: 'access-of-bob', refreshToken: 'refresh-of-bob', subject: 'bob' }
+  return {
+    ...harness,
+    async begin(signal?: AbortSignal) {
+      const outcome = watch(harness.signIn('bob', signal))
+      await harness.platform.settle()
+      return outcome
+    },
+    succeed: (index = 0, received: ReceivedTokens = ofBob) => answers[index]?.resolve(received),
+    fail: (index = 0) => answers[index]?.reject(new Error('wrong password')),
+  }
+}
+
+test('signed out, a call that is made during a sign-in waits for it, and gets its token', async () => {
+  const { begin, succeed, call, platform } = signingIn()
+  await begin()
+  const outcome = watch(call())
+  await platform.advance(20_000)
+  expect(outcome.settled).toBe(0)
+  succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: { tokens: { accessToken: 'access-of-bob' } } })
+  expect(platform.pendingTimers()).toBe(0)
+})
+
+test('calls that wait for a sign-in without a subject get its token too', async () => {
+  const { begin, succeed, call, platform } = signingIn()
+  await begin()
+  const outcome = watch(call())
+  succeed(0, { accessToken: 'access' })
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: { tokens: { accessToken: 'access' } } })
+})
+
+test('a call right after a sign-in waits for it, though both came in one message', async () => {
+  const { signIn, succeed, call, platform } = signingIn()
+  await platform.settle()
+  watch(signIn('bob'))
+  const outcome = watch(call())
+  await platform.settle()
+  succeed()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: { tokens: { accessToken: 'access-of-bob' } } })
+})
+
+test.each<[string, (harness: ReturnType<typeof signingIn>, controller: AbortController) => unknown]>([
+  ['fails', ({ fail }) => fail()],
+  ['is aborted', (_harness, controller) => controller.abort()],
+  ['is called off by a sign-out', ({ broker }) => void broker.signOut(false)],
+  ['has to give way to another one', ({ begin }) => begin()],
+  ['brings no tokens', ({ succeed }) => succeed(0, {} as ReceivedTokens)],
+])('when the sign-in that calls wait for %s, all of them reject with sign_in_required (I3)', async (_title, end) => {
+  const harness = signingIn()
+  const controller = new AbortController()
+  await harness.begin(controller.signal)
+  const outcomes = [watch(harness.call()), watch(harness.call()), watch(harness.call())]
+  await harness.platform.settle()
+  await end(harness, controller)
+  await harness.platform.settle()
+  for (const outcome of outcomes) expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+})
+
+test('a call that waits for a sign-in has a deadline of its own, and says what it has waited for', async () => {
+  const { begin, call, platform } = signingIn()
+  await begin()
+  const outcome = watch(call())
+  await platform.advance(30_000)
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'timeout' } })
+  expect((outcome.error as Error).message).toMatch(/^The sign-in .* within 30000 ms/)
+})
+
+test('a call that waits for a sign-in can be aborted', async () => {
+  const { begin, succeed, call, platform } = signingIn()
+  await begin()
+  const controller = new AbortController()
+  const outcome = watch(call(controller.signal))
+  await platform.settle()
+  controller.abort()
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'aborted' } })
+  succeed()
+  await platform.settle()
+  expect(outcome.settled).toBe(1)
+  expect(platform.pendingTimers()).toBe(0)
+})
+
+test('a call of a user who has signed out does not wait for the sign-in of another one (I6)', async () => {
+  const { broker, begin, succeed, openCall, platform } = signingIn({ stored: storedSession({ isFresh: true }) })
+  const callOfAnn = await openCall()
+  await broker.signOut(false)
+  await begin()
+  const outcome = watch(broker.authorize(callOfAnn))
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  succeed()
+})
+
+test('what was sent as one user is not replayed for the user of a sign-in that ran meanwhile (I6)', async () => {
+  const { broker, begin, succeed, openCall, platform } = signingIn()
+  await begin()
+  const call = await openCall()
+  const earlier = { generation: -1, lineage: 'lineage-1', version: -1, tokens: { accessToken: '', tokenType: '' } }
+  const refused = watch(broker.reauthorize(call, earlier))
+  await platform.settle()
+  expect(refused).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  succeed()
+  await platform.settle()
+  const kept = watch(broker.reauthorize(call, earlier))
+  await platform.settle()
+  expect(kept).toMatchObject({ settled: 1, value: undefined })
+})
+
+test('a call that has waited for a sign-in still has its one refresh and its replay (I10)', async () => {
+  const { broker, begin, succeed, openCall, platform, refresh } = signingIn()
+  await begin()
+  const call = await openCall()
+  const sent: string[] = []
+  const outcome = watch(
+    runRequest(broker, call, async ({ tokens }) => {
+      sent.push(tokens.accessToken)
+      return { answer: tokens.accessToken, isTokenDenied: tokens.accessToken === 'access-of-bob' }
+    }),
+  )
+  succeed()
+  await platform.settle()
+  refresh(0).succeed({ subject: 'bob' })
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: 'access-2' })
+  expect(sent).toEqual(['access-of-bob', 'access-2'])
+})
+
+test('what an API asks for of a call that has waited for a sign-in is said of the session that it got', async () => {
+  const { broker, begin, succeed, openCall, platform } = signingIn()
+  await begin()
+  const call = await openCall()
+  const authorized = broker.authorize(call)
+  succeed()
+  await authorized
+  broker.askForSignIn(call)
+  await platform.settle()
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', reason: 'sign_in_required' })
 })
 
 test('a stored session is restored, and its token used', async () => {

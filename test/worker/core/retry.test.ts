@@ -70,6 +70,7 @@ function attemptTimes(
     api: '',
     generation: 1,
     subject: undefined,
+    signIn: undefined,
     waitingSince: undefined,
     deniedVersion: undefined,
     mayRefresh: true,

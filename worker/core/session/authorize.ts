@@ -11,16 +11,19 @@ import { denialsOf, isSettling, LATER_BUILD, pick, type Session } from './state.
 export function onTokenWanted(session: Session, request: TokenRequest, now: number, rules: SessionRules): Step {
   const { call, api, deniedVersion } = request
   const { held, refresh } = session
-  if (held === undefined) {
-    const code = session.reason === LATER_BUILD ? 'protocol_mismatch' : 'sign_in_required'
-    return refuse(session, call, code, session.reason)
+  if (held === undefined && session.reason === LATER_BUILD) {
+    return refuse(session, call, 'protocol_mismatch', session.reason)
   }
+  // Also if a session is held by now: another worker may have signed in another user.
+  if (request.signIn !== undefined && request.signIn === session.signIn) return [session, []]
+  if (held === undefined) return refuse(session, call, 'sign_in_required', session.reason)
   const tooOld = endIfTooOld(session, now, rules)
   if (tooOld !== undefined) {
     const [ended, effects] = tooOld
     return [ended, [...effects, ...refuse(ended, call, 'sign_in_required', 'session_too_old')[1]]]
   }
-  if (request.generation !== session.generation && !isSameUser(held, request)) {
+  const isOfThisSignIn = request.signIn !== undefined && request.signIn === session.begunBy
+  if (request.generation !== session.generation && !isOfThisSignIn && !isSameUser(held, request)) {
     // The page made this call as the user of an earlier session. It must not get another user's token (I6).
     return deniedVersion === undefined
       ? refuse(session, call, 'sign_in_required', 'user_changed')

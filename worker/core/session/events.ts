@@ -20,6 +20,8 @@ export interface TokenRequest {
   /** The generation that was current when the page made the call. */
   readonly generation: number
   readonly subject: string | undefined
+  /** The sign-in that ran when the page made the call, if no user was signed in: the call is for its user. */
+  readonly signIn: number | undefined
   /** The version that the call began to wait at. A newer version is used whatever the clock says. */
   readonly waitingSince: number | undefined
   /** The version of the token that the API has just refused. */

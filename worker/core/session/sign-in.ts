@@ -5,12 +5,15 @@ import { saveTokens } from './saving.ts'
 import { endedIdsOf, pick, type Session, startSession } from './state.ts'
 
 export function onSignInStarted(session: Session, signIn: number): Step {
-  return [{ ...session, signIn }, [...abandonSignIn(session), note('sign-in-started')]]
+  const started = { ...session, signIn }
+  if (session.signIn === undefined) return [started, [note('sign-in-started')]]
+  // Calls that wait for the earlier sign-in are for its user. They must not get a token of the new one (I6).
+  return [started, [...abandonSignIn(session), note('sign-in-started'), { do: 'wake' }]]
 }
 
 export function onSignInFailed(session: Session, signIn: number, reason: string): Step {
   if (session.signIn !== signIn) return [session, []]
-  return [{ ...session, signIn: undefined }, [note('sign-in-failed', { reason })]]
+  return [{ ...session, signIn: undefined }, [note('sign-in-failed', { reason }), { do: 'wake' }]]
 }
 
 export function onSignInSucceeded(session: Session, signIn: number, tokens: TokenSet, lineage: string): Step {
@@ -27,6 +30,7 @@ export function onSignInSucceeded(session: Session, signIn: number, tokens: Toke
     past: endedIdsOf(session),
     held: tokens,
     signedInAt: tokens.receivedAt,
+    begunBy: signIn,
     flights: flight,
     refresh: { kind: 'saving', flight, signIn: true },
   }

@@ -25,6 +25,8 @@ export interface Session {
   readonly refresh: Refresh
   /** The number of the sign-in in progress. A newer sign-in replaces it. */
   readonly signIn: number | undefined
+  /** The sign-in that brought the held tokens, if it ran in this worker. */
+  readonly begunBy: number | undefined
   readonly tokenServer: 'ok' | 'unreachable'
   readonly reason: string | undefined
   /** How many flights have begun. A response to any flight but the current one changes nothing (I5). */
@@ -110,6 +112,7 @@ export function startSession(stored: StoredSession | undefined): Session {
     signedInAt: stored?.signedInAt ?? 0,
     refresh: IDLE,
     signIn: undefined,
+    begunBy: undefined,
     tokenServer: 'ok',
     reason: undefined,
     flights: 0,

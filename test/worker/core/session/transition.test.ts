@@ -29,6 +29,47 @@ test('signed out, a call that needs a token is refused at once', () => {
   expect(next).toBe(signedOut)
 })
 
+/** A call that was made while nobody was signed in, and a sign-in ran. */
+const wantDuringSignIn = (signIn: number, changes = {}) =>
+  want({ generation: 2, subject: undefined, signIn, ...changes })
+
+test('signed out, a call that was made during a sign-in waits for it', () => {
+  const session = { ...signedOut, signIn: 1 }
+  expect(decide(session, wantDuringSignIn(1))).toEqual([session, []])
+})
+
+test('signed out, a call that was made before the sign-in, or during an earlier one, does not wait for it (I6)', () => {
+  const session = { ...signedOut, signIn: 2 }
+  const refused = [{ do: 'refuse', call: 'call', code: 'sign_in_required', reason: undefined }]
+  expect(decide(session, want())[1]).toEqual(refused)
+  expect(decide(session, wantDuringSignIn(1))[1]).toEqual(refused)
+})
+
+test('a call that has waited for a sign-in gets the token that it has brought, once that is stored', () => {
+  const session = follow(
+    { ...signedOut, signIn: 1 },
+    { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' },
+  )
+  expect(decisions(session, wantDuringSignIn(1))).toEqual([])
+  const settled = follow(session, { type: 'saved', flight: session.flights, stored: true })
+  expect(decisions(settled, wantDuringSignIn(1))).toEqual(['permit'])
+})
+
+test('a call that has waited for a sign-in gets nothing of the one that took its place (I6)', () => {
+  expect(decide(signedIn({ begunBy: 2 }), wantDuringSignIn(1))[1]).toEqual([
+    { do: 'refuse', call: 'call', code: 'sign_in_required', reason: 'user_changed' },
+  ])
+})
+
+test('a call that waits for a sign-in gets nothing of a session that another worker has begun meanwhile (I6)', () => {
+  expect(decisions(signedIn({ signIn: 1 }), wantDuringSignIn(1))).toEqual([])
+})
+
+test('a call does not wait for a sign-in that a later build will not let stand', () => {
+  const session = { ...signedOut, signIn: 1, reason: 'later_build' }
+  expect(decide(session, wantDuringSignIn(1))[1]).toMatchObject([{ do: 'refuse', code: 'protocol_mismatch' }])
+})
+
 test('a call is told why the session has ended', () => {
   const session = { ...signedOut, reason: 'refresh_rejected' }
   expect(decide(session, want())[1]).toEqual([
@@ -623,7 +664,7 @@ test('a sign-in begins a new generation and is saved before anybody gets its tok
 test('a newer sign-in takes the place of the one in progress', () => {
   const [next, effects] = decide({ ...signedOut, signIn: 1 }, { type: 'signInStarted', signIn: 2 })
   expect(next.signIn).toBe(2)
-  expect(effects).toEqual([{ do: 'abandonSignIn', signIn: 1 }])
+  expect(effects).toEqual([{ do: 'abandonSignIn', signIn: 1 }, { do: 'wake' }])
 })
 
 test('a sign-in that was superseded changes nothing, and its tokens are revoked (I5)', () => {
@@ -639,7 +680,7 @@ test('a sign-in that fails leaves the session as it was', () => {
   const session = signedIn({ signIn: 1 })
   const [next, effects] = decide(session, { type: 'signInFailed', signIn: 1, reason: 'sign_in_failed' })
   expect(next).toEqual({ ...session, signIn: undefined })
-  expect(effects).toEqual([])
+  expect(effects).toEqual([{ do: 'wake' }])
 })
 
 test('a sign-out ends the session, the sign-in in progress and the retry', () => {
