@@ -10,9 +10,11 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
 const documents = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name.replaceAll('\\', '/')}`),
+  ...['docs', 'examples'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}/${name.replaceAll('\\', '/')}`),
+  ),
 ]
 
 interface CodeBlock {
@@ -131,10 +133,16 @@ it.each(documents)('%s links only to files and headings that exist', (path) => {
 })
 
 it.each(documents)('%s names only files of the project that exist', (path) => {
-  const named = [...read(path).matchAll(/(?<![\w./-])(?:src|worker|test|demo|docs)\/[\w./-]*[\w/]/g)].map(
-    ([file]) => file,
-  )
+  const named = [
+    ...read(path).matchAll(/(?<![\w./-])(?:src|worker|servers|test|demo|examples|docs)\/[\w./-]*[\w/]/g),
+  ].map(([file]) => file)
   expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([])
+})
+
+it('CONTRIBUTING.md explains every script of package.json, and no other', () => {
+  const rows = [...read('CONTRIBUTING.md').matchAll(/^\| `npm (?:run )?([\w:-]+)/gm)]
+  const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
+  expect(rows.map(([, name = '']) => name).sort()).toEqual(scripts.sort())
 })
 
 function readHeadings(path: string): string[] {
