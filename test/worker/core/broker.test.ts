@@ -86,6 +86,15 @@ test('signed out, a call that is made during a sign-in waits for it, and gets it
   expect(platform.pendingTimers()).toBe(0)
 })
 
+test('a call that was made during a sign-in gets its token, though it asks only after that has ended', async () => {
+  const { broker, begin, succeed, openCall, platform } = signingIn()
+  await begin()
+  const call = await openCall()
+  succeed()
+  await platform.settle()
+  expect(await broker.authorize(call)).toMatchObject({ tokens: { accessToken: 'access-of-bob' } })
+})
+
 test('calls that wait for a sign-in without a subject get its token too', async () => {
   const { begin, succeed, call, platform } = signingIn()
   await begin()
@@ -95,11 +104,11 @@ test('calls that wait for a sign-in without a subject get its token too', async 
   expect(outcome).toMatchObject({ settled: 1, value: { tokens: { accessToken: 'access' } } })
 })
 
-test('a call right after a sign-in waits for it, though both came in one message', async () => {
-  const { signIn, succeed, call, platform } = signingIn()
+test('a call right after a sign-in waits for it, though both were opened before either went on', async () => {
+  const { broker, signIn, openCall, succeed, platform } = signingIn()
   await platform.settle()
-  watch(signIn('bob'))
-  const outcome = watch(call())
+  watch(openCall().then(() => signIn('bob')))
+  const outcome = watch(openCall().then(broker.authorize))
   await platform.settle()
   succeed()
   await platform.settle()
