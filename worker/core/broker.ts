@@ -542,12 +542,9 @@ export function createBroker(options: BrokerOptions) {
   }
 
   function tokenTimeout(patience: number): LingpaiError {
-    if (session.held === undefined) {
-      return new LingpaiError('timeout', `The sign-in that the call waits for has not ended within ${patience} ms.`)
-    }
-    return session.tokenServer === 'unreachable'
-      ? tokenServerUnreachable()
-      : new LingpaiError('timeout', `The token server has not answered within ${patience} ms.`)
+    if (session.tokenServer === 'unreachable') return tokenServerUnreachable()
+    const what = session.held ? 'token server has not answered' : 'sign-in has not ended'
+    return new LingpaiError('timeout', `The ${what} within ${patience} ms.`)
   }
 
   function openCall(id: string, signal: CancelSignal): Call {
