@@ -11,8 +11,8 @@ import { mismatch } from '../../src/protocol/mismatch.ts'
 import type { BrokerSnapshot, Mode } from '../../src/protocol/snapshot.ts'
 import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 import type { HistoryRecord, Peers } from '../core/adapter.ts'
-import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker.ts'
-import { traceCall } from '../core/call-trace.ts'
+import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker/broker.ts'
+import { traceCall } from '../core/broker/call-trace.ts'
 import { type Api, type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
 
 /** What a host brings: the app's origin, its clock, how requests are sent, and the calls that only it answers. */

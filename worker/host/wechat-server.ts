@@ -1,7 +1,7 @@
 import { createWorkerChannel } from '../../src/protocol/channel.ts'
 import type { Mode } from '../../src/protocol/snapshot.ts'
 import type { Grant, TokenSet } from '../core/adapter.ts'
-import { traceCall } from '../core/call-trace.ts'
+import { traceCall } from '../core/broker/call-trace.ts'
 import { hash } from '../sign/hash.ts'
 import { encodeUtf8 } from '../sign/utf8.ts'
 import { memoryTransactions } from '../store/transactions.ts'

@@ -1,6 +1,6 @@
 // @ts-check
 const session = 'worker/core/session'
-const broker = 'worker/core/broker.ts'
+const broker = 'worker/core/broker/broker.ts'
 
 /**
  * Defects that somebody could make, or has made: each a change of the sources that an invariant, and so the simulation, must
@@ -169,7 +169,7 @@ export const bugs = [
   },
   {
     name: 'replays without an end',
-    file: 'worker/core/request-loop.ts',
+    file: 'worker/core/broker/request-loop.ts',
     search: '  const second = await send(next, true)\n',
     replace: '  if (next) return runRequest(broker, call, send)\n  const second = await send(next, true)\n',
   },
@@ -181,7 +181,7 @@ export const bugs = [
   },
   {
     name: 'a refresh has no deadline',
-    file: 'worker/core/attempt.ts',
+    file: 'worker/core/broker/grant-run.ts',
     search: '          timeout === undefined\n            ? undefined',
     replace: '          true\n            ? undefined',
   },

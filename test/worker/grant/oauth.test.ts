@@ -11,7 +11,7 @@ import type {
   TokenSet,
   Transaction,
 } from '../../../worker/core/adapter.ts'
-import { createBroker, type SessionBroker } from '../../../worker/core/broker.ts'
+import { createBroker, type SessionBroker } from '../../../worker/core/broker/broker.ts'
 import type { SessionRules } from '../../../worker/core/session/events.ts'
 import { toTokenSet } from '../../../worker/core/token-set.ts'
 import { type OAuthOptions, oauth } from '../../../worker/grant/oauth.ts'

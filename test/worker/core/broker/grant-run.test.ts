@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { CancelSignal, GrantRequest, GrantResponse } from '../../../worker/core/adapter.ts'
-import { type AttemptLimits, startAttempt } from '../../../worker/core/attempt.ts'
-import { createVirtualPlatform } from '../../../worker/testing/virtual-platform.ts'
-import { watch } from '../../fixtures/broker-harness.ts'
+import type { CancelSignal, GrantRequest, GrantResponse } from '../../../../worker/core/adapter.ts'
+import { type AttemptLimits, startAttempt } from '../../../../worker/core/broker/grant-run.ts'
+import { createVirtualPlatform } from '../../../../worker/testing/virtual-platform.ts'
+import { watch } from '../../../fixtures/broker-harness.ts'
 
 const url = 'https://id.example.com/token'
 const read: GrantRequest = { url: 'https://id.example.com/keys', isReadOnly: true }

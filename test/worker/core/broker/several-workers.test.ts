@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
-import type { StoredSession } from '../../../worker/core/adapter.ts'
-import { runRequest } from '../../../worker/core/request-loop.ts'
+import type { BrokerSnapshot } from '../../../../src/protocol/snapshot.ts'
+import type { StoredSession } from '../../../../worker/core/adapter.ts'
+import { runRequest } from '../../../../worker/core/broker/request-loop.ts'
 import {
   type Comparison,
   compareWithRecord,
@@ -9,10 +9,10 @@ import {
   type OwnSession,
   type Seen,
   stateOf,
-} from '../../../worker/core/shared-record.ts'
-import { refused, rejected } from '../../../worker/core/verdict.ts'
-import { storedSession, watch } from '../../fixtures/broker-harness.ts'
-import { createSharedWorkers, type SharedOptions, type SharedWorkerHarness } from '../../fixtures/shared-workers.ts'
+} from '../../../../worker/core/shared-record.ts'
+import { refused, rejected } from '../../../../worker/core/verdict.ts'
+import { storedSession, watch } from '../../../fixtures/broker-harness.ts'
+import { createSharedWorkers, type SharedOptions, type SharedWorkerHarness } from '../../../fixtures/shared-workers.ts'
 
 const hour = 3_600_000
 const day = 86_400_000

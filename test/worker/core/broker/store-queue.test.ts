@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { StoredSession } from '../../../worker/core/adapter.ts'
-import { createStoreQueue } from '../../../worker/core/store-queue.ts'
-import { createVirtualPlatform } from '../../../worker/testing/virtual-platform.ts'
-import { storedSession, tokenSet, watch } from '../../fixtures/broker-harness.ts'
+import type { StoredSession } from '../../../../worker/core/adapter.ts'
+import { createStoreQueue } from '../../../../worker/core/broker/store-queue.ts'
+import { createVirtualPlatform } from '../../../../worker/testing/virtual-platform.ts'
+import { storedSession, tokenSet, watch } from '../../../fixtures/broker-harness.ts'
 
 function sessionWith(accessToken: string): StoredSession {
   return { ...storedSession(), tokens: tokenSet({ accessToken }) }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { Peers } from '../../../worker/core/adapter.ts'
-import { rejected } from '../../../worker/core/verdict.ts'
-import { createHarness, createScriptedStore, storedSession, watch } from '../../fixtures/broker-harness.ts'
-import { createSharedWorkers, type SharedOptions, type SharedWorkerHarness } from '../../fixtures/shared-workers.ts'
+import type { Peers } from '../../../../worker/core/adapter.ts'
+import { rejected } from '../../../../worker/core/verdict.ts'
+import { createHarness, createScriptedStore, storedSession, watch } from '../../../fixtures/broker-harness.ts'
+import { createSharedWorkers, type SharedOptions, type SharedWorkerHarness } from '../../../fixtures/shared-workers.ts'
 
 const fresh = storedSession({ isFresh: true })
 

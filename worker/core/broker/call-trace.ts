@@ -1,4 +1,4 @@
-import { isLingpaiError } from '../../src/protocol/errors.ts'
+import { isLingpaiError } from '../../../src/protocol/errors.ts'
 import type { Call, SessionBroker } from './broker.ts'
 
 /** Notes how a call ends. Its steps are noted where they are taken. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { LingpaiError } from '../../../src/protocol/errors.ts'
-import { traceCall } from '../../../worker/core/call-trace.ts'
-import { createHistory } from '../../../worker/core/history.ts'
-import { createHarness } from '../../fixtures/broker-harness.ts'
+import { LingpaiError } from '../../../../src/protocol/errors.ts'
+import { traceCall } from '../../../../worker/core/broker/call-trace.ts'
+import { createHistory } from '../../../../worker/core/broker/history.ts'
+import { createHarness } from '../../../fixtures/broker-harness.ts'
 
 /** What the history tells of a call that ends so. */
 async function traceOf(

@@ -1,6 +1,6 @@
-import { LingpaiError } from '../../src/protocol/errors.ts'
-import type { CancelSignal, GrantIO, GrantRequest, GrantResponse, Platform } from './adapter.ts'
-import { LONGEST_TIMER, parseRetryAfter } from './retry.ts'
+import { LingpaiError } from '../../../src/protocol/errors.ts'
+import type { CancelSignal, GrantIO, GrantRequest, GrantResponse, Platform } from '../adapter.ts'
+import { LONGEST_TIMER, parseRetryAfter } from '../retry.ts'
 
 /**
  * One request of a grant may take this long, so that a code exchange without an answer does not keep a sign-in for ever;

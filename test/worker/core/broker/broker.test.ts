@@ -1,17 +1,17 @@
 import { expect, test, vi } from 'vitest'
-import { isLingpaiError } from '../../../src/protocol/errors.ts'
-import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
-import type { CancelSignal, Grant, GrantResponse, ReceivedTokens } from '../../../worker/core/adapter.ts'
-import { runRequest } from '../../../worker/core/request-loop.ts'
-import { failed, refused, rejected } from '../../../worker/core/verdict.ts'
-import { memoryTransactions } from '../../../worker/store/transactions.ts'
+import { isLingpaiError } from '../../../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../../../src/protocol/snapshot.ts'
+import type { CancelSignal, Grant, GrantResponse, ReceivedTokens } from '../../../../worker/core/adapter.ts'
+import { runRequest } from '../../../../worker/core/broker/request-loop.ts'
+import { failed, refused, rejected } from '../../../../worker/core/verdict.ts'
+import { memoryTransactions } from '../../../../worker/store/transactions.ts'
 import {
   createHarness,
   createScriptedStore,
   type Harness,
   storedSession,
   watch,
-} from '../../fixtures/broker-harness.ts'
+} from '../../../fixtures/broker-harness.ts'
 
 const hour = 3_600_000
 const day = 86_400_000

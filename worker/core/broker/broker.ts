@@ -1,11 +1,11 @@
-import { DEFAULT_TIMEOUT } from '../../src/protocol/deadline.ts'
+import { DEFAULT_TIMEOUT } from '../../../src/protocol/deadline.ts'
 import {
   isLingpaiError,
   LingpaiError,
   type LingpaiErrorCode,
   tokenServerUnreachable,
-} from '../../src/protocol/errors.ts'
-import type { BrokerSnapshot } from '../../src/protocol/snapshot.ts'
+} from '../../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import type {
   CancelSignal,
   Grant,
@@ -19,10 +19,8 @@ import type {
   StoredState,
   TokenSet,
   TransactionStore,
-} from './adapter.ts'
-import { type AttemptHost, startAttempt } from './attempt.ts'
-import { createHistory } from './history.ts'
-import { LONGEST_TIMER } from './retry.ts'
+} from '../adapter.ts'
+import { LONGEST_TIMER } from '../retry.ts'
 import {
   type Effect,
   type Permit,
@@ -31,7 +29,7 @@ import {
   type TokenRequest,
   timeoutOf,
   type WriteOutcome,
-} from './session/events.ts'
+} from '../session/events.ts'
 import {
   denialsOf,
   isExclusive,
@@ -40,12 +38,14 @@ import {
   type Session,
   startSession,
   toSnapshot,
-} from './session/state.ts'
-import { transition } from './session/transition.ts'
-import { readSeen, type Seen } from './shared-record.ts'
+} from '../session/state.ts'
+import { transition } from '../session/transition.ts'
+import { readSeen, type Seen } from '../shared-record.ts'
+import { toTokenSet } from '../token-set.ts'
+import { failed, RefreshVerdict, refused, toVerdict } from '../verdict.ts'
+import { type AttemptHost, startAttempt } from './grant-run.ts'
+import { createHistory } from './history.ts'
 import { createStoreQueue, STORE_TIMEOUT } from './store-queue.ts'
-import { toTokenSet } from './token-set.ts'
-import { failed, RefreshVerdict, refused, toVerdict } from './verdict.ts'
 
 /** Of the time that the others wait, a refresh leaves the rest for what it brings to be stored (I1, I2). */
 const OWN_SHARE = 0.95

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
-import type { LingpaiErrorCode } from '../../../src/protocol/errors.ts'
-import { isLingpaiError } from '../../../src/protocol/errors.ts'
-import type { Grant, StoredSession } from '../../../worker/core/adapter.ts'
-import { failed, rejected } from '../../../worker/core/verdict.ts'
-import { memoryTransactions } from '../../../worker/store/transactions.ts'
+import type { LingpaiErrorCode } from '../../../../src/protocol/errors.ts'
+import { isLingpaiError } from '../../../../src/protocol/errors.ts'
+import type { Grant, StoredSession } from '../../../../worker/core/adapter.ts'
+import { failed, rejected } from '../../../../worker/core/verdict.ts'
+import { memoryTransactions } from '../../../../worker/store/transactions.ts'
 import {
   createHarness,
   createScriptedStore,
   type Harness,
   type HarnessOptions,
   storedSession,
-} from '../../fixtures/broker-harness.ts'
+} from '../../../fixtures/broker-harness.ts'
 
 const forever = () => new Promise<never>(() => {})
 const { signal } = new AbortController()

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
-import { type Attempt, type EarlierAttempt, runRequest } from '../../../worker/core/request-loop.ts'
-import type { Permit } from '../../../worker/core/session/events.ts'
-import { createHarness, storedSession, watch } from '../../fixtures/broker-harness.ts'
+import { type Attempt, type EarlierAttempt, runRequest } from '../../../../worker/core/broker/request-loop.ts'
+import type { Permit } from '../../../../worker/core/session/events.ts'
+import { createHarness, storedSession, watch } from '../../../fixtures/broker-harness.ts'
 
 const accepted = (answer: string): Attempt<string> => ({ answer, isTokenDenied: false })
 const denied = (answer = '401'): Attempt<string> => ({ answer, isTokenDenied: true, discard: vi.fn() })

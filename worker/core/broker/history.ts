@@ -1,4 +1,4 @@
-import type { HistoryNote, HistoryRecord } from './adapter.ts'
+import type { HistoryNote, HistoryRecord } from '../adapter.ts'
 
 const MOST_EVENTS = 500
 /** Apart from the rest: a thousand calls must not push out why they waited. */

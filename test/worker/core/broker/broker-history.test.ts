@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { CancelSignal, Grant, GrantResponse } from '../../../worker/core/adapter.ts'
-import { runRequest } from '../../../worker/core/request-loop.ts'
-import { rejected } from '../../../worker/core/verdict.ts'
+import type { CancelSignal, Grant, GrantResponse } from '../../../../worker/core/adapter.ts'
+import { runRequest } from '../../../../worker/core/broker/request-loop.ts'
+import { rejected } from '../../../../worker/core/verdict.ts'
 import {
   createHarness,
   createScriptedStore,
@@ -9,7 +9,7 @@ import {
   storedSession,
   tokenSet,
   watch,
-} from '../../fixtures/broker-harness.ts'
+} from '../../../fixtures/broker-harness.ts'
 
 const forever = () => new Promise<never>(() => {})
 const fresh = storedSession({ isFresh: true })

@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isLingpaiError } from '../../../src/protocol/errors.ts'
-import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
-import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../../../worker/core/adapter.ts'
-import { createBroker, type SessionBroker } from '../../../worker/core/broker.ts'
-import { runRequest } from '../../../worker/core/request-loop.ts'
-import { failed, refused, rejected } from '../../../worker/core/verdict.ts'
-import { memoryTransactions } from '../../../worker/store/transactions.ts'
-import { createVirtualPlatform, type VirtualPlatform } from '../../../worker/testing/virtual-platform.ts'
-import { createScriptedStore, type Outcome, watch } from '../../fixtures/broker-harness.ts'
+import { isLingpaiError } from '../../../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../../../src/protocol/snapshot.ts'
+import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../../../../worker/core/adapter.ts'
+import { createBroker, type SessionBroker } from '../../../../worker/core/broker/broker.ts'
+import { runRequest } from '../../../../worker/core/broker/request-loop.ts'
+import { failed, refused, rejected } from '../../../../worker/core/verdict.ts'
+import { memoryTransactions } from '../../../../worker/store/transactions.ts'
+import { createVirtualPlatform, type VirtualPlatform } from '../../../../worker/testing/virtual-platform.ts'
+import { createScriptedStore, type Outcome, watch } from '../../../fixtures/broker-harness.ts'
 
 const TOKEN_LIFE = 60_000
 const DEADLINE = 30_000

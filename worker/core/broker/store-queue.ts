@@ -1,5 +1,5 @@
-import { LingpaiError } from '../../src/protocol/errors.ts'
-import type { Platform, Store, StoredSession, StoredState } from './adapter.ts'
+import { LingpaiError } from '../../../src/protocol/errors.ts'
+import type { Platform, Store, StoredSession, StoredState } from '../adapter.ts'
 
 /** A storage that has not answered by then counts as broken; the session goes on in memory. */
 export const STORE_TIMEOUT = 2000

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../../../worker/core/adapter.ts'
-import { refused, rejected } from '../../../worker/core/verdict.ts'
-import { type Outcome, watch } from '../../fixtures/broker-harness.ts'
-import { createSharedWorkers, type SharedWorkerHarness } from '../../fixtures/shared-workers.ts'
+import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../../../../worker/core/adapter.ts'
+import { refused, rejected } from '../../../../worker/core/verdict.ts'
+import { type Outcome, watch } from '../../../fixtures/broker-harness.ts'
+import { createSharedWorkers, type SharedWorkerHarness } from '../../../fixtures/shared-workers.ts'
 
 const TOKEN_LIFE = 60_000
 const TIMEOUT = 10_000

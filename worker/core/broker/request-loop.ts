@@ -1,5 +1,5 @@
+import type { Permit } from '../session/events.ts'
 import type { Call, SessionBroker } from './broker.ts'
-import type { Permit } from './session/events.ts'
 
 /** What one attempt brought, and whether it means that its token has expired. */
 export interface Attempt<Answer> {
