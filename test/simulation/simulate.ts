@@ -520,7 +520,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     onRejected = (call, code) => {
       open.delete(call)
       const tab = call.tab as Tab
-      // Nobody is signed in, or not whom the page could see: nobody else's token will do.
+      // The user is not signed in, or not whom the page could see: nobody else's token will do.
       const isForOther = isApart && tab.shown.session !== call.sessionAtStart
       if (code === 'sign_in_required' && (isForOther || tab.shown.session === undefined)) return
       // Where another session is found only after a 401, that is its answer.

@@ -1,7 +1,8 @@
 import { findApi } from '../../src/protocol/apis.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { SignableRequest } from '../core/adapter.ts'
-import type { Call, SessionBroker } from '../core/broker/broker.ts'
+import type { SessionBroker } from '../core/broker/broker.ts'
+import type { Call } from '../core/broker/call.ts'
 import { bearer } from '../transport/attach.ts'
 import type { Api } from './options.ts'
 

@@ -11,7 +11,8 @@ import { mismatch } from '../../src/protocol/mismatch.ts'
 import type { BrokerSnapshot, Mode } from '../../src/protocol/snapshot.ts'
 import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 import type { HistoryRecord, Peers } from '../core/adapter.ts'
-import { type BrokerOptions, type Call, createBroker, type SessionBroker } from '../core/broker/broker.ts'
+import { type BrokerOptions, createBroker, type SessionBroker } from '../core/broker/broker.ts'
+import type { Call } from '../core/broker/call.ts'
 import { traceCall } from '../core/broker/call-trace.ts'
 import { type Api, type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
 
@@ -176,7 +177,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
             })
           }
           const [held] = await Promise.all([lock, broker.ready])
-          broker.look()
+          broker.checkStore()
           broker.record({ event: 'page-connected', page })
           const welcome: Welcome = {
             protocol: Math.min(hello.newest, PROTOCOL_VERSION),

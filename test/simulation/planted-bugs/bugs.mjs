@@ -1,6 +1,6 @@
 // @ts-check
 const session = 'worker/core/session'
-const broker = 'worker/core/broker/broker.ts'
+const broker = 'worker/core/broker'
 
 /**
  * Defects that somebody could make, or has made: each a change of the sources that an invariant, and so the simulation, must
@@ -48,14 +48,14 @@ export const bugs = [
   },
   {
     name: 'whoever waits for a refresh is forgotten',
-    file: broker,
+    file: `${broker}/waiters.ts`,
     search: 'for (const { request } of [...waiters.values()]) ask(request)',
     replace: '',
   },
   {
     name: 'a refusal is told to nobody',
-    file: broker,
-    search: 'settle(effect.call, refusal(effect.code, effect.reason))',
+    file: `${broker}/broker.ts`,
+    search: 'waiters.settle(effect.call, toRefusal(effect.code, effect.reason))',
     replace: '',
   },
   {
@@ -78,8 +78,8 @@ export const bugs = [
   },
   {
     name: 'the lock is held after the refresh is over',
-    file: broker,
-    search: 'if (exclusive !== undefined && !isExclusive(session, exclusive.flight)) {',
+    file: `${broker}/store-access.ts`,
+    search: 'if (exclusive !== undefined && !isExclusive(state(), exclusive.flight)) {',
     replace: 'if (false) {',
   },
   {
@@ -103,9 +103,9 @@ export const bugs = [
   },
   {
     name: 'the store is overwritten, whatever is in it',
-    file: broker,
-    search: 'saving = save(effect.flight, effect.session, effect.replaces)',
-    replace: 'saving = save(effect.flight, effect.session)',
+    file: `${broker}/broker.ts`,
+    search: 'saving = access.save(effect.flight, effect.session, effect.replaces)',
+    replace: 'saving = access.save(effect.flight, effect.session)',
   },
   {
     name: 'a sign-out leaves the store as it is',
@@ -122,7 +122,7 @@ export const bugs = [
   {
     name: 'a call that waits for a sign-in takes any session that comes',
     from: 17_450,
-    file: session,
+    file: `${session}/authorize.ts`,
     search: 'const isOfThisSignIn = request.signIn !== undefined && request.signIn === session.begunBy',
     replace: 'const isOfThisSignIn = request.signIn !== undefined',
   },
@@ -149,23 +149,23 @@ export const bugs = [
   {
     name: 'a failed look into the store is not repeated',
     from: 350,
-    file: broker,
-    search: "if (seen.kind === 'unreadable') lookTimer = startTimer(5 * STORE_TIMEOUT, onHint)",
+    file: `${broker}/store-access.ts`,
+    search: "if (seen.kind === 'unreadable') readTimer = startTimer(machine, 5 * STORE_TIMEOUT, onHint)",
     replace: '',
   },
   {
     name: 'the lock is free while a refresh of a session that has ended is under way',
     from: 27700,
-    file: broker,
-    search: '      await unfinished\n',
+    file: `${broker}/store-access.ts`,
+    search: '        await unfinished\n',
     replace: '',
   },
   {
     name: 'a refresh may take its whole time after the lock was waited for',
     from: 24020,
-    file: broker,
-    search: 'const rest = exclusive ? exclusive.until - platform.now() : longest',
-    replace: 'const rest = longest',
+    file: `${broker}/store-access.ts`,
+    search: 'const left = exclusive ? exclusive.until - platform.now() : refreshTimeout',
+    replace: 'const left = refreshTimeout',
   },
   {
     name: 'replays without an end',
@@ -217,14 +217,14 @@ export const bugs = [
   },
   {
     name: 'a hint is believed',
-    file: broker,
-    search: '    isHinted = true\n    if (isLooking',
-    replace: "    dispatch({ type: 'signedOut' })\n    if (isLooking",
+    file: `${broker}/store-access.ts`,
+    search: '    isHinted = true\n    if (isReading',
+    replace: "    dispatch({ type: 'signedOut' })\n    if (isReading",
   },
   {
     name: 'a refresh is news to the pages',
-    file: broker,
-    search: '    if (isSameSnapshot(snapshot, next)) return\n',
+    file: `${broker}/snapshot-feed.ts`,
+    search: '      if (isSameSnapshot(snapshot, next)) return\n',
     replace: '',
   },
   {
@@ -235,7 +235,7 @@ export const bugs = [
   },
   {
     name: 'an error quotes a token',
-    file: broker,
+    file: `${broker}/sign-ins.ts`,
     search: 'const isQuote = thrown instanceof SyntaxError',
     replace: 'const isQuote = false',
   },

@@ -116,7 +116,7 @@ test('a copy of the fields of an error is no error of ours', () => {
 })
 
 test('a TypeError with our code keeps the code over a channel', () => {
-  const error = toFetchError(new LingpaiError('sign_in_required', 'Nobody is signed in.'))
+  const error = toFetchError(new LingpaiError('sign_in_required', 'The user is not signed in.'))
   expect(decodeError(overJson(encodeError(error)))).toMatchObject({ code: 'sign_in_required' })
 })
 

@@ -1,5 +1,6 @@
 import { isLingpaiError } from '../../../src/protocol/errors.ts'
-import type { Call, SessionBroker } from './broker.ts'
+import type { SessionBroker } from './broker.ts'
+import type { Call } from './call.ts'
 
 /** Notes how a call ends. Its steps are noted where they are taken. */
 export async function traceCall<Answer>(

@@ -113,5 +113,5 @@ export function startAttempt(
 }
 
 function notAnswered(milliseconds: number): LingpaiError {
-  return new LingpaiError('timeout', `The token server has not answered within ${milliseconds} ms.`)
+  return new LingpaiError('timeout', `The token server did not answer within ${milliseconds} ms.`)
 }

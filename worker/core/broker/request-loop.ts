@@ -1,5 +1,6 @@
 import type { Permit } from '../session/events.ts'
-import type { Call, SessionBroker } from './broker.ts'
+import type { SessionBroker } from './broker.ts'
+import type { Call } from './call.ts'
 
 /** What one attempt brought, and whether it means that its token has expired. */
 export interface Attempt<Answer> {

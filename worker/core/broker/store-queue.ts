@@ -43,7 +43,7 @@ export function createStoreQueue(store: Store, platform: Platform, announce: () 
     newest = wanted
     return new Promise((resolve, reject) => {
       const timer = platform.setTimeout(
-        () => reject(new LingpaiError('store_failed', 'The store has not answered in time.')),
+        () => reject(new LingpaiError('store_failed', 'The store did not answer in time.')),
         STORE_TIMEOUT,
       )
       const settle = (outcome: Outcome) => {

@@ -72,7 +72,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     {},
     ({ call }) => call(),
     'sign_in_required',
-    /^Nobody is signed in\. Call session\.signIn\(\)/,
+    /^The user is not signed in\. Call session\.signIn\(\)/,
   ],
   [
     'the session has ended',
@@ -100,21 +100,21 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { stored: expired, rules: { timeout: 60_000 } },
     (harness) => after(harness, 30_000, harness.call()),
     'timeout',
-    /^The token server has not answered within 30000 ms\./,
+    /^The token server did not answer within 30000 ms\./,
   ],
   [
     'a refresh takes longer than the caller allows',
     { stored: expired },
     (harness) => after(harness, 5000, callWithPatience(harness, 5000)),
     'timeout',
-    /^The token server has not answered within 5000 ms\./,
+    /^The token server did not answer within 5000 ms\./,
   ],
   [
     'a caller allows a refresh more than any call may wait',
     { stored: expired, rules: { timeout: 60_000 } },
     (harness) => after(harness, 30_000, callWithPatience(harness, 45_000)),
     'timeout',
-    /^The token server has not answered within 30000 ms\./,
+    /^The token server did not answer within 30000 ms\./,
   ],
   [
     'the token server cannot be reached',
@@ -162,14 +162,14 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { store: hanging('load') },
     (harness) => after(harness, 40_000, harness.call()),
     'store_failed',
-    /^The store has not answered: nobody knows whether anybody is signed in\./,
+    /^The store did not answer, so it is not known whether a user is signed in\./,
   ],
   [
     'the store does not answer a sign-in by redirect',
     { transactions: hangingTransactions, grant: redirect },
     (harness) => after(harness, 30_000, harness.broker.beginSignIn({ via: 'redirect' }, signal)),
     'store_failed',
-    /^The store has not answered in time\./,
+    /^The store did not answer in time\./,
   ],
   [
     'a grant has no signIn',
@@ -183,7 +183,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     {},
     ({ broker }) => broker.beginSignIn({ via: 'redirect' }, signal),
     'invalid_call',
-    /^This grant has no authorize: pass what its signIn takes\./,
+    /^This grant has no authorize: pass the input of its signIn\./,
   ],
   [
     'a grant has no callback',
@@ -204,7 +204,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { grant: { ...redirect, authorize: forever } },
     (harness) => after(harness, 30_000, harness.broker.beginSignIn({ via: 'redirect' }, signal)),
     'timeout',
-    /has not answered within 30000 ms/,
+    /did not answer within 30000 ms/,
   ],
   [
     'a grant has lost its callback between the redirect and the return',
@@ -218,28 +218,28 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { grant: redirect },
     ({ broker }) => broker.completeSignIn('https://app.example.com/', undefined, signal),
     'state_missing',
-    /^This URL is no sign-in callback: it has no state\./,
+    /^This URL is not a sign-in callback: it has no state\./,
   ],
   [
     'a callback is of nobody',
     { grant: redirect },
     ({ broker }) => broker.completeSignIn(url, 'state', signal),
     'state_mismatch',
-    /^This callback belongs to no sign-in of this browser, or one of ten minutes ago\. Sign in again\./,
+    /^This callback does not match a sign-in that this browser started in the last 10 minutes\. Sign in again\./,
   ],
   [
     'a callback comes twice',
     { grant: redirect },
     completeTwice,
     'state_used',
-    /^This callback has been used, perhaps by a reload\. Go on with the session as it is\./,
+    /^This callback was used before, perhaps by a reload\. Continue with the session as it is\./,
   ],
   [
     'a sign-in is aborted',
     { grant: { signIn: forever } },
     (harness) => abortLater(harness, (given) => harness.signIn('ann', given)),
     'sign_in_cancelled',
-    /^The sign-in was cancelled, or another sign-in or a sign-out took its place\./,
+    /^The sign-in was cancelled, or another sign-in or a sign-out replaced it\./,
   ],
   [
     'a sign-in fails',
@@ -260,7 +260,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { grant: throwing(new SyntaxError('Unexpected token')) },
     ({ signIn }) => signIn('ann'),
     'sign_in_failed',
-    /^The sign-in failed: the answer is not JSON/,
+    /^The sign-in failed: the response is not JSON/,
   ],
   [
     'a sign-in by redirect cannot begin',
@@ -281,7 +281,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { store: hanging('clear', fresh) },
     (harness) => after(harness, 2000, harness.broker.signOut(false)),
     'store_failed',
-    /^The user is signed out here, but .* a restart may sign them in again\. Call session\.signOut\(\) again, or have the site's data cleared\./,
+    /^The user is signed out here, but .* a restart may sign them in again\. Call session\.signOut\(\) again, or ask the user to clear the site's data\./,
   ],
   [
     'neither the server nor the store can be told of a sign-out',
@@ -295,7 +295,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { store: Object.assign(createScriptedStore(laterBuild), { sharedName: 'session' }) },
     ({ call }) => call(),
     'protocol_mismatch',
-    /^A later build of the app has taken over the stored session, .* Reload the page/,
+    /^A later build of the app stored the session in a format .* Reload the page/,
   ],
 ])('where %s, an error says so, and what to do', async (_title, options, work, code, text) => {
   const error = await work(createHarness(options)).then(

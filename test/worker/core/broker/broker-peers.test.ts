@@ -278,7 +278,7 @@ test('a record of a later build is overwritten where no other worker keeps a ses
 })
 
 test('a worker that may have missed hints looks into a shared store when it is told so, or has its network back', async () => {
-  for (const tell of ['look', 'resume'] as const) {
+  for (const tell of ['checkStore', 'resume'] as const) {
     const { broker, platform, store } = openOne(fresh)
     await broker.ready
     await store.clear()
@@ -292,7 +292,7 @@ test('a worker whose store is its own does not look into it again', async () => 
   const { broker, platform, store } = createHarness({ stored: fresh })
   await broker.ready
   await store.clear()
-  broker.look()
+  broker.checkStore()
   broker.resume()
   await platform.settle()
   expect(broker.snapshot().status).toBe('signed-in')

@@ -17,7 +17,7 @@ async function traceOf(
   return { outcome, entry }
 }
 
-const own = new LingpaiError('sign_in_required', 'Nobody is signed in.')
+const own = new LingpaiError('sign_in_required', 'The user is not signed in.')
 const foreign = new TypeError('canary')
 
 test('a call that is answered is noted with its status, and its answer handed on', async () => {

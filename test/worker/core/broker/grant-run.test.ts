@@ -91,7 +91,7 @@ test('a deadline says how long was waited', async () => {
   const outcome = watch(io.send({ url }))
   await platform.advance(30_000)
   expect(outcome).toMatchObject({ settled: 1, error: { code: 'timeout' } })
-  expect((outcome.error as Error).message).toContain('has not answered within 30000 ms')
+  expect((outcome.error as Error).message).toContain('did not answer within 30000 ms')
 })
 
 test('a grant gets the login of a host that has one, which an abort of the attempt gives up, and none elsewhere', async () => {

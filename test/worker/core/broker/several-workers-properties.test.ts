@@ -206,7 +206,7 @@ class World {
     for (const { outcome, worker } of this.#calls) if (worker.isAlive()) expect(outcome.settled, 'I3').toBe(1)
     const lineage = this.#current()
     // Without hints, a worker learns of others when it asks.
-    for (const { broker } of alive) broker.look()
+    for (const { broker } of alive) broker.checkStore()
     await platform.settle()
     const last = alive.map((worker) => this.call(worker))
     await platform.advance(DEADLINE)

@@ -305,7 +305,7 @@ test('a caller that waited too long is told so in words', async () => {
   const { save, platform } = createQueue()
   const outcome = save('one')
   await platform.advance(2000)
-  expect(outcome).toMatchObject({ error: { message: expect.stringContaining('has not answered in time') } })
+  expect(outcome).toMatchObject({ error: { message: expect.stringContaining('did not answer in time') } })
 })
 
 /** A store whose operations fail when the test says so, and that tells what each may replace. */

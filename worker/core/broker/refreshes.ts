@@ -1,0 +1,34 @@
+import type { Grant, TokenSet } from '../adapter.ts'
+import { toTokenSet } from '../token-set.ts'
+import { failed, RefreshVerdict, refused, toVerdict } from '../verdict.ts'
+import { type AttemptHost, startAttempt } from './grant-run.ts'
+import type { Machine } from './machine.ts'
+
+/** Has the grant refresh, and reports the new tokens or the verdict. */
+export async function runRefresh(
+  { platform, dispatch }: Machine,
+  host: AttemptHost,
+  grant: Grant,
+  { flight, tokens, timeout }: { readonly flight: number; readonly tokens: TokenSet; readonly timeout: number },
+): Promise<void> {
+  const run = startAttempt(host, { timeout })
+  try {
+    const received = await run.run((io) => grant.refresh(tokens, io))
+    const renewed = toTokenSet(received, platform.now(), tokens)
+    if (tokens.subject !== undefined && renewed.subject !== tokens.subject) throw failed('tokens_of_another_user')
+    dispatch({ type: 'refreshSucceeded', flight, tokens: renewed })
+  } catch (thrown) {
+    const isUnsent = run.hasOnlyRead() && !(thrown instanceof RefreshVerdict)
+    const cause = isUnsent ? refused({ reason: 'not_sent' }) : thrown
+    const { verdict, message, retryAfter } = toVerdict(cause, run.lastStatus(), run.retryAfter())
+    dispatch({
+      type: 'refreshEnded',
+      flight,
+      verdict,
+      reason: message,
+      retryAfter,
+      now: platform.now(),
+      random: platform.random(),
+    })
+  }
+}
