@@ -75,8 +75,13 @@ export function createApiCalls(
         discard(response)
         requireSignIn(broker, call, response.status)
       }
-      const head = toWireHead(response, token)
-      return { head, body: await readResponseBody(response, token, timers) }
+      try {
+        const head = toWireHead(response, token)
+        return { head, body: await readResponseBody(response, token, timers) }
+      } catch (error) {
+        discard(response)
+        throw error
+      }
     },
 
     /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */

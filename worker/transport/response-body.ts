@@ -45,7 +45,11 @@ function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promis
     }
     const giveUp = () => end(() => resolve(putBack(chunks, checkChunks(reader, check), checkChunk(reading, check))))
     const timer = timers.setTimeout(giveUp, PATIENCE)
-    const wait = () => void reading.then(onRead, giveUp).catch((error) => end(() => reject(error)))
+    const refuse = (error: unknown) => {
+      end(() => reject(error))
+      reader.cancel().catch(() => {})
+    }
+    const wait = () => void reading.then(onRead, giveUp).catch(refuse)
     const onRead = ({ done, value }: Awaited<typeof reading>) => {
       if (isOver) return
       if (done) {

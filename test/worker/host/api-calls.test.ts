@@ -116,6 +116,22 @@ test('an answer with signInRequired gives its connection back', async () => {
   await expect.poll(() => isClosed).toBe(true)
 })
 
+test.each<[string, (response: ServerResponse, token: unknown) => void]>([
+  ['its head', (response, token) => response.writeHead(200, { 'X-Debug': `got ${token}` }).write('one')],
+  ['its body', (response, token) => response.writeHead(200).write(`got ${token}`)],
+])('an endless answer that shows the token in %s gives its connection back', async (_what, write) => {
+  let isClosed = false
+  answer = ({ headers, socket }, response) => {
+    socket.on('close', () => {
+      isClosed = true
+    })
+    write(response, headers['x-token'])
+  }
+  await open()
+  expect(await errorOf(session.fetch(`${origin}/endless`))).toMatchObject({ code: 'token_reflected' })
+  await expect.poll(() => isClosed).toBe(true)
+})
+
 test("a 403 of a call without a token is the API's own word, and no sign_in_required", async () => {
   answer = (_request, response) => void response.writeHead(403).end('{}')
   await open({ signInRequired: [403] })
