@@ -48,7 +48,7 @@ export function createFetch(client: Client, { pageFetch = fetch, referrerPolicy 
     const form = init?.body instanceof FormData ? { form: [...init.body] } : undefined
     // Another boundary will be drawn for a form that is made again, unless the caller has said which.
     const isDrawnAgain = form && !new Headers(init?.headers ?? (input as Request).headers).has('content-type')
-    let progress: MessagePort | undefined
+    let progress: ReturnType<typeof watchProgress> | undefined
     // While a body is read, another user may sign in.
     const caller = client.caller()
     try {
@@ -64,16 +64,18 @@ export function createFetch(client: Client, { pageFetch = fetch, referrerPolicy 
       }
       const [wire, transferred] = await toWireRequest(request, init, form, isDrawnAgain, referrerPolicy)
       const send = async (connection: Connection) => {
-        if (init?.onUploadProgress) progress = toProgressPort(init.onUploadProgress, signal)
-        const moved = progress ? [...transferred, progress] : transferred
-        const answer = await connection.call('fetch', [transfer({ ...wire, progress }, moved)], { signal })
+        progress?.port1.close()
+        progress = init?.onUploadProgress && watchProgress(init.onUploadProgress)
+        const port = progress?.port2
+        const moved = port ? [...transferred, port] : transferred
+        const answer = await connection.call('fetch', [transfer({ ...wire, progress: port }, moved)], { signal })
         return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
       }
       // What has been transferred is gone with the worker that got it.
       const isRepeatable = transferred.length === 0 && isIdempotent(request)
       return await client.repeat(send, signal, isRepeatable ? undefined : 0, caller)
     } catch (error) {
-      progress?.close()
+      progress?.port1.close()
       if (signal.aborted) throw signal.reason
       throw isLingpaiError(error) ? toFetchError(error) : error
     }
@@ -125,11 +127,11 @@ function pickSettings(request: Request): Partial<WireRequest> {
   return settings
 }
 
-/** Closed by the worker with its answer; what was said before still comes. */
-function toProgressPort(tell: (progress: UploadProgress) => void, signal: AbortSignal): MessagePort {
+/** What comes over `port1` may come after the answer, so only its last message, null, or a call that fails closes it. */
+function watchProgress(tell: (progress: UploadProgress) => void) {
   const { port1, port2 } = new MessageChannel()
-  port1.onmessage = ({ data }) => signal.aborted || tell(data)
-  return port2
+  port1.onmessage = ({ data }) => (data ? tell(data) : port1.close())
+  return { port1, port2 }
 }
 
 /** Names as the caller spells them, which `Headers` does not tell, but a server of HTTP/1.1 sees. */

@@ -22,15 +22,16 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
   let failure: readonly [unknown] | undefined
 
   function end(): void {
+    if (!isComing) return
     isComing = false
+    // Also after the last message: only so the worker closes its end.
+    port.postMessage(0)
     port.close()
     onEnd()
   }
 
   function stop(): void {
     signal?.removeEventListener('abort', onAbort)
-    if (!isComing) return
-    port.postMessage(0)
     end()
   }
 

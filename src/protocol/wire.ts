@@ -19,7 +19,7 @@ export interface WireRequest {
   readonly priority?: string | undefined
   readonly referrer?: string | undefined
   readonly referrerPolicy?: string | undefined
-  /** A `MessagePort` that takes {@link UploadProgress}, until the call is answered. */
+  /** A `MessagePort` that takes {@link UploadProgress}, and null when the call is answered. */
   readonly progress?: unknown
 }
 
@@ -41,8 +41,8 @@ export interface WireForm {
 export const BODY_WINDOW = 1 << 20
 
 /**
- * What goes over the port of a body: from the page, how many bytes more it has room for, or 0 for no more at all; from the
- * worker, a chunk, null at the end, or an error.
+ * What goes over the port of a body: from the page, how many bytes more it has room for, or 0 when it closes the port; from
+ * the worker, a chunk, null at the end, or an error.
  */
 export type BodyMessage = number | ArrayBuffer | null | WireError
 

@@ -196,6 +196,23 @@ test('where a call fails, the port for what is told of it is closed', async () =
   session.close()
 })
 
+test('what is told after the answer is still heard, until the last message closes the port', async () => {
+  const peer = createPeer({
+    fetch: () => ({ url: '', status: 204, statusText: '', type: 'cors', redirected: false, headers: [], body: null }),
+  })
+  const session = connect({ inline: () => peer.endpoint })
+  const { seen, init } = watch({ body: 'text' })
+  await session.fetch('https://api.example/', init)
+  const [[, request] = []] = peer.callsOf('fetch')
+  const { progress } = request as { progress: MessagePort }
+  const last = { loaded: 2, total: 2 }
+  for (const message of [last, null, { loaded: 1, total: 2 }]) progress.postMessage(message)
+  await expect.poll(() => seen).toEqual([last])
+  await delay(100)
+  expect(seen).toEqual([last])
+  session.close()
+})
+
 test('what was told before an abort, and comes after it, is not told', async () => {
   const peer = createPeer({ fetch: never })
   const session = connect({ inline: () => peer.endpoint })

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { beforeEach, expect, it } from 'vitest'
 import { downloadBytes } from '../../servers/http/download-bytes.ts'
-import type { Tab } from './driver.ts'
-import { adoptTokens, useScene } from './scene.ts'
+import { type Tab, waitUntil } from './driver.ts'
+import { adoptTokens, callApi, useScene } from './scene.ts'
 
 const scene = useScene()
 let tab: Tab
@@ -19,6 +19,48 @@ it('gives the JSON of an answer, with the subject of the token', async () => {
   })
   expect(answer).toMatchObject({ status: 200, body: { subject: 'alice' } })
   expect(answer.type).toContain('application/json')
+})
+
+it('gives the bodies of 150 answers at once', async () => {
+  expect(await callApi(tab, 150)).toEqual(Array(150).fill(200))
+})
+
+it('rejects the reading of fifty bodies at once that show the token (I11)', async () => {
+  const steps = [{ head: {} }, { write: 'one' }, { wait: 20 }, { write: '{token}' }, { end: true }]
+  const outcomes = await tab.evaluate(
+    async (path) => {
+      const read = (_none: unknown, index: number) => {
+        const reading = window.session
+          .fetch(`${window.api}${path}&id=echo-${index}`)
+          .then((response) => response.text())
+        const overdue = new Promise((resolve) => setTimeout(resolve, 10_000, 'its body does not end'))
+        return Promise.race([reading, overdue]).catch((error) => error.code)
+      }
+      return Promise.all(Array.from({ length: 50 }, read))
+    },
+    `/stream?steps=${encodeURIComponent(JSON.stringify(steps))}`,
+  )
+  expect(outcomes).toEqual(Array(50).fill('token_reflected'))
+})
+
+it('tells of fifty uploads at once, to the end of each', async () => {
+  await tab.evaluate(() => {
+    const loaded: Record<number, number> = {}
+    Object.assign(window, { loaded })
+    const upload = (_none: unknown, index: number) =>
+      window.session.fetch(`${window.api}/echo`, {
+        method: 'POST',
+        body: 'x'.repeat(1000),
+        onUploadProgress: (progress) => {
+          loaded[index] = progress.loaded
+        },
+      })
+    return Promise.all(Array.from({ length: 50 }, upload)).then(() => {})
+  })
+  await waitUntil(tab, () => {
+    const { loaded } = window as unknown as { loaded: Record<number, number> }
+    return Object.values(loaded).filter((bytes) => bytes === 1000).length === 50
+  })
 })
 
 it('streams five megabytes, byte for byte, of which the page has the first before the server has sent the last', async () => {

@@ -98,18 +98,23 @@ export async function signIn(page: RemotePage, account = 'alice'): Promise<void>
   await waitForStatus(page, 'signed-in')
 }
 
-/** Makes calls at once, and tells what each of them came to. */
+/** Makes calls at once, reads their bodies, and tells what each of them came to. */
 export function callApi(page: RemotePage, count: number, path = '/orders'): Promise<Outcome[]> {
   return page.evaluate(
-    (times, target) =>
-      Promise.all(
-        Array.from({ length: times }, () =>
-          window.session.fetch(window.api + target).then(
-            (response) => response.status as Outcome,
-            (error) => (error.code ?? `${error.name}: ${error.message}`) as Outcome,
-          ),
-        ),
-      ),
+    (times, target) => {
+      const call = async (): Promise<Outcome> => {
+        try {
+          const response = await window.session.fetch(window.api + target)
+          const overdue = new Promise<string>((resolve) => setTimeout(resolve, 10_000, 'its body does not end'))
+          const body = await Promise.race([response.json(), overdue])
+          return typeof body === 'string' ? body : response.status
+        } catch (error) {
+          const { code, name, message } = error as Error & { code?: string }
+          return code ?? `${name}: ${message}`
+        }
+      }
+      return Promise.all(Array.from({ length: times }, call))
+    },
     count,
     path,
   )

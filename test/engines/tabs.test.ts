@@ -9,15 +9,15 @@ async function openThreeTabs(query: string) {
   return { first, tabs }
 }
 
-it('answers sixty calls of three tabs with an expired token by one token request of one SharedWorker (I1)', async () => {
+it('answers 150 calls of three tabs with an expired token by one token request of one SharedWorker (I1)', async () => {
   const { first, tabs } = await openThreeTabs('/?worker=adopting')
   await adoptTokens(first, scene.app)
   for (const tab of tabs) await waitForStatus(tab, 'signed-in')
   scene.forget()
   scene.app.authorizationServer.expireAccessTokens()
 
-  const outcomes = await Promise.all(tabs.map((tab) => callApi(tab, 20)))
-  expect(outcomes.flat()).toEqual(Array(60).fill(200))
+  const outcomes = await Promise.all(tabs.map((tab) => callApi(tab, 50)))
+  expect(outcomes.flat()).toEqual(Array(150).fill(200))
   expect(scene.refreshes()).toBe(1)
   expect(scene.reuses()).toBe(0)
   expect(await livingBrokers(first)).toHaveLength(1)

@@ -110,8 +110,7 @@ test('an abort ends a body that has come whole and was not read, and none that w
   expect(byteLength).toBe(10)
   expect(read.failure()).toBeUndefined()
   expect(await errorOf(unread.stream.getReader().read())).toBe('left')
-  // The worker has ended by itself.
-  expect([...unread.asked, ...read.asked].filter((message) => message === 0)).toEqual([])
+  expect(unread.asked).toEqual([0])
   expect(unread.onEnd).toHaveBeenCalledTimes(1)
   expect(read.onEnd).toHaveBeenCalledTimes(1)
 })
@@ -132,7 +131,7 @@ test('a signal that outlives many bodies holds none of them', async () => {
   expect(removed.mock.calls).toEqual(added.mock.calls)
 })
 
-test('an error of the worker is that of the read, with its code, and nothing is said back', async () => {
+test('an error of the worker is that of the read, with its code, and is answered with 0', async () => {
   for (const error of [
     new LingpaiError('token_reflected', 'It echoes.', { status: 200 }),
     new TypeError('Failed to fetch'),
@@ -145,7 +144,7 @@ test('an error of the worker is that of the read, with its code, and nothing is 
     expect(found).toBeInstanceOf(TypeError)
     expect((found as { code?: string }).code).toBe((error as { code?: string }).code)
     expect(failure()).toEqual([found])
-    expect(asked).toEqual([])
+    expect(asked).toEqual([0])
     expect(onEnd).toHaveBeenCalledTimes(1)
   }
 })
@@ -160,14 +159,15 @@ test('a body that is ended by this side rejects with a TypeError that has the co
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
 
-test('what comes after the end is ignored', async () => {
-  const { stream, send, post, onEnd, onClose } = open()
+test('the end is answered once with 0, and what comes after it is ignored', async () => {
+  const { stream, send, post, asked, onEnd, onClose } = open()
   send(1, 7)
   post(null)
   send(1, 8)
   post(encodeError(new TypeError('late')))
   await closed(onClose)
   expect(new Uint8Array(await new Response(stream).arrayBuffer())).toEqual(new Uint8Array([7]))
+  expect(asked).toEqual([0])
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
 

@@ -53,7 +53,7 @@ export function createWebHost(options: WebHostOptions): Host {
             id,
             async (call, signal, keep) => {
               const answering = traceCall(broker, call, () => calls.fetch(call, request, signal))
-              if (request.progress !== undefined) closeAfter(answering, request.progress as MessagePort)
+              if (request.progress !== undefined) endAfter(answering, request.progress as MessagePort)
               const { head, body } = await answering
               if (body === null) return { ...head, body }
               if (body instanceof ArrayBuffer) return transfer({ ...head, body }, [body])
@@ -71,9 +71,13 @@ export function createWebHost(options: WebHostOptions): Host {
   }
 }
 
-function closeAfter(work: Promise<unknown>, port: MessagePort): void {
-  const close = () => port.close()
-  work.then(close, close)
+/** What is posted to a port that was received arrives, though the port is closed at once. */
+function endAfter(work: Promise<unknown>, port: MessagePort): void {
+  const end = () => {
+    port.postMessage(null)
+    port.close()
+  }
+  work.then(end, end)
 }
 
 function nameSharedLock(instance: string): string {

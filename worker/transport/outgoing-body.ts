@@ -1,5 +1,5 @@
 import { encodeError } from '../../src/protocol/errors.ts'
-import { BODY_WINDOW, type BodyMessage } from '../../src/protocol/wire.ts'
+import { BODY_WINDOW } from '../../src/protocol/wire.ts'
 
 /** What is used of a `ReadableStreamDefaultReader`. */
 export interface BodyReader {
@@ -9,25 +9,27 @@ export interface BodyReader {
 
 /**
  * Sends chunks over a port: the first window of them at once, and then never more than the other side has asked for, so
- * that a stream that is read slowly is fetched slowly. Returns what ends it early. `onEnd` is told once that it is over, in
- * whatever way.
+ * that a stream that is read slowly is fetched slowly. Returns what ends it early. `onEnd` is called once, when the port is
+ * closed.
+ *
+ * The last message goes to the page, which answers it with 0, and each side then closes its own end. Until the page has
+ * received the port, Firefox drops all that was posted to it if this end is closed; and it does not close an end, nor free
+ * it, when the other one is closed.
+ *
+ * @see https://github.com/whatwg/html/issues/10201
  */
 export function sendBody(port: MessagePort, reader: BodyReader, onEnd: () => void): () => void {
   let credit = BODY_WINDOW
+  // Stays so once the last message is sent.
   let isReading = false
   let isOpen = true
 
-  function end(last?: BodyMessage): void {
+  function stop(): void {
     if (!isOpen) return
     isOpen = false
-    if (last !== undefined) port.postMessage(last)
+    reader.cancel().catch(() => {})
     port.close()
     onEnd()
-  }
-
-  function stop(): void {
-    if (isOpen) reader.cancel().catch(() => {})
-    end()
   }
 
   async function pump(): Promise<void> {
@@ -36,18 +38,18 @@ export function sendBody(port: MessagePort, reader: BodyReader, onEnd: () => voi
     try {
       while (isOpen && credit > 0) {
         const { done, value } = await reader.read()
-        if (done) return end(null)
+        if (!isOpen) return
+        if (done) return port.postMessage(null)
         // A byte stream takes no empty chunk.
-        if (!isOpen || !value?.byteLength) continue
+        if (!value?.byteLength) continue
         credit -= value.byteLength
         const whole = value.byteLength === value.buffer.byteLength ? value.buffer : value.slice().buffer
         port.postMessage(whole, [whole])
       }
+      isReading = false
     } catch (error) {
       reader.cancel().catch(() => {})
-      end(encodeError(error))
-    } finally {
-      isReading = false
+      if (isOpen) port.postMessage(encodeError(error))
     }
   }
 

@@ -94,7 +94,7 @@ test('the bytes of a small body are transferred, and not copied', async () => {
   expect(chunk.byteLength).toBe(0)
 })
 
-test('the port for the progress of an upload is closed with the answer, and with an error', async () => {
+test('the port for the progress of an upload gets null and is closed with the answer, and with an error', async () => {
   for (const fetch of [async () => new Response('tea'), () => Promise.reject(new TypeError('Failed to fetch'))]) {
     const connection = openToService({}, fetch)
     await connection.hello()
@@ -103,9 +103,11 @@ test('the port for the progress of an upload is closed with the answer, and with
     const closed = new Promise((resolve) => port1.addEventListener('close', resolve))
     const isClosed = vi.fn()
     void closed.then(isClosed)
-    port1.start()
+    const told = vi.fn()
+    port1.onmessage = ({ data }) => told(data)
     await connection.call('fetch', [transfer({ ...request, progress: port2 }, [port2])]).catch(() => {})
     await expect.poll(() => isClosed.mock.calls.length).toBe(1)
+    expect(told.mock.calls).toEqual([[null]])
   }
 })
 

@@ -27,6 +27,7 @@ const never = () => new Promise<never>(() => {})
 const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
 const lock = 'lingpai:page:one'
 const hello = (more: object = {}) => callFrame('hello', { oldest: 1, newest: 1, ...more })
+const eventStream = { 'content-type': 'text/event-stream' }
 const fetchFrame = (call: string, more: object = {}) =>
   callFrame('fetch', call, { url: `${apiOrigin}/orders`, method: 'GET', headers: [], ...more })
 
@@ -51,7 +52,7 @@ test('what a page had that died without a goodbye is given up: its requests, its
     signals.push(init.signal as AbortSignal)
     if (signals.length > 1) return never()
     return new Response(new ReadableStream({ pull: never, cancel: cancelled }), {
-      headers: { 'content-type': 'text/event-stream' },
+      headers: eventStream,
     })
   })
   await page.ask(fetchFrame('stream'))
@@ -68,6 +69,21 @@ test('what a page had that died without a goodbye is given up: its requests, its
   await other.call('signOut', false)
   expect(noticesOf(other, 'snapshot').length).toBeGreaterThan(0)
   expect(noticesOf(page, 'snapshot')).toHaveLength(before)
+})
+
+test('a page that died before it had the end of a body leaves no port open', async () => {
+  const { page } = await open(
+    async () => new Response(new ReadableStream({ start: (source) => source.close() }), { headers: eventStream }),
+  )
+  const { value } = await page.ask(fetchFrame('stream'))
+  const port = (value as { body: MessagePort }).body
+  const isClosed = vi.fn()
+  port.addEventListener('close', isClosed)
+  port.start()
+  await turn()
+  expect(isClosed).not.toHaveBeenCalled()
+  locks.kill(lock)
+  await expect.poll(() => isClosed.mock.calls.length).toBe(1)
 })
 
 test('a page that lives though its lock was taken from it is told that nothing more will come', async () => {

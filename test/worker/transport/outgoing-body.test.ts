@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import { receiveBody } from '../../../src/incoming-body.ts'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import { BODY_WINDOW } from '../../../src/protocol/wire.ts'
 import { type BodyReader, sendBody } from '../../../worker/transport/outgoing-body.ts'
@@ -76,11 +77,10 @@ test('no credit adds up to more than the window', async () => {
 test('a part of a buffer is sent as itself only, and an empty chunk not at all', async () => {
   const { port, sent, ask } = createPort()
   const values = [new Uint8Array([9, 1, 2, 9]).subarray(1, 3), new Uint8Array(0)]
-  const onEnd = vi.fn()
   sendBody(
     port as never,
     readerOf(async () => toResult(values.shift())),
-    onEnd,
+    () => {},
   )
   ask(1000)
   await settle()
@@ -89,8 +89,6 @@ test('a part of a buffer is sent as itself only, and an empty chunk not at all',
     [1, 2],
     null,
   ])
-  expect(port.close).toHaveBeenCalledTimes(1)
-  expect(onEnd).toHaveBeenCalledTimes(1)
 })
 
 const toResult = (value: Uint8Array | undefined) => (value === undefined ? { done: true } : { done: false, value })
@@ -144,5 +142,46 @@ test('an error of the reader is sent with its code, and the rest is given up', a
   await settle()
   expect(sent).toEqual([expect.objectContaining({ code: 'token_reflected', status: 200 })])
   expect(reader.cancel).toHaveBeenCalledTimes(1)
+})
+
+const endings: [string, () => Promise<{ done: boolean }>][] = [
+  ['the end', async () => ({ done: true })],
+  ['an error', () => Promise.reject(new TypeError('Failed to fetch'))],
+]
+
+test.each(endings)('after %s is sent, the port stays open until the page has answered', async (_what, next) => {
+  const { port, sent, ask } = createPort()
+  const onEnd = vi.fn()
+  sendBody(port as never, readerOf(next), onEnd)
+  await settle()
+  // Asked for before the page had the last message.
+  ask(100)
+  await settle()
+  expect(sent).toHaveLength(1)
+  expect(port.close).not.toHaveBeenCalled()
+  expect(onEnd).not.toHaveBeenCalled()
+  ask(0)
   expect(port.close).toHaveBeenCalledTimes(1)
+  expect(onEnd).toHaveBeenCalledTimes(1)
+})
+
+test('after the end is sent, the port is closed when the page has gone without an answer', async () => {
+  const { port } = createPort()
+  const stop = sendBody(
+    port as never,
+    readerOf(async () => ({ done: true })),
+    () => {},
+  )
+  await settle()
+  stop()
+  expect(port.close).toHaveBeenCalledTimes(1)
+})
+
+test.each(endings)('page and worker each close their own end after %s, which Firefox needs', async (_what, next) => {
+  const { port1, port2 } = new MessageChannel()
+  const closes = [vi.spyOn(port1, 'close'), vi.spyOn(port2, 'close')]
+  sendBody(port1, readerOf(next), () => {})
+  const { stream } = receiveBody(port2, undefined, () => {})
+  await new Response(stream).arrayBuffer().catch(() => {})
+  for (const close of closes) await expect.poll(() => close.mock.calls.length).toBe(1)
 })
