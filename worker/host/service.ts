@@ -114,7 +114,8 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
     attach(port) {
       const calls = new Map<string, AbortController>()
       const lasting = new Set<string>()
-      const kept = new Set<() => void>()
+      /** What answered calls have left behind, by the call's id. */
+      const kept = new Map<string, () => void>()
       const page = ++ports
       const prefix = `${page}.`
       const leaving = new AbortController()
@@ -123,7 +124,11 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         checks,
         instance,
         onNotice(notice) {
-          if (notice.lingpai === 'abort') calls.get(notice.call)?.abort()
+          if (notice.lingpai === 'abort') {
+            calls.get(notice.call)?.abort()
+            // The answer was on its way: the page drops it.
+            kept.get(notice.call)?.()
+          }
           if (notice.lingpai === 'resumed') broker.resume()
           if (notice.lingpai === 'goodbye') leave()
         },
@@ -136,7 +141,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         broker.record({ event: 'page-left', page })
         unsubscribe()
         for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
-        for (const stop of kept) stop()
+        for (const stop of kept.values()) stop()
         port.close?.()
       }
 
@@ -144,17 +149,16 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
         endpoint.notify({ lingpai: 'snapshot', instance, snapshot: explain(snapshot) }),
       )
 
-      const keep = (stop: () => void) => {
-        kept.add(stop)
-        return () => void kept.delete(stop)
-      }
-
       /** Ids are the page's own, so they are told apart by their port. */
       const run: RunCall = async (id, work, { isLasting = false } = {}) => {
         if (calls.has(id)) throw invalid('its id is in use')
         const controller = new AbortController()
         calls.set(id, controller)
         if (isLasting) lasting.add(id)
+        const keep = (stop: () => void) => {
+          kept.set(id, stop)
+          return () => kept.delete(id)
+        }
         try {
           return await work(await broker.openCall(prefix + id, controller.signal), controller.signal, keep)
         } finally {

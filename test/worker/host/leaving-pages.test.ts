@@ -71,6 +71,19 @@ test('what a page had that died without a goodbye is given up: its requests, its
   expect(noticesOf(page, 'snapshot')).toHaveLength(before)
 })
 
+test('an abort that comes after the answer was sent ends the body', async () => {
+  const cancelled = vi.fn()
+  const { page } = await open(
+    async () => new Response(new ReadableStream({ pull: never, cancel: cancelled }), { headers: eventStream }),
+  )
+  await page.ask(fetchFrame('stream'))
+  page.post({ lingpai: 'abort', call: 'other' })
+  await turn()
+  expect(cancelled).not.toHaveBeenCalled()
+  page.post({ lingpai: 'abort', call: 'stream' })
+  await expect.poll(() => cancelled.mock.calls.length).toBe(1)
+})
+
 test('a page that died before it had the end of a body leaves no port open', async () => {
   const { page } = await open(
     async () => new Response(new ReadableStream({ start: (source) => source.close() }), { headers: eventStream }),
