@@ -258,6 +258,9 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   }
 
   async function connected(signal?: CancelSignal): Promise<OpenConnection> {
+    const doubt = current?.doubt()
+    // What is called now would be lost with a dead worker, or be answered a little later by a living one.
+    if (doubt) await waitFor(doubt, { signal })
     if (shown) await waitFor(shown, { signal })
     if (fatal) throw fatal
     return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, timers })

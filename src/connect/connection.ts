@@ -3,6 +3,7 @@ import { own } from '../protocol/checks.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { BUILD, OLDEST_PROTOCOL_VERSION, PAGE_LOCK, PROTOCOL_VERSION, type Welcome } from '../protocol/handshake.ts'
+import { DOUBT, holdLifeLock } from '../protocol/life-lock.ts'
 import { type BrokerTable, METHODS } from '../protocol/methods.ts'
 import type { Notice } from '../protocol/notices.ts'
 import type { BrokerSnapshot } from '../protocol/snapshot.ts'
@@ -33,6 +34,8 @@ export interface Connection {
   hello(): Promise<Welcome>
   call<Name extends Method>(name: Name, given: Arguments<Name>, options?: ControlOptions): Promise<Result<Name>>
   notify(notice: Notice): void
+  /** After its lock has fallen: resolves when it is known whether the worker lives. */
+  doubt(): Promise<void> | undefined
   /** Has something that outlives its call, such as a body on its way, told of the worker's loss. Returns what ends that. */
   hold(fail: (error: unknown) => void): () => void
   /** Rejects all that is pending, and tells the worker, where it still listens, to forget this page. */
@@ -60,7 +63,9 @@ export function openConnection(
   let closedWith: LingpaiError | undefined
   let pingTimer: unknown
   let silentIntervals = 0
-  let mostSilentIntervals = isShared ? SILENT_INTERVALS.shared : SILENT_INTERVALS.owned
+  /** The worker's lock that this page waits for. */
+  let watched: string | undefined
+  let doubt: Promise<void> | undefined
 
   const endpoint = createCheckedEndpoint()
   // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
@@ -113,33 +118,57 @@ export function openConnection(
   async function ping(): Promise<void> {
     // A worker that has not said hello may still be starting.
     if (instance === undefined) return
-    if (++silentIntervals >= mostSilentIntervals) return lose()
+    if (++silentIntervals >= SILENT_INTERVALS[watched ? 'watched' : isShared ? 'shared' : 'owned']) return lose()
     if (silentIntervals > 1) return
-    await remote.ping().catch(() => {})
+    await askForLife()
     silentIntervals = 0
   }
 
-  /** A lock that the worker holds for life falls to us when it dies, which no event tells. */
-  function watchLock(name: string | undefined): void {
-    if (name === undefined || !globalThis.navigator?.locks) return
-    mostSilentIntervals = SILENT_INTERVALS.watched
-    navigator.locks.request(name, { mode: 'shared', signal: stopWatching.signal }, lose).catch(() => {})
+  /** Resolves where the worker lives. A refusal is an answer too. */
+  function askForLife(): Promise<void> {
+    return remote.ping().then(watchLock, () => {})
   }
 
-  /** A lock that this page holds until it closes the connection, or dies, which no event tells the worker. */
-  function holdLock(): Promise<string | undefined> {
+  /** A lock that the worker holds for life falls to us when it dies, which no event tells, or when somebody steals it. */
+  function watchLock(name: string | undefined): void {
     const { locks } = globalThis.navigator ?? {}
-    return new Promise((resolve) => {
-      if (!isShared || !locks) return resolve(undefined)
-      const name = PAGE_LOCK + globalThis.crypto.randomUUID()
-      const held = () => {
-        resolve(name)
-        return new Promise<void>((release) => {
-          if (closedWith) release()
-          stopWatching.signal.addEventListener('abort', () => release())
-        })
+    if (name === watched || !locks) return
+    watched = name
+    if (name === undefined) return
+    const onFallen = () => {
+      if (name !== watched) return
+      watched = undefined
+      doubt = askAfterFall()
+    }
+    locks.request(name, { mode: 'shared', signal: stopWatching.signal }, onFallen).catch(() => {})
+  }
+
+  async function askAfterFall(): Promise<void> {
+    const answer = askForLife()
+    for (let asked = 0; asked < DOUBT.times && !closedWith; asked += 1) {
+      try {
+        return await waitFor(answer, { deadline: DOUBT.interval, timers, group: pending })
+      } catch {
+        // Nothing yet, or closed.
       }
-      locks.request(name, held).catch(() => resolve(undefined))
+    }
+    lose()
+  }
+
+  /**
+   * Says hello with a lock that this page holds until it closes the connection, or dies, which no event tells the worker; and
+   * again when that lock was stolen, with another: the worker would take this page for dead.
+   */
+  function greet(): Promise<Welcome> {
+    return new Promise((resolve, reject) => {
+      const locks = isShared ? globalThis.navigator?.locks : undefined
+      const createName = () => PAGE_LOCK + globalThis.crypto.randomUUID()
+      const sayHello = (lock: string | undefined) => {
+        const page = { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD, ...(lock && { lock }) }
+        call('hello', [page]).then(resolve, reject)
+      }
+      const closing = new Promise((release) => stopWatching.signal.addEventListener('abort', release))
+      holdLifeLock(locks, createName, sayHello, closing)
     })
   }
 
@@ -171,6 +200,7 @@ export function openConnection(
   return {
     call,
     notify,
+    doubt: () => doubt,
 
     hold(fail) {
       pending.add(fail)
@@ -179,9 +209,7 @@ export function openConnection(
     },
 
     async hello() {
-      const lock = await holdLock()
-      const page = { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD, ...(lock && { lock }) }
-      const welcome = await call('hello', [page])
+      const welcome = await greet()
       const { protocol } = welcome
       if (protocol < OLDEST_PROTOCOL_VERSION || protocol > PROTOCOL_VERSION) {
         // A worker that knows its trade has refused the page before that, and said which of them is old.

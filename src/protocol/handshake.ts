@@ -10,7 +10,7 @@ export const OLDEST_PROTOCOL_VERSION = 1
 /** Which build this is: the package's version, told to the other side for the text of a mismatch. */
 export const BUILD = '0.1.0'
 
-/** The page's first call on a connection. */
+/** The page's first call on a connection. The page makes it again if it holds another lock. */
 export interface Hello {
   readonly oldest: number
   readonly newest: number

@@ -19,7 +19,8 @@ export interface BrokerTable extends ControlTable, FetchTable, TaskTable {}
 /** What every worker answers. */
 export interface ControlTable {
   hello(hello: Hello): Promise<Welcome>
-  ping(): Promise<void>
+  /** Resolves with the name of the lock that the worker holds: another name if the lock was stolen. */
+  ping(): Promise<string | undefined>
   signIn(call: string, input: unknown): Promise<void>
   authorize(call: string, input: AuthorizeInput): Promise<{ url: string }>
   callback(call: string, url: string): Promise<{ returnTo?: string }>

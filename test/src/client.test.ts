@@ -5,6 +5,7 @@ import { connect } from '../../src/index.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { BrokerSnapshot } from '../../src/protocol/snapshot.ts'
+import { createFakeLocks } from '../fixtures/fake-locks.ts'
 import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from '../fixtures/scripted-peer.ts'
 
 /** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */
@@ -216,6 +217,22 @@ test('a page does not join a SharedWorker that is just ending: it connects anew 
   expect(shared.started).toHaveLength(1)
   await vi.advanceTimersByTimeAsync(20)
   expect(shared.started).toHaveLength(2)
+})
+
+test('a POST that is made while a worker is in doubt goes to the next one where it is dead, and is sent once', async () => {
+  const locks = createFakeLocks()
+  vi.stubGlobal('navigator', { locks })
+  locks.hold('lingpai:first')
+  const first = new FakeWorker({ hello: () => welcomeOf({ lock: 'lingpai:first' }), ping: never, request: never })
+  const second = new FakeWorker({ request: () => 'posted' }, 'second')
+  const session = connect({ shared: starting<SharedWorker>(first, second).start })
+  await vi.advanceTimersByTimeAsync(10)
+  locks.kill('lingpai:first')
+  await vi.advanceTimersByTimeAsync(10)
+  const outcome = outcomeOf(session.request({ url: 'https://api.example/a', method: 'POST', data: {} }))
+  await vi.advanceTimersByTimeAsync(3000)
+  expect(await outcome).toBe('posted')
+  expect(first.peer.callsOf('request')).toEqual([])
 })
 
 test('a call that its worker leaves open rejects with timeout, though the worker lives (I3)', async () => {

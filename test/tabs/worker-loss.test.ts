@@ -115,6 +115,9 @@ it('frees what a tab had that crashed without a goodbye', async () => {
   const hold = app.api.holdRequests('/orders')
   void startCall(crashing, '/orders').catch(() => {})
   await hold.arrived
+  const countLeft = () =>
+    host.evaluate(async () => (await window.session.explain()).filter(({ event }) => event === 'page-left').length)
+  const leftBefore = await countLeft()
   await crash(crashing)
   await expect
     .poll(() =>
@@ -124,6 +127,7 @@ it('frees what a tab had that crashed without a goodbye', async () => {
       ),
     )
     .toBe(1)
+  await expect.poll(countLeft, { timeout: 5000 }).toBe(leftBefore + 1)
   // Its request was aborted, so there is no connection left to answer on.
   await new Promise((resolve) => setTimeout(resolve, 500))
   const sent = app.api.requests.findLast(({ path }) => path === '/orders')

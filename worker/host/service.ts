@@ -6,6 +6,7 @@ import { LingpaiError, type LingpaiErrorLike } from '../../src/protocol/errors.t
 import { type GuardOptions, guard } from '../../src/protocol/guard.ts'
 import { BUILD, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, type Welcome } from '../../src/protocol/handshake.ts'
 import type { HistoryEntry } from '../../src/protocol/history.ts'
+import { DOUBT } from '../../src/protocol/life-lock.ts'
 import { type BrokerTable, type ControlTable, METHODS } from '../../src/protocol/methods.ts'
 import { mismatch } from '../../src/protocol/mismatch.ts'
 import type { BrokerSnapshot, Mode } from '../../src/protocol/snapshot.ts'
@@ -27,9 +28,9 @@ export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send'
   createId(): string
   /** Reaches the other workers that keep their session in the store of that name, where there may be any. */
   openPeers?(name: string): Peers
-  /** Holds a Web Lock of its own for life, where there are any, and tells its name. */
-  holdLock?(instance: string): Promise<string | undefined>
-  /** Tells when a lock that a page holds has fallen to this worker: the page is gone. Where there are no locks, never. */
+  /** Holds a Web Lock of its own for life, where there are any. Returns what tells its name, which changes when it is stolen. */
+  holdLock?(instance: string): () => Promise<string | undefined>
+  /** Tells when a lock that a page holds has fallen to this worker: the page may be gone. Where there are no locks, never. */
   awaitLock?(name: string, signal: AbortSignal, onFallen: () => void): void
   /** Tells when the host has its network back, where it hears of that. */
   watchNetwork?(onOnline: () => void): void
@@ -118,8 +119,9 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
       const kept = new Map<string, () => void>()
       const page = ++ports
       const prefix = `${page}.`
-      const leaving = new AbortController()
-      let isAwaited = false
+      let isConnected = false
+      let hasLeft = false
+      let watch = new AbortController()
       const endpoint = guard(port, {
         checks,
         instance,
@@ -136,13 +138,32 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
 
       /** Lets go of all that the page had here. */
       function leave(): void {
-        if (leaving.signal.aborted) return
-        leaving.abort()
+        if (hasLeft) return
+        hasLeft = true
+        watch.abort()
         broker.record({ event: 'page-left', page })
         unsubscribe()
         for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
         for (const stop of kept.values()) stop()
         port.close?.()
+      }
+
+      /** A page whose lock was stolen lives: it says hello with another one, from which on it is watched anew. */
+      function watchPage(name: string | undefined): void {
+        watch.abort()
+        watch = new AbortController()
+        const { signal } = watch
+        if (name !== undefined && !hasLeft) host.awaitLock?.(name, signal, () => awaitHello(signal, DOUBT.times))
+      }
+
+      function awaitHello(signal: AbortSignal, times: number): void {
+        platform.setTimeout(() => {
+          if (signal.aborted) return
+          if (times > 1) return awaitHello(signal, times - 1)
+          // Where it lives after all, it must not wait for answers that will not come.
+          endpoint.notify({ lingpai: 'goodbye' })
+          leave()
+        }, DOUBT.interval)
       }
 
       const unsubscribe = broker.subscribe((snapshot) =>
@@ -172,17 +193,11 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           if (hello.newest < OLDEST_PROTOCOL_VERSION || hello.oldest > PROTOCOL_VERSION) {
             throw mismatch(hello, { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD })
           }
-          if (hello.lock !== undefined && !isAwaited) {
-            isAwaited = true
-            host.awaitLock?.(hello.lock, leaving.signal, () => {
-              // Where it lives after all, it must not wait for answers that will not come.
-              endpoint.notify({ lingpai: 'goodbye' })
-              leave()
-            })
-          }
-          const [held] = await Promise.all([lock, broker.ready])
+          watchPage(hello.lock)
+          const [held] = await Promise.all([lock?.(), broker.ready])
           broker.checkStore()
-          broker.record({ event: 'page-connected', page })
+          if (!isConnected) broker.record({ event: 'page-connected', page })
+          isConnected = true
           const welcome: Welcome = {
             protocol: Math.min(hello.newest, PROTOCOL_VERSION),
             instance,
@@ -193,7 +208,7 @@ function createWorkingService(options: ParsedOptions, host: Host, instance: stri
           }
           return welcome
         },
-        async ping() {},
+        ping: async () => lock?.(),
         signIn: (id, input) => run(id, (_call, signal) => broker.signIn(input, signal)),
         authorize: (id, input) => run(id, (_call, signal) => broker.beginSignIn(input, signal)),
         callback: (id, url) => run(id, (_call, signal) => broker.completeSignIn(url, readState(url), signal)),

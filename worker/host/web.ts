@@ -1,5 +1,6 @@
 import { transfer } from 'comlink'
 import { SHARED_WORKER_LOCK, toWorkerKey } from '../../src/protocol/handshake.ts'
+import { holdLifeLock } from '../../src/protocol/life-lock.ts'
 import type { Mode } from '../../src/protocol/snapshot.ts'
 import type { Platform } from '../core/adapter.ts'
 import { traceCall } from '../core/broker/call-trace.ts'
@@ -31,7 +32,7 @@ export function createWebHost(options: WebHostOptions): Host {
     platform,
     checks: { ...controlChecks, ...fetchChecks },
     createId,
-    holdLock: (instance) => holdLock(mode === 'shared' ? nameSharedLock(instance) : `lingpai:worker:${instance}`),
+    holdLock: (instance) => holdLock(mode === 'shared', instance),
     awaitLock,
     watchNetwork: (onOnline) => void (globalThis as Partial<EventTarget>).addEventListener?.('online', onOnline),
     openPeers: (name) => openPeers(name, platform),
@@ -85,18 +86,18 @@ function nameSharedLock(instance: string): string {
   return SHARED_WORKER_LOCK + instance + toWorkerKey(name, location.href)
 }
 
-/** Held for as long as the worker lives: a page that gets this lock knows that the worker is gone. */
-async function holdLock(name: string): Promise<string | undefined> {
-  const locks = findLocks()
-  if (locks === undefined) return undefined
-  return new Promise((resolve) => {
-    locks
-      .request(name, () => {
-        resolve(name)
-        return new Promise(() => {})
-      })
-      .catch(() => resolve(undefined))
+/** Held for as long as the worker lives: a page that gets this lock has to ask whether the worker is gone. */
+function holdLock(isShared: boolean, instance: string): () => Promise<string | undefined> {
+  let name: string | undefined
+  const createName = (left: number) =>
+    isShared ? nameSharedLock(`${instance}.${left}`) : `lingpai:worker:${instance}.${left}`
+  const first = new Promise<void>((resolve) => {
+    holdLifeLock(findLocks(), createName, (held) => {
+      name = held
+      resolve()
+    })
   })
+  return () => first.then(() => name)
 }
 
 function awaitLock(name: string, signal: AbortSignal, onFallen: () => void): void {

@@ -416,17 +416,135 @@ test("the worker's lock is waited for until close, and no longer", async () => {
   expect(signal?.aborted).toBe(true)
 })
 
-test('a worker is lost when its lock falls to the page', async () => {
-  let fall = (): void => {}
-  const request = (_name: string, _options: LockOptions, callback: () => void) => {
-    fall = callback
-    return new Promise(() => {})
-  }
-  vi.stubGlobal('navigator', { locks: { request } })
-  await openOver(createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }) }).endpoint).hello()
+/** A worker whose lock falls to the page when it is killed or robbed. `ping` is what it answers when it is asked. */
+async function openWatched(handlers: Handlers, isShared = false) {
+  vi.useFakeTimers()
+  const locks = stubLocks()
+  locks.hold('lingpai:first')
+  const peer = createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }), ...handlers })
+  const connection = openOver(peer.endpoint, isShared)
+  await connection.hello()
+  return { locks, peer, connection }
+}
+
+test('a worker whose lock falls to the page, and that answers no more, is lost within two seconds', async () => {
+  const { locks } = await openWatched({ ping: never })
+  locks.kill('lingpai:first')
+  await vi.advanceTimersByTimeAsync(0)
   expect(losses).toBe(0)
-  fall()
+  await vi.advanceTimersByTimeAsync(2000)
   expect(losses).toBe(1)
+})
+
+test('a worker whose lock was stolen, and that answers, is not lost', async () => {
+  const { locks, peer, connection } = await openWatched({ signIn: never, ping: () => undefined })
+  void connection.call('signIn', [{}]).catch(() => {})
+  await locks.steal('lingpai:first').catch(() => {})
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(losses).toBe(0)
+  expect(peer.callsOf('ping').length).toBeGreaterThan(0)
+})
+
+test('a worker that is busy for a moment when its lock is stolen is not lost', async () => {
+  const { locks } = await openWatched({ ping: () => new Promise((resolve) => setTimeout(resolve, 700)) })
+  await locks.steal('lingpai:first')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(losses).toBe(0)
+})
+
+test('a worker that refuses the question lives', async () => {
+  const refusal = new Refusal({ name: 'LingpaiError', message: 'busy', code: 'busy' })
+  const { locks } = await openWatched({ ping: () => Promise.reject(refusal) })
+  await locks.steal('lingpai:first')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(losses).toBe(0)
+})
+
+test('a worker that holds another lock after a theft is lost when that one falls too, and it is silent', async () => {
+  let ping = async (): Promise<unknown> => 'lingpai:second'
+  const { locks } = await openWatched({ ping: () => ping() })
+  locks.hold('lingpai:second')
+  await locks.steal('lingpai:first')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(losses).toBe(0)
+  ping = never
+  locks.kill('lingpai:second')
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(losses).toBe(1)
+})
+
+test('a worker whose new lock is watched is busy, and not lost, where it is silent', async () => {
+  let ping = async (): Promise<unknown> => 'lingpai:second'
+  const { locks, connection } = await openWatched({ signIn: never, ping: () => ping() }, true)
+  locks.hold('lingpai:second')
+  await locks.steal('lingpai:first')
+  await vi.advanceTimersByTimeAsync(0)
+  void connection.call('signIn', [{}]).catch(() => {})
+  ping = never
+  await vi.advanceTimersByTimeAsync(29_500)
+  expect(losses).toBe(0)
+})
+
+test('a page learns of another lock by its next question, where the thief keeps the first', async () => {
+  let lock = 'lingpai:first'
+  const { locks, connection } = await openWatched({ signIn: never, ping: () => lock }, true)
+  void connection.call('signIn', [{}]).catch(() => {})
+  void locks.request('lingpai:first', { steal: true }, never)
+  lock = 'lingpai:second'
+  locks.hold(lock)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(locks.waitingFor('lingpai:second')).toBe(1)
+})
+
+test('of a worker that has no lock any more, silence is all that there is', async () => {
+  let ping = async (): Promise<unknown> => undefined
+  const { locks, connection } = await openWatched({ signIn: never, ping: () => ping() }, true)
+  await locks.steal('lingpai:first')
+  await vi.advanceTimersByTimeAsync(0)
+  void connection.call('signIn', [{}]).catch(() => {})
+  ping = never
+  await vi.advanceTimersByTimeAsync(3000)
+  expect(losses).toBe(1)
+})
+
+test('a connection that is closed while its worker is in doubt is not lost later, and leaves no timer behind', async () => {
+  const { locks, connection } = await openWatched({ ping: never })
+  locks.kill('lingpai:first')
+  await vi.advanceTimersByTimeAsync(0)
+  connection.close(closing)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(vi.getTimerCount()).toBe(0)
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(losses).toBe(0)
+})
+
+test('a page whose lock was stolen holds another one, and tells the worker which', async () => {
+  const locks = stubLocks()
+  const peer = createPeer()
+  const connection = openOver(peer.endpoint, true)
+  await connection.hello()
+  const told = () => peer.callsOf('hello').map(([hello]) => (hello as { lock?: string }).lock)
+  await locks.steal(told()[0] as string)
+  await vi.waitFor(() => expect(told()).toHaveLength(2))
+  expect(new Set(told()).size).toBe(2)
+  expect(locks.names()).toEqual([told()[1]])
+  expect(losses).toBe(0)
+  connection.close(closing)
+  await vi.waitFor(() => expect(locks.names()).toEqual([]))
+})
+
+test('a page whose locks are stolen again and again tells the worker that it has none', async () => {
+  const locks = stubLocks()
+  const peer = createPeer()
+  await openOver(peer.endpoint, true).hello()
+  const told = () => peer.callsOf('hello').map(([hello]) => (hello as { lock?: string }).lock)
+  for (let lock = told().at(-1); lock !== undefined && told().length < 20; lock = told().at(-1)) {
+    const before = told().length
+    await locks.steal(lock)
+    await vi.waitFor(() => expect(told().length).toBe(before + 1))
+  }
+  expect(told().at(-1)).toBeUndefined()
+  expect(locks.names()).toEqual([])
 })
 
 test('a computer that slept for an hour while a ping was under way has not lost its worker (I7)', async () => {

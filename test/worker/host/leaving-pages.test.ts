@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { BUILD } from '../../../src/protocol/handshake.ts'
+import { DOUBT } from '../../../src/protocol/life-lock.ts'
 import { createFakeLocks } from '../../fixtures/fake-locks.ts'
 import {
   apiOrigin,
@@ -25,6 +26,8 @@ afterEach(() => {
 
 const never = () => new Promise<never>(() => {})
 const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
+/** Longer than a page may be silent whose lock has fallen. */
+const longer = () => new Promise((resolve) => setTimeout(resolve, 2 * DOUBT.interval * DOUBT.times))
 const lock = 'lingpai:page:one'
 const hello = (more: object = {}) => callFrame('hello', { oldest: 1, newest: 1, ...more })
 const eventStream = { 'content-type': 'text/event-stream' }
@@ -61,7 +64,7 @@ test('what a page had that died without a goodbye is given up: its requests, its
   await turn()
   expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false])
   locks.kill(lock)
-  await turn()
+  await vi.waitFor(() => expect(signals[1]?.aborted).toBe(true), 5000)
   // A request with keepalive outlives its page.
   expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, false])
   expect(cancelled).toHaveBeenCalledOnce()
@@ -99,12 +102,72 @@ test('a page that died before it had the end of a body leaves no port open', asy
   await expect.poll(() => isClosed.mock.calls.length).toBe(1)
 })
 
-test('a page that lives though its lock was taken from it is told that nothing more will come', async () => {
+test('a page that lives though its lock was taken from it, and says nothing, is told that nothing more will come', async () => {
   const { page, other } = await open(never)
   locks.kill(lock)
-  await turn()
-  expect(noticesOf(page, 'goodbye')).toHaveLength(1)
+  await vi.waitFor(() => expect(noticesOf(page, 'goodbye')).toHaveLength(1), 5000)
   expect(noticesOf(other, 'goodbye')).toEqual([])
+})
+
+test.each([
+  ['another lock', { lock: 'lingpai:page:two' }],
+  ['no lock', {}],
+])('a page whose lock was stolen, and that says hello with %s, keeps its calls', async (_what, more) => {
+  const { page } = await open(async () => Response.json({ fine: true }))
+  locks.hold('lingpai:page:two')
+  await locks.steal(lock)
+  await page.ask(hello(more))
+  await longer()
+  expect(noticesOf(page, 'goodbye')).toEqual([])
+  expect((await page.ask(fetchFrame('later'))).type).toBe('RAW')
+  expect(noticesOf(page, 'snapshot').length).toBeGreaterThan(0)
+})
+
+test('a page that dies after a theft is given up when its second lock falls', async () => {
+  const { page } = await open(never)
+  locks.hold('lingpai:page:two')
+  await locks.steal(lock)
+  await page.ask(hello({ lock: 'lingpai:page:two' }))
+  locks.kill('lingpai:page:two')
+  await vi.waitFor(() => expect(noticesOf(page, 'goodbye')).toHaveLength(1), 5000)
+})
+
+test('a page that says hello again has connected once', async () => {
+  const { page } = await open(never)
+  await page.ask(hello({ lock }))
+  const { value } = await page.call('explain', {})
+  const connected = (value as { event: string; own?: true }[]).filter(
+    ({ event, own }) => own && event === 'page-connected',
+  )
+  expect(connected).toHaveLength(1)
+})
+
+test('a worker whose lock was stolen holds another one, of which it tells when it is asked', async () => {
+  const { page } = await open(never)
+  const welcome = async () => ((await page.ask(hello({ lock }))).value as { lock?: string }).lock as string
+  const first = await welcome()
+  await locks.steal(first)
+  await turn()
+  const { value: second } = await page.call('ping')
+  expect(second).toMatch(/^lingpai:worker:/)
+  expect(second).not.toBe(first)
+  expect(await welcome()).toBe(second)
+  expect(locks.names()).toContain(second)
+})
+
+test('a worker whose locks are stolen again and again tells of none, and goes on', async () => {
+  const { page } = await open(async () => Response.json({ fine: true }))
+  const held = () => locks.names().find((name) => name.startsWith('lingpai:worker:'))
+  let thefts = 0
+  for (let name = held(); name !== undefined && thefts < 20; name = held()) {
+    await locks.steal(name)
+    await turn()
+    thefts += 1
+  }
+  expect(held()).toBeUndefined()
+  expect((await page.call('ping')).value).toBeUndefined()
+  expect((await page.ask(hello({ lock }))).value).not.toHaveProperty('lock')
+  expect((await page.ask(fetchFrame('later'))).type).toBe('RAW')
 })
 
 test('after a goodbye, nobody waits for the lock any more', async () => {

@@ -1,0 +1,154 @@
+import type { Browser, BrowserContext, Page } from 'playwright'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { DOUBT } from '../../src/protocol/life-lock.ts'
+import { callApi, launchBrowser, type Outcome, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+
+let app: TestApp
+let browser: Browser
+let context: BrowserContext
+let tabs: Page[]
+let thief: Page
+
+beforeAll(async () => {
+  app = await startTestApp()
+  browser = await launchBrowser()
+})
+afterAll(async () => {
+  await browser?.close()
+  await app?.close()
+})
+beforeEach(async () => {
+  context = await browser.newContext()
+  const host = await openTab(context, app, '/?worker=both')
+  await signIn(host)
+  tabs = [host, await openTab(context, app, '/?worker=both'), await openTab(context, app, '/?worker=both')]
+  thief = tabs[1] as Page
+})
+afterEach(() => context.close())
+
+const WORKER = 'lingpai:shared:'
+const PAGE = 'lingpai:page:'
+
+/** Names of the locks that begin so, and are held or waited for. */
+const locksOf = (kind: 'held' | 'pending', prefix: string) =>
+  thief.evaluate(
+    async ([list, start]) =>
+      (await navigator.locks.query())[list]?.flatMap(({ name }) => (name?.startsWith(start) ? name : [])) ?? [],
+    [kind, prefix] as const,
+  )
+
+/** Takes every lock away whose name begins so, and lets go of it at once: so many times, after so many milliseconds each. */
+function steal(prefix: string, times = 1, pause = 0): Promise<number> {
+  return thief.evaluate(
+    async ([start, most, milliseconds]) => {
+      let thefts = 0
+      for (let round = 0; round < most; round += 1) {
+        const { held = [] } = await navigator.locks.query()
+        for (const { name = '' } of held) {
+          if (!name.startsWith(start)) continue
+          await navigator.locks.request(name, { steal: true }, () => {})
+          thefts += 1
+        }
+        await new Promise((resolve) => setTimeout(resolve, milliseconds))
+      }
+      return thefts
+    },
+    [prefix, times, pause] as const,
+  )
+}
+
+/** Posts again and again until it is stopped, and says what each post came to. */
+const startPosting = (tab: Page) =>
+  tab.evaluate(() => {
+    const outcomes: Outcome[] = []
+    const state = { isStopped: false, outcomes, done: Promise.resolve() }
+    const postAll = async () => {
+      while (!state.isStopped) {
+        const { status } = await window.session.fetch(`${window.api}/echo`, { method: 'POST', body: 'tea' })
+        outcomes.push(status)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    state.done = postAll().catch((error) => void outcomes.push(error.code ?? String(error)))
+    Object.assign(window, { posting: state })
+  })
+const stopPosting = (tab: Page) =>
+  tab.evaluate(async () => {
+    const { posting } = window as unknown as {
+      posting: { isStopped: boolean; done: Promise<void>; outcomes: Outcome[] }
+    }
+    posting.isStopped = true
+    await posting.done
+    return posting.outcomes
+  })
+
+const post = (tab: Page): Promise<Outcome> =>
+  tab.evaluate(() =>
+    window.session.fetch(`${window.api}/echo`, { method: 'POST', body: 'tea' }).then(
+      ({ status }) => status,
+      (error) => error.code ?? String(error),
+    ),
+  )
+const posts = () => app.api.requests.filter(({ path, method }) => path === '/echo' && method === 'POST').length
+const countChanges = (tab: Page) => tab.evaluate(() => window.changes.length)
+const longerThanDoubt = () => new Promise((resolve) => setTimeout(resolve, 2 * DOUBT.interval * DOUBT.times))
+
+async function expectAllSignedIn(): Promise<void> {
+  for (const tab of tabs) {
+    await waitForStatus(tab, 'signed-in')
+    expect(await callApi(tab, 3)).toEqual([200, 200, 200])
+  }
+}
+
+it.each([
+  ['the worker’s', WORKER, 1],
+  ['the pages’', PAGE, 3],
+])('no tab notices that %s lock was stolen once, and no POST is lost', async (_whose, prefix, count) => {
+  const changes = await Promise.all(tabs.map(countChanges))
+  const postsBefore = posts()
+  const old = await locksOf('held', prefix)
+  expect(old).toHaveLength(count)
+  const hold = app.api.holdRequests('/echo')
+  const posted = Promise.all(tabs.map(post))
+  await expect.poll(() => posts() - postsBefore).toBe(3)
+  expect(await steal(prefix)).toBe(count)
+  // Each is held anew under another name, for which the other side waits.
+  await expect.poll(async () => (await locksOf('pending', prefix)).filter((name) => !old.includes(name)).length).toBe(3)
+  await longerThanDoubt()
+  hold.release()
+  expect(await posted).toEqual([200, 200, 200])
+  await expectAllSignedIn()
+  expect(await Promise.all(tabs.map(countChanges))).toEqual(changes)
+  expect(posts() - postsBefore).toBe(3)
+})
+
+it.each([
+  ['the worker’s', WORKER],
+  ['the pages’', PAGE],
+  ['all', 'lingpai:'],
+])('two seconds in which %s locks are stolen every 100 ms change nothing, and lose no POST', async (_whose, prefix) => {
+  const changes = await Promise.all(tabs.map(countChanges))
+  const postsBefore = posts()
+  for (const tab of tabs) await startPosting(tab)
+  expect(await steal(prefix, 20, 100)).toBeGreaterThan(2)
+  await longerThanDoubt()
+  const outcomes = (await Promise.all(tabs.map(stopPosting))).flat()
+  expect(new Set(outcomes)).toEqual(new Set([200]))
+  expect(posts() - postsBefore).toBe(outcomes.length)
+  await expectAllSignedIn()
+  expect(await Promise.all(tabs.map(countChanges))).toEqual(changes)
+})
+
+it('a tab that comes after many thefts is served, and so is one whose worker then dies', async () => {
+  await steal(WORKER, 20, 100)
+  const late = await openTab(context, app, '/?worker=both')
+  expect(await callApi(late, 3)).toEqual([200, 200, 200])
+  const [host] = tabs as [Page, ...Page[]]
+  const crashed = host.waitForEvent('crash')
+  const devtools = await context.newCDPSession(host)
+  devtools.send('Page.crash').catch(() => {})
+  await crashed
+  // Without a lock, it is silence that tells of its death.
+  expect(await callApi(late, 3)).toEqual([200, 200, 200])
+})
