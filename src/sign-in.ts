@@ -75,8 +75,7 @@ export function createSignIn(client: Client): SignIn {
 }
 
 function isCallback(url: string): boolean {
-  const { searchParams } = new URL(url)
-  return ['code', 'error', 'state'].some((name) => searchParams.has(name))
+  return /[?&](code|error|state)=/.test(url)
 }
 
 function isAuthorizeInput(input: unknown): input is AuthorizeInput {
