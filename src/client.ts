@@ -6,7 +6,7 @@ import {
   openConnection,
   type Result,
 } from './connect/connection.ts'
-import type { HostChoice } from './connect/host.ts'
+import type { HostCandidate } from './connect/host.ts'
 import { platformTimers, type Timers } from './connect/timers.ts'
 import { createCancellation, waitFor } from './connect/wait.ts'
 import type { ApiRules } from './protocol/apis.ts'
@@ -42,7 +42,7 @@ const REPEATABLE: ReadonlySet<Method> = new Set([
   'explain',
 ])
 /** A worker that dies at every call is not started for ever. */
-export const MOST_REPEATS = 3
+export const MAX_REPEATS = 3
 
 export interface OpenConnection extends Connection {
   readonly welcome: Welcome
@@ -78,7 +78,7 @@ export interface Client {
   close(): void
 }
 
-export function createClient(choices: readonly HostChoice[], timers: Timers = platformTimers): Client {
+export function createClient(choices: readonly HostCandidate[], timers: Timers = platformTimers): Client {
   const listeners = new Set<() => void>()
   let choice = 0
   let wasSignedIn = false
@@ -145,7 +145,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
       if (fatal) throw fatal
       const hidesBefore = hides
       try {
-        return await startHost(choices[choice] as HostChoice)
+        return await startHost(choices[choice] as HostCandidate)
       } catch (error) {
         // Closed because the page was hidden: no fault of the host.
         if (hides !== hidesBefore && !fatal) continue
@@ -170,7 +170,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
    * Asks until there is an answer. A silent worker is never replaced: two brokers would serve one session. A new port to
    * a SharedWorker leads to the same one, and gets through where another tab has blocked the first.
    */
-  async function startHost({ mode, onSilence, open }: HostChoice): Promise<OpenConnection> {
+  async function startHost({ mode, onSilence, open }: HostCandidate): Promise<OpenConnection> {
     for (;;) {
       const { endpoint, failure, started, onLoss } = open()
       const connection: Connection = openConnection(
@@ -275,7 +275,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
     const run = (connection: Connection) => connection.call(name, given, { signal: cancellation.signal })
     const isOnce = name === 'request' && !isIdempotent(given[0] as WireApiRequest)
     const answer = REPEATABLE.has(name)
-      ? repeat(run, cancellation.signal, isOnce ? 0 : MOST_REPEATS)
+      ? repeat(run, cancellation.signal, isOnce ? 0 : MAX_REPEATS)
       : connected().then(run)
     return waitFor(answer, { deadline, signal, timers, onGiveUp: cancellation.cancel })
   }
@@ -283,7 +283,7 @@ export function createClient(choices: readonly HostChoice[], timers: Timers = pl
   async function repeat<T>(
     work: (connection: OpenConnection) => Promise<T>,
     signal: CancelSignal,
-    repeats = MOST_REPEATS,
+    repeats = MAX_REPEATS,
     caller = subject,
     failure?: unknown,
   ): Promise<T> {

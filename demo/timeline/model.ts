@@ -107,8 +107,8 @@ export const WORKER_LANE = 'worker'
 const OWN_LANE = 'own'
 
 /** What is kept; beyond it, the oldest is forgotten. */
-const MOST_CALLS = 6000
-const MOST_OTHERS = 1000
+const MAX_CALLS = 6000
+const MAX_OTHERS = 1000
 
 /** The lane of a page: its worker's name, and the number which that worker has given to the page's connection. */
 export function laneIdOf(connection: { readonly instance: string; readonly page: number }): string {
@@ -246,7 +246,7 @@ export function createModel() {
       ...(entry.event === 'call-received' && entry.method !== undefined && { method: entry.method }),
       ...(entry.event === 'call-received' && entry.api !== undefined && { api: entry.api }),
     })
-    if (calls.length > MOST_CALLS) forgetCalls(calls.length / 4)
+    if (calls.length > MAX_CALLS) forgetCalls(calls.length / 4)
   }
 
   function endCall(id: string, end: CallEnd): void {
@@ -419,7 +419,7 @@ const PHASES = {
 
 function keep<Item>(items: Item[], item: Item): void {
   items.push(item)
-  if (items.length > MOST_OTHERS) items.splice(0, MOST_OTHERS / 4)
+  if (items.length > MAX_OTHERS) items.splice(0, MAX_OTHERS / 4)
 }
 
 /** Clocks are set back; a bar never ends before it began. */

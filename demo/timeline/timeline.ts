@@ -51,8 +51,8 @@ export interface Timeline {
   readonly destroy: () => void
 }
 
-const MOST_ENTRIES = 50_000
-const MOST_LISTED = 100
+const MAX_ENTRIES = 50_000
+const MAX_LISTED = 100
 /** In milliseconds. */
 const CLOCK_TOLERANCE = 1000
 /** What lies ahead of now, as a share of what is shown. */
@@ -96,7 +96,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
     model.add(entries)
     recorded.push(...entries)
     compareClocks(entries.at(-1) as HistoryEntry)
-    if (recorded.length > MOST_ENTRIES) recorded.splice(0, MOST_ENTRIES / 4)
+    if (recorded.length > MAX_ENTRIES) recorded.splice(0, MAX_ENTRIES / 4)
     takePicture()
   }
 
@@ -184,7 +184,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   }
 
   function fillList(): void {
-    const items = picture.calls.slice(-MOST_LISTED).reverse()
+    const items = picture.calls.slice(-MAX_LISTED).reverse()
     list.replaceChildren(
       ...items.map((item) => {
         const line = document.createElement('li')

@@ -1,11 +1,11 @@
 import { wrap } from 'comlink'
-import { own } from '../protocol/checks.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { BUILD, OLDEST_PROTOCOL_VERSION, PAGE_LOCK, PROTOCOL_VERSION, type Welcome } from '../protocol/handshake.ts'
 import { DOUBT, holdLifeLock } from '../protocol/life-lock.ts'
 import { type BrokerTable, METHODS } from '../protocol/methods.ts'
 import type { Notice } from '../protocol/notices.ts'
+import { getOwn } from '../protocol/records.ts'
 import type { BrokerSnapshot } from '../protocol/snapshot.ts'
 import { decodeThrownErrors } from '../protocol/throw-handler.ts'
 import { platformTimers, type Timers } from './timers.ts'
@@ -77,13 +77,13 @@ export function openConnection(
     const listeners = new Set<(event: { data: unknown }) => void>()
     port.addEventListener('message', ({ data }) => {
       if (closedWith || typeof data !== 'object' || data === null) return
-      const sender = own(data, 'instance')
+      const sender = getOwn(data, 'instance')
       // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
       if (instance !== undefined && typeof sender === 'string' && sender !== instance) return lose()
-      const kind = own(data, 'lingpai')
+      const kind = getOwn(data, 'lingpai')
       // The worker took this page for dead, and has let go of it.
       if (kind === 'goodbye') return lose()
-      if (kind === 'snapshot') return onSnapshot(own(data, 'snapshot') as BrokerSnapshot)
+      if (kind === 'snapshot') return onSnapshot(getOwn(data, 'snapshot') as BrokerSnapshot)
       for (const listener of listeners) listener({ data })
     })
     port.start?.()

@@ -13,7 +13,7 @@ export interface HostPort {
   readonly onLoss?: (listener: () => void) => void
 }
 
-export interface HostChoice {
+export interface HostCandidate {
   readonly mode: Mode
   /**
    * What becomes of a worker that does not answer. `ask again`: over a new port, which leads to the same worker. `wait`: it

@@ -2,7 +2,7 @@ import type { Endpoint } from '../protocol/endpoint.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { SHARED_WORKER_LOCK, toWorkerKey } from '../protocol/handshake.ts'
 import type { Mode } from '../protocol/snapshot.ts'
-import type { HostChoice, HostPort } from './host.ts'
+import type { HostCandidate, HostPort } from './host.ts'
 
 /** How to start the worker. The app writes these calls itself, so that its bundler sees them and can build the worker. */
 export interface Hosts {
@@ -15,8 +15,8 @@ export interface Hosts {
 }
 
 /** The hosts to try, best first. */
-export function listHosts({ shared, dedicated, inline }: Hosts): HostChoice[] {
-  const choices: HostChoice[] = []
+export function listHosts({ shared, dedicated, inline }: Hosts): HostCandidate[] {
+  const choices: HostCandidate[] = []
   const add = (mode: Mode, open: () => HostPort) =>
     choices.push({ mode, onSilence: mode === 'shared' ? 'ask again' : 'wait', open })
   if (shared) {

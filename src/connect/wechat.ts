@@ -5,7 +5,7 @@ import type { Endpoint } from '../protocol/endpoint.ts'
 import { type GuardOptions, guard } from '../protocol/guard.ts'
 import type { ServiceTable } from '../protocol/services.ts'
 import { encodeThrownErrors } from '../protocol/throw-handler.ts'
-import type { HostChoice, HostPort } from './host.ts'
+import type { HostCandidate, HostPort } from './host.ts'
 
 /** A worker of `wx.createWorker`, as far as lingpai uses it. */
 export interface WechatWorker {
@@ -35,19 +35,19 @@ export interface WechatHost {
 /** A worker that dies sooner than this has perhaps died of its own script. */
 const SHORT_LIFE = 10_000
 /** Shorter than a call's deadline, so that the call is told what became of the worker. */
-const LONGEST_PAUSE = 20_000
+const MAX_PAUSE = 20_000
 
 let connections = 0
 
 /** The worker that lingpai creates, and creates anew when it is lost. There may be one at a time in a mini program. */
-export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): HostChoice {
+export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): HostCandidate {
   let startedAt = Number.NEGATIVE_INFINITY
   let shortLives = 0
 
   /** A script that fails again and again must not keep the phone busy. */
   function pauseBeforeStart(): number {
     shortLives = host.now() - startedAt < SHORT_LIFE ? shortLives + 1 : 0
-    return shortLives < 2 ? 0 : Math.min(1000 * 2 ** (shortLives - 2), LONGEST_PAUSE)
+    return shortLives < 2 ? 0 : Math.min(1000 * 2 ** (shortLives - 2), MAX_PAUSE)
   }
 
   return {
@@ -109,7 +109,7 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): H
 }
 
 /** A worker that the app owns: its dispatcher passes messages on, and nothing of it is listened to or ended here. */
-export interface BorrowedWorker extends HostChoice {
+export interface BorrowedWorker extends HostCandidate {
   /** Goes on with another worker, where the app has started it anew. */
   replace(worker: Pick<WechatWorker, 'postMessage'>): void
   handleMessage(message: unknown): boolean
@@ -134,7 +134,7 @@ export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: Wec
 }
 
 /** The broker on this thread. Made once: another one would be a second broker. */
-export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost): HostChoice {
+export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost): HostCandidate {
   let endpoint: Endpoint | undefined
   return {
     mode: 'inline',

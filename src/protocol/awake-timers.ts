@@ -7,7 +7,7 @@ export interface Timers {
 /** A freeze costs a wait at most this much, in milliseconds. */
 const SLICE = 1000
 /** On a phone that is late every time, a wait ends all the same. */
-const MOST_LATE_SLICES = 5
+const MAX_LATE_SLICES = 5
 
 /**
  * Timers that count only the time in which the app runs. A mini program is frozen in the background, and all its timers
@@ -25,7 +25,7 @@ export function createAwakeTimers(timers: Timers, now: () => number): Timers {
     const due = now() + length
     wait.timer = timers.setTimeout(() => {
       const isLate = now() > due + SLICE
-      if (isLate && lateSlices < MOST_LATE_SLICES) startSlice(wait, callback, left, lateSlices + 1)
+      if (isLate && lateSlices < MAX_LATE_SLICES) startSlice(wait, callback, left, lateSlices + 1)
       else if (left > length) startSlice(wait, callback, left - length)
       else callback()
     }, length)

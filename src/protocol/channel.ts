@@ -1,6 +1,6 @@
-import { isRecord, own } from './checks.ts'
 import type { Endpoint } from './endpoint.ts'
 import { LingpaiError } from './errors.ts'
+import { getOwn, isObject } from './records.ts'
 
 /** What both threads talk about: the calls of the app thread, and the services that it does for the worker. */
 type Topic = 'calls' | 'services'
@@ -137,8 +137,8 @@ export function isChannelMessage(given: unknown): boolean {
 
 /** WeChat's documents have messages arrive as `{message}`, its phones bare; we take both. */
 function readMessage(given: unknown): ChannelMessage | undefined {
-  if (!isRecord(given)) return undefined
-  if (own(given, 'lingpai') === 'channel') return given as ChannelMessage
-  const inner = own(given, 'message')
-  return isRecord(inner) && own(inner, 'lingpai') === 'channel' ? (inner as ChannelMessage) : undefined
+  if (!isObject(given)) return undefined
+  if (getOwn(given, 'lingpai') === 'channel') return given as ChannelMessage
+  const inner = getOwn(given, 'message')
+  return isObject(inner) && getOwn(inner, 'lingpai') === 'channel' ? (inner as ChannelMessage) : undefined
 }

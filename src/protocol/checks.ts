@@ -1,11 +1,12 @@
 import { LingpaiError } from './errors.ts'
-import type { SentAttempt, Ticket } from './tasks.ts'
+import { getOwn, isRecord } from './records.ts'
+import type { SentPermit, SentRequest } from './tasks.ts'
 
 /** Longest text of one control argument, in UTF-16 units. Bodies are not counted. */
-export const LONGEST_TEXT = 1 << 20
-export const LONGEST_URL = 1 << 16
-const MOST_HEADERS = 1000
-const DEEPEST_DATA = 20
+export const MAX_TEXT = 1 << 20
+export const MAX_URL = 1 << 16
+const MAX_HEADERS = 1000
+const MAX_DATA = 20
 
 /** For each method, what turns the arguments as they came into arguments that were checked, built anew from what is known. */
 export type Checks<Table> = {
@@ -22,14 +23,14 @@ export function toCallId(value: unknown): string {
 }
 
 export function toHeaderPairs(headers: unknown, name: string): HeaderPairs {
-  if (!Array.isArray(headers) || headers.length > MOST_HEADERS) throw invalid(`${name} is not a list of pairs`)
+  if (!Array.isArray(headers) || headers.length > MAX_HEADERS) throw invalid(`${name} is not a list of pairs`)
   let length = 0
   // `map` would pass over holes, and leave them.
   return Array.from(headers, (pair) => {
     if (!Array.isArray(pair) || pair.length !== 2) throw invalid(`${name} is not a list of pairs`)
-    const [field, text] = [toText(pair[0], 'a header', LONGEST_TEXT), toText(pair[1], 'a header', LONGEST_TEXT)]
+    const [field, text] = [toText(pair[0], 'a header', MAX_TEXT), toText(pair[1], 'a header', MAX_TEXT)]
     length += field.length + text.length
-    if (length > LONGEST_TEXT) throw invalid(`${name} are too long`)
+    if (length > MAX_TEXT) throw invalid(`${name} are too long`)
     return [field, text] as const
   })
 }
@@ -38,7 +39,7 @@ export function toHeaderPairs(headers: unknown, name: string): HeaderPairs {
  * Copies data that JSON could carry, and refuses the rest: functions, cycles, class instances, arrays with holes, too much
  * of it. `longest` counts UTF-16 units, names included.
  */
-export function toPlainData(value: unknown, longest = LONGEST_TEXT): unknown {
+export function toPlainData(value: unknown, longest = MAX_TEXT): unknown {
   let budget = longest
   const copy = (item: unknown, depth: number): unknown => {
     budget -= typeof item === 'string' ? item.length + 1 : 1
@@ -51,7 +52,7 @@ export function toPlainData(value: unknown, longest = LONGEST_TEXT): unknown {
       typeof item === 'number'
     )
       return item
-    if (depth > DEEPEST_DATA || typeof item !== 'object') throw invalid('an argument is not plain data')
+    if (depth > MAX_DATA || typeof item !== 'object') throw invalid('an argument is not plain data')
     if (Array.isArray(item)) {
       return Array.from(item, (element, index) => {
         // A message of a few bytes may hold billions of holes, so the walk ends at the first.
@@ -101,40 +102,31 @@ export function toCount(value: unknown, name: string): number {
 }
 
 /** The fields of an attempt, from whatever record holds them. */
-export function toSentAttempt(record: object): SentAttempt {
-  const ticket = own(record, 'ticket')
+export function toSentRequest(record: object): SentRequest {
+  const ticket = getOwn(record, 'ticket')
   return {
-    isReplay: own(record, 'isReplay') === true,
-    ...(ticket !== undefined && { ticket: toTicket(ticket) }),
+    isReplay: getOwn(record, 'isReplay') === true,
+    ...(ticket !== undefined && { ticket: toSentPermit(ticket) }),
   }
 }
 
 /** Far longer than any name that a worker makes. */
-const LONGEST_LINEAGE = 200
+const MAX_SESSION_ID = 200
 
-function toTicket(value: unknown): Ticket {
+function toSentPermit(value: unknown): SentPermit {
   const record = toRecord(value, 'ticket')
-  const subject = own(record, 'subject')
+  const subject = getOwn(record, 'subject')
   return {
-    lineage: toText(own(record, 'lineage'), 'ticket.lineage', LONGEST_LINEAGE),
-    version: toCount(own(record, 'version'), 'ticket.version'),
-    hasRefreshed: own(record, 'hasRefreshed') === true,
-    ...(subject !== undefined && { subject: toText(subject, 'ticket.subject', LONGEST_URL) }),
+    sessionId: toText(getOwn(record, 'sessionId'), 'ticket.sessionId', MAX_SESSION_ID),
+    version: toCount(getOwn(record, 'version'), 'ticket.version'),
+    hasRefreshed: getOwn(record, 'hasRefreshed') === true,
+    ...(subject !== undefined && { subject: toText(subject, 'ticket.subject', MAX_URL) }),
   }
 }
 
 export function toRecord(value: unknown, name: string): object {
-  if (!isRecord(value) || Array.isArray(value)) throw invalid(`${name} is not an object`)
+  if (!isRecord(value)) throw invalid(`${name} is not an object`)
   return value
-}
-
-/** Reads a message's own field, whatever somebody has put on `Object.prototype`. */
-export function own(record: object, name: string): unknown {
-  return Object.hasOwn(record, name) ? (record as Record<string, unknown>)[name] : undefined
-}
-
-export function isRecord(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }
 
 export function invalid(why: string): LingpaiError {

@@ -1,4 +1,5 @@
 import { LingpaiError } from './errors.ts'
+import { isRecord } from './records.ts'
 
 /**
  * How an API wraps its answers, as data: a body like `{code, message, data}`. Made by `envelope()` of `lingpai/envelope`.
@@ -113,8 +114,4 @@ function asCode(value: unknown): string | number | undefined {
 
 function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

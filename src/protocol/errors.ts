@@ -67,6 +67,11 @@ export function tokenServerUnreachable(): LingpaiError {
   )
 }
 
+/** Makes the errors of one configuring function: `invalidConfigOf('oauth()')('clientId is missing')`. */
+export function invalidConfigOf(what: string): (why: string) => LingpaiError {
+  return (why) => new LingpaiError('invalid_config', `${what}: ${why}.`)
+}
+
 /** An error made by lingpai: a {@link LingpaiError}, or from `session.fetch` a `TypeError` that carries the same fields. */
 export type LingpaiErrorLike = Error & { readonly code: LingpaiErrorCode } & LingpaiErrorFields
 

@@ -1,11 +1,12 @@
-import { invalid, isRecord, own } from './checks.ts'
+import { invalid } from './checks.ts'
 import type { Endpoint } from './endpoint.ts'
 import { LingpaiError } from './errors.ts'
 import type { Notice } from './notices.ts'
+import { getOwn, isObject } from './records.ts'
 import { errorFrame } from './throw-handler.ts'
 
 /** More calls than this, unanswered, from one port are answered with `busy`. */
-export const MOST_PENDING_CALLS = 10_000
+export const MAX_PENDING_CALLS = 10_000
 
 export interface GuardedEndpoint extends Endpoint {
   /** Sends a message that is no answer. */
@@ -35,32 +36,32 @@ export function guard(port: Endpoint, { checks, instance, onNotice }: GuardOptio
   const sender = instance === undefined ? {} : { instance }
 
   function toCallFrame(id: string, data: object): object {
-    const path = own(data, 'path')
-    const given = own(data, 'argumentList')
-    if (own(data, 'type') !== 'APPLY') throw invalid('only calls are answered')
+    const path = getOwn(data, 'path')
+    const given = getOwn(data, 'argumentList')
+    if (getOwn(data, 'type') !== 'APPLY') throw invalid('only calls are answered')
     if (!Array.isArray(path) || path.length !== 1 || typeof path[0] !== 'string') throw invalid('it names no method')
     const check = table[path[0]]
     if (check === undefined) throw invalid('there is no such method')
     if (!Array.isArray(given) || given.length > 4) throw invalid('it has too many arguments')
     const values = given.map((argument) => {
-      if (!isRecord(argument) || own(argument, 'type') !== 'RAW') throw invalid('an argument is not plain data')
-      return own(argument, 'value')
+      if (!isObject(argument) || getOwn(argument, 'type') !== 'RAW') throw invalid('an argument is not plain data')
+      return getOwn(argument, 'value')
     })
     return { id, type: 'APPLY', path: [path[0]], argumentList: check(values).map((value) => ({ type: 'RAW', value })) }
   }
 
   port.addEventListener('message', ({ data }) => {
-    if (!isRecord(data)) return
+    if (!isObject(data)) return
     const notice = toNotice(data)
     if (notice !== undefined) return onNotice(notice)
-    const id = own(data, 'id')
+    const id = getOwn(data, 'id')
     // Without an id of Comlink's form there is nobody to answer.
     if (typeof id !== 'string' || !/^[\w-]{1,100}$/.test(id)) return
     try {
       if (pending.has(id)) throw invalid('its id is in use')
       const frame = toCallFrame(id, data)
-      if (pending.size >= MOST_PENDING_CALLS) {
-        throw new LingpaiError('busy', `This page has ${MOST_PENDING_CALLS} unanswered calls: wait for some of them.`)
+      if (pending.size >= MAX_PENDING_CALLS) {
+        throw new LingpaiError('busy', `This page has ${MAX_PENDING_CALLS} unanswered calls: wait for some of them.`)
       }
       pending.add(id)
       for (const listener of listeners) listener({ data: frame })
@@ -85,8 +86,8 @@ export function guard(port: Endpoint, { checks, instance, onNotice }: GuardOptio
 }
 
 function toNotice(data: object): Notice | undefined {
-  const kind = own(data, 'lingpai')
+  const kind = getOwn(data, 'lingpai')
   if (kind === 'goodbye' || kind === 'resumed') return { lingpai: kind }
-  const call = own(data, 'call')
+  const call = getOwn(data, 'call')
   return kind === 'abort' && typeof call === 'string' ? { lingpai: 'abort', call } : undefined
 }

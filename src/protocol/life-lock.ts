@@ -7,7 +7,7 @@
 export const DOUBT = { interval: 250, times: 4 }
 
 /** A lock that is stolen so often says nothing any more. */
-const MOST_LOCKS = 4
+const MAX_LOCKS = 4
 
 interface Locks {
   request(name: string, held: () => Promise<unknown>): Promise<unknown>
@@ -22,7 +22,7 @@ export function holdLifeLock(
   createName: (left: number) => string,
   onHeld: (name: string | undefined) => void,
   end: Promise<unknown> = new Promise(() => {}),
-  left = MOST_LOCKS,
+  left = MAX_LOCKS,
 ): void {
   if (!locks || left === 0) {
     onHeld(undefined)

@@ -1,5 +1,5 @@
 import type { AnswerSummary } from './envelope.ts'
-import type { SentAttempt } from './tasks.ts'
+import type { SentRequest } from './tasks.ts'
 
 /** The methods of `wx.request`. @see https://developers.weixin.qq.com/miniprogram/dev/api/network/request/wx.request.html */
 const WECHAT_METHODS = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']
@@ -46,7 +46,7 @@ export type ServiceAnswer =
   /** It has not left the phone, and why. */
   | { readonly unsent: string }
 
-export interface TaskOrder extends SentAttempt {
+export interface TaskOrder extends SentRequest {
   readonly name: string
   readonly url: string
   readonly method: string

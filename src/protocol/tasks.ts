@@ -9,20 +9,20 @@ export interface WireTask {
   /** Whether the token goes along; where it is absent, to the listed APIs. */
   readonly auth?: boolean | undefined
   /** What an earlier worker had sent before it was lost: it is judged, and not sent again. */
-  readonly sent?: SentAttempt
+  readonly sent?: SentRequest
 }
 
 /** One attempt of a task: the first one, or the replay after the API refused its token. */
-export interface SentAttempt {
+export interface SentRequest {
   readonly isReplay: boolean
   /** What its token was; absent where it had none. */
-  readonly ticket?: Ticket
+  readonly ticket?: SentPermit
 }
 
 /** A permit without its token, by which another worker can judge the answer. */
-export interface Ticket {
+export interface SentPermit {
   /** The random name of its session: a worker that found nothing stored counts generations from the start again. */
-  readonly lineage: string
+  readonly sessionId: string
   readonly version: number
   readonly subject?: string
   /** Whether the request has waited for a refresh: it gets only one. */

@@ -26,7 +26,7 @@ const FOREIGN_OPTIONS: Readonly<Record<string, string>> = {
   complete: CALLBACK,
 }
 /** An API's refusal is short; what is longer is the file that was asked for. */
-const LONGEST_REFUSAL = 1 << 16
+const MAX_REFUSAL = 1 << 16
 
 export interface FileReader {
   /** The file's text, or undefined where it is longer, or is no text. */
@@ -154,7 +154,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
   /** `wx.downloadFile` puts a refusal into the file, whatever its status. */
   async function readRefusal({ status, tempFilePath, filePath }: DownloadAnswer) {
     const path = filePath ?? tempFilePath
-    const text = path === undefined ? undefined : await files.readShortText(path, LONGEST_REFUSAL)
+    const text = path === undefined ? undefined : await files.readShortText(path, MAX_REFUSAL)
     const file: DownloadedFile = {
       statusCode: status,
       ...(tempFilePath !== undefined && { tempFilePath }),

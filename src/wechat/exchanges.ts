@@ -1,7 +1,7 @@
 import type { HttpAnswer, Network, OutgoingRequest, Running } from './network.ts'
 
 /** A refresh has a request or two; older ones than these are of no use to anybody. */
-const MOST_KEPT = 8
+const MAX_KEPT = 8
 
 interface Exchange {
   readonly connection: number
@@ -25,7 +25,7 @@ export function createExchanges(network: Pick<Network, 'request'>) {
       const running = earlier && earlier.connection !== connection ? earlier.running : network.request(request)
       kept.delete(name)
       kept.set(name, { connection, running })
-      for (const oldest of kept.keys()) if (kept.size > MOST_KEPT) kept.delete(oldest)
+      for (const oldest of kept.keys()) if (kept.size > MAX_KEPT) kept.delete(oldest)
       return {
         answer: running.answer,
         abort() {

@@ -1,5 +1,5 @@
 import { CONTROL_DEADLINE, createClient } from '../client.ts'
-import type { HostChoice } from '../connect/host.ts'
+import type { HostCandidate } from '../connect/host.ts'
 import { platformTimers } from '../connect/timers.ts'
 import {
   type BorrowedWorker,
@@ -11,7 +11,8 @@ import {
 } from '../connect/wechat.ts'
 import { createAwakeTimers } from '../protocol/awake-timers.ts'
 import type { Broker } from '../protocol/broker.ts'
-import { isLingpaiError, LingpaiError } from '../protocol/errors.ts'
+import { invalidConfigOf, isLingpaiError, LingpaiError } from '../protocol/errors.ts'
+import { checkOptionNames } from '../protocol/option-names.ts'
 import type { Snapshot } from '../protocol/snapshot.ts'
 import { createCalls } from './calls.ts'
 import { createExchanges } from './exchanges.ts'
@@ -62,6 +63,8 @@ export type {
   WechatSession,
 } from './session.ts'
 
+const invalidConfig = /* @__PURE__ */ invalidConfigOf('connect()')
+
 /** Reasons of a snapshot for which a session has ended without the user's will. */
 const UNWANTED_ENDS: readonly unknown[] = ['refresh_rejected', 'refresh_answer_lost', 'session_too_old', 'worker_lost']
 
@@ -78,8 +81,13 @@ export function connect<B extends Broker<never> | Broker = Broker>(
 ): WechatSession<SignInInputOf<B>> {
   const { wechat, inline } = options ?? {}
   if (typeof wechat !== 'object' || wechat === null) throw invalidConfig('pass {wechat: {worker}}')
-  checkNames('', options, ['wechat', 'inline'])
-  checkNames('wechat.', wechat, ['worker', 'useExperimentalWorker', 'signInPage', 'onSignInRequired'])
+  checkOptionNames(options, ['wechat', 'inline'], invalidConfig)
+  checkOptionNames(
+    wechat,
+    ['worker', 'useExperimentalWorker', 'signInPage', 'onSignInRequired'],
+    invalidConfig,
+    'wechat.',
+  )
   const { worker, useExperimentalWorker = false, signInPage, onSignInRequired } = wechat
   if (worker === undefined && inline === undefined) throw invalidConfig('wechat.worker is missing')
   if (typeof worker === 'string' && !/^[^./]/.test(worker))
@@ -113,8 +121,8 @@ export function connect<B extends Broker<never> | Broker = Broker>(
   const tasks = createTasks(client, timers)
   const calls = createCalls({ tasks, network, files: createFiles(wx) })
 
-  function listChoices(): HostChoice[] {
-    const choices: HostChoice[] = []
+  function listChoices(): HostCandidate[] {
+    const choices: HostCandidate[] = []
     if (typeof worker === 'string') {
       choices.push(ownWorker(() => wx.createWorker(worker, { useExperimentalWorker }) as WechatWorker, host))
     } else if (worker !== undefined) {
@@ -234,16 +242,6 @@ export function connect<B extends Broker<never> | Broker = Broker>(
 function readSdkVersion(): string {
   const info = typeof wx.getAppBaseInfo === 'function' ? wx.getAppBaseInfo() : wx.getSystemInfoSync()
   return typeof info?.SDKVersion === 'string' ? info.SDKVersion : '0'
-}
-
-/** A misspelt option would be left out without a word. */
-function checkNames(path: string, options: object, names: readonly string[]): void {
-  const unknown = Object.keys(options).find((name) => !names.includes(name))
-  if (unknown !== undefined) throw invalidConfig(`${path}${unknown} is no option; there are ${names.join(', ')}`)
-}
-
-function invalidConfig(why: string): LingpaiError {
-  return new LingpaiError('invalid_config', `connect(): ${why}.`)
 }
 
 function invalidCall(why: string): LingpaiError {

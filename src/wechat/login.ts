@@ -9,7 +9,7 @@ type LoginApi = Pick<WechatMiniprogram.Wx, 'login'>
 const SHORTEST_GAP = 1000
 const LOGIN_TIMEOUT = 20_000
 /** A login that is not answered at all must not keep every later one. */
-const LONGEST_LOGIN = 25_000
+const MAX_LOGIN = 25_000
 
 /**
  * Gets a code from `wx.login`, one at a time: each code may replace the session key, and too many are refused. Whoever is
@@ -39,7 +39,7 @@ export function createLogin(wx: LoginApi, timers: Timers, now: () => number) {
         fail: ({ errMsg }) => reject(failure(errMsg)),
       })
     })
-    return waitFor(code, { deadline: LONGEST_LOGIN, timers })
+    return waitFor(code, { deadline: MAX_LOGIN, timers })
   }
 
   return (signal: CancelSignal): Promise<string> => {

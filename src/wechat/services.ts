@@ -3,15 +3,15 @@ import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import {
   type Checks,
   invalid,
-  LONGEST_URL,
-  own,
+  MAX_URL,
   toCallId,
   toHeaderPairs,
   toPlainData,
   toRecord,
-  toSentAttempt,
+  toSentRequest,
   toText,
 } from '../protocol/checks.ts'
+import { getOwn } from '../protocol/records.ts'
 import type { ServiceAnswer, ServiceRequest, ServiceTable, TaskOrder } from '../protocol/services.ts'
 import type { Exchanges } from './exchanges.ts'
 import { isUnsent, type Running } from './network.ts'
@@ -19,10 +19,10 @@ import type { Storage } from './storage.ts'
 import type { Tasks } from './tasks.ts'
 
 /** WeChat's own limit for one key of its storage, in UTF-16 units, is below this. */
-const LONGEST_RECORD = 1 << 20
-const LONGEST_BODY = 1 << 20
+const MAX_RECORD = 1 << 20
+const MAX_BODY = 1 << 20
 /** A signer may have been shown this much, and gives it back. */
-const LONGEST_DATA = 1 << 24
+const MAX_DATA = 1 << 24
 /** WeChat's default; the worker gives up earlier. */
 const SEND_TIMEOUT = 60_000
 
@@ -32,7 +32,7 @@ export const serviceChecks: Checks<ServiceTable> = {
   sendTask: ([order]) => [toTaskOrder(order)],
   awaitTask: ([name]) => [toCallId(name)],
   load: ([key]) => [toKey(key)],
-  save: ([key, text]) => [toKey(key), toText(text, 'the record', LONGEST_RECORD)],
+  save: ([key, text]) => [toKey(key), toText(text, 'the record', MAX_RECORD)],
   clear: ([key]) => [toKey(key)],
   login: ([call]) => [toCallId(call)],
 }
@@ -103,27 +103,27 @@ export function createServices({ tasks, exchanges, storage, login }: ServicePart
 
 function toServiceRequest(value: unknown): ServiceRequest {
   const record = toRecord(value, 'request')
-  const body = own(record, 'body')
-  const exchange = own(record, 'exchange')
+  const body = getOwn(record, 'body')
+  const exchange = getOwn(record, 'exchange')
   return {
-    url: toText(own(record, 'url'), 'request.url', LONGEST_URL),
-    method: toText(own(record, 'method'), 'request.method', 20),
-    headers: toHeaderPairs(own(record, 'headers'), 'request.headers'),
-    ...(body !== undefined && { body: toText(body, 'request.body', LONGEST_BODY) }),
+    url: toText(getOwn(record, 'url'), 'request.url', MAX_URL),
+    method: toText(getOwn(record, 'method'), 'request.method', 20),
+    headers: toHeaderPairs(getOwn(record, 'headers'), 'request.headers'),
+    ...(body !== undefined && { body: toText(body, 'request.body', MAX_BODY) }),
     ...(exchange !== undefined && { exchange: toText(exchange, 'request.exchange', 100) }),
   }
 }
 
 function toTaskOrder(value: unknown): TaskOrder {
   const record = toRecord(value, 'order')
-  const data = own(record, 'data')
+  const data = getOwn(record, 'data')
   return {
-    ...toSentAttempt(record),
-    name: toCallId(own(record, 'name')),
-    url: toText(own(record, 'url'), 'order.url', LONGEST_URL),
-    method: toText(own(record, 'method'), 'order.method', 20),
-    headers: toHeaderPairs(own(record, 'headers'), 'order.headers'),
-    ...(data !== undefined && { data: toPlainData(data, LONGEST_DATA) }),
+    ...toSentRequest(record),
+    name: toCallId(getOwn(record, 'name')),
+    url: toText(getOwn(record, 'url'), 'order.url', MAX_URL),
+    method: toText(getOwn(record, 'method'), 'order.method', 20),
+    headers: toHeaderPairs(getOwn(record, 'headers'), 'order.headers'),
+    ...(data !== undefined && { data: toPlainData(data, MAX_DATA) }),
   }
 }
 

@@ -1,5 +1,5 @@
 /** WeChat runs ten at once, for the whole app; one stays free for a refresh, which must never wait behind them. */
-const MOST_TASKS = 9
+const MAX_TASKS = 9
 
 export interface Slots {
   /** Whether there was one; it is the caller's until it is released. */
@@ -10,7 +10,7 @@ export interface Slots {
 }
 
 /** @see https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html */
-export function createSlots(most = MOST_TASKS): Slots {
+export function createSlots(most = MAX_TASKS): Slots {
   const queue = new Set<() => void>()
   let taken = 0
 

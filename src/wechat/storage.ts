@@ -6,7 +6,7 @@ import type { LoadedRecord, SavedRecord } from '../protocol/services.ts'
 type StorageApi = Pick<WechatMiniprogram.Wx, 'setStorage' | 'getStorage' | 'removeStorage'>
 
 /** An operation that WeChat has not answered by then is not waited for: it must not keep every later one. In milliseconds. */
-const LONGEST_OPERATION = 10_000
+const MAX_OPERATION = 10_000
 
 /** Of `wx.setStorage`'s option `encrypt`. */
 const ENCRYPTS_SINCE = [2, 21, 3]
@@ -29,7 +29,7 @@ export function createStorage(wx: StorageApi, sdkVersion: string, timers: Timers
   let last: Promise<unknown> = Promise.resolve()
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const start = () => waitFor(work(), { deadline: LONGEST_OPERATION, timers })
+    const start = () => waitFor(work(), { deadline: MAX_OPERATION, timers })
     const turn = last.then(start, start)
     last = turn
     return turn

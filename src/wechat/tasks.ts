@@ -7,7 +7,7 @@ import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import type { AnswerSummary, Envelope } from '../protocol/envelope.ts'
 import { isLingpaiError, LingpaiError, tokenServerUnreachable } from '../protocol/errors.ts'
 import type { TaskAnswer, TaskOrder } from '../protocol/services.ts'
-import type { SentAttempt, WireTask } from '../protocol/tasks.ts'
+import type { SentRequest, WireTask } from '../protocol/tasks.ts'
 import type { Running } from './network.ts'
 import { createSlots } from './slots.ts'
 
@@ -36,7 +36,7 @@ export interface TaskOptions {
 }
 
 interface Attempt {
-  readonly sent: SentAttempt
+  readonly sent: SentRequest
   readonly answer: Promise<unknown>
   readonly summary: Promise<TaskAnswer>
 }

@@ -12,8 +12,8 @@ import {
 import { openVault } from '../../worker/store/vault.ts'
 
 const stored: StoredSession = {
-  format: 2,
-  lineage: 'lineage-1',
+  format: 1,
+  sessionId: 'session-1',
   generation: 3,
   version: 7,
   signedInAt: 1_700_000_000_000,
@@ -251,14 +251,14 @@ const open = (name: string) => createStore(name, 'entries')
 test('a conditional save changes nothing where the store holds anything else', async () => {
   const name = freshName()
   const [store, other] = [indexedDBStore({ name }), indexedDBStore({ name })]
-  expect(await store.save(stored, { lineage: 'lineage-1' })).toBe(false)
+  expect(await store.save(stored, { sessionId: 'session-1' })).toBe(false)
   expect(await store.save(stored, null)).toBe(true)
   expect(await other.save({ ...stored, version: 9 }, null)).toBe(false)
-  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-2' })).toBe(false)
-  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-1', version: 6 })).toBe(false)
-  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-1', version: 7, attempt: 'one' })).toBe(false)
+  expect(await other.save({ ...stored, version: 9 }, { sessionId: 'session-2' })).toBe(false)
+  expect(await other.save({ ...stored, version: 9 }, { sessionId: 'session-1', version: 6 })).toBe(false)
+  expect(await other.save({ ...stored, version: 9 }, { sessionId: 'session-1', version: 7, marker: 'one' })).toBe(false)
   expect(await store.load()).toEqual(stored)
-  expect(await other.save({ ...stored, version: 9 }, { lineage: 'lineage-1', version: 7, attempt: null })).toBe(true)
+  expect(await other.save({ ...stored, version: 9 }, { sessionId: 'session-1', version: 7, marker: null })).toBe(true)
   expect(await store.load()).toMatchObject({ version: 9 })
 })
 
@@ -266,7 +266,7 @@ test('of many conditional saves at once one is done', async () => {
   const name = freshName()
   await indexedDBStore({ name }).save(stored)
   const saves = Array.from({ length: 10 }, (_, index) =>
-    indexedDBStore({ name }).save({ ...stored, version: 8, signedInAt: index }, { lineage: 'lineage-1', version: 7 }),
+    indexedDBStore({ name }).save({ ...stored, version: 8, signedInAt: index }, { sessionId: 'session-1', version: 7 }),
   )
   const outcomes = await Promise.all(saves)
   expect(outcomes.filter((isDone) => isDone)).toHaveLength(1)
@@ -276,12 +276,12 @@ test('of many conditional saves at once one is done', async () => {
 test('a conditional clear deletes nothing else (I5)', async () => {
   const store = indexedDBStore({ name: freshName() })
   await store.save(stored)
-  expect(await store.clear({ lineage: 'lineage-2' })).toBe(false)
-  expect(await store.clear({ lineage: 'lineage-1', version: 6 })).toBe(false)
+  expect(await store.clear({ sessionId: 'session-2' })).toBe(false)
+  expect(await store.clear({ sessionId: 'session-1', version: 6 })).toBe(false)
   expect(await store.load()).toEqual(stored)
-  expect(await store.clear({ lineage: 'lineage-1', version: 7 })).toBe(true)
+  expect(await store.clear({ sessionId: 'session-1', version: 7 })).toBe(true)
   expect(await store.load()).toBeUndefined()
-  expect(await store.clear({ lineage: 'lineage-1' })).toBe(true)
+  expect(await store.clear({ sessionId: 'session-1' })).toBe(true)
 })
 
 test('what a conditional write compares cannot be exchanged for another', async () => {
@@ -293,21 +293,6 @@ test('what a conditional write compares cannot be exchanged for another', async 
   expect(await store.load()).toBeUndefined()
 })
 
-test('a record of the first format is read, written anew, and compared from then on', async () => {
-  const name = freshName()
-  const { lineage, ...rest } = stored
-  const vault = openVault(name)
-  await set('session', await vault.seal('session', { ...rest, format: 1 }), vault.entries)
-  const [one, other] = await Promise.all([indexedDBStore({ name }).load(), indexedDBStore({ name }).load()])
-  expect(one).toMatchObject({ format: 2, version: 7, tokens: stored.tokens })
-  expect(other).toEqual(one)
-  const store = indexedDBStore({ name })
-  expect(await store.load()).toEqual(one)
-  const state = { lineage: one?.lineage as string, version: 7 }
-  expect(await store.save({ ...stored, version: 8 }, state)).toBe(true)
-  expect(await store.save({ ...stored, version: 8 }, state)).toBe(false)
-})
-
 test('a record of a later format is shown as such, and only a clear of whatever is there deletes it', async () => {
   const name = freshName()
   const later = { format: 3, secret: new Uint8Array(3) }
@@ -317,7 +302,7 @@ test('a record of a later format is shown as such, and only a clear of whatever 
   expect(await store.save(stored)).toBe(false)
   expect(await store.save(stored, null)).toBe(false)
   expect(await store.clear({})).toBe(false)
-  expect(await store.clear({ lineage: '' })).toBe(false)
+  expect(await store.clear({ sessionId: '' })).toBe(false)
   expect(await get('session', open(name))).toEqual(later)
   expect(await store.clear()).toBe(true)
   expect(await store.load()).toBeUndefined()
@@ -326,7 +311,7 @@ test('a record of a later format is shown as such, and only a clear of whatever 
 })
 
 test('what a page puts in the place of a record is none, and is replaced', async () => {
-  for (const record of ['text', 7, null, [], { state: null }, { state: 'text' }, { format: 2, state: {} }]) {
+  for (const record of ['text', 7, null, [], { state: null }, { state: 'text' }, { format: 1, state: {} }]) {
     const name = freshName()
     const store = indexedDBStore({ name })
     await set('session', record, open(name))
@@ -363,10 +348,10 @@ test.each<[string, () => unknown]>([
     await set('key', await create(), open(name))
     const store = indexedDBStore({ name })
     expect(await store.load()).toBeUndefined()
-    expect(await store.save({ ...stored, lineage: 'lineage-2' })).toBe(true)
-    expect(await indexedDBStore({ name }).load()).toMatchObject({ lineage: 'lineage-2' })
+    expect(await store.save({ ...stored, sessionId: 'session-2' })).toBe(true)
+    expect(await indexedDBStore({ name }).load()).toMatchObject({ sessionId: 'session-2' })
     expect(await get('key', open(name))).toMatchObject({ algorithm: aesGcm, extractable: false })
-    expect(await store.clear({ lineage: 'lineage-2' })).toBe(true)
+    expect(await store.clear({ sessionId: 'session-2' })).toBe(true)
     expect(await store.load()).toBeUndefined()
   },
 )
@@ -387,10 +372,10 @@ test('a worker that still has the old key takes the new one when it finds a reco
   const [one, other] = [indexedDBStore({ name }), indexedDBStore({ name })]
   await one.save(stored)
   await set('key', 'text', open(name))
-  await other.save({ ...stored, lineage: 'lineage-2' })
-  expect(await one.load()).toMatchObject({ lineage: 'lineage-2' })
-  await one.save({ ...stored, lineage: 'lineage-3' })
-  expect(await other.load()).toMatchObject({ lineage: 'lineage-3' })
+  await other.save({ ...stored, sessionId: 'session-2' })
+  expect(await one.load()).toMatchObject({ sessionId: 'session-2' })
+  await one.save({ ...stored, sessionId: 'session-3' })
+  expect(await other.load()).toMatchObject({ sessionId: 'session-3' })
 })
 
 test('a database that fails while the key is read deletes neither the key nor the session (I7)', async () => {

@@ -1,5 +1,5 @@
 import type { LoggedRefresh } from '../../servers/provider/refresh-log.ts'
-import { MOST_REPEATS } from '../../src/client.ts'
+import { MAX_REPEATS } from '../../src/client.ts'
 import { launchBrowser } from '../fixtures/tabs.ts'
 import { startTestApp } from '../fixtures/test-app.ts'
 import { createRandom } from '../simulation/random.ts'
@@ -20,7 +20,7 @@ const WORKER_START = 5000
 const PROGRESS_EVERY = 5000
 const RECOVERY = 60_000
 /** A call that waits through an outage meets its most repeats within about this time. */
-const LONGEST_WAIT = 40_000
+const MAX_WAIT = 40_000
 /** How long after a session's end a tab may still learn of it: a worker may be in a refresh that is held. */
 const LEARNING = 4000
 /** The server may see a killed worker's connection end this much later than the next worker begins. */
@@ -84,8 +84,8 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   }
 
   function wasLostOften(tab: Tab): boolean {
-    const recent = workerLosses.filter((loss) => loss.tab === tab && loss.at > Date.now() - LONGEST_WAIT)
-    return recent.length > MOST_REPEATS
+    const recent = workerLosses.filter((loss) => loss.tab === tab && loss.at > Date.now() - MAX_WAIT)
+    return recent.length > MAX_REPEATS
   }
 
   const detections = () => server.refreshes.filter(({ isReuse }) => isReuse)

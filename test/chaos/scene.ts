@@ -13,7 +13,7 @@ export interface Tab {
 export type Scene = Awaited<ReturnType<typeof createScene>>
 
 /** Longer than any wait of a call has a right to: for a token, for the API, and for a token once more. */
-const LONGEST_CALL = 75_000
+const MAX_CALL = 75_000
 
 /** Five tabs must not fill the browser's six connections to the API: calls would wait for one until their token is old. */
 const CALL_EVERY = 120
@@ -28,7 +28,7 @@ export interface SceneHost {
 export async function createScene({ app, browser, onNews }: SceneHost) {
   const context: BrowserContext = await browser.newContext()
   context.setDefaultTimeout(20_000)
-  await context.addInitScript(makeCalls, { mark: newsMark, longestCall: LONGEST_CALL, callEvery: CALL_EVERY })
+  await context.addInitScript(makeCalls, { mark: newsMark, longestCall: MAX_CALL, callEvery: CALL_EVERY })
   const devtools = await browser.newBrowserCDPSession()
   const open = new Set<Tab>()
   const losses: Loss[] = []

@@ -76,7 +76,7 @@ describe('the folder boundary is the thread boundary', () => {
 
   it('worker/core imports only itself and the types and errors of the protocol', () => {
     const isAllowed = (target: string) =>
-      /^(worker\/core\/|src\/protocol\/(cancel-signal|deadline|errors|history|received-tokens|snapshot)\.ts$)/.test(
+      /^(worker\/core\/|src\/protocol\/(cancel-signal|deadline|records|errors|history|received-tokens|snapshot)\.ts$)/.test(
         target,
       )
     expect(findForbidden(/^worker\/core\//, (target) => !isAllowed(target))).toEqual([])

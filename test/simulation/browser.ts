@@ -12,7 +12,7 @@ import { connectPorts, createPort, type Port } from './ports.ts'
 import type { Scheduler, Thread } from './scheduler.ts'
 import type { Story } from './story.ts'
 
-const LONGEST_TIMER = 2 ** 31 - 1
+const MAX_TIMER = 2 ** 31 - 1
 /** A SharedWorker whose last page has gone ends a moment later, unless another one has come. */
 const LAST_BREATH = 5
 
@@ -104,7 +104,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     return {
       setTimeout(callback, milliseconds) {
         // What does not fit into 31 bits, and what is no number, is due at once. Timers are late by a little.
-        const delay = milliseconds >= 0 && milliseconds <= LONGEST_TIMER ? milliseconds : 0
+        const delay = milliseconds >= 0 && milliseconds <= MAX_TIMER ? milliseconds : 0
         return scheduler.schedule(delay + random.next() * 2, thread, callback)
       },
       clearTimeout(timer) {

@@ -100,7 +100,7 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
     },
     /** As a later build does; undefined when it has signed out. */
     writeLater(isThere: boolean): void {
-      text = isThere ? JSON.stringify({ format: 3, lineage: 'later', version: 1 }) : undefined
+      text = isThere ? JSON.stringify({ format: 3, sessionId: 'later', version: 1 }) : undefined
     },
     /** What hangs goes on, late. */
     unblock(): void {
@@ -111,5 +111,5 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
 }
 
 function stateOf(kept: StoredSession | undefined): Required<StoredState> | undefined {
-  return kept && { lineage: kept.lineage, version: kept.version, attempt: kept.attempt?.id ?? null }
+  return kept && { sessionId: kept.sessionId, version: kept.version, marker: kept.marker?.id ?? null }
 }

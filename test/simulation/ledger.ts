@@ -12,10 +12,10 @@ const REFRESH_TIMEOUT = 10_000
 /** Whoever finds the mark of a worker that is gone waits as long, from before the mark was stored. */
 const ORPHAN_LIFE = REFRESH_TIMEOUT - 2000
 /** A token may have been as long on its way, and its life counts from when it was received. */
-const LONGEST_ANSWER = 30_000
+const MAX_ANSWER = 30_000
 /** Timers are late by a little, and so may be what hangs on them. */
 const SLACK = 200
-const MOST_FAILURES = 30
+const MAX_FAILURES = 30
 const FAILURE_WINDOW = 300_000
 const TOKEN_HOLDERS = ['https://id.example.com/token', 'https://id.example.com/revoke']
 export const API_ORIGIN = 'https://api.example.com'
@@ -171,7 +171,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     if (isAfterFailure && last.clockChanges === clockChanges && !hasStoreTrouble && exchange.at - last.at < 1000 - 2)
       violate('I10', `two refreshes of session ${exchange.family.id} within ${Math.round(exchange.at - last.at)} ms`)
     const recent = failures.filter(({ at }) => exchange.at - at < FAILURE_WINDOW)
-    if (recent.length > MOST_FAILURES && !hasStoreTrouble)
+    if (recent.length > MAX_FAILURES && !hasStoreTrouble)
       violate('I10', `${recent.length} failed refreshes of session ${exchange.family.id} in five minutes`)
     const { latest, notBefore } = factsOf(exchange.family.id)
     const isClockSteady = last?.clockChanges === clockChanges
@@ -328,7 +328,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         if (session === previous && token < facts.stored && !hasStoreTrouble)
           violate('I5', `${by.name} puts an older refresh token of session ${session} into the store`)
         facts.stored = Math.max(facts.stored, token)
-        if (record?.attempt?.isOver === false) facts.markedBy.add(by)
+        if (record?.marker?.isOver === false) facts.markedBy.add(by)
       }
       if (previous !== undefined && previous !== session) {
         const isSignedOut = factsOf(previous).causes.has('sign-out')
@@ -366,7 +366,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (call === undefined) return
       call.attempts += 1
       const isKnownToExpire = plan.life !== undefined && clockChanges === 0
-      if (isKnownToExpire && expiresAt + LONGEST_ANSWER < call.startedAt)
+      if (isKnownToExpire && expiresAt + MAX_ANSWER < call.startedAt)
         violate('expiry', `call ${callId} is sent with a token that had expired long before it was made`)
       // What may be done twice is done anew over each new connection.
       const runs = 1 + Math.min(3, call.tab.connections - call.connectionsBefore)

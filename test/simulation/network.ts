@@ -36,7 +36,7 @@ export interface NetworkOptions {
 }
 
 /** What takes longer on its way is still with its sender. */
-const LONGEST_SEND = 100
+const MAX_SEND = 100
 
 /** `fetch` for each worker. What is told here of a request that was aborted before it arrived: it never does. */
 export function createNetwork({ scheduler, open }: NetworkOptions) {
@@ -74,7 +74,7 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
         )
         scheduler.schedule(fate.there, undefined, () => {
           // Nor does what a worker was still sending when it died.
-          const isCutOff = isOver || (thread.state === 'dead' && fate.there > LONGEST_SEND)
+          const isCutOff = isOver || (thread.state === 'dead' && fate.there > MAX_SEND)
           if (isCutOff || fate.request !== 'arrives') {
             if (fate.request !== 'lost without a word') scheduler.schedule(fate.back, thread, fail)
             return

@@ -18,7 +18,7 @@ const REVOKE_URL = 'https://id.example.com/revoke'
 const START = 1_800_000_000_000
 const HOUR = 3_600_000
 const SLACK = 5
-const MOST_STEPS = 30_000
+const MAX_STEPS = 30_000
 
 export interface Outcome {
   readonly seed: number
@@ -96,7 +96,7 @@ export async function simulate(seed: number): Promise<Outcome> {
       const nameOf = (one: typeof record) =>
         one === undefined
           ? 'nothing'
-          : `session ${(one.tokens.profile?.session as number) ?? '?'} version ${one.version}${one.attempt ? ` with attempt ${one.attempt.id}${one.attempt.isOver ? ' over' : ''}` : ''}`
+          : `session ${(one.tokens.profile?.session as number) ?? '?'} version ${one.version}${one.marker ? ` with attempt ${one.marker.id}${one.marker.isOver ? ' over' : ''}` : ''}`
       story.tell(`the store has ${nameOf(record)} from ${by.name}`)
       if (isOfLaterFormat(before)) laterBuildSince = undefined
       ledger.onCommit(record, before, by)
@@ -576,7 +576,7 @@ export async function simulate(seed: number): Promise<Outcome> {
 
   function run(milliseconds: number): Promise<boolean> {
     return scheduler.runUntil(scheduler.now() + milliseconds, () => {
-      if (scheduler.steps() > MOST_STEPS) ledger.violate('I10', `there is no rest after ${MOST_STEPS} steps`)
+      if (scheduler.steps() > MAX_STEPS) ledger.violate('I10', `there is no rest after ${MAX_STEPS} steps`)
       return ledger.afterStep()
     })
   }
@@ -586,8 +586,8 @@ export async function simulate(seed: number): Promise<Outcome> {
       const { accessToken, expiresIn, ...rest } = JSON.parse(server.signIn('ann').body)
       const receivedAt = now() - random.pick([0, 0, 1000, HOUR])
       const record = {
-        format: 2,
-        lineage: 'stored',
+        format: 1,
+        sessionId: 'stored',
         generation: 1,
         version: 1,
         signedInAt: receivedAt,

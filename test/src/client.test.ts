@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createClient } from '../../src/client.ts'
-import type { HostChoice } from '../../src/connect/host.ts'
+import type { HostCandidate } from '../../src/connect/host.ts'
 import { connect } from '../../src/index.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
@@ -475,7 +475,7 @@ test('a listener that throws keeps no other from being told, and breaks no conne
 function losing(...handlers: readonly Handlers[]) {
   const peers: Peer[] = []
   const losses: (() => void)[] = []
-  const choice: HostChoice = {
+  const choice: HostCandidate = {
     mode: 'wechat',
     onSilence: 'wait',
     open() {

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { PhoneOptions } from '../fixtures/wechat/phone.ts'
 import { events, startSample } from '../fixtures/wechat/sample-app.ts'
 
-interface Seen {
+interface StoreRead {
   readonly method: string
   readonly url: string
   readonly headers: IncomingHttpHeaders
@@ -13,7 +13,7 @@ interface Seen {
 
 /** A phone whose api.example.com is a server that answers by path. */
 async function start(options: Partial<PhoneOptions> = {}) {
-  const seen: Seen[] = []
+  const seen: StoreRead[] = []
   const server = createServer((request, response) => {
     const parts: Buffer[] = []
     request.on('data', (part) => parts.push(part))

@@ -49,7 +49,7 @@ test.each([
   ['envelopeGrant(): login', { grant: `login: {},` }],
 ])('an option that there is not, %s, is named on the app thread too', async (_name, app) => {
   const phone = await startApp(api, { app })
-  expect(await phone.run(failure(listCall(api)))).toMatch(/^invalid_config: .* is no option; there are /)
+  expect(await phone.run(failure(listCall(api)))).toMatch(/^invalid_config: .* is not an option; the options are /)
   expect(phone.console.filter(({ thread, text }) => thread === 'app' && /is no option/.test(text))).toHaveLength(1)
 })
 

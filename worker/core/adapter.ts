@@ -22,20 +22,20 @@ export interface TokenSet {
 /** What a store keeps. */
 export interface StoredSession {
   /** Version of this record's layout. */
-  readonly format: 2
+  readonly format: 1
   /** A random name, made at each sign-in: generation and version count within one worker, and alike in others. */
-  readonly lineage: string
+  readonly sessionId: string
   readonly generation: number
   readonly version: number
   /** When the user signed in, in milliseconds since 1970. */
   readonly signedInAt: number
   readonly tokens: TokenSet
   /** The last refresh of these tokens that some worker has begun, until it brings new ones. */
-  readonly attempt?: RefreshAttempt
+  readonly marker?: RefreshMarker
 }
 
 /** Told by one worker to the others, and to the next one: a refresh is under way, or has failed. */
-export interface RefreshAttempt {
+export interface RefreshMarker {
   readonly id: string
   /** The worker that has begun it. */
   readonly owner: string
@@ -51,10 +51,10 @@ export interface RefreshAttempt {
 
 /** What a store must hold for a conditional write: what is absent here may be anything. */
 export interface StoredState {
-  readonly lineage?: string
+  readonly sessionId?: string
   readonly version?: number
-  /** The attempt's id, or null for none. */
-  readonly attempt?: string | null
+  /** The marker's id, or null for none. */
+  readonly marker?: string | null
 }
 
 /** Keeps the session across restarts of the worker. Every method may be synchronous or return a promise. */

@@ -1,22 +1,22 @@
 /** Timers above this fire at once: browsers keep the delay in 32 bits (HTML, timer initialisation steps). */
-export const LONGEST_TIMER = 2 ** 31 - 1
+export const MAX_TIMER = 2 ** 31 - 1
 
 /** Shorter than a caller's wait: a refresh whose answer is lost can be sent again while the callers still wait. */
 export const DEFAULT_REFRESH_TIMEOUT = 10_000
 
 const FIRST_PAUSE = 1000
-const LONGEST_FLOOR = 12_000
+const MAX_FLOOR = 12_000
 
 /**
  * The shortest pause after so many failures in a row: 1, 2, 4, 8, 12, 12 ... seconds. It alone keeps refreshes below
  * one a second and thirty in five minutes, whatever the jitter draws (I10).
  */
 export function shortestPause(failures: number): number {
-  return Math.min(FIRST_PAUSE * 2 ** Math.min(failures - 1, 10), LONGEST_FLOOR)
+  return Math.min(FIRST_PAUSE * 2 ** Math.min(failures - 1, 10), MAX_FLOOR)
 }
 
 /** Whether a pause that ends at a time still lasts. One longer than any of ours is the work of a clock that was set back. */
-export function isPausing(until: number, now: number, longest = LONGEST_FLOOR): boolean {
+export function isPausing(until: number, now: number, longest = MAX_FLOOR): boolean {
   return now < until && until - now <= longest
 }
 

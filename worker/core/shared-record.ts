@@ -2,7 +2,7 @@ import type { StoredSession, StoredState } from './adapter.ts'
 import { isOfLaterFormat, readStoredSession } from './token-set.ts'
 
 /** What a look into the store has found. A record that nobody can read is none. */
-export type Seen =
+export type StoreRead =
   | { readonly kind: 'session'; readonly session: StoredSession }
   | { readonly kind: 'none' }
   /** A later build has written it. */
@@ -13,13 +13,13 @@ export type Seen =
 /** What a session needs to know of itself to be compared with a record. */
 export interface OwnSession {
   readonly held: unknown
-  readonly lineage: string | undefined
+  readonly sessionId: string | undefined
   readonly version: number
   readonly signedInAt: number
   /** Whether the store has taken it. */
   readonly isStored: boolean
   /** Lineages that have ended here. */
-  readonly past: readonly string[]
+  readonly endedIds: readonly string[]
 }
 
 /**
@@ -34,43 +34,43 @@ export interface OwnSession {
  */
 export type Comparison = 'same' | 'newer' | 'other' | 'ended' | 'later-format' | 'alone'
 
-export function compareWithRecord(own: OwnSession, seen: Seen): Comparison {
+export function compareWithRecord(own: OwnSession, seen: StoreRead): Comparison {
   if (seen.kind === 'later-format') return 'later-format'
   if (seen.kind === 'unreadable') return 'alone'
   const isHeld = own.held !== undefined
   if (seen.kind === 'none') return isHeld && own.isStored ? 'ended' : 'alone'
-  const { lineage, version, signedInAt } = seen.session
-  if (isHeld && lineage === own.lineage) {
+  const { sessionId, version, signedInAt } = seen.session
+  if (isHeld && sessionId === own.sessionId) {
     if (version > own.version) return 'newer'
     return version === own.version ? 'same' : 'alone'
   }
-  if (own.past.includes(lineage)) return 'alone'
+  if (own.endedIds.includes(sessionId)) return 'alone'
   // What a broken store still holds is older than a sign-in that it has not taken (I6).
   return isHeld && !own.isStored && signedInAt <= own.signedInAt ? 'alone' : 'other'
 }
 
-export function readSeen(value: unknown): Seen {
+export function toStoreRead(value: unknown): StoreRead {
   if (isOfLaterFormat(value)) return { kind: 'later-format' }
   const session = readStoredSession(value)
   return session === undefined ? { kind: 'none' } : { kind: 'session', session }
 }
 
 /** The state that a conditional write expects, as it was seen; `undefined` where nobody knows. */
-export function stateOf(seen: Seen): StoredState | null | undefined {
+export function stateOf(seen: StoreRead): StoredState | null | undefined {
   if (seen.kind === 'none') return null
   if (seen.kind !== 'session') return undefined
-  const { lineage, version, attempt } = seen.session
-  return { lineage, version, attempt: attempt?.id ?? null }
+  const { sessionId, version, marker } = seen.session
+  return { sessionId, version, marker: marker?.id ?? null }
 }
 
 /** Whether a store holds what a conditional write expects. */
 export function isInState(kept: Required<StoredState> | undefined, expected: StoredState | null | undefined): boolean {
   if (expected === undefined) return true
   if (expected === null || kept === undefined) return expected === null && kept === undefined
-  const { lineage, version, attempt } = expected
+  const { sessionId, version, marker } = expected
   return (
-    (lineage === undefined || lineage === kept.lineage) &&
+    (sessionId === undefined || sessionId === kept.sessionId) &&
     (version === undefined || version === kept.version) &&
-    (attempt === undefined || attempt === kept.attempt)
+    (marker === undefined || marker === kept.marker)
   )
 }

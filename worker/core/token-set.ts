@@ -1,12 +1,13 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import { isRecord } from '../../src/protocol/records.ts'
 import type { StoredSession, TokenSet } from './adapter.ts'
 
 /** The layout of the records that this build writes. */
-export const FORMAT = 2
+export const FORMAT = 1
 
-const LONGEST_LIFE = 30 * 24 * 3_600_000
-const LONGEST_MARGIN = 60_000
-const DEEPEST_PROFILE = 20
+const MAX_LIFE = 30 * 24 * 3_600_000
+const MAX_MARGIN = 60_000
+const MAX_PROFILE = 20
 
 /**
  * Checks what a grant returned and works out the expiry: time of receipt plus `expiresIn`, on the local clock.
@@ -57,14 +58,14 @@ function readLife(expiresIn: unknown): number | undefined {
   // A token that claims to be dead on arrival is used until an API refuses it: refreshing it at once would never end.
   // So is one whose life is an empty string, which as a number is 0.
   if (typeof seconds !== 'number' || !(seconds > 0)) return undefined
-  return Math.min(seconds * 1000, LONGEST_LIFE)
+  return Math.min(seconds * 1000, MAX_LIFE)
 }
 
 /** The time from which a token is refreshed before it is used. */
 export function refreshTime(tokens: TokenSet, margin?: number): number {
   if (tokens.expiresAt === undefined) return Number.POSITIVE_INFINITY
   const life = tokens.expiresAt - tokens.receivedAt
-  return tokens.expiresAt - Math.min(margin ?? LONGEST_MARGIN, life * 0.2)
+  return tokens.expiresAt - Math.min(margin ?? MAX_MARGIN, life * 0.2)
 }
 
 /** Whether a token has expired by the local clock. Where that was set back since, an API's 401 tells. */
@@ -85,17 +86,12 @@ export function isOfLaterFormat(value: unknown): boolean {
 /** Checks what came out of a store, which an older build or another hand may have written. */
 export function readStoredSession(value: unknown): StoredSession | undefined {
   if (!isRecord(value) || !isRecord(value.tokens)) return undefined
-  if (value.format === 1) {
-    // Named after what is in it, so that two workers come to the same name.
-    const { attempt, ...rest } = value
-    return readStoredSession({ ...rest, format: FORMAT, lineage: `1.${value.generation}.${value.signedInAt}` })
-  }
-  const { format, lineage, generation, version, signedInAt, attempt } = value
+  const { format, sessionId, generation, version, signedInAt, marker } = value
   const { accessToken, tokenType, receivedAt, expiresAt, refreshToken, scope, subject, profile } = value.tokens
   const isUsable =
     format === FORMAT &&
-    isToken(lineage) &&
-    (attempt === undefined || isAttempt(attempt)) &&
+    isToken(sessionId) &&
+    (marker === undefined || isMarker(marker)) &&
     isCount(generation) &&
     isCount(version) &&
     isTime(signedInAt) &&
@@ -110,7 +106,7 @@ export function readStoredSession(value: unknown): StoredSession | undefined {
   return isUsable ? (value as unknown as StoredSession) : undefined
 }
 
-function isAttempt(value: unknown): boolean {
+function isMarker(value: unknown): boolean {
   if (!isRecord(value)) return false
   const { id, owner, isOver, until, pause, failures, outcomeLost } = value
   const isNamed = isToken(id) && isToken(owner)
@@ -140,14 +136,10 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** Whether a value can go to every page, over a channel that carries JSON only too: no function in it, and no cycle. */
 function isData(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null) return !['function', 'symbol', 'bigint'].includes(typeof value)
-  return depth < DEEPEST_PROFILE && Object.values(value).every((part) => isData(part, depth + 1))
+  return depth < MAX_PROFILE && Object.values(value).every((part) => isData(part, depth + 1))
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

@@ -1,6 +1,9 @@
-import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
+import { invalidConfigOf, isLingpaiError } from '../../src/protocol/errors.ts'
+import { isRecord } from '../../src/protocol/records.ts'
 import type { GrantRequest, Signer } from '../core/adapter.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
+
+export const invalid = /* @__PURE__ */ invalidConfigOf('envelopeGrant()')
 
 /** One call of an API's own sign-in: JSON there, JSON back. `Given` is what it is made from. */
 export interface EnvelopeCall<Given> {
@@ -84,12 +87,4 @@ export function checkCall(name: string, call: unknown): void {
   if (headers !== undefined && typeof headers !== 'function' && !isHeaders)
     throw invalid(`${name}.headers must be an object of texts, or a function that returns one`)
   if (data !== undefined && typeof data !== 'function') throw invalid(`${name}.data must be a function`)
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-export function invalid(why: string): LingpaiError {
-  return new LingpaiError('invalid_config', `envelopeGrant(): ${why}.`)
 }

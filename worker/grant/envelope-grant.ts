@@ -1,10 +1,12 @@
 import type { Envelope } from '../../src/protocol/envelope.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
+import { checkOptionNames } from '../../src/protocol/option-names.ts'
+import { isRecord } from '../../src/protocol/records.ts'
 import type { Grant, GrantIO, GrantResponse, ReceivedTokens, Signer, TokenSet } from '../core/adapter.ts'
 import { failed, outcomeUnknown, RefreshVerdict, refused, rejected } from '../core/verdict.ts'
 import { type Code, envelope as createEnvelope } from './envelope.ts'
-import { checkCall, type EnvelopeCall, invalid, isRecord, prepareCall } from './envelope-call.ts'
+import { checkCall, type EnvelopeCall, invalid, prepareCall } from './envelope-call.ts'
 import { fieldNames, readTokens, type TokenFields } from './token-fields.ts'
 
 /** Options of {@link envelopeGrant}. */
@@ -241,8 +243,7 @@ function isCode(value: unknown): value is Code {
 
 function checkOptions<Input>(options: EnvelopeGrantOptions<Input>): void {
   if (!isRecord(options)) throw invalid('pass {signIn, refresh}')
-  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.includes(name))
-  if (unknown !== undefined) throw invalid(`${unknown} is no option; there are ${OPTION_NAMES.join(', ')}`)
+  checkOptionNames(options, OPTION_NAMES, invalid)
   const { signIn, refresh, signOut, envelope, tokens = {}, sign, silentSignIn, rejected: listed = [] } = options
   checkCall('refresh', refresh)
   if (signIn !== undefined) checkCall('signIn', signIn)

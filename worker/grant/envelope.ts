@@ -1,5 +1,7 @@
 import type { Envelope } from '../../src/protocol/envelope.ts'
-import { LingpaiError } from '../../src/protocol/errors.ts'
+import { invalidConfigOf } from '../../src/protocol/errors.ts'
+
+const invalid = /* @__PURE__ */ invalidConfigOf('envelope()')
 
 export type Code = string | number
 
@@ -46,8 +48,4 @@ function toCodes(name: string, codes: Code | readonly Code[]): readonly Code[] {
     throw invalid(`${name} must be a string, a number, or an array of them`)
   }
   return list
-}
-
-function invalid(why: string): LingpaiError {
-  return new LingpaiError('invalid_config', `envelope(): ${why}.`)
 }

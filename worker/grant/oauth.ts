@@ -22,12 +22,14 @@ import {
   type TokenEndpointResponse,
   validateAuthResponse,
 } from 'oauth4webapi'
-import { LingpaiError } from '../../src/protocol/errors.ts'
+import { invalidConfigOf, LingpaiError } from '../../src/protocol/errors.ts'
 import { NULL_BODY_STATUSES } from '../../src/protocol/http.ts'
 import type { AuthorizeInput } from '../../src/protocol/methods.ts'
 import type { Grant, GrantIO, ReceivedTokens, Transaction } from '../core/adapter.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { failed, outcomeUnknown, refused, rejected } from '../core/verdict.ts'
+
+const invalid = /* @__PURE__ */ invalidConfigOf('oauth()')
 
 /** Options of {@link oauth}. */
 export interface OAuthOptions {
@@ -340,8 +342,4 @@ function validateOptions(options: OAuthOptions): void {
   for (const name of ['redirectUri', 'scope', 'postLogoutRedirectUri']) {
     if (given[name] !== undefined && typeof given[name] !== 'string') throw invalid(`${name} must be a string`)
   }
-}
-
-function invalid(why: string): LingpaiError {
-  return new LingpaiError('invalid_config', `oauth(): ${why}.`)
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../../src/protocol/records.ts'
 import type { ReceivedTokens } from '../core/adapter.ts'
 import { toSubject } from '../core/token-set.ts'
 
@@ -55,8 +56,4 @@ function readPath(data: unknown, path: string): unknown {
     value = (value as Record<string, unknown>)[name]
   }
   return value
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

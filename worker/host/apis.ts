@@ -4,7 +4,7 @@ import type { SignableRequest } from '../core/adapter.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
 import { bearer } from '../transport/attach.ts'
-import type { Api } from './options.ts'
+import { type Api, invalidOption } from './options.ts'
 
 /** What any other server is: it gets no token, and has no envelope. */
 export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [] }
@@ -14,7 +14,7 @@ export function nameOf({ origin, pathPrefix }: Api): string {
 }
 
 /** The longest registered one has 16 letters; page code may name any. */
-const LONGEST_METHOD = 32
+const MAX_METHOD = 32
 
 /** Notes where a call goes: in the configuration's words, since its own URL may hold secrets (I11). */
 export function receiveCall(broker: SessionBroker, call: Call, api: Api, method: string): void {
@@ -22,7 +22,7 @@ export function receiveCall(broker: SessionBroker, call: Call, api: Api, method:
   broker.record({
     event: 'call-received',
     call: call.id,
-    method: method.slice(0, LONGEST_METHOD),
+    method: method.slice(0, MAX_METHOD),
     ...(api !== NO_API && { api: call.api }),
   })
 }
@@ -78,25 +78,21 @@ export async function signRequest(api: Api, { url, method, headers }: Signable, 
     })
   } catch (error) {
     if (isLingpaiError(error)) throw error
-    throw invalidSigner(`threw: ${error instanceof Error ? error.message : String(error)}`)
+    throw invalidOption(`sign threw: ${error instanceof Error ? error.message : String(error)}`)
   }
-  if (signed === undefined || signed === null) throw invalidSigner('must return the request')
+  if (signed === undefined || signed === null) throw invalidOption('sign must return the request')
   // A signer may add parameters; the token goes where the configuration says, and nowhere else (I4).
   if (!URL.canParse(signed.url) || findApi([api], new URL(signed.url)) === undefined) {
     throw new LingpaiError('origin_not_allowed', 'serve(): sign moved the request out of its API.')
   }
   if (signed.data !== undefined && isWithoutBody(signed.method)) {
-    throw invalidSigner('gave data to a GET, which has no body. Sign its url or headers')
+    throw invalidOption('sign gave data to a GET, which has no body. Sign its url or headers')
   }
   return { url: signed.url, method: signed.method, headers: Object.entries(signed.headers), data: signed.data }
 }
 
 function isWithoutBody(method: string): boolean {
   return ['GET', 'HEAD'].includes(method.toUpperCase())
-}
-
-function invalidSigner(why: string): LingpaiError {
-  return new LingpaiError('invalid_config', `serve(): sign ${why}.`)
 }
 
 /** Ends a call whose API asks for a sign-in, and tells the session, unless the call was made without its token. */

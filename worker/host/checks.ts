@@ -1,8 +1,7 @@
 import {
   type Checks,
   invalid,
-  LONGEST_URL,
-  own,
+  MAX_URL,
   toCallId,
   toCount,
   toFlag,
@@ -14,6 +13,7 @@ import {
 import { type Hello, PAGE_LOCK } from '../../src/protocol/handshake.ts'
 import type { ExplainOptions } from '../../src/protocol/history.ts'
 import type { AuthorizeInput, ControlTable, FetchTable } from '../../src/protocol/methods.ts'
+import { getOwn } from '../../src/protocol/records.ts'
 import type { WireApiRequest, WireForm, WireRequest } from '../../src/protocol/wire.ts'
 
 /** What each method takes, checked field by field. */
@@ -22,7 +22,7 @@ export const controlChecks: Checks<ControlTable> = {
   ping: () => [],
   signIn: ([call, input]) => [toCallId(call), toPlainData(input)],
   authorize: ([call, input]) => [toCallId(call), toAuthorizeInput(input)],
-  callback: ([call, url]) => [toCallId(call), toText(url, 'url', LONGEST_URL)],
+  callback: ([call, url]) => [toCallId(call), toText(url, 'url', MAX_URL)],
   signOut: ([everywhere]) => [everywhere === true],
   adopt: ([tokens]) => [toPlainData(tokens)],
   getAccessToken: ([call]) => [toCallId(call)],
@@ -36,9 +36,9 @@ export const fetchChecks: Checks<FetchTable> = {
 
 function toHello(value: unknown): Hello {
   const hello = toRecord(value, 'hello')
-  const [oldest, newest] = [own(hello, 'oldest'), own(hello, 'newest')]
+  const [oldest, newest] = [getOwn(hello, 'oldest'), getOwn(hello, 'newest')]
   if (!Number.isInteger(oldest) || !Number.isInteger(newest)) throw invalid('hello names no protocol versions')
-  const [build, lock] = [own(hello, 'build'), own(hello, 'lock')]
+  const [build, lock] = [getOwn(hello, 'build'), getOwn(hello, 'lock')]
   if (lock !== undefined && !isPageLock(lock)) throw invalid("hello.lock is no page's lock")
   return {
     oldest: oldest as number,
@@ -55,11 +55,11 @@ function isPageLock(name: unknown): name is string {
 
 function toExplainOptions(value: unknown): ExplainOptions {
   if (value === undefined) return {}
-  const after = own(toRecord(value, 'options'), 'after')
+  const after = getOwn(toRecord(value, 'options'), 'after')
   return after === undefined ? {} : { after: toCount(after, 'options.after') }
 }
 
-const MOST_FIELDS = 10_000
+const MAX_FIELDS = 10_000
 
 const CHOICES = {
   credentials: ['omit', 'same-origin', 'include'],
@@ -90,18 +90,18 @@ function toRequest(value: unknown): WireRequest {
   const record = toRecord(value, 'request')
   const request: Record<string, unknown> = { ...toRequestHead(record) }
   for (const [name, choices] of Object.entries(CHOICES)) {
-    const choice = own(record, name)
+    const choice = getOwn(record, name)
     if (choice === undefined) continue
     if (!(choices as readonly unknown[]).includes(choice)) throw invalid(`request.${name} has no such value`)
     request[name] = choice
   }
   for (const name of ['integrity', 'referrer', 'referrerPolicy']) {
-    const text = own(record, name)
-    if (text !== undefined) request[name] = toText(text, `request.${name}`, LONGEST_URL)
+    const text = getOwn(record, name)
+    if (text !== undefined) request[name] = toText(text, `request.${name}`, MAX_URL)
   }
   if (typeof request.referrerPolicy === 'string') request.referrerPolicy = toReferrerPolicy(request.referrerPolicy)
-  if (own(record, 'keepalive') !== undefined) request.keepalive = own(record, 'keepalive') === true
-  const [body, progress] = [own(record, 'body'), own(record, 'progress')]
+  if (getOwn(record, 'keepalive') !== undefined) request.keepalive = getOwn(record, 'keepalive') === true
+  const [body, progress] = [getOwn(record, 'body'), getOwn(record, 'progress')]
   if (body !== undefined) request.body = toBody(body)
   if (progress !== undefined) {
     if (!(progress instanceof MessagePort)) throw invalid('request.progress is no port')
@@ -119,8 +119,8 @@ function toReferrerPolicy(text: string): string {
 
 function toBody(body: unknown): unknown {
   if (typeof body === 'string' || body instanceof ArrayBuffer || isBlob(body) || isStream(body)) return body
-  const form = own(toRecord(body, 'request.body'), 'form')
-  if (!Array.isArray(form) || form.length > MOST_FIELDS) throw invalid('request.body is of no known kind')
+  const form = getOwn(toRecord(body, 'request.body'), 'form')
+  if (!Array.isArray(form) || form.length > MAX_FIELDS) throw invalid('request.body is of no known kind')
   return { form: Array.from(form, toField) } satisfies WireForm
 }
 
@@ -142,10 +142,10 @@ function isStream(value: unknown): boolean {
 
 function toApiRequest(value: unknown): WireApiRequest {
   const record = toRecord(value, 'request')
-  const body = own(record, 'body')
+  const body = getOwn(record, 'body')
   if (body !== undefined && typeof body !== 'string') throw invalid('request.body is not a string')
-  const auth = toFlag(own(record, 'auth'), 'request.auth')
-  const timeout = own(record, 'timeout')
+  const auth = toFlag(getOwn(record, 'auth'), 'request.auth')
+  const timeout = getOwn(record, 'timeout')
   if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0))
     throw invalid('request.timeout is not milliseconds')
   return {
@@ -158,16 +158,16 @@ function toApiRequest(value: unknown): WireApiRequest {
 
 export function toRequestHead(record: object): Pick<WireRequest, 'url' | 'method' | 'headers'> {
   return {
-    url: toText(own(record, 'url'), 'request.url', LONGEST_URL),
-    method: toText(own(record, 'method'), 'request.method', 100),
-    headers: toHeaderPairs(own(record, 'headers'), 'request.headers'),
+    url: toText(getOwn(record, 'url'), 'request.url', MAX_URL),
+    method: toText(getOwn(record, 'method'), 'request.method', 100),
+    headers: toHeaderPairs(getOwn(record, 'headers'), 'request.headers'),
   }
 }
 
 function toAuthorizeInput(value: unknown): AuthorizeInput {
   const record = toRecord(value, 'input')
-  const via = own(record, 'via')
+  const via = getOwn(record, 'via')
   if (via !== 'redirect' && via !== 'popup') throw invalid('input.via must be "redirect" or "popup"')
-  const returnTo = own(record, 'returnTo')
-  return { via, ...(returnTo !== undefined && { returnTo: toText(returnTo, 'input.returnTo', LONGEST_URL) }) }
+  const returnTo = getOwn(record, 'returnTo')
+  return { via, ...(returnTo !== undefined && { returnTo: toText(returnTo, 'input.returnTo', MAX_URL) }) }
 }

@@ -3,7 +3,7 @@ import { isPausing, MAX_RETRY_AFTER } from '../core/retry.ts'
 import { refused } from '../core/verdict.ts'
 
 /** So many codes in a row that lead to no session are asked for without a pause. */
-const MOST_WITHOUT_PAUSE = 3
+const MAX_WITHOUT_PAUSE = 3
 /** In milliseconds; it doubles, up to what a grant may ask for at most. */
 const FIRST_PAUSE = 60_000
 
@@ -27,7 +27,7 @@ export function pauseLogins(grant: Grant, now: () => number): Grant {
     if (isPausing(until, time, MAX_RETRY_AFTER)) throw refused({ reason: 'login_paused', retryAfter: until - time })
     // A failure until it has led to a session: nobody tells of one that is never answered.
     failures += 1
-    const pauses = failures - MOST_WITHOUT_PAUSE
+    const pauses = failures - MAX_WITHOUT_PAUSE
     if (pauses >= 0) until = time + Math.min(FIRST_PAUSE * 2 ** Math.min(pauses, 10), MAX_RETRY_AFTER)
     return (login as () => Promise<string>)()
   }

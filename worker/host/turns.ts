@@ -1,7 +1,7 @@
 /** So many requests of one page may be at the network at once: as many as one HTTP/2 connection usually carries. */
-export const MOST_PER_PAGE = 100
+export const MAX_PER_PAGE = 100
 /** And of all pages together. Chromium fails requests with ERR_INSUFFICIENT_RESOURCES from some thousands on. */
-export const MOST_TOGETHER = 500
+export const MAX_TOGETHER = 500
 
 /** Who may go to the network next. */
 export interface Turns {
@@ -21,7 +21,7 @@ interface Page {
  * Lets the pages go to the network in turn, so that one with ten thousand calls keeps no other from being served. A turn
  * lasts until the headers have come: a stream that stays open takes none.
  */
-export function createTurns(mostPerPage = MOST_PER_PAGE, mostTogether = MOST_TOGETHER): Turns {
+export function createTurns(mostPerPage = MAX_PER_PAGE, mostTogether = MAX_TOGETHER): Turns {
   // In the order in which they are served: whose turn it was goes to the end.
   const pages = new Map<string, Page>()
   let busy = 0

@@ -1,6 +1,6 @@
-import { LingpaiError } from '../../src/protocol/errors.ts'
+import { checkOptionNames } from '../../src/protocol/option-names.ts'
 import { explainMethod } from '../../src/protocol/services.ts'
-import type { ServeOptions } from './options.ts'
+import { invalidOption, type ServeOptions } from './options.ts'
 
 const OPTIONS = 'grant apis store refresh maxSessionAge exposeAccessToken adopt ownDispatcher'.split(' ')
 const API_OPTIONS = 'origin pathPrefix attach envelope sign signInRequired'.split(' ')
@@ -12,17 +12,11 @@ const API_OPTIONS = 'origin pathPrefix attach envelope sign signInRequired'.spli
  * @throws LingpaiError `invalid_config`
  */
 export function checkOptions(options: ServeOptions<never>): void {
-  checkNames('', options, OPTIONS)
-  for (const [index, api] of options.apis.entries()) checkNames(`apis[${index}].`, api, API_OPTIONS)
+  checkOptionNames(options, OPTIONS, invalidOption)
+  for (const [index, api] of options.apis.entries())
+    checkOptionNames(api, API_OPTIONS, invalidOption, `apis[${index}].`)
   for (const method of options.grant.methods ?? []) {
     const problem = explainMethod(method)
-    if (problem !== undefined)
-      throw new LingpaiError('invalid_config', `serve(): the grant sends ${method}: ${problem}.`)
+    if (problem !== undefined) throw invalidOption(`the grant sends ${method}: ${problem}`)
   }
-}
-
-function checkNames(path: string, options: object, names: readonly string[]): void {
-  const unknown = Object.keys(options).find((name) => !names.includes(name))
-  if (unknown === undefined) return
-  throw new LingpaiError('invalid_config', `serve(): ${path}${unknown} is no option; there are ${names.join(', ')}.`)
 }

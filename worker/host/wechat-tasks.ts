@@ -1,10 +1,10 @@
 import { type AnswerSummary, judgeAnswer } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { ServiceTable } from '../../src/protocol/services.ts'
-import type { Ticket, WireTask } from '../../src/protocol/tasks.ts'
+import type { SentPermit, WireTask } from '../../src/protocol/tasks.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
-import { type Attempt, type EarlierAttempt, runRequest } from '../core/broker/request-loop.ts'
+import { type Attempt, type EarlierSend, runRequest } from '../core/broker/request-loop.ts'
 import type { Permit } from '../core/session/events.ts'
 import { toHeader } from '../transport/attach.ts'
 import { awaitTask, sendTask } from '../transport/wechat.ts'
@@ -68,22 +68,22 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
       method: signed.method,
       headers: permit ? withHeader(signed.headers, toHeader(api.attach, permit)) : signed.headers,
       ...(api.sign && signed.data !== undefined && { data: signed.data }),
-      ...(permit && { ticket: toTicket(permit, call) }),
+      ...(permit && { ticket: toSentPermit(permit, call) }),
     })
   }
 
   /** What an earlier worker has sent is not sent again; its answer is judged as if it were ours. */
-  function findEarlier(call: Call, api: Api, { name, url, sent }: WireTask): EarlierAttempt<AnswerSummary> | undefined {
+  function findEarlier(call: Call, api: Api, { name, url, sent }: WireTask): EarlierSend<AnswerSummary> | undefined {
     if (sent?.ticket === undefined) return undefined
-    const { lineage, version, subject, hasRefreshed } = sent.ticket
+    const { sessionId, version, subject, hasRefreshed } = sent.ticket
     call.hasRefreshed = hasRefreshed
     // Numbers are no proof: a worker that found nothing stored counts from the start again (I6).
-    const isOfThisSession = lineage === call.lineage
+    const isOfThisSession = sessionId === call.sessionId
     return {
       isReplay: sent.isReplay,
       permit: {
         generation: isOfThisSession ? call.generation : NONE,
-        lineage,
+        sessionId,
         version: isOfThisSession ? version : NONE,
         tokens: { accessToken: '', tokenType: '', ...(subject !== undefined && { subject }) },
       },
@@ -96,8 +96,8 @@ function toAttempt(api: Api, summary: AnswerSummary): Attempt<AnswerSummary> {
   return { answer: summary, isTokenDenied: judgeAnswer(api.envelope, summary).kind === 'expired' }
 }
 
-function toTicket({ lineage = '', version, tokens }: Permit, { hasRefreshed }: Call): Ticket {
-  return { lineage, version, hasRefreshed, ...(tokens.subject !== undefined && { subject: tokens.subject }) }
+function toSentPermit({ sessionId = '', version, tokens }: Permit, { hasRefreshed }: Call): SentPermit {
+  return { sessionId, version, hasRefreshed, ...(tokens.subject !== undefined && { subject: tokens.subject }) }
 }
 
 function withHeader(

@@ -1,8 +1,11 @@
-import { LingpaiError } from '../../src/protocol/errors.ts'
+import { invalidConfigOf, LingpaiError } from '../../src/protocol/errors.ts'
+import { isRecord } from '../../src/protocol/records.ts'
 import type { Signer } from '../core/adapter.ts'
 import { type HashAlgorithm, hash, hashAlgorithms } from './hash.ts'
 import { createNonce, randomNumber } from './nonce.ts'
 import { encodeUtf8 } from './utf8.ts'
+
+const invalid = /* @__PURE__ */ invalidConfigOf('sortedParams()')
 
 /** Names of the parameters that {@link sortedParams} adds. */
 export interface SignatureFields {
@@ -148,12 +151,4 @@ function checkOptions(options: SortedParamsOptions): void {
 
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function invalid(why: string): LingpaiError {
-  return new LingpaiError('invalid_config', `sortedParams(): ${why}.`)
 }

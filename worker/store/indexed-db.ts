@@ -41,8 +41,8 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
   }
 
   async function seal(session: StoredSession): Promise<Entry> {
-    const { lineage, version, attempt } = session
-    const state = { lineage, version, attempt: attempt?.id ?? null }
+    const { sessionId, version, marker } = session
+    const state = { sessionId, version, marker: marker?.id ?? null }
     return { ...(await vault().seal(nameOf(FORMAT, state), session)), format: FORMAT, state }
   }
 
@@ -54,18 +54,7 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
       const entry = await get<Partial<Entry>>(SESSION, entries)
       if (entry === undefined) return undefined
       if (isOfLaterFormat(entry)) return entry as unknown as StoredSession
-      if (entry?.state) {
-        return readStoredSession(await open(nameOf(entry.format, entry.state), entry))
-      }
-      const session = readStoredSession(await open(SESSION, entry))
-      if (session === undefined) return undefined
-      // Of the first format. Written anew, so that it can be compared, unless another worker has been here meanwhile.
-      const migrated = await seal(session)
-      await change(
-        (kept) => String((kept as SealedEntry | undefined)?.iv) === String(entry.iv),
-        (store) => store.put(migrated, SESSION),
-      )
-      return session
+      return entry?.state ? readStoredSession(await open(nameOf(entry.format, entry.state), entry)) : undefined
     },
 
     async save(session, replaces) {
@@ -85,13 +74,13 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
   }
 }
 
-function nameOf(format: unknown, { lineage, version, attempt }: Required<StoredState>): string {
-  return JSON.stringify([SESSION, format, lineage, version, attempt])
+function nameOf(format: unknown, { sessionId, version, marker }: Required<StoredState>): string {
+  return JSON.stringify([SESSION, format, sessionId, version, marker])
 }
 
 /** What a damaged entry holds is nothing that a conditional write could expect. */
 function stateOf(kept: unknown): Required<StoredState> | undefined {
   if (kept === undefined) return undefined
   const { state } = (kept ?? {}) as Partial<Entry>
-  return state ?? { lineage: '', version: -1, attempt: null }
+  return state ?? { sessionId: '', version: -1, marker: null }
 }

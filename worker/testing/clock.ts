@@ -22,7 +22,7 @@ export interface TestClock {
   jump(duration: Duration): void
 }
 
-const LONGEST_WAIT = 86_400_000
+const MAX_WAIT = 86_400_000
 
 export function createTestClock(platform: VirtualPlatform): TestClock {
   let isAdvancing = false
@@ -53,7 +53,7 @@ export function createTestClock(platform: VirtualPlatform): TestClock {
         isSettled = true
       }
       promise.then(settled, settled)
-      const end = platform.elapsed() + LONGEST_WAIT
+      const end = platform.elapsed() + MAX_WAIT
       await alone(async () => {
         await platform.settle()
         while (!isSettled) {

@@ -1,7 +1,7 @@
 import { type Client, CONTROL_DEADLINE, createClient } from '../../src/client.ts'
 import { listHosts } from '../../src/connect/hosts.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
-import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
+import { invalidConfigOf, isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import { createSession, type Session } from '../../src/session.ts'
 import type { Grant } from '../core/adapter.ts'
 import { oauth } from '../grant/oauth.ts'
@@ -23,6 +23,8 @@ import { createLog, type TestLogEntry } from './log.ts'
 import { createNetwork } from './network.ts'
 import { createVirtualPlatform } from './virtual-platform.ts'
 import { createWorkload, type Workload } from './workload.ts'
+
+const invalid = /* @__PURE__ */ invalidConfigOf('startTestSession()')
 
 /** The options of `serve`, as the app's worker has them, and those of the test. Only `apis` is required. */
 export interface TestSessionOptions<SignInInput = unknown> extends Omit<ServeOptions<SignInInput>, 'grant' | 'store'> {
@@ -194,10 +196,6 @@ function checkOptions(options: TestSessionOptions<never>): void {
   for (const name of Object.keys(options)) {
     if (!OPTIONS.includes(name)) throw invalid(`there is no option "${name}". Options are ${OPTIONS.join(', ')}`)
   }
-}
-
-function invalid(why: string): LingpaiError {
-  return new LingpaiError('invalid_config', `startTestSession(): ${why}.`)
 }
 
 /** The app's grant, with its work counted, and with a sign-in that needs none of its own input. */

@@ -3,7 +3,7 @@ import { nextTurn } from './event-loop.ts'
 /** So many turns of the event loop in a row without news mean that nothing more comes by itself. */
 const QUIET_TURNS = 6
 /** Work that takes more turns than this, about a tenth of a second, waits for something that the test has yet to do. */
-const MOST_TURNS = 30_000
+const MAX_TURNS = 30_000
 
 interface Job {
   turns: number
@@ -27,7 +27,7 @@ export function createWorkload() {
   function isBusy(): boolean {
     let isAtWork = false
     for (const job of jobs) {
-      if (job.waiting > 0 || ++job.turns > MOST_TURNS) continue
+      if (job.waiting > 0 || ++job.turns > MAX_TURNS) continue
       isAtWork = true
     }
     return isAtWork

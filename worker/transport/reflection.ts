@@ -1,7 +1,7 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
 
 /** What comes after that is a download, and no echo. */
-const LONGEST_SEARCH = 1 << 20
+const MAX_SEARCH = 1 << 20
 
 interface HeaderList {
   readonly headers: Iterable<readonly [string, string]>
@@ -24,7 +24,7 @@ export function createReflectionCheck(status: number, token: string): (chunk: Ui
   const isIn = createByteSearch(new TextEncoder().encode(token))
   let searched = 0
   return (chunk) => {
-    if (searched >= LONGEST_SEARCH) return
+    if (searched >= MAX_SEARCH) return
     searched += chunk.byteLength
     if (isIn(chunk)) throw tokenReflected(status)
   }

@@ -50,8 +50,8 @@ function numbersOf({ sessions, workers, record, requests, orphans }: World): Num
   const tokens = sessions.map(({ current }) => new Set([current]))
   const alive = new Set<number>()
   const add = (session: number, token: number) => tokens[session - 1]?.add(token)
-  const addState = ({ lineage, version }: { lineage?: string | undefined; version?: number | undefined }) => {
-    const session = numberOf(lineage)
+  const addState = ({ sessionId, version }: { sessionId?: string | undefined; version?: number | undefined }) => {
+    const session = numberOf(sessionId)
     if (version !== undefined) add(session, version - (firstVersions[session - 1] ?? 0))
     return session
   }
@@ -80,8 +80,8 @@ function numbersOf({ sessions, workers, record, requests, orphans }: World): Num
   return { sessions: living, ranks, firstVersions, text: `${living} ${ranks.map((map) => [...map])} ${firstVersions}` }
 }
 
-function stateOf({ lineage, version }: { lineage: string; version: number }) {
-  return { lineage, version }
+function stateOf({ sessionId, version }: { sessionId: string; version: number }) {
+  return { sessionId, version }
 }
 
 function rankAll(tokens: ReadonlySet<number>, current: number): Map<number, number> {
@@ -155,16 +155,16 @@ function toText(value: unknown, numbers: Numbers, worker?: Worker): string {
         return 0
       case 'generation':
         return 'format' in this ? 0 : field === worker?.session.generation
-      case 'lineage':
+      case 'sessionId':
         return nameSession(numberOf(field as string | undefined), numbers)
       case 'version': {
-        const session = numberOf(this.lineage)
+        const session = numberOf(this.sessionId)
         if (nameSession(session, numbers) === 0) return 0
         return rank(session, (field as number) - (numbers.firstVersions[session - 1] ?? 0), numbers)
       }
-      case 'past': {
-        const sessions = (field as string[]).map((lineage) => nameSession(numberOf(lineage), numbers))
-        const last = this.lineage === undefined ? sessions.at(-1) : undefined
+      case 'endedIds': {
+        const sessions = (field as string[]).map((sessionId) => nameSession(numberOf(sessionId), numbers))
+        const last = this.sessionId === undefined ? sessions.at(-1) : undefined
         return [last, numbers.sessions.map((_session, index) => sessions.includes(index + 1))]
       }
       case 'isAdopted':

@@ -5,11 +5,11 @@ import {
   isExclusive,
   isSettling,
   type Refresh,
-  type Session,
+  type SessionState,
   startSession,
 } from '../../../worker/core/session/state.ts'
 import { transition } from '../../../worker/core/session/transition.ts'
-import { isInState, type Seen } from '../../../worker/core/shared-record.ts'
+import { isInState, type StoreRead } from '../../../worker/core/shared-record.ts'
 
 /** The one moment of this model. Every token is old in it, so each call wants a refresh; a timer may be due at any time. */
 const NOW = 1_000_000_000
@@ -53,13 +53,13 @@ export interface Request {
 
 export interface Worker {
   readonly name: string
-  readonly session: Session
+  readonly session: SessionState
   /** Writes, done one after the other. */
   readonly writes: readonly StoreWrite[]
   /** The flight that waits for the lock or for a look. */
   readonly consults?: number
   /** A look that was asked for; what it has seen. */
-  readonly looks?: { readonly flight?: number; readonly seen: Seen; readonly isOutdated?: boolean }
+  readonly looks?: { readonly flight?: number; readonly seen: StoreRead; readonly isOutdated?: boolean }
   readonly isHinted: boolean
   readonly timer?: number
   readonly waiting?: TokenRequest
@@ -121,7 +121,7 @@ function startWorker(world: World, at: number): World {
     session: startSession(world.record),
     writes: [],
     isHinted: false,
-    known: world.record ? { [numberOf(world.record.lineage)]: tokenOf(world.record.tokens) } : {},
+    known: world.record ? { [numberOf(world.record.sessionId)]: tokenOf(world.record.tokens) } : {},
   }
   return { ...replaceWorker(world, at, worker), starts: world.starts + 1 }
 }
@@ -168,7 +168,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
     } else if (worker.looks !== undefined) {
       const { looks, ...rest } = worker
       const { flight, seen } = looks
-      const event: SessionEvent = { type: 'storeSeen', flight, seen, now: NOW }
+      const event: SessionEvent = { type: 'storeRead', flight, seen, now: NOW }
       add(`${name} knows what it has seen`, apply(world, at, rest, event))
     } else if (isWritten && worker.isHinted && !isSettling(session)) {
       const looking = { ...worker, isHinted: false, looks: { seen: seenIn(world) } }
@@ -212,7 +212,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       const { number, session: started = 0 } = signIn
       const tokens = tokensOf(started, 1)
       const known = { ...worker.known, [started]: 1 }
-      const event: SessionEvent = { type: 'signInSucceeded', signIn: number, tokens, lineage: `lineage ${started}` }
+      const event: SessionEvent = { type: 'signInSucceeded', signIn: number, tokens, sessionId: `session ${started}` }
       const replaced = {
         ...world,
         sessions: world.sessions.map((one, index) =>
@@ -222,7 +222,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       add(`${name} has signed ${tokens.subject} in`, apply(replaced, at, { ...rest, known }, event))
     }
     if (session.held !== undefined && left.signOuts > 0) {
-      const number = numberOf(session.lineage)
+      const number = numberOf(session.sessionId)
       const sessions = world.sessions.map((one, index) => (index === number - 1 ? mayEnd(one) : one))
       const used = { ...world, sessions, left: { ...left, signOuts: left.signOuts - 1 } }
       dispatch('signs out', { type: 'signedOut' }, {}, used)
@@ -242,10 +242,10 @@ export function checkRest(world: World): string | undefined {
   const live = world.workers.filter((worker) => worker !== undefined)
   if (live.some(({ waiting }) => waiting !== undefined)) return 'I3: a call waits, and nothing will end that'
   if (world.isUntold) return undefined
-  const ofStore = world.record?.lineage
-  const other = live.find(({ session }) => session.lineage !== ofStore)
+  const ofStore = world.record?.sessionId
+  const other = live.find(({ session }) => session.sessionId !== ofStore)
   if (other !== undefined)
-    return `I6: ${other.name} holds ${other.session.lineage ?? 'nothing'}, the store ${ofStore ?? 'nothing'}`
+    return `I6: ${other.name} holds ${other.session.sessionId ?? 'nothing'}, the store ${ofStore ?? 'nothing'}`
   return undefined
 }
 
@@ -305,7 +305,7 @@ function serve(world: World, { session, token }: Request, { hasGrace }: Scope): 
   const reused = become({ ...mayEnd(kept), ended: 'reuse' })
   const isArrived =
     (world.record !== undefined &&
-      numberOf(world.record.lineage) === session &&
+      numberOf(world.record.sessionId) === session &&
       tokenOf(world.record.tokens) > token) ||
     world.workers.some((worker) => (worker?.known[session] ?? 0) > token)
   return [
@@ -333,14 +333,14 @@ function take(world: World, at: number, write: StoreWrite): World {
   if (!isExpected(old, write)) return world
   const isClear = write.do === 'clear' || write.do === 'clearRejected'
   const taken: World = isClear ? empty : { ...world, record: write.record }
-  const isNews = taken.record?.lineage !== old?.lineage
+  const isNews = taken.record?.sessionId !== old?.sessionId
   const next = checkCommit(isNews ? { ...taken, isUntold: true } : taken, old, world.workers[at] as Worker)
   // Of two sign-ins, the one that is stored last counts.
   const isSignIn = write.do === 'save' && write.replaces === undefined && old !== undefined
   if (!isSignIn) return next
   return {
     ...next,
-    sessions: next.sessions.map((one, index) => (index === numberOf(old.lineage) - 1 ? mayEnd(one) : one)),
+    sessions: next.sessions.map((one, index) => (index === numberOf(old.sessionId) - 1 ? mayEnd(one) : one)),
   }
 }
 
@@ -378,13 +378,13 @@ function commit(world: World, at: number, write: StoreWrite): World {
 
 function checkCommit(world: World, old: StoredSession | undefined, by: Worker): World {
   const { record, over } = world
-  if (record !== undefined && over.includes(numberOf(record.lineage)))
-    return violate(world, `I5: ${by.name} writes session ${numberOf(record.lineage)} again, which was over`)
-  if (old === undefined || old.lineage === record?.lineage) {
+  if (record !== undefined && over.includes(numberOf(record.sessionId)))
+    return violate(world, `I5: ${by.name} writes session ${numberOf(record.sessionId)} again, which was over`)
+  if (old === undefined || old.sessionId === record?.sessionId) {
     const isOlder = old && record && tokenOf(record.tokens) < tokenOf(old.tokens)
     return isOlder ? violate(world, `I5: ${by.name} puts older tokens into the store`) : world
   }
-  return { ...world, over: [...over, numberOf(old.lineage)] }
+  return { ...world, over: [...over, numberOf(old.sessionId)] }
 }
 
 function outdate(worker: Worker): Worker {
@@ -403,7 +403,7 @@ function hint(world: World, from: number): World {
 function learn(world: World, at: number, hasLooked: boolean): World {
   const worker = world.workers[at] as Worker
   if (!hasLooked || world.record === undefined) return world
-  const session = numberOf(world.record.lineage)
+  const session = numberOf(world.record.sessionId)
   const token = Math.max(worker.known[session] ?? 0, tokenOf(world.record.tokens))
   return replaceWorker(world, at, { ...worker, known: { ...worker.known, [session]: token } })
 }
@@ -416,9 +416,9 @@ function isReading(refresh: Refresh): refresh is Claim {
  * A timer is due at any time, but not before a refresh that it waits for can be over, with what is written of it: both have
  * deadlines of their own.
  */
-function isDue(world: World, at: number, { refresh, lineage }: Session): boolean {
+function isDue(world: World, at: number, { refresh, sessionId }: SessionState): boolean {
   if (refresh.kind !== 'claim' || refresh.step.name !== 'waiting') return true
-  const number = numberOf(lineage)
+  const number = numberOf(sessionId)
   const requests = [...world.orphans, ...world.requests.filter((_one, index) => index !== at)]
   const isWriting = world.workers.some(
     (worker, index) => index !== at && worker !== undefined && worker.writes.length > 0,
@@ -443,8 +443,8 @@ function apply(world: World, at: number, worker: Worker, event: SessionEvent): W
     const { holdsLock, ...rest } = after
     next = replaceWorker(next, at, rest)
   }
-  const number = numberOf(before.lineage)
-  const isGone = before.held !== undefined && session.lineage !== before.lineage
+  const number = numberOf(before.sessionId)
+  const isGone = before.held !== undefined && session.sessionId !== before.sessionId
   if (isGone && world.sessions[number - 1]?.mayEnd === false && next.sessions[number - 1]?.mayEnd === false)
     return violate(next, `I7: ${worker.name} gives session ${number} up (${session.reason})`)
   const isLossHidden = isGone && session.reason === 'refresh_rejected' && world.sessions[number - 1]?.ended === 'reuse'
@@ -462,7 +462,7 @@ function perform(world: World, at: number, effect: Effect): World {
       const isOthers =
         waiting?.signIn === undefined
           ? waiting?.subject !== undefined && waiting.subject !== effect.permit.tokens.subject
-          : waiting.signIn !== world.sessions[numberOf(effect.permit.lineage) - 1]?.signIn
+          : waiting.signIn !== world.sessions[numberOf(effect.permit.sessionId) - 1]?.signIn
       const next = replaceWorker(world, at, rest)
       const caller = waiting?.subject ?? 'the user of a sign-in'
       return isOthers ? violate(next, `I6: a call for ${caller} gets a token of another user`) : next
@@ -549,18 +549,18 @@ function tokenOf({ accessToken }: TokenSet): number {
 }
 
 /** Of a session at the server, from 1; 0 for none. */
-export function numberOf(lineage: string | undefined): number {
-  return Number(lineage?.slice(8) ?? 0)
+export function numberOf(sessionId: string | undefined): number {
+  return Number(sessionId?.slice(8) ?? 0)
 }
 
 export function subjectOf(session: number): string {
   return USERS[(session - 1) % USERS.length] as string
 }
 
-function seenIn({ record }: World): Seen {
+function seenIn({ record }: World): StoreRead {
   return record === undefined ? { kind: 'none' } : { kind: 'session', session: record }
 }
 
-function stateOf({ lineage, version, attempt }: StoredSession): Required<StoredState> {
-  return { lineage, version, attempt: attempt?.id ?? null }
+function stateOf({ sessionId, version, marker }: StoredSession): Required<StoredState> {
+  return { sessionId, version, marker: marker?.id ?? null }
 }

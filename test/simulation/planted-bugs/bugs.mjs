@@ -98,7 +98,7 @@ export const bugs = [
     name: 'a failure is not told to other workers',
     from: 2500,
     file: `${session}/claim.ts`,
-    search: 'if (rules.owner === undefined || marked?.attempt === undefined || !session.isStored) return []',
+    search: 'if (rules.owner === undefined || marked?.marker === undefined || !session.isStored) return []',
     replace: 'if (true) return []',
   },
   {

@@ -6,7 +6,7 @@ import { runSeeds } from '../run-seeds.mjs'
 import { bugs } from './bugs.mjs'
 
 /** A bug that these many seeds do not find has survived. */
-const MOST_SEEDS = 6000
+const MAX_SEEDS = 6000
 const chosen = bugs.filter(({ name }) => name.includes(process.argv[2] ?? ''))
 const rows = []
 
@@ -15,7 +15,7 @@ for (const bug of chosen) {
   const { findings, seconds } = await runSeeds({
     file,
     from: bug.from ?? 1,
-    count: MOST_SEEDS,
+    count: MAX_SEEDS,
     threads: availableParallelism(),
     chunk: 5,
     silence: 20_000,

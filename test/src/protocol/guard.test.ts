@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Endpoint } from '../../../src/protocol/endpoint.ts'
-import { guard, MOST_PENDING_CALLS } from '../../../src/protocol/guard.ts'
+import { guard, MAX_PENDING_CALLS } from '../../../src/protocol/guard.ts'
 import type { Welcome } from '../../../src/protocol/handshake.ts'
 import type { HistoryEntry } from '../../../src/protocol/history.ts'
 import type { CancelSignal, GrantIO } from '../../../worker/core/adapter.ts'
@@ -280,7 +280,7 @@ test('a port may have 10,000 unanswered calls; the next is refused as busy, and 
   const passed: unknown[] = []
   const guarded = guard(port, { checks: controlChecks, onNotice() {} })
   guarded.addEventListener('message', ({ data }) => passed.push(data))
-  for (let index = 0; index < MOST_PENDING_CALLS; index++) deliver({ ...callFrame('ping'), id: `c${index}` })
+  for (let index = 0; index < MAX_PENDING_CALLS; index++) deliver({ ...callFrame('ping'), id: `c${index}` })
   expect([sent.length, passed.length]).toEqual([0, 10_000])
   deliver({ ...callFrame('ping'), id: 'late' })
   expect(sent).toMatchObject([{ id: 'late', value: { code: 'busy', message: expect.stringContaining('10000') } }])
@@ -681,7 +681,7 @@ test('hello from a newer page that still speaks our version is welcome, in our v
 test.skipIf(isQuick)('the 10,001st unanswered call is told busy, and nothing else suffers', async () => {
   const answers: ((response: Response) => void)[] = []
   await open({}, () => new Promise((resolve) => answers.push(resolve)))
-  const calls = Array.from({ length: MOST_PENDING_CALLS }, (_, index) => page.call('fetch', `c${index}`, good))
+  const calls = Array.from({ length: MAX_PENDING_CALLS }, (_, index) => page.call('fetch', `c${index}`, good))
   expect(codeOf(await page.call('fetch', 'late', good))).toBe('busy')
   let replies: Reply[] | undefined
   void Promise.all(calls).then((all) => (replies = all))
@@ -1067,7 +1067,7 @@ test.skipIf(isQuick)(
 )
 
 const task = { name: 'task1', url: `${apiOrigin}/orders`, method: 'POST', headers: [['x-a', '1']] }
-const ticket = { lineage: 'lineage-1', version: 2, subject: 'alice', hasRefreshed: true }
+const ticket = { sessionId: 'session-1', version: 2, subject: 'alice', hasRefreshed: true }
 
 /** What a guard lets through of a call of `task`. */
 function passTask(...values: readonly unknown[]): { passed: unknown[]; refused: unknown } {
@@ -1120,9 +1120,9 @@ test.each<[string, unknown[]]>([
   ['sent, by a text', ['c', { ...task, sent: 'yes' }]],
   ['sent, by null', ['c', { ...task, sent: null }]],
   ['sent with a ticket that is a list', ['c', { ...task, sent: { ticket: [] } }]],
-  ['sent with a ticket without a version', ['c', { ...task, sent: { ticket: { lineage: 'lineage-1' } } }]],
+  ['sent with a ticket without a version', ['c', { ...task, sent: { ticket: { sessionId: 'session-1' } } }]],
   ['sent with a fractional version', ['c', { ...task, sent: { ticket: { ...ticket, version: 1.5 } } }]],
-  ['sent with a lineage that is a number', ['c', { ...task, sent: { ticket: { ...ticket, lineage: -1 } } }]],
+  ['sent with a sessionId that is a number', ['c', { ...task, sent: { ticket: { ...ticket, sessionId: -1 } } }]],
   ['sent with a version beyond all numbers', ['c', { ...task, sent: { ticket: { ...ticket, version: 2 ** 53 } } }]],
   ['sent for a subject that is a number', ['c', { ...task, sent: { ticket: { ...ticket, subject: 1 } } }]],
 ])('a task %s is refused, and nothing passes', (_what, values) => {

@@ -118,13 +118,13 @@ test('what the table has is done, and nothing else of a request gets through', a
   await worker.call('sendTask', {
     ...order,
     data: { a: [1] },
-    ticket: { lineage: 'lineage-1', version: 2, hasRefreshed: true },
+    ticket: { sessionId: 'session-1', version: 2, hasRefreshed: true },
     other: 1,
   })
   expect(parts.tasks.sendTask).toHaveBeenCalledExactlyOnceWith({
     ...order,
     data: { a: [1] },
-    ticket: { lineage: 'lineage-1', version: 2, hasRefreshed: true },
+    ticket: { sessionId: 'session-1', version: 2, hasRefreshed: true },
   })
   await worker.call('awaitTask', 'task1')
   expect(parts.tasks.awaitTask).toHaveBeenCalledExactlyOnceWith('task1')
@@ -226,8 +226,8 @@ test.each<[string, string, unknown[]]>([
   ['sendTask of a task by a path', 'sendTask', [{ ...order, name: '__proto__.x' }]],
   ['sendTask without a url', 'sendTask', [{ ...order, url: 1 }]],
   ['sendTask with a ticket that is a text', 'sendTask', [{ ...order, ticket: 'x' }]],
-  ['sendTask with a ticket without numbers', 'sendTask', [{ ...order, ticket: { lineage: 1, version: 1 } }]],
-  ['sendTask with a negative version', 'sendTask', [{ ...order, ticket: { lineage: 'lineage-1', version: -1 } }]],
+  ['sendTask with a ticket without numbers', 'sendTask', [{ ...order, ticket: { sessionId: 1, version: 1 } }]],
+  ['sendTask with a negative version', 'sendTask', [{ ...order, ticket: { sessionId: 'session-1', version: -1 } }]],
   ['sendTask with data that are too deep', 'sendTask', [{ ...order, data: deep(30) }]],
   ['sendTask with data that have a hole', 'sendTask', [{ ...order, data: new Array(1) }]],
   ['sendTask with data of four billion holes', 'sendTask', [{ ...order, data: { list: new Array(2 ** 32 - 1) } }]],

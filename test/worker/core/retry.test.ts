@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
-import { LONGEST_TIMER, parseRetryAfter, retryDelay, shortestPause } from '../../../worker/core/retry.ts'
+import { MAX_TIMER, parseRetryAfter, retryDelay, shortestPause } from '../../../worker/core/retry.ts'
 import type { SessionEvent } from '../../../worker/core/session/events.ts'
-import { type Session, startSession } from '../../../worker/core/session/state.ts'
+import { type SessionState, startSession } from '../../../worker/core/session/state.ts'
 import { transition } from '../../../worker/core/session/transition.ts'
 import { failed, outcomeUnknown, refused, rejected, toVerdict, type Verdict } from '../../../worker/core/verdict.ts'
 
@@ -46,9 +46,9 @@ function attemptTimes(
   answers: readonly { verdict: Verdict; retryAfter: number | undefined; random: number; duration: number }[],
 ): number[] {
   const tokens = { accessToken: 'access', tokenType: 'Bearer', receivedAt: now - 10_000, expiresAt: now - 1 }
-  let session: Session = startSession({
-    format: 2,
-    lineage: 'lineage-1',
+  let session: SessionState = startSession({
+    format: 1,
+    sessionId: 'session-1',
     generation: 1,
     version: 1,
     signedInAt: now - 10_000,
@@ -230,5 +230,5 @@ test('the reason of a verdict says nothing of what was thrown, which may hold a 
 })
 
 test('the longest timer fits into 31 bits', () => {
-  expect(LONGEST_TIMER).toBe(2_147_483_647)
+  expect(MAX_TIMER).toBe(2_147_483_647)
 })

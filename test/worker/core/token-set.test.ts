@@ -18,8 +18,8 @@ const previous: TokenSet = {
 }
 
 const stored: StoredSession = {
-  format: 2,
-  lineage: 'lineage-1',
+  format: 1,
+  sessionId: 'session-1',
   generation: 3,
   version: 7,
   signedInAt: now - 5000,
@@ -284,8 +284,8 @@ test.each([
   ['a string', 'session'],
   ['an array', [stored]],
   ['a later format', { ...stored, format: 3 }],
-  ['no lineage', { ...stored, lineage: undefined }],
-  ['an attempt that is none', { ...stored, attempt: { id: 'one' } }],
+  ['no sessionId', { ...stored, sessionId: undefined }],
+  ['an marker that is none', { ...stored, marker: { id: 'one' } }],
   ['no format', { ...stored, format: undefined }],
   ['no tokens', { ...stored, tokens: undefined }],
   ['tokens that are an array', { ...stored, tokens: [previous] }],
@@ -306,16 +306,6 @@ test.each([
   ['a profile that is a string', withTokens({ profile: 'Ann' })],
 ])('a stored record with %s is ignored', (_title, record) => {
   expect(readStoredSession(record)).toBeUndefined()
-})
-
-test('a record of the first format is read, and every worker gives it the same lineage', () => {
-  const { lineage, ...rest } = stored
-  const first = { ...rest, format: 1 }
-  const migrated = readStoredSession(first)
-  expect(migrated).toMatchObject({ format: 2, version: 7, tokens: stored.tokens })
-  expect(migrated?.lineage).not.toBe('')
-  expect(readStoredSession({ ...first })).toEqual(migrated)
-  expect(readStoredSession({ ...first, generation: 4 })?.lineage).not.toBe(migrated?.lineage)
 })
 
 test.each<[unknown, string]>([
@@ -339,26 +329,26 @@ test('a profile may have twenty levels and no more, so that one without an end i
   expect(() => toTokenSet({ accessToken: 'access', profile: deep(21) }, now)).toThrow('not plain data')
 })
 
-const attempt = { id: 'a.1', owner: 'a', isOver: false, until: now, pause: 10_000, failures: 0, outcomeLost: false }
+const marker = { id: 'a.1', owner: 'a', isOver: false, until: now, pause: 10_000, failures: 0, outcomeLost: false }
 
 test('a stored session may name the refresh that is under way', () => {
-  expect(readStoredSession({ ...stored, attempt })).toEqual({ ...stored, attempt })
+  expect(readStoredSession({ ...stored, marker })).toEqual({ ...stored, marker })
 })
 
 test.each<[string, unknown]>([
   ['null', null],
   ['a string', 'a.1'],
-  ['without an id', { ...attempt, id: undefined }],
-  ['whose id is empty', { ...attempt, id: '' }],
-  ['without an owner', { ...attempt, owner: undefined }],
-  ['whose end is no time', { ...attempt, until: Number.NaN }],
-  ['whose end is before 1970', { ...attempt, until: -1 }],
-  ['whose pause is no time', { ...attempt, pause: '10000' }],
-  ['whose failures are no count', { ...attempt, failures: 0.5 }],
-  ['that may be over or not', { ...attempt, isOver: undefined }],
-  ['whose answer may be lost or not', { ...attempt, outcomeLost: 'no' }],
-])('a stored record whose attempt is one %s is ignored', (_title, unusable) => {
-  expect(readStoredSession({ ...stored, attempt: unusable })).toBeUndefined()
+  ['without an id', { ...marker, id: undefined }],
+  ['whose id is empty', { ...marker, id: '' }],
+  ['without an owner', { ...marker, owner: undefined }],
+  ['whose end is no time', { ...marker, until: Number.NaN }],
+  ['whose end is before 1970', { ...marker, until: -1 }],
+  ['whose pause is no time', { ...marker, pause: '10000' }],
+  ['whose failures are no count', { ...marker, failures: 0.5 }],
+  ['that may be over or not', { ...marker, isOver: undefined }],
+  ['whose answer may be lost or not', { ...marker, outcomeLost: 'no' }],
+])('a stored record whose marker is one %s is ignored', (_title, unusable) => {
+  expect(readStoredSession({ ...stored, marker: unusable })).toBeUndefined()
 })
 
 test.each(['signedInAt', 'receivedAt', 'expiresAt'])('a stored record with a %s before 1970 is ignored', (name) => {

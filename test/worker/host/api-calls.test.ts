@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { connect, type Session } from '../../../src/index.ts'
 import { serveInline } from '../../../worker/host/inline.ts'
 import type { ApiOptions } from '../../../worker/host/options.ts'
-import { MOST_PER_PAGE } from '../../../worker/host/turns.ts'
+import { MAX_PER_PAGE } from '../../../worker/host/turns.ts'
 import { memoryStore } from '../../../worker/store/memory.ts'
 import { header } from '../../../worker/transport/attach.ts'
 
@@ -208,12 +208,12 @@ test('however its calls end, a page has as many at the network as it may have, a
   }
   await open()
   const call = (path: string) => session.fetch(origin + path).catch(() => undefined)
-  const slow = Array.from({ length: MOST_PER_PAGE / 2 }, () => call('/slow'))
-  await Promise.all(Array.from({ length: MOST_PER_PAGE }, (_none, index) => call(index % 2 ? '/quick' : '/broken')))
-  const later = Array.from({ length: 2 * MOST_PER_PAGE }, () => call('/slow'))
-  await expect.poll(() => held.length, { timeout: 20_000 }).toBe(MOST_PER_PAGE)
+  const slow = Array.from({ length: MAX_PER_PAGE / 2 }, () => call('/slow'))
+  await Promise.all(Array.from({ length: MAX_PER_PAGE }, (_none, index) => call(index % 2 ? '/quick' : '/broken')))
+  const later = Array.from({ length: 2 * MAX_PER_PAGE }, () => call('/slow'))
+  await expect.poll(() => held.length, { timeout: 20_000 }).toBe(MAX_PER_PAGE)
   await new Promise((resolve) => setTimeout(resolve, 200))
-  expect(held.length).toBe(MOST_PER_PAGE)
+  expect(held.length).toBe(MAX_PER_PAGE)
   isHolding = false
   for (const end of held) end()
   await Promise.all([...slow, ...later])

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { connect, type Session } from '../../../src/index.ts'
 import { serveInline } from '../../../worker/host/inline.ts'
-import { MOST_PER_PAGE, MOST_TOGETHER } from '../../../worker/host/turns.ts'
+import { MAX_PER_PAGE, MAX_TOGETHER } from '../../../worker/host/turns.ts'
 import { apiOrigin, callFrame, codeOf, createTestService, RawPage, type Reply } from '../../fixtures/raw-page.ts'
 
 const pages: RawPage[] = []
@@ -39,7 +39,7 @@ test('one tab floods the worker with ten thousand calls: another is served, and 
   const [flood, calm] = opened as [RawPage, RawPage]
   for (let sent = 0; sent < 9999; sent += 1) void flood.ask(fetchFrame('/flood'))
   expect(headOf(await calm.ask(fetchFrame('/calm')))).toBe(200)
-  expect(urls.filter((url) => url.endsWith('/flood'))).toHaveLength(MOST_PER_PAGE)
+  expect(urls.filter((url) => url.endsWith('/flood'))).toHaveLength(MAX_PER_PAGE)
 })
 
 test('many tabs together send no more than a browser can bear, and all are served in the end', async () => {
@@ -57,8 +57,8 @@ test('many tabs together send no more than a browser can bear, and all are serve
   )
   expect(answers.filter((answer) => headOf(answer) === 200)).toHaveLength(2000)
   expect(urls).toHaveLength(2000)
-  expect(most).toBeLessThanOrEqual(MOST_TOGETHER)
-  expect(most).toBeGreaterThan(MOST_PER_PAGE)
+  expect(most).toBeLessThanOrEqual(MAX_TOGETHER)
+  expect(most).toBeGreaterThan(MAX_PER_PAGE)
 })
 
 test('streams that stay open take no turn from the calls that follow', async () => {
@@ -68,7 +68,7 @@ test('streams that stay open take no turn from the calls that follow', async () 
       : new Response('x'),
   )
   const [page] = opened
-  for (let count = 0; count < MOST_PER_PAGE + 50; count += 1)
+  for (let count = 0; count < MAX_PER_PAGE + 50; count += 1)
     expect(headOf(await page.ask(fetchFrame('/stream')))).toBe(200)
   expect(headOf(await page.ask(fetchFrame('/after')))).toBe(200)
 })
@@ -76,7 +76,7 @@ test('streams that stay open take no turn from the calls that follow', async () 
 test('a call that waits for its turn ends by an abort, and is never sent (I3)', async () => {
   const { opened, urls } = await open(1, never)
   const [page] = opened
-  for (let sent = 0; sent < MOST_PER_PAGE; sent += 1) void page.ask(fetchFrame('/first'))
+  for (let sent = 0; sent < MAX_PER_PAGE; sent += 1) void page.ask(fetchFrame('/first'))
   const waiting = page.ask(fetchFrame('/waiting', 'waiting'))
   await page.call('ping')
   page.post({ lingpai: 'abort', call: 'waiting' })
@@ -89,8 +89,8 @@ test('requests that fail give their turns back', async () => {
     url.endsWith('/fail') ? Promise.reject(new TypeError('no')) : Promise.resolve(new Response('x')),
   )
   const [page] = opened
-  const failed = await Promise.all(Array.from({ length: 3 * MOST_PER_PAGE }, () => page.ask(fetchFrame('/fail'))))
-  expect(failed.filter(({ type }) => type === 'HANDLER')).toHaveLength(3 * MOST_PER_PAGE)
+  const failed = await Promise.all(Array.from({ length: 3 * MAX_PER_PAGE }, () => page.ask(fetchFrame('/fail'))))
+  expect(failed.filter(({ type }) => type === 'HANDLER')).toHaveLength(3 * MAX_PER_PAGE)
   expect(headOf(await page.ask(fetchFrame('/fine')))).toBe(200)
 })
 

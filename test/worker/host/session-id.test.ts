@@ -74,7 +74,7 @@ async function signInTwice({ serve, choose }: (typeof hosts)[string]): Promise<s
     load: () => memory.load(),
     clear: () => memory.clear(),
     save(session) {
-      ids.push(session.lineage)
+      ids.push(session.sessionId)
     },
   }
   const client = createClient(choose(() => serve(store)))

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import type { TaskAnswer, TaskOrder } from '../../../src/protocol/services.ts'
-import type { SentAttempt, WireTask } from '../../../src/protocol/tasks.ts'
+import type { SentRequest, WireTask } from '../../../src/protocol/tasks.ts'
 import { envelope } from '../../../worker/grant/envelope.ts'
 import type { Api } from '../../../worker/host/options.ts'
 import { createTaskCalls } from '../../../worker/host/wechat-tasks.ts'
@@ -61,7 +61,7 @@ test('a task is sent with its token, and told what its token was', async () => {
         ['x-a', '1'],
         ['X-TOKEN', 'access-1'],
       ],
-      ticket: { lineage: 'lineage-1', version: 1, subject: 'ann', hasRefreshed: false },
+      ticket: { sessionId: 'session-1', version: 1, subject: 'ann', hasRefreshed: false },
     },
   ])
 })
@@ -152,8 +152,8 @@ test('a replay that had to wait for room is still a replay', async () => {
   expect(refreshes).toHaveLength(1)
 })
 
-const ticket = { lineage: 'lineage-1', version: 1, subject: 'ann', hasRefreshed: false }
-const sent = (changes: Partial<SentAttempt> = {}): Partial<WireTask> => ({
+const ticket = { sessionId: 'session-1', version: 1, subject: 'ann', hasRefreshed: false }
+const sent = (changes: Partial<SentRequest> = {}): Partial<WireTask> => ({
   sent: { isReplay: false, ticket, ...changes },
 })
 
@@ -183,14 +183,14 @@ test.each<[string, Partial<WireTask>]>([
 
 test('what an earlier worker has sent for another user is not replayed for this one (I6)', async () => {
   const { run, orders, refreshes } = await open([unauthorized])
-  const outcome = await run(sent({ ticket: { ...ticket, lineage: 'lineage-0', subject: 'bob' } }))
+  const outcome = await run(sent({ ticket: { ...ticket, sessionId: 'session-0', subject: 'bob' } }))
   expect(outcome).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
   expect([orders, refreshes]).toEqual([[], []])
 })
 
 test('what an earlier worker has sent for the same user, who has signed in anew, is replayed for them', async () => {
   const { run, orders, tokensOf } = await open([unauthorized, ok])
-  const outcome = await run(sent({ ticket: { ...ticket, lineage: 'lineage-0', version: 0 } }))
+  const outcome = await run(sent({ ticket: { ...ticket, sessionId: 'session-0', version: 0 } }))
   expect(outcome).toMatchObject({ settled: 1, value: undefined })
   expect(tokensOf()).toEqual(['access-1'])
   expect(orders).toMatchObject([{ isReplay: true }])

@@ -2,10 +2,10 @@ import { DEFAULT_TIMEOUT } from '../../../src/protocol/deadline.ts'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import type { CancelSignal, Grant, HistoryNote, HistoryRecord, Peers, Store, TransactionStore } from '../adapter.ts'
 import { type Effect, type Permit, type SessionEvent, type SessionRules, timeoutOf } from '../session/events.ts'
-import { denialsOf, LATER_BUILD, type Session, startSession } from '../session/state.ts'
+import { apiRefreshesOf, LATER_BUILD, type SessionState, startSession } from '../session/state.ts'
 import { transition } from '../session/transition.ts'
 import type { Call } from './call.ts'
-import type { AttemptHost } from './grant-run.ts'
+import type { GrantRunHost } from './grant-run.ts'
 import { createHistory } from './history.ts'
 import { type Machine, pause, startTimer, waitFor } from './machine.ts'
 import { runRefresh } from './refreshes.ts'
@@ -20,7 +20,7 @@ import { createWaiters } from './waiters.ts'
 const LOAD_RETRY_DELAY = 1000
 
 /** `send` sends one request of the grant, redirects not followed. */
-export interface BrokerOptions extends AttemptHost {
+export interface BrokerOptions extends GrantRunHost {
   readonly grant: Grant
   readonly store: Store
   readonly transactions: TransactionStore
@@ -42,7 +42,7 @@ export type SessionBroker = ReturnType<typeof createBroker>
 export function createBroker(options: BrokerOptions) {
   const { grant, store, transactions, platform, createId, peers = NO_PEERS } = options
   const rules: SessionRules = store.sharedName === undefined ? options.rules : { ...options.rules, owner: createId() }
-  let session: Session = { ...startSession(undefined), loading: 'pending' }
+  let session: SessionState = { ...startSession(undefined), loading: 'pending' }
   let retryTimer: unknown
   let ageTimer: unknown
   let saving: Promise<void> = Promise.resolve()
@@ -101,7 +101,7 @@ export function createBroker(options: BrokerOptions) {
     const before = session
     const [next, effects] = transition(session, event, rules)
     session = next
-    if (session.isAdopted && session.lineage !== before.lineage) access.forget()
+    if (session.isAdopted && session.sessionId !== before.sessionId) access.forget()
     for (const effect of effects) perform(effect)
     if (session.generation !== before.generation) watchAge()
     // Most events are calls that want a token, and change nothing.
@@ -178,12 +178,12 @@ export function createBroker(options: BrokerOptions) {
   }
 
   function openCall(id: string, signal: CancelSignal): Call {
-    const { generation, lineage, held } = session
+    const { generation, sessionId, held } = session
     return {
       id,
       signal,
       generation,
-      lineage,
+      sessionId,
       subject: held?.subject,
       signIn: findSignIn(),
       api: '',
@@ -238,7 +238,7 @@ export function createBroker(options: BrokerOptions) {
     authorize(call: Call): Promise<Permit> {
       if (session.loading === 'pending') return authorizeLater(call)
       // A sign-in that the page asked for before the call may begin a moment after the call came in.
-      if (call.lineage === undefined) call.signIn ??= findSignIn()
+      if (call.sessionId === undefined) call.signIn ??= findSignIn()
       return waiters.want(call) as Promise<Permit>
     },
 
@@ -247,7 +247,7 @@ export function createBroker(options: BrokerOptions) {
 
     /** The call's API has accepted its token, so a later 401 of that API may refresh again. */
     accept({ api }: Call, { version }: Permit): void {
-      if (denialsOf(session, api) !== undefined) dispatch({ type: 'tokenAccepted', version, api })
+      if (apiRefreshesOf(session, api) !== undefined) dispatch({ type: 'tokenAccepted', version, api })
     },
 
     /** An API requires the user to sign in. The snapshot says so, so that a sign-in page does not lead back to that API. */

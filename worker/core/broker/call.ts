@@ -5,7 +5,7 @@ export interface Call {
   readonly id: string
   /** The generation that was current when the call came in. */
   generation: number
-  lineage: string | undefined
+  sessionId: string | undefined
   subject: string | undefined
   /** The sign-in that ran when the call came in, if no user was signed in. */
   signIn?: number | undefined

@@ -1,6 +1,6 @@
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import type { CancelSignal, GrantIO, GrantRequest, GrantResponse, Platform } from '../adapter.ts'
-import { LONGEST_TIMER, parseRetryAfter } from '../retry.ts'
+import { MAX_TIMER, parseRetryAfter } from '../retry.ts'
 
 /**
  * One request of a grant may take this long, so that a code exchange without an answer does not keep a sign-in for ever;
@@ -8,26 +8,26 @@ import { LONGEST_TIMER, parseRetryAfter } from '../retry.ts'
  */
 export const SEND_TIMEOUT = 30_000
 
-export interface AttemptHost {
+export interface GrantRunHost {
   readonly platform: Platform
   readonly origin: string
   send(request: GrantRequest, signal: CancelSignal): Promise<GrantResponse>
   readonly login?: (signal: CancelSignal) => Promise<string>
 }
 
-export interface AttemptLimits {
+export interface GrantRunLimits {
   /** How long it may take as a whole, in milliseconds; without one, only its single requests have a deadline. */
   readonly timeout?: number
   /** Lets a request that is under way end after an abort: tokens that it brings can only be revoked with them in hand. */
   readonly letsRequestsEnd?: boolean
 }
 
-export type GrantAttempt = ReturnType<typeof startAttempt>
+export type GrantRun = ReturnType<typeof startGrantRun>
 
 /** One exchange of a grant: a deadline, an abort signal, and the status of the last answer, from which verdicts are read. */
-export function startAttempt(
-  { platform, origin, send, login }: AttemptHost,
-  { timeout, letsRequestsEnd = false }: AttemptLimits = {},
+export function startGrantRun(
+  { platform, origin, send, login }: GrantRunHost,
+  { timeout, letsRequestsEnd = false }: GrantRunLimits = {},
 ) {
   const { signal, abort } = platform.createAbort()
   let lastStatus: number | undefined
@@ -75,7 +75,7 @@ export function startAttempt(
   }
 
   function startTimer(milliseconds: number, callback: () => void): unknown {
-    return platform.setTimeout(callback, Math.min(milliseconds, LONGEST_TIMER))
+    return platform.setTimeout(callback, Math.min(milliseconds, MAX_TIMER))
   }
 
   return {

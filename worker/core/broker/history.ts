@@ -1,13 +1,13 @@
 import type { HistoryNote, HistoryRecord } from '../adapter.ts'
 
-const MOST_EVENTS = 500
+const MAX_EVENTS = 500
 /** Apart from the rest: a thousand calls must not push out why they waited. */
-const MOST_STEPS = 3000
+const MAX_STEPS = 3000
 
 /** The last things that happened, oldest first. Entries are built from named fields, so no token can slip in. */
 export function createHistory() {
-  const events = createRing(MOST_EVENTS)
-  const steps = createRing(MOST_STEPS)
+  const events = createRing(MAX_EVENTS)
+  const steps = createRing(MAX_STEPS)
   let last = 0
   return {
     add(at: number, { generation, version }: { generation: number; version: number }, note: HistoryNote): void {

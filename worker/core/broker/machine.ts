@@ -1,13 +1,13 @@
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import type { CancelSignal, HistoryNote, Platform } from '../adapter.ts'
-import { LONGEST_TIMER } from '../retry.ts'
+import { MAX_TIMER } from '../retry.ts'
 import type { SessionEvent } from '../session/events.ts'
-import type { Session } from '../session/state.ts'
+import type { SessionState } from '../session/state.ts'
 
 /** What the parts of the broker share: the session's state, and the one way to change it. */
 export interface Machine {
   readonly platform: Platform
-  state(): Session
+  state(): SessionState
   /** Has the rules decide, stores the new state, and performs the effects. */
   dispatch(event: SessionEvent): void
   /** Adds an entry to the history that `explain()` returns. */
@@ -20,7 +20,7 @@ export function startTimer(
   milliseconds: number,
   callback: () => void,
 ): unknown {
-  return platform.setTimeout(callback, Math.min(Math.max(milliseconds, 0), LONGEST_TIMER))
+  return platform.setTimeout(callback, Math.min(Math.max(milliseconds, 0), MAX_TIMER))
 }
 
 export function pause(machine: Pick<Machine, 'platform'>, milliseconds: number): Promise<void> {

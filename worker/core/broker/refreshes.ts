@@ -1,17 +1,17 @@
 import type { Grant, TokenSet } from '../adapter.ts'
 import { toTokenSet } from '../token-set.ts'
 import { failed, RefreshVerdict, refused, toVerdict } from '../verdict.ts'
-import { type AttemptHost, startAttempt } from './grant-run.ts'
+import { type GrantRunHost, startGrantRun } from './grant-run.ts'
 import type { Machine } from './machine.ts'
 
 /** Has the grant refresh, and reports the new tokens or the verdict. */
 export async function runRefresh(
   { platform, dispatch }: Machine,
-  host: AttemptHost,
+  host: GrantRunHost,
   grant: Grant,
   { flight, tokens, timeout }: { readonly flight: number; readonly tokens: TokenSet; readonly timeout: number },
 ): Promise<void> {
-  const run = startAttempt(host, { timeout })
+  const run = startGrantRun(host, { timeout })
   try {
     const received = await run.run((io) => grant.refresh(tokens, io))
     const renewed = toTokenSet(received, platform.now(), tokens)

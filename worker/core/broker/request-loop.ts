@@ -15,7 +15,7 @@ export interface Attempt<Answer> {
 }
 
 /** An attempt that was sent before, by a worker that is gone; its answer is still to be judged. */
-export interface EarlierAttempt<Answer> {
+export interface EarlierSend<Answer> {
   readonly permit: Permit
   readonly isReplay: boolean
   readonly attempt: Promise<Attempt<Answer>>
@@ -31,7 +31,7 @@ export async function runRequest<Answer>(
   broker: SessionBroker,
   call: Call,
   send: (permit: Permit, isReplay: boolean) => Promise<Attempt<Answer>>,
-  earlier?: EarlierAttempt<Answer>,
+  earlier?: EarlierSend<Answer>,
 ): Promise<Answer> {
   const asked = earlier?.permit ?? (await broker.authorize(call))
   broker.record({ event: earlier?.isReplay ? 'call-replayed' : 'call-sent', call: call.id })

@@ -3,7 +3,7 @@ import { isLingpaiError, LingpaiError } from '../../../src/protocol/errors.ts'
 import type { CancelSignal, Grant, GrantIO, TokenSet, TransactionStore } from '../adapter.ts'
 import { LATER_BUILD } from '../session/state.ts'
 import { toTokenSet } from '../token-set.ts'
-import { type AttemptHost, startAttempt } from './grant-run.ts'
+import { type GrantRunHost, startGrantRun } from './grant-run.ts'
 import { type Machine, waitFor } from './machine.ts'
 import { laterBuild } from './refusals.ts'
 
@@ -12,7 +12,7 @@ const REVOCATION_TIMEOUT = 5000
 
 export interface SignInOptions {
   readonly grant: Grant
-  readonly host: AttemptHost
+  readonly host: GrantRunHost
   readonly transactions: TransactionStore
   createId(): string
   readonly ready: Promise<void>
@@ -32,7 +32,7 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
     if (state().loading === 'pending') await ready
     if (state().reason === LATER_BUILD) throw laterBuild()
     const signIn = ++last
-    const attempt = startAttempt(host, { letsRequestsEnd: true })
+    const attempt = startGrantRun(host, { letsRequestsEnd: true })
     const onAbort = () => attempt.abort(cancelled())
     if (signal.aborted) throw cancelled()
     signal.addEventListener('abort', onAbort)
@@ -42,7 +42,7 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
       const received = await attempt.run(work, (late) => dropLate(signIn, late))
       const tokens = toTokenSet(received, platform.now())
       const isWanted = state().signIn === signIn
-      dispatch({ type: 'signInSucceeded', signIn, tokens, lineage: createId() })
+      dispatch({ type: 'signInSucceeded', signIn, tokens, sessionId: createId() })
       if (!isWanted) throw cancelled()
       const { generation } = state()
       await saved()
@@ -68,7 +68,7 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
     }
     // For a moment, an aborted sign-in may still be the current one.
     dispatch({ type: 'signInFailed', signIn, reason: 'sign_in_cancelled' })
-    dispatch({ type: 'signInSucceeded', signIn, tokens, lineage: createId() })
+    dispatch({ type: 'signInSucceeded', signIn, tokens, sessionId: createId() })
   }
 
   return {
@@ -101,7 +101,7 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
       signal: CancelSignal,
     ): Promise<{ url: string }> {
       await ready
-      const attempt = startAttempt(host, { timeout: DEFAULT_TIMEOUT })
+      const attempt = startGrantRun(host, { timeout: DEFAULT_TIMEOUT })
       if (signal.aborted) throw cancelled()
       signal.addEventListener('abort', () => attempt.abort(cancelled()))
       try {
@@ -156,7 +156,7 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
     async revoke(tokens: TokenSet | undefined, everywhere: boolean): Promise<{ url?: string } | undefined> {
       if (grant.signOut === undefined || (tokens === undefined && !everywhere)) return {}
       try {
-        const attempt = startAttempt(host, { timeout: REVOCATION_TIMEOUT })
+        const attempt = startGrantRun(host, { timeout: REVOCATION_TIMEOUT })
         return await attempt.run(async (io) => (await grant.signOut?.(tokens, { ...io, everywhere })) ?? {})
       } catch {
         // Here, the session has ended. On the server, it ends when its tokens expire.

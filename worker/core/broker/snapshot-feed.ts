@@ -1,21 +1,21 @@
 import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
-import { type Session, toSnapshot } from '../session/state.ts'
+import { type SessionState, toSnapshot } from '../session/state.ts'
 
 export type SnapshotListener = (snapshot: BrokerSnapshot) => void
 
 /** The snapshot that pages see. Listeners are called only if its content has changed. */
-export function createSnapshotFeed(session: Session, onListenerError: () => void) {
+export function createSnapshotFeed(session: SessionState, onListenerError: () => void) {
   let snapshot = toSnapshot(session)
   const listeners = new Set<SnapshotListener>()
   return {
     current: () => snapshot,
 
     /** Shows the state that was loaded, before any page has a snapshot. */
-    begin(loaded: Session): void {
+    begin(loaded: SessionState): void {
       snapshot = toSnapshot(loaded)
     },
 
-    publish(changed: Session): void {
+    publish(changed: SessionState): void {
       const next = toSnapshot(changed)
       if (isSameSnapshot(snapshot, next)) return
       snapshot = next

@@ -1,7 +1,7 @@
 import type { Peers, Store, StoredSession, StoredState } from '../adapter.ts'
 import type { WriteOutcome } from '../session/events.ts'
 import { isExclusive, isSettling } from '../session/state.ts'
-import { readSeen, type Seen } from '../shared-record.ts'
+import { type StoreRead, toStoreRead } from '../shared-record.ts'
 import { type Machine, pause, startTimer, waitFor } from './machine.ts'
 import { createStoreQueue, STORE_TIMEOUT } from './store-queue.ts'
 
@@ -36,8 +36,8 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
   /** When the last two reads for hints began. */
   let hintReads: readonly [number, number] = [-Infinity, -Infinity]
 
-  async function load(): Promise<Seen> {
-    const read = readSeen(await store.load())
+  async function load(): Promise<StoreRead> {
+    const read = toStoreRead(await store.load())
     // If no other worker shares the store, a record that this build cannot read counts as none, and is overwritten.
     return read.kind === 'later-format' && !isShared ? { kind: 'none' } : read
   }
@@ -57,14 +57,14 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
     }
   }
 
-  async function readStore(): Promise<Seen> {
+  async function readStore(): Promise<StoreRead> {
     return inTime(load).catch(() => ({ kind: 'unreadable' }))
   }
 
   async function syncWithStore(flight?: number): Promise<void> {
     let before: number
     let begun: number
-    let seen: Seen
+    let seen: StoreRead
     do {
       before = writes
       begun = platform.now()
@@ -74,7 +74,7 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
     platform.clearTimeout(readTimer)
     // A hint is sent only once, so the read is repeated until the store answers.
     if (seen.kind === 'unreadable') readTimer = startTimer(machine, 5 * STORE_TIMEOUT, onHint)
-    dispatch({ type: 'storeSeen', flight, seen, now: platform.now() })
+    dispatch({ type: 'storeRead', flight, seen, now: platform.now() })
   }
 
   /** Any script of the origin can send hints: they only cause reads, which by themselves change nothing. */

@@ -1,7 +1,7 @@
 import { DEFAULT_TIMEOUT } from '../../../src/protocol/deadline.ts'
 import { LingpaiError, tokenServerUnreachable } from '../../../src/protocol/errors.ts'
 import type { Permit, TokenRequest } from '../session/events.ts'
-import type { Session } from '../session/state.ts'
+import type { SessionState } from '../session/state.ts'
 import type { Call } from './call.ts'
 import { aborted, type Machine, startTimer } from './machine.ts'
 
@@ -61,8 +61,8 @@ export function createWaiters(machine: Machine) {
           if (outcome instanceof LingpaiError) return reject(outcome)
           // From here on, the call belongs to the session that it has waited for.
           if (outcome && call.signIn !== undefined) {
-            const { generation, lineage, tokens } = outcome
-            Object.assign(call, { generation, lineage, subject: tokens.subject, signIn: undefined })
+            const { generation, sessionId, tokens } = outcome
+            Object.assign(call, { generation, sessionId, subject: tokens.subject, signIn: undefined })
           }
           resolve(outcome)
         }
@@ -87,7 +87,7 @@ export function createWaiters(machine: Machine) {
   }
 }
 
-function explainTimeout({ tokenServer, held }: Session, timeout: number): LingpaiError {
+function explainTimeout({ tokenServer, held }: SessionState, timeout: number): LingpaiError {
   if (tokenServer === 'unreachable') return tokenServerUnreachable()
   const what = held ? 'token server did not answer' : 'sign-in did not end'
   return new LingpaiError('timeout', `The ${what} within ${timeout} ms.`)

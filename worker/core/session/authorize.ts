@@ -5,10 +5,10 @@ import { isExpired, isSameUser, refreshTime } from '../token-set.ts'
 import { endIfTooOld } from './ending.ts'
 import { type Effect, type SessionRules, type Step, type TokenRequest, withoutRetry } from './events.ts'
 import { startRefresh } from './refresh.ts'
-import { denialsOf, isSettling, LATER_BUILD, pick, type Session } from './state.ts'
+import { apiRefreshesOf, isSettling, LATER_BUILD, type SessionState } from './state.ts'
 
 /** Answers a call that asks for a token: with a permit, a refusal, or nothing if the call has to wait. */
-export function onTokenWanted(session: Session, request: TokenRequest, now: number, rules: SessionRules): Step {
+export function onTokenWanted(session: SessionState, request: TokenRequest, now: number, rules: SessionRules): Step {
   const { call, api, deniedVersion } = request
   const { held, refresh } = session
   if (held === undefined && session.reason === LATER_BUILD) {
@@ -53,33 +53,32 @@ export function onTokenWanted(session: Session, request: TokenRequest, now: numb
   const outcomeLost = refresh.kind === 'failed' && refresh.outcomeLost
   if (!isDenied) return startRefresh(session, 'expired', outcomeLost, rules)
   // An API that refuses every token must not cause one refresh after another (I10).
-  const before = denialsOf(session, api)
+  const before = apiRefreshesOf(session, api)
   const isStorm = before !== undefined && isPausing(before.at + shortestPause(before.count), now)
   if (!request.mayRefresh || isStorm) return keepAnswer(session, call)
-  const denials = { ...session.denials, [api]: { count: (before?.count ?? 0) + 1, at: now } }
-  return startRefresh({ ...session, denials }, 'denied', outcomeLost, rules)
+  const apiRefreshes = { ...session.apiRefreshes, [api]: { count: (before?.count ?? 0) + 1, at: now } }
+  return startRefresh({ ...session, apiRefreshes }, 'denied', outcomeLost, rules)
 }
 
-export function onTokenAccepted(session: Session, version: number, api: string): Step {
-  if (version !== session.version || denialsOf(session, api) === undefined) return [session, []]
-  const { [api]: _accepted, ...denials } = session.denials
-  return [{ ...session, denials }, []]
+export function onTokenAccepted(session: SessionState, version: number, api: string): Step {
+  if (version !== session.version || apiRefreshesOf(session, api) === undefined) return [session, []]
+  const { [api]: _accepted, ...apiRefreshes } = session.apiRefreshes
+  return [{ ...session, apiRefreshes }, []]
 }
 
 function permit(
-  { generation, version, lineage }: Session,
+  { generation, version, sessionId }: SessionState,
   call: string,
-  { accessToken, tokenType, ...held }: TokenSet,
+  { accessToken, tokenType, subject }: TokenSet,
 ): Effect {
   // Only what a request needs: the refresh token stays in the broker (I4).
-  const tokens = { accessToken, tokenType, ...pick(held, 'subject') }
-  return { do: 'permit', call, permit: { generation, version, lineage, tokens } }
+  return { do: 'permit', call, permit: { generation, version, sessionId, tokens: { accessToken, tokenType, subject } } }
 }
 
-function keepAnswer(session: Session, call: string): Step {
+function keepAnswer(session: SessionState, call: string): Step {
   return [session, [{ do: 'keepAnswer', call }]]
 }
 
-function refuse(session: Session, call: string, code: LingpaiErrorCode, reason: string | undefined): Step {
+function refuse(session: SessionState, call: string, code: LingpaiErrorCode, reason: string | undefined): Step {
   return [session, [{ do: 'refuse', call, code, reason }]]
 }

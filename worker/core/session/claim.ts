@@ -1,9 +1,9 @@
-import type { RefreshAttempt, StoredSession, StoredState } from '../adapter.ts'
+import type { RefreshMarker, StoredSession, StoredState } from '../adapter.ts'
 import { MAX_RETRY_AFTER } from '../retry.ts'
-import { compareWithRecord, type Seen, stateOf } from '../shared-record.ts'
+import { compareWithRecord, type StoreRead, stateOf } from '../shared-record.ts'
 import { FORMAT } from '../token-set.ts'
 import { type Effect, type SessionRules, timeoutOf, type WriteOutcome } from './events.ts'
-import { type Claim, type ClaimStep, pick, type Session } from './state.ts'
+import { type Claim, type ClaimStep, pick, type SessionState } from './state.ts'
 
 /**
  * Which of several workers with one store refreshes. Each worker announces its refresh in the shared record before it
@@ -37,28 +37,28 @@ export type ClaimOutcome =
   /** The outcome of another worker's refresh is lost, and the app wants the session to end then. */
   | { readonly kind: 'lost' }
 
-type UnsettledClaim = Omit<Claim, 'kind' | 'step'>
-
+const READING: ClaimStep = { name: 'reading' }
 /** How often the store may disagree with what it has just shown. After that, the refresh is sent all the same. */
 const MAX_CONFLICTS = 5
 /** How often a worker checks on the refresh of another worker, which may have died. In milliseconds. */
 const CHECK_INTERVAL = 1000
 
-export function beginClaim(flight: Pick<Claim, 'flight' | 'outcomeLost' | 'cause'>): ClaimOutcome {
-  return readAgain({ ...flight, other: undefined, conflicts: 0 })
+export function beginClaim(plan: Pick<Claim, 'flight' | 'outcomeLost' | 'cause'>): ClaimOutcome {
+  const { flight, outcomeLost, cause } = plan
+  return readAgain({ kind: 'claim', flight, outcomeLost, cause, step: READING, other: undefined, conflicts: 0 })
 }
 
 /** Reads the record once more, after the worker has waited for so many milliseconds. */
-export function readAgain(claim: UnsettledClaim, waited = 0): ClaimOutcome {
+export function readAgain(claim: Claim, waited = 0): ClaimOutcome {
   const other = claim.other && { ...claim.other, left: claim.other.left - waited }
-  return continueClaim({ ...claim, other }, { name: 'reading' }, [{ do: 'readClaim', flight: claim.flight }])
+  return continueClaim({ ...claim, other }, READING, [{ do: 'readClaim', flight: claim.flight }])
 }
 
 /** Decides by the record that was read, and that holds this session or nothing. */
 export function onClaimRead(
-  session: Session,
+  session: SessionState,
   claim: Claim,
-  seen: Seen,
+  seen: StoreRead,
   now: number,
   rules: SessionRules,
 ): ClaimOutcome {
@@ -66,14 +66,14 @@ export function onClaimRead(
   // A store that cannot be read is not written to either: the refresh must not wait for it longer than it has to.
   if (state === undefined) return { kind: 'granted', replaces: ownState(session), isWritten: false }
   const isSame = compareWithRecord(session, seen) === 'same'
-  const marker = isSame && seen.kind === 'session' ? seen.session.attempt : undefined
+  const marker = isSame && seen.kind === 'session' ? seen.session.marker : undefined
   return marker === undefined || marker.owner === rules.owner
     ? writeClaim(session, claim, state, now, rules)
     : waitForOther(session, claim, marker, state, now, rules)
 }
 
 export function onClaimWritten(
-  { lineage, version }: Session,
+  { sessionId, version }: SessionState,
   claim: Claim,
   { replaces, until }: Extract<ClaimStep, { name: 'writing' }>,
   outcome: WriteOutcome,
@@ -82,18 +82,18 @@ export function onClaimWritten(
   // After a freeze or a sleep, the announced time is over: meanwhile, another worker may have refreshed (I2).
   const isOutdated = outcome === 'conflict' || now >= until
   if (isOutdated && claim.conflicts < MAX_CONFLICTS) return readAgain({ ...claim, conflicts: claim.conflicts + 1 })
-  if (outcome === 'done' && lineage !== undefined) {
-    return { kind: 'granted', replaces: { lineage, version }, isWritten: true }
+  if (outcome === 'done' && sessionId !== undefined) {
+    return { kind: 'granted', replaces: { sessionId, version }, isWritten: true }
   }
   // A failed write may have happened all the same. So the new tokens may replace the record with and without it.
-  const previous = replaces && { ...pick(replaces, 'lineage'), ...pick(replaces, 'version') }
+  const previous = replaces && { ...pick(replaces, 'sessionId'), ...pick(replaces, 'version') }
   return { kind: 'granted', replaces: previous, isWritten: false }
 }
 
 function waitForOther(
-  session: Session,
+  session: SessionState,
   claim: Claim,
-  marker: RefreshAttempt,
+  marker: RefreshMarker,
   state: StoredState | null,
   now: number,
   rules: SessionRules,
@@ -120,7 +120,7 @@ function waitForOther(
 }
 
 function writeClaim(
-  session: Session,
+  session: SessionState,
   claim: Claim,
   replaces: StoredState | null,
   now: number,
@@ -143,37 +143,36 @@ function writeClaim(
 
 /** Tells the other workers how a refresh failed, so that all workers together try no more often than one would (I10). */
 export function writeFailure(
-  session: Session,
+  session: SessionState,
   flight: number,
-  outcome: Pick<RefreshAttempt, 'failures' | 'until' | 'pause' | 'outcomeLost'>,
+  outcome: Pick<RefreshMarker, 'failures' | 'until' | 'pause' | 'outcomeLost'>,
   rules: SessionRules,
 ): Effect[] {
   const marked = toMarkedRecord(session, flight, rules, { isOver: true, ...outcome })
-  if (rules.owner === undefined || marked?.attempt === undefined || !session.isStored) return []
-  const { lineage, version, attempt } = marked
-  return [{ do: 'writeFailure', session: marked, replaces: { lineage, version, attempt: attempt.id } }]
+  if (rules.owner === undefined || marked?.marker === undefined || !session.isStored) return []
+  const { sessionId, version, marker } = marked
+  return [{ do: 'writeFailure', session: marked, replaces: { sessionId, version, marker: marker.id } }]
 }
 
 function toMarkedRecord(
-  { generation, version, signedInAt, lineage, held: tokens }: Session,
+  { generation, version, signedInAt, sessionId, held: tokens }: SessionState,
   flight: number,
   { owner = '' }: SessionRules,
-  outcome: Omit<RefreshAttempt, 'id' | 'owner'>,
+  outcome: Omit<RefreshMarker, 'id' | 'owner'>,
 ): StoredSession | undefined {
-  if (lineage === undefined || tokens === undefined) return undefined
-  const attempt = { id: `${owner}.${flight}`, owner, ...outcome }
-  return { format: FORMAT, lineage, generation, version, signedInAt, tokens, attempt }
+  if (sessionId === undefined || tokens === undefined) return undefined
+  const marker = { id: `${owner}.${flight}`, owner, ...outcome }
+  return { format: FORMAT, sessionId, generation, version, signedInAt, tokens, marker }
 }
 
-function ownState({ lineage, version, isStored }: Session): StoredState | null {
-  return lineage !== undefined && isStored ? { lineage, version } : null
+function ownState({ sessionId, version, isStored }: SessionState): StoredState | null {
+  return sessionId !== undefined && isStored ? { sessionId, version } : null
 }
 
 function continueClaim(
-  claim: UnsettledClaim,
+  claim: Claim,
   step: ClaimStep,
   effects: readonly Effect[],
 ): ClaimOutcome & { kind: 'continued' } {
-  const { flight, outcomeLost, cause, other, conflicts } = claim
-  return { kind: 'continued', claim: { kind: 'claim', flight, outcomeLost, cause, step, other, conflicts }, effects }
+  return { kind: 'continued', claim: { ...claim, step }, effects }
 }

@@ -1,9 +1,9 @@
 import type { LingpaiErrorCode } from '../../../src/protocol/errors.ts'
 import type { HistoryNote, RefreshOptions, StoredSession, StoredState, TokenSet } from '../adapter.ts'
 import { DEFAULT_REFRESH_TIMEOUT } from '../retry.ts'
-import type { Seen } from '../shared-record.ts'
+import type { StoreRead } from '../shared-record.ts'
 import type { Verdict } from '../verdict.ts'
-import type { Session } from './state.ts'
+import type { SessionState } from './state.ts'
 
 /** The configuration that the rules of the session depend on. */
 export interface SessionRules extends RefreshOptions {
@@ -33,9 +33,9 @@ export interface TokenRequest {
 /** Permission to send one request with the current token. */
 export interface Permit {
   readonly generation: number
-  readonly lineage: string | undefined
+  readonly sessionId: string | undefined
   readonly version: number
-  readonly tokens: Pick<TokenSet, 'accessToken' | 'tokenType' | 'subject'>
+  readonly tokens: Pick<TokenSet, 'accessToken' | 'tokenType'> & { readonly subject?: string | undefined }
 }
 
 /** How a conditional write ended. `conflict`: the store held something else, and still does. */
@@ -55,19 +55,19 @@ export type SessionEvent =
       readonly random: number
     }
   | { readonly type: 'retryDue'; readonly flight: number; readonly now: number }
-  | { readonly type: 'saved'; readonly flight: number; readonly stored: boolean | Seen }
+  | { readonly type: 'saved'; readonly flight: number; readonly stored: boolean | StoreRead }
   /** The shared store was read: for a flight that asked for it, or because of a hint of another worker. */
-  | { readonly type: 'storeSeen'; readonly flight: number | undefined; readonly seen: Seen; readonly now: number }
+  | { readonly type: 'storeRead'; readonly flight: number | undefined; readonly seen: StoreRead; readonly now: number }
   /** The write that claims the refresh has ended. */
   | { readonly type: 'claimWritten'; readonly flight: number; readonly outcome: WriteOutcome; readonly now: number }
   /** The rejected tokens were deleted from the store; or what the store holds instead. */
-  | { readonly type: 'rejectionSettled'; readonly flight: number; readonly outcome: 'done' | 'failed' | Seen }
+  | { readonly type: 'rejectionSettled'; readonly flight: number; readonly outcome: 'done' | 'failed' | StoreRead }
   | { readonly type: 'signInStarted'; readonly signIn: number }
   | {
       readonly type: 'signInSucceeded'
       readonly signIn: number
       readonly tokens: TokenSet
-      readonly lineage: string
+      readonly sessionId: string
     }
   | { readonly type: 'signInFailed'; readonly signIn: number; readonly reason: string }
   | { readonly type: 'signedOut' }
@@ -75,7 +75,7 @@ export type SessionEvent =
   | { readonly type: 'signInRequired'; readonly generation: number }
   | { readonly type: 'storeFailed' }
   /** The store answered after the session had to begin without it. */
-  | { readonly type: 'loadedLate'; readonly stored: Seen; readonly now: number }
+  | { readonly type: 'loadedLate'; readonly stored: StoreRead; readonly now: number }
   /** The store will not answer any more. */
   | { readonly type: 'loadFailed' }
   | { readonly type: 'timePassed'; readonly now: number }
@@ -107,7 +107,7 @@ export type Effect =
       readonly do: 'save'
       readonly flight: number
       readonly session: StoredSession
-      readonly replaces?: StoredState | null
+      readonly replaces?: StoredState | null | undefined
     }
   /** With `only`, delete nothing else: a shared store may hold another session by now (I5). */
   | { readonly do: 'clear'; readonly only?: StoredState }
@@ -128,7 +128,7 @@ export type Effect =
   | { readonly do: 'note'; readonly note: HistoryNote }
 
 /** The next state, and the effects that the broker performs. */
-export type Step = readonly [Session, readonly Effect[]]
+export type Step = readonly [SessionState, readonly Effect[]]
 
 export function timeoutOf({ timeout }: SessionRules): number {
   return timeout ?? DEFAULT_REFRESH_TIMEOUT

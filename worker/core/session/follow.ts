@@ -1,11 +1,11 @@
 import type { StoredSession } from '../adapter.ts'
-import { compareWithRecord, type Seen } from '../shared-record.ts'
+import { compareWithRecord, type StoreRead } from '../shared-record.ts'
 import { endIfTooOld, leaveSession } from './ending.ts'
 import { note, type SessionRules, type Step, withoutRetry } from './events.ts'
-import { endedIdsOf, IDLE, LATER_BUILD, pick, type Session, startSession } from './state.ts'
+import { endedIdsOf, IDLE, LATER_BUILD, pick, type SessionState, startSession } from './state.ts'
 
 /** Takes over what another worker has done to the session; undefined if there is nothing to take over. */
-export function syncFromStore(session: Session, seen: Seen): Step | undefined {
+export function syncFromStore(session: SessionState, seen: StoreRead): Step | undefined {
   const comparison = compareWithRecord(session, seen)
   if (comparison === 'later-format') return leaveSession(session, LATER_BUILD)
   if (comparison === 'ended') return leaveSession(session, 'signed_out_elsewhere')
@@ -15,9 +15,9 @@ export function syncFromStore(session: Session, seen: Seen): Step | undefined {
 }
 
 /** Takes over newer tokens of the same session. */
-export function adoptTokens(session: Session, { version, tokens }: StoredSession): Step {
+export function adoptTokens(session: SessionState, { version, tokens }: StoredSession): Step {
   const isFailureOver = session.reason === 'store_failed' || session.reason === 'refresh_failed'
-  const adopted: Session = {
+  const adopted: SessionState = {
     ...session,
     version,
     held: tokens,
@@ -32,12 +32,12 @@ export function adoptTokens(session: Session, { version, tokens }: StoredSession
 }
 
 /** Takes over a session that began elsewhere. It may be another user's: calls of the user before get no token of it (I6). */
-function adoptSession(session: Session, stored: StoredSession): Step {
-  const adopted: Session = {
+function adoptSession(session: SessionState, stored: StoredSession): Step {
+  const adopted: SessionState = {
     ...startSession(stored),
     isAdopted: true,
     generation: session.generation + 1,
-    past: endedIdsOf(session),
+    endedIds: endedIdsOf(session),
     flights: session.flights,
     signIn: session.signIn,
   }
@@ -45,7 +45,7 @@ function adoptSession(session: Session, stored: StoredSession): Step {
 }
 
 /** A slow store does not sign the user out: its session is restored, unless the user has signed in or out since (I7). */
-export function onLoadedLate(session: Session, seen: Seen, now: number, rules: SessionRules): Step {
+export function onLoadedLate(session: SessionState, seen: StoreRead, now: number, rules: SessionRules): Step {
   const { generation, signIn } = session
   if (generation !== 0 || signIn !== undefined) {
     return [{ ...session, loading: 'done' }, [note('late-session-dropped')]]

@@ -1,4 +1,4 @@
-import type { RefreshAttempt, StoredState, TokenSet } from '../adapter.ts'
+import type { RefreshMarker, StoredState, TokenSet } from '../adapter.ts'
 import { clampRetryAfter, isPausing, retryDelay, shortestPause } from '../retry.ts'
 import { beginClaim, type ClaimOutcome, onClaimRead, onClaimWritten, readAgain, writeFailure } from './claim.ts'
 import { note, type SessionEvent, type SessionRules, type Step, withoutRetry } from './events.ts'
@@ -13,23 +13,32 @@ import {
   REFRESH_ANSWER_LOST,
   type Refresh,
   type RefreshCause,
-  type Session,
+  type SessionState,
 } from './state.ts'
 
 type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { type: Type }>
 type Flight = Pick<Claim, 'flight' | 'outcomeLost' | 'cause'>
 
 /** Begins a flight. With a shared store, the worker has to claim the refresh before it sends the request. */
-export function startRefresh(session: Session, cause: RefreshCause, outcomeLost: boolean, rules: SessionRules): Step {
+export function startRefresh(
+  session: SessionState,
+  cause: RefreshCause,
+  outcomeLost: boolean,
+  rules: SessionRules,
+): Step {
   const flight = { flight: session.flights + 1, outcomeLost, cause }
   const started = { ...session, flights: flight.flight }
   if (rules.owner === undefined) return sendRefresh(started, flight)
   return applyClaim(started, flight, beginClaim(flight), rules)
 }
 
-function sendRefresh(session: Session, { flight, outcomeLost, cause }: Flight, replaces?: StoredState | null): Step {
+function sendRefresh(
+  session: SessionState,
+  { flight, outcomeLost, cause }: Flight,
+  replaces?: StoredState | null,
+): Step {
   if (session.held === undefined) return [session, []]
-  const refresh: Refresh = { kind: 'sending', flight, outcomeLost, ...(replaces !== undefined && { replaces }) }
+  const refresh: Refresh = { kind: 'sending', flight, outcomeLost, replaces }
   return [
     { ...session, refresh },
     [
@@ -39,7 +48,7 @@ function sendRefresh(session: Session, { flight, outcomeLost, cause }: Flight, r
   ]
 }
 
-function applyClaim(session: Session, flight: Flight, outcome: ClaimOutcome, rules: SessionRules): Step {
+function applyClaim(session: SessionState, flight: Flight, outcome: ClaimOutcome, rules: SessionRules): Step {
   switch (outcome.kind) {
     case 'granted':
       return sendRefresh({ ...session, isStored: session.isStored || outcome.isWritten }, flight, outcome.replaces)
@@ -54,7 +63,11 @@ function applyClaim(session: Session, flight: Flight, outcome: ClaimOutcome, rul
 }
 
 /** The store was read. It may hold the work of another worker, and it may answer this worker's claim. */
-export function onStoreSeen(session: Session, { flight, seen, now }: EventOf<'storeSeen'>, rules: SessionRules): Step {
+export function onStoreRead(
+  session: SessionState,
+  { flight, seen, now }: EventOf<'storeRead'>,
+  rules: SessionRules,
+): Step {
   const { refresh } = session
   // When this worker's own write is done, its outcome says what the store holds.
   if (isSettling(session)) return [session, []]
@@ -66,7 +79,7 @@ export function onStoreSeen(session: Session, { flight, seen, now }: EventOf<'st
 }
 
 export function onClaimWriteEnded(
-  session: Session,
+  session: SessionState,
   { flight, outcome, now }: EventOf<'claimWritten'>,
   rules: SessionRules,
 ): Step {
@@ -75,7 +88,7 @@ export function onClaimWriteEnded(
   return applyClaim(session, refresh, onClaimWritten(session, refresh, refresh.step, outcome, now), rules)
 }
 
-export function onRetryDue(session: Session, flight: number, rules: SessionRules): Step {
+export function onRetryDue(session: SessionState, flight: number, rules: SessionRules): Step {
   const { refresh } = session
   if (!('flight' in refresh) || refresh.flight !== flight) return [session, []]
   if (refresh.kind === 'claim' && refresh.step.name === 'waiting') {
@@ -85,7 +98,7 @@ export function onRetryDue(session: Session, flight: number, rules: SessionRules
 }
 
 /** The network is back: a refresh that waits out an outage starts at once. */
-export function onResumed(session: Session, now: number, rules: SessionRules): Step {
+export function onResumed(session: SessionState, now: number, rules: SessionRules): Step {
   const { refresh } = session
   if (refresh.kind === 'claim' && refresh.step.name === 'waiting') {
     return withoutRetry(applyClaim(session, refresh, readAgain(refresh), rules))
@@ -95,18 +108,18 @@ export function onResumed(session: Session, now: number, rules: SessionRules): S
   if (now >= earliest) return withoutRetry(startRefresh(session, 'retry', outcomeLost, rules))
   // If the clock was set back, the running timer is more reliable than the clock.
   if (earliest >= until || !isPausing(earliest, now)) return [session, []]
-  const sooner: Session = { ...session, refresh: { ...refresh, until: earliest } }
+  const sooner: SessionState = { ...session, refresh: { ...refresh, until: earliest } }
   return withoutRetry([sooner, [{ do: 'retryLater', flight, delay: earliest - now }]])
 }
 
-export function onRefreshSucceeded(session: Session, flight: number, tokens: TokenSet): Step {
+export function onRefreshSucceeded(session: SessionState, flight: number, tokens: TokenSet): Step {
   const { refresh } = session
   if (refresh.kind !== 'sending' || refresh.flight !== flight) {
     // If another session has begun, a revocation could end that one, too: servers revoke whole grants (RFC 7009 §2.1).
     const isUnwanted = session.held === undefined && session.reason !== LATER_BUILD
     return [session, [note('late-refresh-dropped'), ...(isUnwanted ? [{ do: 'revoke', tokens } as const] : [])]]
   }
-  const renewed: Session = {
+  const renewed: SessionState = {
     ...session,
     version: session.version + 1,
     held: tokens,
@@ -124,7 +137,7 @@ export function onRefreshSucceeded(session: Session, flight: number, tokens: Tok
   return [renewed, effects]
 }
 
-export function onRefreshEnded(session: Session, event: EventOf<'refreshEnded'>, rules: SessionRules): Step {
+export function onRefreshEnded(session: SessionState, event: EventOf<'refreshEnded'>, rules: SessionRules): Step {
   const { refresh } = session
   const { flight, verdict, reason, now } = event
   if (refresh.kind !== 'sending' || refresh.flight !== flight) {
@@ -174,4 +187,4 @@ export function onRefreshEnded(session: Session, event: EventOf<'refreshEnded'>,
   ]
 }
 
-type MarkedFailure = Pick<RefreshAttempt, 'failures' | 'until' | 'pause' | 'outcomeLost'>
+type MarkedFailure = Pick<RefreshMarker, 'failures' | 'until' | 'pause' | 'outcomeLost'>

@@ -1,29 +1,29 @@
-import type { Seen } from '../shared-record.ts'
+import type { StoreRead } from '../shared-record.ts'
 import { endSession, leaveSession } from './ending.ts'
 import type { Effect, SessionRules, Step } from './events.ts'
 import { syncFromStore } from './follow.ts'
-import type { Session } from './state.ts'
+import type { SessionState } from './state.ts'
 
 /** Ends the session whose tokens the server rejected, unless another worker has stored newer tokens (I7). */
 export function settleRejection(
-  session: Session,
+  session: SessionState,
   flight: number,
   reason: string,
   rules: SessionRules,
   before: readonly Effect[] = [],
 ): Step {
-  const { lineage, version } = session
-  if (rules.owner === undefined || lineage === undefined) return endSession(session, reason, rules, before)
+  const { sessionId, version } = session
+  if (rules.owner === undefined || sessionId === undefined) return endSession(session, reason, rules, before)
   return [
     { ...session, refresh: { kind: 'ending', flight, reason } },
-    [...before, { do: 'clearRejected', flight, only: { lineage, version } }],
+    [...before, { do: 'clearRejected', flight, only: { sessionId, version } }],
   ]
 }
 
 export function onRejectionSettled(
-  session: Session,
+  session: SessionState,
   flight: number,
-  outcome: 'done' | 'failed' | Seen,
+  outcome: 'done' | 'failed' | StoreRead,
   rules: SessionRules,
 ): Step {
   const { refresh } = session

@@ -1,13 +1,13 @@
 import type { StoredState, TokenSet } from '../adapter.ts'
-import { compareWithRecord, type Seen } from '../shared-record.ts'
+import { compareWithRecord, type StoreRead } from '../shared-record.ts'
 import { FORMAT } from '../token-set.ts'
 import { type Effect, note, type Step } from './events.ts'
 import { adoptTokens, syncFromStore } from './follow.ts'
-import { IDLE, type Session } from './state.ts'
+import { IDLE, type SessionState } from './state.ts'
 
 /** Stores new tokens. A call gets them only after that. */
 export function saveTokens(
-  { generation, version, signedInAt, lineage = '' }: Session,
+  { generation, version, signedInAt, sessionId = '' }: SessionState,
   flight: number,
   tokens: TokenSet,
   replaces?: StoredState | null,
@@ -15,22 +15,27 @@ export function saveTokens(
   return {
     do: 'save',
     flight,
-    session: { format: FORMAT, lineage, generation, version, signedInAt, tokens },
-    ...(replaces !== undefined && { replaces }),
+    session: { format: FORMAT, sessionId, generation, version, signedInAt, tokens },
+    replaces,
   }
 }
 
-export function onSaved(session: Session, flight: number, stored: boolean | Seen): Step {
+export function onSaved(session: SessionState, flight: number, stored: boolean | StoreRead): Step {
   const { refresh } = session
   if (refresh.kind !== 'saving' || refresh.flight !== flight) return [session, []]
   if (typeof stored !== 'boolean') return onNotSaved(session, flight, refresh.signIn, stored)
   const reason = session.reason === 'store_failed' ? undefined : session.reason
-  const settled: Session = { ...session, isStored: stored, refresh: IDLE, reason: stored ? reason : 'store_failed' }
+  const settled: SessionState = {
+    ...session,
+    isStored: stored,
+    refresh: IDLE,
+    reason: stored ? reason : 'store_failed',
+  }
   return [settled, stored ? [{ do: 'wake' }] : [note('store-failed'), { do: 'wake' }]]
 }
 
 /** Another worker stored its tokens first: those count, and this worker's new tokens are dropped. */
-function onNotSaved(session: Session, flight: number, isSignIn: boolean, seen: Seen): Step {
+function onNotSaved(session: SessionState, flight: number, isSignIn: boolean, seen: StoreRead): Step {
   const isTaken = !isSignIn && seen.kind === 'session' && compareWithRecord(session, seen) === 'same'
   const step = isTaken ? adoptTokens(session, seen.session) : syncFromStore(session, seen)
   if (step === undefined) return onSaved(session, flight, false)

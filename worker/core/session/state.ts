@@ -5,15 +5,15 @@ import type { StoredSession, StoredState, TokenSet } from '../adapter.ts'
  * The session, as two axes: what is held (nothing or a token set) and what is in flight (a refresh, a sign-in).
  * Waiting calls are not part of the state: after a `wake`, the broker asks again for each of them.
  */
-export interface Session {
+export interface SessionState {
   /** Rises at every sign-in, sign-out and change of user. */
   readonly generation: number
   /** Rises with every new token set. Within a generation, it tells older tokens from newer ones. */
   readonly version: number
   /** The random id of the session that is held. All workers that hold the session use the same id. */
-  readonly lineage: string | undefined
+  readonly sessionId: string | undefined
   /** Ids of sessions that have ended in this worker. An old record of one of them must not revive it. */
-  readonly past: readonly string[]
+  readonly endedIds: readonly string[]
   /** Whether the store holds this session, as far as this worker knows. */
   readonly isStored: boolean
   /** Whether the worker has read what the store held at its start. */
@@ -34,11 +34,11 @@ export interface Session {
   /** Refreshes in a row that ended without a token. */
   readonly failures: number
   /** By API. If one API refuses every token, it must not cause a refresh at every call while others accept them. */
-  readonly denials: Readonly<Record<string, Denials>>
+  readonly apiRefreshes: Readonly<Record<string, ApiRefreshes>>
 }
 
 /** Refreshes in a row that followed a 401 of one API, and whose token this API has not accepted since. */
-export interface Denials {
+export interface ApiRefreshes {
   readonly count: number
   /** When the last of them began. */
   readonly at: number
@@ -56,7 +56,7 @@ export type Refresh =
       readonly flight: number
       readonly outcomeLost: boolean
       /** With a shared store: the state of the record that the new tokens replace. */
-      readonly replaces?: StoredState | null
+      readonly replaces?: StoredState | null | undefined
     }
   /** New tokens are here and being stored. A waiting call gets them only after that. */
   | { readonly kind: 'saving'; readonly flight: number; readonly signIn: boolean }
@@ -99,12 +99,12 @@ export const IDLE: Refresh = { kind: 'idle' }
 const MAX_ENDED_SESSIONS = 20
 
 /** The state that a worker starts with: the stored session, or none. */
-export function startSession(stored: StoredSession | undefined): Session {
+export function startSession(stored: StoredSession | undefined): SessionState {
   return {
     generation: stored?.generation ?? 0,
     version: stored?.version ?? 0,
-    lineage: stored?.lineage,
-    past: [],
+    sessionId: stored?.sessionId,
+    endedIds: [],
     isStored: stored !== undefined,
     loading: 'done',
     held: stored?.tokens,
@@ -117,12 +117,12 @@ export function startSession(stored: StoredSession | undefined): Session {
     reason: undefined,
     flights: 0,
     failures: 0,
-    denials: {},
+    apiRefreshes: {},
   }
 }
 
 /** The part of the session that pages see. */
-export function toSnapshot({ held, refresh, signIn, tokenServer, reason }: Session): BrokerSnapshot {
+export function toSnapshot({ held, refresh, signIn, tokenServer, reason }: SessionState): BrokerSnapshot {
   // A new user is shown only after the store names the same user (I6).
   const isUnsaved = refresh.kind === 'saving' && refresh.signIn
   const user = isUnsaved || held === undefined ? undefined : { ...pick(held, 'subject'), ...pick(held, 'profile') }
@@ -131,24 +131,24 @@ export function toSnapshot({ held, refresh, signIn, tokenServer, reason }: Sessi
 }
 
 /** Whether a write is pending that decides what is held. Until it ends, no call gets a token. */
-export function isSettling({ refresh }: Session): boolean {
+export function isSettling({ refresh }: SessionState): boolean {
   return refresh.kind === 'saving' || refresh.kind === 'ending'
 }
 
 /** Whether a flight is at a step that no other worker may be at, too. */
-export function isExclusive({ refresh }: Session, flight: number): boolean {
+export function isExclusive({ refresh }: SessionState, flight: number): boolean {
   if (!('flight' in refresh) || refresh.flight !== flight || refresh.kind === 'waiting') return false
   return refresh.kind !== 'claim' || refresh.step.name !== 'waiting'
 }
 
 /** Own properties only: the name of an API comes from the app, and may be `constructor`. */
-export function denialsOf({ denials }: Session, api: string): Denials | undefined {
-  return Object.hasOwn(denials, api) ? denials[api] : undefined
+export function apiRefreshesOf({ apiRefreshes }: SessionState, api: string): ApiRefreshes | undefined {
+  return Object.hasOwn(apiRefreshes, api) ? apiRefreshes[api] : undefined
 }
 
 /** The ids of ended sessions, once the current session has ended, too. */
-export function endedIdsOf({ past, lineage }: Session): readonly string[] {
-  return lineage === undefined ? past : [...past, lineage].slice(-MAX_ENDED_SESSIONS)
+export function endedIdsOf({ endedIds, sessionId }: SessionState): readonly string[] {
+  return sessionId === undefined ? endedIds : [...endedIds, sessionId].slice(-MAX_ENDED_SESSIONS)
 }
 
 /** One optional field, left out if it is undefined. */

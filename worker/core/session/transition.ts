@@ -28,14 +28,14 @@ import { onTokenAccepted, onTokenWanted } from './authorize.ts'
 import { abandonSignIn, endIfTooOld, endSession } from './ending.ts'
 import { note, type SessionEvent, type SessionRules, type Step } from './events.ts'
 import { onLoadedLate } from './follow.ts'
-import { onClaimWriteEnded, onRefreshEnded, onRefreshSucceeded, onResumed, onRetryDue, onStoreSeen } from './refresh.ts'
+import { onClaimWriteEnded, onRefreshEnded, onRefreshSucceeded, onResumed, onRetryDue, onStoreRead } from './refresh.ts'
 import { onRejectionSettled } from './rejection.ts'
 import { onSaved } from './saving.ts'
 import { onSignInFailed, onSignInStarted, onSignInSucceeded } from './sign-in.ts'
-import type { Session } from './state.ts'
+import type { SessionState } from './state.ts'
 
 /** Decides what follows from an event. Pure: the result depends only on the arguments. */
-export function transition(session: Session, event: SessionEvent, rules: SessionRules): Step {
+export function transition(session: SessionState, event: SessionEvent, rules: SessionRules): Step {
   switch (event.type) {
     case 'tokenWanted':
       return onTokenWanted(session, event.request, event.now, rules)
@@ -49,8 +49,8 @@ export function transition(session: Session, event: SessionEvent, rules: Session
       return onRetryDue(session, event.flight, rules)
     case 'saved':
       return onSaved(session, event.flight, event.stored)
-    case 'storeSeen':
-      return onStoreSeen(session, event, rules)
+    case 'storeRead':
+      return onStoreRead(session, event, rules)
     case 'claimWritten':
       return onClaimWriteEnded(session, event, rules)
     case 'rejectionSettled':
@@ -58,7 +58,7 @@ export function transition(session: Session, event: SessionEvent, rules: Session
     case 'signInStarted':
       return onSignInStarted(session, event.signIn)
     case 'signInSucceeded':
-      return onSignInSucceeded(session, event.signIn, event.tokens, event.lineage)
+      return onSignInSucceeded(session, event.signIn, event.tokens, event.sessionId)
     case 'signInFailed':
       return onSignInFailed(session, event.signIn, event.reason)
     case 'signedOut':

@@ -122,7 +122,7 @@ test('an answer to a request of another user, sent by an earlier worker, is not 
   await harness.signIn('bob')
   const permit = {
     generation: 0,
-    lineage: undefined,
+    sessionId: undefined,
     version: 0,
     tokens: { accessToken: '', tokenType: '', subject: 'ann' },
   }

@@ -220,13 +220,13 @@ test('what a worker would still delete of its own accord stays, once somebody ha
   await platform.advance(1000)
   await broker.signOut(false).catch(() => {})
   store.override('load', undefined)
-  await store.save({ ...fresh, lineage: 'of-bob' })
+  await store.save({ ...fresh, sessionId: 'of-bob' })
   hint()
   await platform.settle()
   expect(broker.snapshot().status).toBe('signed-in')
   store.override('clear', undefined)
   await platform.advance(5000)
-  expect(store.kept?.lineage).toBe('of-bob')
+  expect(store.kept?.sessionId).toBe('of-bob')
 })
 
 test('a worker that gets the lock after new tokens have come does not look again', async () => {

@@ -54,7 +54,7 @@ interface Lineage {
 /** An authorization server with rotation and reuse detection, and an API that checks its tokens. */
 function createServer(platform: VirtualPlatform, rules: Rules, violations: string[]) {
   const lineageOf = new Map<string, Lineage>()
-  const accessTokens = new Map<string, { lineage: Lineage; expires: number }>()
+  const accessTokens = new Map<string, { sessionId: Lineage; expires: number }>()
   const dead = new Set<string>()
   const begunBy = new Map<unknown, Lineage>()
   let issued = 0
@@ -69,55 +69,55 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
 
   const sleep = (milliseconds: number) => new Promise<void>((resolve) => platform.setTimeout(resolve, milliseconds))
 
-  function issue(lineage: Lineage): ReceivedTokens {
+  function issue(sessionId: Lineage): ReceivedTokens {
     const number = ++issued
     const accessToken = `secret-access-${number}`
     const refreshToken = `secret-refresh-${number}`
-    lineage.current = refreshToken
-    lineageOf.set(refreshToken, lineage)
-    accessTokens.set(accessToken, { lineage, expires: platform.elapsed() + TOKEN_LIFE })
+    sessionId.current = refreshToken
+    lineageOf.set(refreshToken, sessionId)
+    accessTokens.set(accessToken, { sessionId, expires: platform.elapsed() + TOKEN_LIFE })
     const { expiresIn } = rules
-    return { accessToken, refreshToken, subject: lineage.user, ...(expiresIn !== undefined && { expiresIn }) }
+    return { accessToken, refreshToken, subject: sessionId.user, ...(expiresIn !== undefined && { expiresIn }) }
   }
 
-  function rotate(lineage: Lineage, refreshToken: string): ReceivedTokens {
-    const successor = lineage.successors.get(refreshToken)
-    if (successor !== undefined && !rules.hasGrace) lineage.isRevoked = true
-    if (lineage.isRevoked) throw rejected('invalid_grant')
+  function rotate(sessionId: Lineage, refreshToken: string): ReceivedTokens {
+    const successor = sessionId.successors.get(refreshToken)
+    if (successor !== undefined && !rules.hasGrace) sessionId.isRevoked = true
+    if (sessionId.isRevoked) throw rejected('invalid_grant')
     if (successor !== undefined) {
-      accessTokens.set(successor.accessToken, { lineage, expires: platform.elapsed() + TOKEN_LIFE })
+      accessTokens.set(successor.accessToken, { sessionId, expires: platform.elapsed() + TOKEN_LIFE })
       return successor
     }
-    const tokens = issue(lineage)
-    lineage.successors.set(refreshToken, tokens)
+    const tokens = issue(sessionId)
+    sessionId.successors.set(refreshToken, tokens)
     return tokens
   }
 
-  function end(lineage: Lineage): void {
-    if (current === lineage) current = undefined
+  function end(sessionId: Lineage): void {
+    if (current === sessionId) current = undefined
   }
 
-  function noteAttempt(lineage: Lineage, refreshToken: string): void {
+  function noteAttempt(sessionId: Lineage, refreshToken: string): void {
     const now = platform.elapsed()
-    if (lineage.inProgress > 0) violations.push('I1: two refreshes of one session at once')
+    if (sessionId.inProgress > 0) violations.push('I1: two refreshes of one session at once')
     if (dead.has(refreshToken)) violations.push('I2: a dead refresh token was sent again')
-    const last = lineage.failing.at(-1)
+    const last = sessionId.failing.at(-1)
     const isClockTrue = last === undefined || last > lastJump
     if (last !== undefined && isClockTrue && now - last < 1000)
       violations.push('I10: two failing attempts within a second')
-    lineage.failing.push(now)
-    const recent = lineage.failing.filter((time) => now - time < 300_000)
+    sessionId.failing.push(now)
+    const recent = sessionId.failing.filter((time) => now - time < 300_000)
     if (recent.length > 30) violations.push('I10: more than 30 failing attempts in 5 minutes')
   }
 
-  async function answer(lineage: Lineage, refreshToken: string, { signal }: GrantIO): Promise<ReceivedTokens> {
+  async function answer(sessionId: Lineage, refreshToken: string, { signal }: GrantIO): Promise<ReceivedTokens> {
     const { mode, latency, retryAfter } = behaviour
     await sleep(latency)
     switch (mode) {
       case 'succeed':
-        return rotate(lineage, refreshToken)
+        return rotate(sessionId, refreshToken)
       case 'lose':
-        rotate(lineage, refreshToken)
+        rotate(sessionId, refreshToken)
         throw new TypeError('the answer was lost')
       case 'refuse':
         throw refused(retryAfter === undefined ? {} : { retryAfter })
@@ -129,40 +129,40 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
         return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
       case 'ignore-signal':
         await sleep(45_000)
-        return rotate(lineage, refreshToken)
+        return rotate(sessionId, refreshToken)
     }
   }
 
   const grant: Grant = {
     async refresh({ refreshToken = '' }: TokenSet, io) {
-      const lineage = lineageOf.get(refreshToken)
-      if (lineage === undefined) throw new Error('unknown refresh token')
-      noteAttempt(lineage, refreshToken)
-      lineage.inProgress++
+      const sessionId = lineageOf.get(refreshToken)
+      if (sessionId === undefined) throw new Error('unknown refresh token')
+      noteAttempt(sessionId, refreshToken)
+      sessionId.inProgress++
       let isOver = false
       const finish = () => {
-        if (!isOver) lineage.inProgress--
+        if (!isOver) sessionId.inProgress--
         isOver = true
       }
       const onTimeout = () => {
         finish()
-        if (rules.onUnknownOutcome === 'sign-in') end(lineage)
+        if (rules.onUnknownOutcome === 'sign-in') end(sessionId)
       }
       io.signal.addEventListener('abort', onTimeout)
       try {
-        const tokens = await answer(lineage, refreshToken, io)
+        const tokens = await answer(sessionId, refreshToken, io)
         if (!io.signal.aborted) {
           dead.add(refreshToken)
-          lineage.failing = []
+          sessionId.failing = []
         }
         return tokens
       } catch (error) {
         const verdict = (error as { verdict?: string }).verdict ?? 'unknown'
         if (!io.signal.aborted && verdict === 'rejected') {
           dead.add(refreshToken)
-          end(lineage)
+          end(sessionId)
         }
-        if (!io.signal.aborted && verdict === 'unknown' && rules.onUnknownOutcome === 'sign-in') end(lineage)
+        if (!io.signal.aborted && verdict === 'unknown' && rules.onUnknownOutcome === 'sign-in') end(sessionId)
         throw error
       } finally {
         finish()
@@ -173,9 +173,9 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
       await sleep(latency)
       if (ending === 'fail') throw new Error('wrong password')
       if (ending === 'hang') await new Promise((_resolve, reject) => io.signal.addEventListener('abort', reject))
-      const lineage = { user, current: '', successors: new Map(), isRevoked: false, inProgress: 0, failing: [] }
-      begunBy.set(input, lineage)
-      return issue(lineage)
+      const sessionId = { user, current: '', successors: new Map(), isRevoked: false, inProgress: 0, failing: [] }
+      begunBy.set(input, sessionId)
+      return issue(sessionId)
     },
   }
 
@@ -183,13 +183,13 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
     grant,
     behaviour,
     sleep,
-    userOf: (accessToken: string) => accessTokens.get(accessToken)?.lineage.user,
+    userOf: (accessToken: string) => accessTokens.get(accessToken)?.sessionId.user,
     accepts(accessToken: string, api: Api): boolean {
       const entry = accessTokens.get(accessToken)
-      const isGood = entry !== undefined && entry.expires > platform.elapsed() && !entry.lineage.isRevoked
+      const isGood = entry !== undefined && entry.expires > platform.elapsed() && !entry.sessionId.isRevoked
       return isGood && !behaviour.refusing.has(api)
     },
-    /** The lineage that the broker must be holding, by what the server has told it. */
+    /** The sessionId that the broker must be holding, by what the server has told it. */
     current: () => current,
     begin(signIn: Step | undefined): void {
       current = signIn && begunBy.get(signIn)
@@ -262,8 +262,8 @@ class World {
         this.server.expireAll()
         break
       case 'revoke': {
-        const lineage = this.server.current()
-        if (lineage !== undefined) lineage.isRevoked = true
+        const sessionId = this.server.current()
+        if (sessionId !== undefined) sessionId.isRevoked = true
         break
       }
       case 'jump':
@@ -347,10 +347,10 @@ class World {
     this.check()
     for (const { outcome } of [...this.#calls, ...this.#signIns]) expect(outcome.settled, 'I3').toBe(1)
 
-    const lineage = this.server.current()
+    const sessionId = this.server.current()
     const last = this.call(0, 'orders')
     await this.platform.advance(DEADLINE)
-    const isOver = lineage === undefined || lineage.isRevoked
+    const isOver = sessionId === undefined || sessionId.isRevoked
     if (!isOver) expect(last, 'I12').toMatchObject({ settled: 1, value: 200 })
     else if (last.value !== 200) expect(last, 'I3').toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
     this.check()

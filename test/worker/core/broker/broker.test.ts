@@ -171,7 +171,7 @@ test('what was sent as one user is not replayed for the user of a sign-in that r
   const { broker, begin, succeed, openCall, platform } = signingIn()
   await begin()
   const call = await openCall()
-  const earlier = { generation: -1, lineage: 'lineage-1', version: -1, tokens: { accessToken: '', tokenType: '' } }
+  const earlier = { generation: -1, sessionId: 'session-1', version: -1, tokens: { accessToken: '', tokenType: '' } }
   const refused = watch(broker.reauthorize(call, earlier))
   await platform.settle()
   expect(refused).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
@@ -217,7 +217,7 @@ test('a stored session is restored, and its token used', async () => {
   const { call, broker } = createHarness({ stored: storedSession({ isFresh: true }) })
   expect(await call()).toEqual({
     generation: 1,
-    lineage: 'lineage-1',
+    sessionId: 'session-1',
     version: 1,
     tokens: { accessToken: 'access-1', tokenType: 'Bearer', subject: 'ann' },
   })

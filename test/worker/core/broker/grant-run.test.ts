@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../../../../worker/core/adapter.ts'
-import { type AttemptLimits, startAttempt } from '../../../../worker/core/broker/grant-run.ts'
+import { type GrantRunLimits, startGrantRun } from '../../../../worker/core/broker/grant-run.ts'
 import { createVirtualPlatform } from '../../../../worker/testing/virtual-platform.ts'
 import { watch } from '../../../fixtures/broker-harness.ts'
 
@@ -9,7 +9,7 @@ const read: GrantRequest = { url: 'https://id.example.com/keys', isReadOnly: tru
 const answer: GrantResponse = { status: 200, headers: {}, body: '' }
 
 /** An attempt whose requests the test answers, and what its grant may use. */
-async function open(limits?: AttemptLimits, login?: (signal: CancelSignal) => Promise<string>) {
+async function open(limits?: GrantRunLimits, login?: (signal: CancelSignal) => Promise<string>) {
   const platform = createVirtualPlatform()
   const requests: { signal: CancelSignal; answer(response?: GrantResponse): void }[] = []
   const host = {
@@ -21,7 +21,7 @@ async function open(limits?: AttemptLimits, login?: (signal: CancelSignal) => Pr
       }),
     ...(login && { login }),
   }
-  const attempt = startAttempt(host, limits)
+  const attempt = startGrantRun(host, limits)
   const io = await attempt.run((given) => given)
   return { platform, attempt, io, requests }
 }

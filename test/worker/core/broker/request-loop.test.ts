@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { type Attempt, type EarlierAttempt, runRequest } from '../../../../worker/core/broker/request-loop.ts'
+import { type Attempt, type EarlierSend, runRequest } from '../../../../worker/core/broker/request-loop.ts'
 import type { Permit } from '../../../../worker/core/session/events.ts'
 import { createHarness, storedSession, watch } from '../../../fixtures/broker-harness.ts'
 
@@ -14,11 +14,11 @@ async function open() {
   const { tokens, version } = await harness.broker.authorize(await harness.openCall())
   const ticket: Permit = {
     generation: call.generation,
-    lineage: call.lineage,
+    sessionId: call.sessionId,
     version,
     tokens: { ...tokens, accessToken: '', tokenType: '' },
   }
-  const earlier = (attempt: Attempt<string>, changes: Partial<EarlierAttempt<string>> = {}) => ({
+  const earlier = (attempt: Attempt<string>, changes: Partial<EarlierSend<string>> = {}) => ({
     permit: ticket,
     isReplay: false,
     attempt: Promise.resolve(attempt),

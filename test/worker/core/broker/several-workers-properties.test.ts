@@ -60,18 +60,18 @@ class World {
     if (this.workers.length < 8) this.workers.push({ harness: this.world.start(), isFrozen: false })
   }
 
-  #issue(lineage: Lineage): ReceivedTokens {
+  #issue(sessionId: Lineage): ReceivedTokens {
     const number = ++this.#issued
     const refreshToken = `refresh-${number}`
-    lineage.order.push(refreshToken)
-    this.#lineageOf.set(refreshToken, lineage)
-    return { accessToken: `access-${number}`, refreshToken, subject: lineage.user, expiresIn: TOKEN_LIFE / 1000 }
+    sessionId.order.push(refreshToken)
+    this.#lineageOf.set(refreshToken, sessionId)
+    return { accessToken: `access-${number}`, refreshToken, subject: sessionId.user, expiresIn: TOKEN_LIFE / 1000 }
   }
 
-  #rotate(lineage: Lineage, refreshToken: string): ReceivedTokens {
-    if (lineage.isRevoked) throw rejected('invalid_grant')
-    const tokens = lineage.successors.get(refreshToken) ?? this.#issue(lineage)
-    lineage.successors.set(refreshToken, tokens)
+  #rotate(sessionId: Lineage, refreshToken: string): ReceivedTokens {
+    if (sessionId.isRevoked) throw rejected('invalid_grant')
+    const tokens = sessionId.successors.get(refreshToken) ?? this.#issue(sessionId)
+    sessionId.successors.set(refreshToken, tokens)
     return tokens
   }
 
@@ -80,12 +80,12 @@ class World {
       new Promise<void>((resolve) => this.world.platform.setTimeout(resolve, milliseconds))
     return {
       refresh: async ({ refreshToken = '' }: TokenSet, { signal }: GrantIO) => {
-        const lineage = this.#lineageOf.get(refreshToken) as Lineage
+        const sessionId = this.#lineageOf.get(refreshToken) as Lineage
         const { elapsed } = this.world.platform
         const begun = elapsed()
-        this.#checkAttempt(lineage, refreshToken, begun)
+        this.#checkAttempt(sessionId, refreshToken, begun)
         const attempt = { begun, over: begun + TIMEOUT, hasFailed: true }
-        lineage.attempts.push(attempt)
+        sessionId.attempts.push(attempt)
         const { mode, latency } = this.behaviour
         const finish = () => {
           attempt.over = Math.min(attempt.over, elapsed())
@@ -97,7 +97,7 @@ class World {
           if (mode === 'hang') {
             await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
           }
-          const tokens = this.#rotate(lineage, refreshToken)
+          const tokens = this.#rotate(sessionId, refreshToken)
           if (mode === 'lose') throw new TypeError('the answer was lost')
           attempt.hasFailed = false
           return tokens
@@ -110,16 +110,16 @@ class World {
     }
   }
 
-  #checkAttempt(lineage: Lineage, refreshToken: string, now: number): void {
+  #checkAttempt(sessionId: Lineage, refreshToken: string, now: number): void {
     const { kept } = this.world.store
-    const stored = lineage.order.indexOf(kept?.tokens.refreshToken ?? '')
-    if (stored > lineage.order.indexOf(refreshToken)) this.violations.push('I2: an old refresh token was sent')
+    const stored = sessionId.order.indexOf(kept?.tokens.refreshToken ?? '')
+    if (stored > sessionId.order.indexOf(refreshToken)) this.violations.push('I2: an old refresh token was sent')
     // A clock that jumps may end another worker's time before it is over: nobody can tell that from a sleep.
     if (now - this.#lastJump <= TIMEOUT + 3000) return
-    if (lineage.attempts.some(({ over }) => over > now)) this.violations.push('I1: two refreshes at once')
-    const last = lineage.attempts.at(-1)
+    if (sessionId.attempts.some(({ over }) => over > now)) this.violations.push('I1: two refreshes at once')
+    const last = sessionId.attempts.at(-1)
     if (last?.hasFailed && now - last.begun < 1000) this.violations.push('I10: two failing attempts within a second')
-    const recent = lineage.attempts.filter(({ begun, hasFailed }) => hasFailed && now - begun < 300_000)
+    const recent = sessionId.attempts.filter(({ begun, hasFailed }) => hasFailed && now - begun < 300_000)
     if (recent.length > 30) this.violations.push('I10: more than 30 failing attempts in 5 minutes')
   }
 
@@ -157,8 +157,8 @@ class World {
         Object.assign(this.behaviour, step)
         break
       case 'revoke': {
-        const lineage = this.#current()
-        if (lineage) lineage.isRevoked = true
+        const sessionId = this.#current()
+        if (sessionId) sessionId.isRevoked = true
         break
       }
       case 'forgeHint':
@@ -204,16 +204,16 @@ class World {
     expect(this.violations).toEqual([])
     const alive = this.workers.map(({ harness }) => harness).filter((harness) => harness.isAlive())
     for (const { outcome, worker } of this.#calls) if (worker.isAlive()) expect(outcome.settled, 'I3').toBe(1)
-    const lineage = this.#current()
+    const sessionId = this.#current()
     // Without hints, a worker learns of others when it asks.
     for (const { broker } of alive) broker.checkStore()
     await platform.settle()
     const last = alive.map((worker) => this.call(worker))
     await platform.advance(DEADLINE)
     expect(this.violations).toEqual([])
-    const isOver = lineage === undefined || lineage.isRevoked
+    const isOver = sessionId === undefined || sessionId.isRevoked
     for (const outcome of last) {
-      if (!isOver) expect(outcome, 'I7, I12').toMatchObject({ settled: 1, value: lineage.user })
+      if (!isOver) expect(outcome, 'I7, I12').toMatchObject({ settled: 1, value: sessionId.user })
       else if (outcome.error) expect(outcome).toMatchObject({ error: { code: 'sign_in_required' } })
       expect(outcome.settled, 'I3').toBe(1)
     }

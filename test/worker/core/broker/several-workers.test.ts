@@ -7,7 +7,7 @@ import {
   compareWithRecord,
   isInState,
   type OwnSession,
-  type Seen,
+  type StoreRead,
   stateOf,
 } from '../../../../worker/core/shared-record.ts'
 import { refused, rejected } from '../../../../worker/core/verdict.ts'
@@ -58,7 +58,7 @@ test('a refresh is told to the others, who use its tokens without asking for the
   refresh(0).succeed()
   await platform.settle()
   expect(store.log).toEqual(['save access-1 (refreshing)', 'save access-2'])
-  expect(store.kept?.attempt).toBeUndefined()
+  expect(store.kept?.marker).toBeUndefined()
   expect(events(other)).toContain('tokens-adopted')
   expect(await other.call()).toMatchObject({ generation: 1, version: 2, tokens: { accessToken: 'access-2' } })
 })
@@ -246,7 +246,7 @@ test('a worker that is killed in mid-refresh and started again knows that an ans
   expect(refreshes).toHaveLength(1)
   await platform.advance(200)
   expect(refreshes).toHaveLength(2)
-  expect(store.kept?.attempt).toMatchObject({ outcomeLost: true, isOver: false })
+  expect(store.kept?.marker).toMatchObject({ outcomeLost: true, isOver: false })
   refresh(1).succeed()
   await platform.settle()
   expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
@@ -373,7 +373,7 @@ test('the answer of a frozen worker that comes before that of the one which took
   await platform.advance(12_000)
   one.thaw()
   refresh(0).succeed()
-  // The fence of the deadline: the attempt itself has been given up by then, so only its rejection could do harm.
+  // The fence of the deadline: the marker itself has been given up by then, so only its rejection could do harm.
   refresh(1).fail(rejected())
   await platform.advance(1000)
   expect(outcome.settled).toBe(1)
@@ -385,7 +385,7 @@ test('a rejection does not end a session that another worker has renewed meanwhi
   const { platform, one, refresh, store } = await open({ hasHints: false }, 1)
   const outcome = watch(one.call())
   await platform.settle()
-  const { attempt, ...kept } = store.kept as StoredSession
+  const { marker, ...kept } = store.kept as StoredSession
   store.kept = {
     ...kept,
     version: 2,
@@ -560,7 +560,7 @@ test('a look that began before an own sign-in was stored is out of date, and cha
     store.kept = current
   }
   // Somebody had signed in elsewhere, before bob did here.
-  store.kept = { ...storedSession({ isFresh: true }), lineage: 'of-carl' }
+  store.kept = { ...storedSession({ isFresh: true }), sessionId: 'of-carl' }
   answer()
   await platform.advance(200)
   expect(one.broker.snapshot().user).toEqual({ subject: 'bob' })
@@ -761,7 +761,7 @@ test('a store that never agrees with what it has shown does not keep the session
   const { platform, one, refresh, store } = await open({}, 1)
   const stubborn = { ...(store.kept as StoredSession) }
   Object.defineProperty(store, 'kept', {
-    get: () => ({ ...stubborn, attempt: { ...attempt, id: `other-${Math.random()}` } }),
+    get: () => ({ ...stubborn, marker: { ...marker, id: `other-${Math.random()}` } }),
   })
   const outcome = watch(one.call())
   await platform.settle()
@@ -770,7 +770,7 @@ test('a store that never agrees with what it has shown does not keep the session
   expect(outcome).toMatchObject({ settled: 1, value: { tokens: { accessToken: 'access-2' } } })
 })
 
-const attempt = { id: 'other', owner: 'other', isOver: true, until: 0, pause: 0, failures: 0, outcomeLost: false }
+const marker = { id: 'other', owner: 'other', isOver: true, until: 0, pause: 0, failures: 0, outcomeLost: false }
 
 test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'none' | 'unreadable' | 'later-format']>([
   ['alone', 'a store that does not answer', {}, 'unreadable'],
@@ -781,31 +781,31 @@ test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'no
   ['same', 'its own record', {}, {}],
   ['newer', 'its own record with newer tokens', {}, { version: 8 }],
   ['alone', 'its own record with older tokens', {}, { version: 6 }],
-  ['alone', 'a session that has ended here', { past: ['other'] }, { lineage: 'other' }],
-  ['other', 'its own lineage, signed out', { held: undefined }, {}],
-  ['other', 'a sign-in elsewhere', {}, { lineage: 'other' }],
+  ['alone', 'a session that has ended here', { endedIds: ['other'] }, { sessionId: 'other' }],
+  ['other', 'its own sessionId, signed out', { held: undefined }, {}],
+  ['other', 'a sign-in elsewhere', {}, { sessionId: 'other' }],
   [
     'other',
     'a sign-in later than one that the store has not taken',
     { isStored: false },
-    { lineage: 'other', signedInAt: 11 },
+    { sessionId: 'other', signedInAt: 11 },
   ],
   [
     'alone',
     'one as old as a sign-in that the store has not taken',
     { isStored: false },
-    { lineage: 'other', signedInAt: 10 },
+    { sessionId: 'other', signedInAt: 10 },
   ],
   [
     'alone',
     'one older than a sign-in that the store has not taken',
     { isStored: false },
-    { lineage: 'other', signedInAt: 9 },
+    { sessionId: 'other', signedInAt: 9 },
   ],
 ])('a session that is compared with a record is %s: %s', (expected, _what, changes, record) => {
-  const own = { held: {}, lineage: 'own', version: 7, signedInAt: 10, isStored: true, past: [], ...changes }
-  const kept = { ...storedSession(), lineage: 'own', version: 7, signedInAt: 10 }
-  const seen: Seen =
+  const own = { held: {}, sessionId: 'own', version: 7, signedInAt: 10, isStored: true, endedIds: [], ...changes }
+  const kept = { ...storedSession(), sessionId: 'own', version: 7, signedInAt: 10 }
+  const seen: StoreRead =
     typeof record === 'string' ? { kind: record } : { kind: 'session', session: { ...kept, ...record } }
   expect(compareWithRecord(own, seen)).toBe(expected)
 })
@@ -813,7 +813,7 @@ test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'no
 test('an empty store is expected to stay empty; of one that nobody could read, nothing is expected', () => {
   expect(stateOf({ kind: 'none' })).toBeNull()
   expect(stateOf({ kind: 'unreadable' })).toBeUndefined()
-  const kept = { lineage: 'own', version: 7, attempt: null }
+  const kept = { sessionId: 'own', version: 7, marker: null }
   expect([isInState(undefined, null), isInState(kept, null), isInState(undefined, kept)]).toEqual([true, false, false])
   expect([isInState(kept, {}), isInState(undefined, {})]).toEqual([true, false])
   expect([isInState(kept, undefined), isInState(undefined, undefined), isInState(kept, kept)]).toEqual([

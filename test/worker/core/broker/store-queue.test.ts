@@ -327,7 +327,7 @@ function createConditionalQueue() {
     platform,
     () => {},
   )
-  const save = (accessToken: string, replaces?: { lineage: string }) =>
+  const save = (accessToken: string, replaces?: { sessionId: string }) =>
     watch(queue.save(sessionWith(accessToken), replaces))
   const fail = async (index: number) => {
     failures[index]?.()
@@ -343,8 +343,8 @@ test('a failed save that could replace any session is followed by a clear of any
   expect(seen[1]).toEqual(['clear', {}])
 })
 
-const first = { lineage: 'first' }
-const second = { lineage: 'second' }
+const first = { sessionId: 'first' }
+const second = { sessionId: 'second' }
 
 test('what takes the place of a write without a condition has none either; of one with a condition, it keeps its own', async () => {
   for (const [behind, expected] of [

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
-import type { RefreshAttempt, StoredSession, StoredState } from '../../../../worker/core/adapter.ts'
+import type { RefreshMarker, StoredSession, StoredState } from '../../../../worker/core/adapter.ts'
 import type { Effect, SessionEvent, SessionRules } from '../../../../worker/core/session/events.ts'
 import {
   type Claim,
   type ClaimStep,
   isExclusive,
   LATER_BUILD,
-  type Session,
+  type SessionState,
 } from '../../../../worker/core/session/state.ts'
-import type { Seen } from '../../../../worker/core/shared-record.ts'
+import type { StoreRead } from '../../../../worker/core/shared-record.ts'
 import {
   decide,
   ended,
@@ -27,20 +27,20 @@ import {
 
 // What one worker decides where others keep the same session in the same store.
 const rules: SessionRules = { owner: 'me' }
-const lineage = 'lineage-1'
-const record: StoredSession = { format: 2, lineage, generation: 3, version: 7, signedInAt: now, tokens }
+const sessionId = 'session-1'
+const record: StoredSession = { format: 1, sessionId, generation: 3, version: 7, signedInAt: now, tokens }
 const newer: StoredSession = { ...record, version: 8, tokens: newTokens }
-const ofBob: StoredSession = { ...record, lineage: 'of-bob', generation: 1, version: 1, tokens: tokensOfBob }
-const laterFormat: Seen = { kind: 'later-format' }
+const ofBob: StoredSession = { ...record, sessionId: 'of-bob', generation: 1, version: 1, tokens: tokensOfBob }
+const laterFormat: StoreRead = { kind: 'later-format' }
 
 type ClaimChanges = Partial<Omit<Claim, 'kind' | 'step'>>
 
-function attemptOf(changes: Partial<RefreshAttempt> = {}): RefreshAttempt {
-  const attempt = { id: 'other.9', owner: 'other', isOver: false, failures: 0, outcomeLost: false }
-  return { ...attempt, until: now + 10_000, pause: 10_000, ...changes }
+function attemptOf(changes: Partial<RefreshMarker> = {}): RefreshMarker {
+  const marker = { id: 'other.9', owner: 'other', isOver: false, failures: 0, outcomeLost: false }
+  return { ...marker, until: now + 10_000, pause: 10_000, ...changes }
 }
 
-function claiming(step: ClaimStep, changes: ClaimChanges = {}, session: Partial<Session> = {}): Session {
+function claiming(step: ClaimStep, changes: ClaimChanges = {}, session: Partial<SessionState> = {}): SessionState {
   const claim = {
     kind: 'claim',
     flight: 5,
@@ -52,31 +52,34 @@ function claiming(step: ClaimStep, changes: ClaimChanges = {}, session: Partial<
   return signedIn({ flights: 5, refresh: { ...claim, ...changes, step }, ...session })
 }
 
-function reading(changes: ClaimChanges = {}, session: Partial<Session> = {}): Session {
+function reading(changes: ClaimChanges = {}, session: Partial<SessionState> = {}): SessionState {
   return claiming({ name: 'reading' }, changes, session)
 }
 
-function writing(changes: ClaimChanges & { replaces?: StoredState | null } = {}): Session {
-  const { replaces = { lineage, version: 7, attempt: 'other.9' }, ...claim } = changes
+function writing(changes: ClaimChanges & { replaces?: StoredState | null } = {}): SessionState {
+  const { replaces = { sessionId, version: 7, marker: 'other.9' }, ...claim } = changes
   return claiming({ name: 'writing', replaces, until: now + 10_000 }, claim)
 }
 
-function waitingForOther(): Session {
+function waitingForOther(): SessionState {
   return claiming({ name: 'waiting', pause: 1000 }, { other: { id: 'other.9', left: 4000 } })
 }
 
-function ending(changes: Partial<Session> = {}): Session {
+function ending(changes: Partial<SessionState> = {}): SessionState {
   return sending({ refresh: { kind: 'ending', flight: 5, reason: 'refresh_rejected' }, ...changes })
 }
 
-function saving(changes: Partial<Session> = {}, signIn = false): Session {
+function saving(changes: Partial<SessionState> = {}, signIn = false): SessionState {
   return sending({ version: 8, held: newTokens, refresh: { kind: 'saving', flight: 5, signIn }, ...changes })
 }
 
-const found = (session: StoredSession): Seen => ({ kind: 'session', session })
+const found = (session: StoredSession): StoreRead => ({ kind: 'session', session })
 
-function look(seen: Seen | StoredSession, changes: { flight?: number | undefined; now?: number } = {}): SessionEvent {
-  return { type: 'storeSeen', flight: 5, seen: 'kind' in seen ? seen : found(seen), now, ...changes }
+function look(
+  seen: StoreRead | StoredSession,
+  changes: { flight?: number | undefined; now?: number } = {},
+): SessionEvent {
+  return { type: 'storeRead', flight: 5, seen: 'kind' in seen ? seen : found(seen), now, ...changes }
 }
 
 const marked = (outcome: 'done' | 'failed' | 'conflict', at = now): SessionEvent => ({
@@ -85,10 +88,14 @@ const marked = (outcome: 'done' | 'failed' | 'conflict', at = now): SessionEvent
   outcome,
   now: at,
 })
-const settled = (outcome: 'done' | 'failed' | Seen): SessionEvent => ({ type: 'rejectionSettled', flight: 5, outcome })
-const saved = (stored: boolean | Seen): SessionEvent => ({ type: 'saved', flight: 5, stored })
+const settled = (outcome: 'done' | 'failed' | StoreRead): SessionEvent => ({
+  type: 'rejectionSettled',
+  flight: 5,
+  outcome,
+})
+const saved = (stored: boolean | StoreRead): SessionEvent => ({ type: 'saved', flight: 5, stored })
 
-function effectsOf(session: Session, event: SessionEvent, given = rules): Effect[] {
+function effectsOf(session: SessionState, event: SessionEvent, given = rules): Effect[] {
   return decide(session, event, given)[1]
 }
 
@@ -100,26 +107,26 @@ test('before a refresh is sent, the store is asked what other workers have done 
 
 test('where nobody else is at it, the others are told that a refresh begins, whose it is and when it ends', () => {
   const [next, effects] = decide(reading({ outcomeLost: true, conflicts: 2 }), look(record), rules)
-  const replaces = { lineage, version: 7, attempt: null }
-  const attempt = attemptOf({ id: 'me.5', owner: 'me', outcomeLost: true })
-  expect(effects).toEqual([{ do: 'writeClaim', flight: 5, session: { ...record, attempt }, replaces }])
+  const replaces = { sessionId, version: 7, marker: null }
+  const marker = attemptOf({ id: 'me.5', owner: 'me', outcomeLost: true })
+  expect(effects).toEqual([{ do: 'writeClaim', flight: 5, session: { ...record, marker }, replaces }])
   expect(next.refresh).toEqual(writing({ outcomeLost: true, conflicts: 2, replaces }).refresh)
 })
 
-test("an own attempt that is still in the store is nobody else's, and not waited for", () => {
-  const attempt = attemptOf({ owner: 'me', id: 'me.4' })
-  expect(effectsOf(reading(), look({ ...record, attempt }))).toMatchObject([{ do: 'writeClaim' }])
+test("an own marker that is still in the store is nobody else's, and not waited for", () => {
+  const marker = attemptOf({ owner: 'me', id: 'me.4' })
+  expect(effectsOf(reading(), look({ ...record, marker }))).toMatchObject([{ do: 'writeClaim' }])
 })
 
-test('an attempt to refresh older tokens than ours is not waited for', () => {
-  const older = { ...record, version: 6, attempt: attemptOf() }
+test('an marker to refresh older tokens than ours is not waited for', () => {
+  const older = { ...record, version: 6, marker: attemptOf() }
   expect(effectsOf(reading({}, { isStored: false }), look(older))).toMatchObject([
-    { do: 'writeClaim', replaces: { version: 6, attempt: 'other.9' } },
+    { do: 'writeClaim', replaces: { version: 6, marker: 'other.9' } },
   ])
 })
 
-test.each<[string, Partial<Session>, unknown]>([
-  ['had taken it before', {}, { lineage, version: 7 }],
+test.each<[string, Partial<SessionState>, unknown]>([
+  ['had taken it before', {}, { sessionId, version: 7 }],
   ['had not taken it', { isStored: false }, null],
 ])('where the store does not answer, the refresh is sent all the same (I3), if it %s', (_title, changes, replaces) => {
   const [next, effects] = decide(reading({}, changes), look({ kind: 'unreadable' }), rules)
@@ -146,7 +153,7 @@ test('a look changes nothing while a write is awaited that tells what the store 
 })
 
 test('a record of a session that has ended here is no news (I5)', () => {
-  const session = { ...signedOut, past: ['of-bob'] }
+  const session = { ...signedOut, endedIds: ['of-bob'] }
   expect(decide(session, look(ofBob), rules)).toEqual([session, []])
 })
 
@@ -154,56 +161,56 @@ test.each<[string, number, number]>([
   ['for a second at most, since its answer may have come all the same', 4000, 1000],
   ['no longer than it lasts', 300, 300],
 ])('the refresh of another worker is waited for, and looked after %s', (_title, left, pause) => {
-  const [next, effects] = decide(reading(), look({ ...record, attempt: attemptOf({ until: now + left }) }), rules)
+  const [next, effects] = decide(reading(), look({ ...record, marker: attemptOf({ until: now + left }) }), rules)
   expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: pause }])
   expect(next).toMatchObject({ tokenServer: 'ok', failures: 0 })
   expect(next.refresh).toEqual(claiming({ name: 'waiting', pause }, { other: { id: 'other.9', left } }).refresh)
 })
 
 test('the failure of another worker counts here too: its pause is kept, and those who wait are told (I10)', () => {
-  const attempt = attemptOf({ isOver: true, failures: 3, until: now + 60_000, pause: 60_000, outcomeLost: true })
-  const [next, effects] = decide(reading(), look({ ...record, attempt }), rules)
+  const marker = attemptOf({ isOver: true, failures: 3, until: now + 60_000, pause: 60_000, outcomeLost: true })
+  const [next, effects] = decide(reading(), look({ ...record, marker }), rules)
   expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: 60_000 }, { do: 'wake' }])
   expect(next).toMatchObject({ tokenServer: 'unreachable', failures: 3 })
   expect(next.refresh).toMatchObject({ outcomeLost: false, step: { name: 'waiting', pause: 60_000 } })
 })
 
 test('a refresh of another worker is waited for no longer than one of our own may take', () => {
-  const attempt = attemptOf({ until: now + 60_000, pause: 60_000 })
-  expect(decide(reading(), look({ ...record, attempt }), rules)[0].refresh).toMatchObject({
+  const marker = attemptOf({ until: now + 60_000, pause: 60_000 })
+  expect(decide(reading(), look({ ...record, marker }), rules)[0].refresh).toMatchObject({
     other: { id: 'other.9', left: 10_000 },
   })
 })
 
-test('an attempt that is looked at again is waited for no longer than before, whatever the clock says (I12)', () => {
+test('an marker that is looked at again is waited for no longer than before, whatever the clock says (I12)', () => {
   const again = reading({ other: { id: 'other.9', left: 2000 } })
-  const attempt = attemptOf({ until: now + 9000 })
-  expect(decide(again, look({ ...record, attempt }), rules)[0].refresh).toMatchObject({ other: { left: 2000 } })
-  const another = { ...attempt, id: 'other.10' }
-  expect(decide(again, look({ ...record, attempt: another }), rules)[0].refresh).toMatchObject({
+  const marker = attemptOf({ until: now + 9000 })
+  expect(decide(again, look({ ...record, marker }), rules)[0].refresh).toMatchObject({ other: { left: 2000 } })
+  const another = { ...marker, id: 'other.10' }
+  expect(decide(again, look({ ...record, marker: another }), rules)[0].refresh).toMatchObject({
     other: { left: 9000 },
   })
 })
 
-test.each<[string, boolean, Partial<RefreshAttempt>, boolean]>([
+test.each<[string, boolean, Partial<RefreshMarker>, boolean]>([
   ['nothing is lost', false, { isOver: true }, false],
   ['an answer is lost that it had lost', false, { isOver: true, outcomeLost: true }, true],
   ['an answer is lost that we had lost', true, { isOver: true }, true],
   ['its answer is lost, where it never said that it was over', false, {}, true],
-])('after the attempt of another worker, %s (I9)', (_title, outcomeLost, changes, expected) => {
-  const attempt = attemptOf({ until: now, ...changes })
-  const [next, effects] = decide(reading({ outcomeLost }), look({ ...record, attempt }), rules)
-  expect(effects).toMatchObject([{ do: 'writeClaim', session: { attempt: { outcomeLost: expected } } }])
+])('after the marker of another worker, %s (I9)', (_title, outcomeLost, changes, expected) => {
+  const marker = attemptOf({ until: now, ...changes })
+  const [next, effects] = decide(reading({ outcomeLost }), look({ ...record, marker }), rules)
+  expect(effects).toMatchObject([{ do: 'writeClaim', session: { marker: { outcomeLost: expected } } }])
   expect(next.refresh).toMatchObject({ outcomeLost: expected, step: { name: 'writing' } })
 })
 
-test('a cut-off attempt ends the session where the app said so for unknown outcomes, and only after its time', () => {
+test('a cut-off marker ends the session where the app said so for unknown outcomes, and only after its time', () => {
   const given: SessionRules = { ...rules, onUnknownOutcome: 'sign-in' }
-  const cutOff = { ...record, attempt: attemptOf({ until: now }) }
+  const cutOff = { ...record, marker: attemptOf({ until: now }) }
   const [next, effects] = decide(reading(), look(cutOff), given)
-  expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { lineage, version: 7 } }])
+  expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { sessionId, version: 7 } }])
   expect(next.refresh).toEqual({ kind: 'ending', flight: 5, reason: 'refresh_answer_lost' })
-  const over = { ...record, attempt: attemptOf({ until: now, isOver: true }) }
+  const over = { ...record, marker: attemptOf({ until: now, isOver: true }) }
   expect(effectsOf(reading(), look(over), given)).toMatchObject([{ do: 'writeClaim' }])
 })
 
@@ -228,14 +235,14 @@ test('once the others are told, the refresh is sent, and its tokens may replace 
   const [next, effects] = decide({ ...writing({ outcomeLost: true }), isStored: false }, marked('done'), rules)
   expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
   expect(next.isStored).toBe(true)
-  expect(next.refresh).toEqual({ kind: 'sending', flight: 5, outcomeLost: true, replaces: { lineage, version: 7 } })
+  expect(next.refresh).toEqual({ kind: 'sending', flight: 5, outcomeLost: true, replaces: { sessionId, version: 7 } })
 })
 
 test.each<[string, StoredState | null, unknown]>([
   [
-    'of the session that was there, whosever attempt',
-    { lineage, version: 6, attempt: 'other.9' },
-    { lineage, version: 6 },
+    'of the session that was there, whosever marker',
+    { sessionId, version: 6, marker: 'other.9' },
+    { sessionId, version: 6 },
   ],
   ['of nothing', null, null],
 ])(
@@ -280,7 +287,7 @@ test.each([
   '%s after %d others: the others are told, and how long nobody may try (I10)',
   (verdict, failures, pause) => {
     const effects = effectsOf(sending({ failures }), ended(verdict, { random: 0.9 }))
-    const attempt = attemptOf({
+    const marker = attemptOf({
       id: 'me.5',
       owner: 'me',
       isOver: true,
@@ -291,8 +298,8 @@ test.each([
     })
     expect(effects[0]).toEqual({
       do: 'writeFailure',
-      session: { ...record, attempt },
-      replaces: { lineage, version: 7, attempt: 'me.5' },
+      session: { ...record, marker },
+      replaces: { sessionId, version: 7, marker: 'me.5' },
     })
   },
 )
@@ -304,12 +311,12 @@ test('of a failure nothing is written where the store has not taken the session'
 
 test('rejected: only these tokens are deleted, and nobody is told before that is done (I7)', () => {
   const [next, effects] = decide(sending({ tokenServer: 'unreachable' }), ended('rejected'), rules)
-  expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { lineage, version: 7 } }])
+  expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { sessionId, version: 7 } }])
   expect(next.refresh).toEqual({ kind: 'ending', flight: 5, reason: 'refresh_rejected' })
   expect(effectsOf(next, want())).toEqual([])
 })
 
-test.each<[string, 'done' | 'failed' | Seen, string, Effect[]]>([
+test.each<[string, 'done' | 'failed' | StoreRead, string, Effect[]]>([
   ['deleted', 'done', 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],
   ['gone already', { kind: 'none' }, 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],
   ['not to be read', { kind: 'unreadable' }, 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],
@@ -318,11 +325,11 @@ test.each<[string, 'done' | 'failed' | Seen, string, Effect[]]>([
     'not to be deleted',
     'failed',
     'refresh_rejected',
-    [{ do: 'cancelRetry' }, { do: 'clear', only: { lineage } }, { do: 'wake' }],
+    [{ do: 'cancelRetry' }, { do: 'clear', only: { sessionId } }, { do: 'wake' }],
   ],
 ])('rejected, and the record is %s: the session ends', (_title, outcome, reason, effects) => {
   const [next, done] = decide(ending(), settled(outcome), rules)
-  expect(next).toMatchObject({ held: undefined, reason, generation: 4, past: [lineage] })
+  expect(next).toMatchObject({ held: undefined, reason, generation: 4, endedIds: [sessionId] })
   expect(done).toEqual(effects)
 })
 
@@ -368,8 +375,8 @@ test('a session of another worker takes the place of ours, and a sign-in in prog
   expect(next).toMatchObject({
     generation: 4,
     version: 1,
-    lineage: 'of-bob',
-    past: [lineage],
+    sessionId: 'of-bob',
+    endedIds: [sessionId],
     held: tokensOfBob,
     isStored: true,
     isAdopted: true,
@@ -399,7 +406,7 @@ test('tokens of another worker may have grown old before they were found; those 
 
 test('a sign-out elsewhere ends the session here, and leaves the store alone', () => {
   const [next, effects] = decide(waiting(), look({ kind: 'none' }), rules)
-  expect(next).toMatchObject({ held: undefined, reason: 'signed_out_elsewhere', generation: 4, past: [lineage] })
+  expect(next).toMatchObject({ held: undefined, reason: 'signed_out_elsewhere', generation: 4, endedIds: [sessionId] })
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
 })
 
@@ -413,13 +420,13 @@ test('signed out, a later build that takes the store over is told, and nothing e
 })
 
 test('a later build that is gone is no longer told of; where the store does not answer, it may still be there', () => {
-  const session: Session = { ...signedOut, reason: LATER_BUILD }
+  const session: SessionState = { ...signedOut, reason: LATER_BUILD }
   expect(decide(session, look({ kind: 'none' }), rules)).toEqual([signedOut, []])
   expect(decide(session, look({ kind: 'unreadable' }), rules)).toEqual([session, []])
 })
 
 test('a record of a later build that comes late is not touched', () => {
-  const unloaded: Session = { ...signedOut, loading: 'pending', reason: 'store_failed' }
+  const unloaded: SessionState = { ...signedOut, loading: 'pending', reason: 'store_failed' }
   expect(decide(unloaded, { type: 'loadedLate', stored: laterFormat, now }, rules)).toEqual([
     { ...unloaded, loading: 'done', reason: LATER_BUILD },
     [],
@@ -444,7 +451,7 @@ test('what was signed in here is not taken from a record that looks alike', () =
   expect(effects).toEqual([{ do: 'wake' }])
 })
 
-test.each<[string, Session, Seen]>([
+test.each<[string, SessionState, StoreRead]>([
   ['whatever it holds cannot be read', saving(), { kind: 'unreadable' }],
   ['it holds nothing, and has never taken the session', saving({ isStored: false }), { kind: 'none' }],
 ])('new tokens that the store does not take are used all the same, where %s', (_title, session, seen) => {
@@ -456,7 +463,7 @@ test.each<[string, Session, Seen]>([
 test('a sign-in that the store does not take goes on in memory, where the store turns out empty', () => {
   const started = decide(
     { ...signedOut, signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens: newTokens, lineage: 'of-ann' },
+    { type: 'signInSucceeded', signIn: 1, tokens: newTokens, sessionId: 'of-ann' },
     rules,
   )[0]
   const [next] = decide(started, { type: 'saved', flight: 1, stored: { kind: 'none' } }, rules)
@@ -484,15 +491,15 @@ test('the end of an earlier save changes nothing while the next is awaited (I5)'
   for (const stored of [true, false, found(ofBob)]) expect(decide(session, saved(stored), rules)).toEqual([session, []])
 })
 
-test.each<[string, Session, Effect[]]>([
-  ['the session that was signed in', signedIn(), [{ do: 'clear', only: { lineage } }]],
+test.each<[string, SessionState, Effect[]]>([
+  ['the session that was signed in', signedIn(), [{ do: 'clear', only: { sessionId } }]],
   [
     'the last session of this worker, where that has ended already',
-    { ...signedOut, past: ['older', lineage] },
-    [{ do: 'clear', only: { lineage } }],
+    { ...signedOut, endedIds: ['older', sessionId] },
+    [{ do: 'clear', only: { sessionId } }],
   ],
   ['nothing, where nobody was ever signed in', signedOut, []],
-  ['the record of a later build', { ...signedOut, past: [lineage], reason: LATER_BUILD }, [{ do: 'clear' }]],
+  ['the record of a later build', { ...signedOut, endedIds: [sessionId], reason: LATER_BUILD }, [{ do: 'clear' }]],
   ['whatever there is, where nobody could look what it is', { ...signedOut, loading: 'pending' }, [{ do: 'clear' }]],
   ['whatever there is, where the store never answered', { ...signedOut, loading: 'failed' }, [{ do: 'clear' }]],
 ])('a sign-out deletes %s (I5)', (_title, session, cleared) => {
@@ -501,19 +508,19 @@ test.each<[string, Session, Effect[]]>([
 
 test('a worker remembers its last twenty sessions, so that an old record brings none of them back (I5)', () => {
   const past = Array.from({ length: 20 }, (_, index) => `past-${index}`)
-  const [next] = decide(signedIn({ past }), { type: 'signedOut' }, rules)
-  expect(next.past).toEqual([...past.slice(1), lineage])
-  expect(decide(next, { type: 'signedOut' }, rules)[0].past).toEqual(next.past)
+  const [next] = decide(signedIn({ endedIds: past }), { type: 'signedOut' }, rules)
+  expect(next.endedIds).toEqual([...past.slice(1), sessionId])
+  expect(decide(next, { type: 'signedOut' }, rules)[0].endedIds).toEqual(next.endedIds)
 })
 
 test('a store that will not answer any more is remembered as that, where its answer was still awaited', () => {
-  const unloaded: Session = { ...signedOut, loading: 'pending' }
+  const unloaded: SessionState = { ...signedOut, loading: 'pending' }
   expect(decide(unloaded, { type: 'loadFailed' }, rules)).toEqual([{ ...unloaded, loading: 'failed' }, []])
   const loaded = signedIn()
   expect(decide(loaded, { type: 'loadFailed' }, rules)).toEqual([loaded, []])
 })
 
-test.each<[string, Session, boolean]>([
+test.each<[string, SessionState, boolean]>([
   ['looks into the store', reading(), true],
   ['tells the others', writing(), true],
   ['is sent', sending(), true],
@@ -529,5 +536,5 @@ test.each<[string, Session, boolean]>([
 
 test('the worker that sees the session grow too old deletes it, and nothing of another session', () => {
   const effects = effectsOf(signedIn(), { type: 'timePassed', now: now + minute }, { ...rules, maxSessionAge: minute })
-  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'clear', only: { lineage } }, { do: 'wake' }])
+  expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'clear', only: { sessionId } }, { do: 'wake' }])
 })

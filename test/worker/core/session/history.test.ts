@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { HistoryNote, StoredSession } from '../../../../worker/core/adapter.ts'
 import type { SessionEvent, SessionRules } from '../../../../worker/core/session/events.ts'
-import type { Session } from '../../../../worker/core/session/state.ts'
+import type { SessionState } from '../../../../worker/core/session/state.ts'
 import { transition } from '../../../../worker/core/session/transition.ts'
 import {
   decide,
@@ -18,11 +18,18 @@ import {
   want,
 } from '../../../fixtures/sessions.ts'
 
-const stored: StoredSession = { format: 2, lineage: 'lineage-1', generation: 3, version: 7, signedInAt: now, tokens }
+const stored: StoredSession = {
+  format: 1,
+  sessionId: 'session-1',
+  generation: 3,
+  version: 7,
+  signedInAt: now,
+  tokens,
+}
 const { expiresAt, ...eternal } = newTokens
 const seen = (session: StoredSession) => ({ kind: 'session' as const, session })
 
-function notesOf(session: Session, event: SessionEvent, rules: SessionRules = {}): HistoryNote[] {
+function notesOf(session: SessionState, event: SessionEvent, rules: SessionRules = {}): HistoryNote[] {
   return transition(session, event, rules)[1].flatMap((effect) => (effect.do === 'note' ? [effect.note] : []))
 }
 
@@ -30,7 +37,7 @@ const signInOf = (tokensOfIt = newTokens): SessionEvent => ({
   type: 'signInSucceeded',
   signIn: 1,
   tokens: tokensOfIt,
-  lineage: 'lineage-2',
+  sessionId: 'session-2',
 })
 const renewal: SessionEvent = { type: 'refreshSucceeded', flight: 5, tokens: newTokens }
 const late = (kept: StoredSession | undefined): SessionEvent => ({
@@ -40,7 +47,7 @@ const late = (kept: StoredSession | undefined): SessionEvent => ({
 })
 
 // People read the history to learn what happened and why: every step of a session is told once, with its reason.
-test.each<[string, Session, SessionEvent, SessionRules, HistoryNote[]]>([
+test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
   ['a sign-in begins', signedOut, { type: 'signInStarted', signIn: 1 }, {}, [{ event: 'sign-in-started' }]],
   [
     'a sign-in fails',
@@ -192,21 +199,21 @@ test.each<[string, Session, SessionEvent, SessionRules, HistoryNote[]]>([
   [
     'another worker has refreshed',
     signedIn(),
-    { type: 'storeSeen', flight: undefined, seen: seen({ ...stored, version: 8, tokens: newTokens }), now },
+    { type: 'storeRead', flight: undefined, seen: seen({ ...stored, version: 8, tokens: newTokens }), now },
     { owner: 'me' },
     [{ event: 'tokens-adopted', expiresAt: now + 15 * minute }],
   ],
   [
     'somebody has signed in elsewhere',
     signedIn(),
-    { type: 'storeSeen', flight: undefined, seen: seen({ ...stored, lineage: 'lineage-2' }), now },
+    { type: 'storeRead', flight: undefined, seen: seen({ ...stored, sessionId: 'session-2' }), now },
     { owner: 'me' },
     [{ event: 'session-adopted', expiresAt: now + 15 * minute }],
   ],
   [
     'somebody has signed out elsewhere',
     signedIn(),
-    { type: 'storeSeen', flight: undefined, seen: { kind: 'none' }, now },
+    { type: 'storeRead', flight: undefined, seen: { kind: 'none' }, now },
     { owner: 'me' },
     [{ event: 'signed-out', reason: 'signed_out_elsewhere' }],
   ],
@@ -224,7 +231,7 @@ test('an accepted token changes nothing where its API has denied none, whatever 
   const session = signedIn()
   for (const api of ['https://api.example.com/', '', 'constructor', '__proto__'])
     expect(decide(session, { type: 'tokenAccepted', version: 7, api })).toEqual([session, []])
-  const denied = signedIn({ denials: { '': { count: 1, at: now } } })
+  const denied = signedIn({ apiRefreshes: { '': { count: 1, at: now } } })
   expect(decide(denied, { type: 'tokenAccepted', version: 7, api: '' })).toEqual([session, []])
 })
 

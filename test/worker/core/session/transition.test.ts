@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { StoredSession } from '../../../../worker/core/adapter.ts'
 import type { SessionEvent } from '../../../../worker/core/session/events.ts'
-import { type Refresh, type Session, startSession, toSnapshot } from '../../../../worker/core/session/state.ts'
+import { type Refresh, type SessionState, startSession, toSnapshot } from '../../../../worker/core/session/state.ts'
 import { transition } from '../../../../worker/core/session/transition.ts'
 import type { Verdict } from '../../../../worker/core/verdict.ts'
 import {
@@ -48,7 +48,7 @@ test('signed out, a call that was made before the sign-in, or during an earlier 
 test('a call that has waited for a sign-in gets the token that it has brought, once that is stored', () => {
   const session = follow(
     { ...signedOut, signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' },
+    { type: 'signInSucceeded', signIn: 1, tokens, sessionId: 'session-2' },
   )
   expect(decisions(session, wantDuringSignIn(1))).toEqual([])
   const settled = follow(session, { type: 'saved', flight: session.flights, stored: true })
@@ -142,7 +142,7 @@ test('an expired token starts one refresh, and later calls join it (I1)', () => 
   expect(second).toBe(first)
 })
 
-test('a refused token of the current version starts one refresh, and later denials join it (I1)', () => {
+test('a refused token of the current version starts one refresh, and later apiRefreshes join it (I1)', () => {
   const [first, effects] = decide(signedIn(), want({ call: 'one', deniedVersion: 7 }))
   expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
   expect(decisions(first, want({ call: 'two', deniedVersion: 7 }))).toEqual([])
@@ -167,65 +167,66 @@ const orders = 'https://api.example.com/'
 const stock = 'https://stock.example.com/'
 
 test('a second refusal in a row without an accepted token in between keeps its 401 for a second (I10)', () => {
-  const once = signedIn({ denials: { [orders]: { count: 1, at: now } } })
+  const once = signedIn({ apiRefreshes: { [orders]: { count: 1, at: now } } })
   expect(decisions(once, want({ deniedVersion: 7 }, now + 999))).toEqual(['keepAnswer'])
   expect(decisions(once, want({ deniedVersion: 7 }, now + 1000))).toEqual(['refresh'])
 })
 
-test('denials in a row are answered by refreshes further and further apart (I10)', () => {
-  const often = signedIn({ denials: { [orders]: { count: 5, at: now } } })
+test('apiRefreshes in a row are answered by refreshes further and further apart (I10)', () => {
+  const often = signedIn({ apiRefreshes: { [orders]: { count: 5, at: now } } })
   expect(decisions(often, want({ deniedVersion: 7 }, now + 11_999))).toEqual(['keepAnswer'])
   const [next, effects] = decide(often, want({ deniedVersion: 7 }, now + 12_000))
   expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
-  expect(next.denials).toEqual({ [orders]: { count: 6, at: now + 12_000 } })
+  expect(next.apiRefreshes).toEqual({ [orders]: { count: 6, at: now + 12_000 } })
 })
 
-test('an accepted token ends the row of denials', () => {
-  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+test('an accepted token ends the row of apiRefreshes', () => {
+  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
   const accepted = follow(session, { type: 'tokenAccepted', version: 7, api: orders })
-  expect(accepted.denials).toEqual({})
+  expect(accepted.apiRefreshes).toEqual({})
   expect(decisions(accepted, want({ deniedVersion: 7 }))).toEqual(['refresh'])
 })
 
-test('an accepted token of an older version does not end the row of denials', () => {
-  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+test('an accepted token of an older version does not end the row of apiRefreshes', () => {
+  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
   expect(follow(session, { type: 'tokenAccepted', version: 6, api: orders })).toBe(session)
 })
 
-test('a token that one API accepts does not end the row of denials of another (I10)', () => {
-  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+test('a token that one API accepts does not end the row of apiRefreshes of another (I10)', () => {
+  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
   expect(follow(session, { type: 'tokenAccepted', version: 7, api: stock })).toBe(session)
 })
 
-test('the row of denials of one API does not keep the 401 of another from being answered by a refresh', () => {
-  const session = signedIn({ denials: { [orders]: { count: 3, at: now } } })
+test('the row of apiRefreshes of one API does not keep the 401 of another from being answered by a refresh', () => {
+  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
   const [next, effects] = decide(session, want({ deniedVersion: 7, api: stock }, now + 1))
   expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
-  expect(next.denials).toEqual({ [orders]: { count: 3, at: now }, [stock]: { count: 1, at: now + 1 } })
+  expect(next.apiRefreshes).toEqual({ [orders]: { count: 3, at: now }, [stock]: { count: 1, at: now + 1 } })
 })
 
 test.each(['', '__proto__', 'constructor', 'toString'])('an API may have any name: %j', (api) => {
   const [refreshing, effects] = decide(signedIn(), want({ deniedVersion: 7, api }))
   expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
-  expect(Object.keys(refreshing.denials)).toEqual([api])
+  expect(Object.keys(refreshing.apiRefreshes)).toEqual([api])
   const renewed = follow(
     refreshing,
     { type: 'refreshSucceeded', flight: 5, tokens: newTokens },
     { type: 'saved', flight: 5, stored: true },
   )
   expect(decisions(renewed, want({ deniedVersion: 8, api }))).toEqual(['keepAnswer'])
-  expect(follow(renewed, { type: 'tokenAccepted', version: 8, api }).denials).toEqual({})
+  expect(follow(renewed, { type: 'tokenAccepted', version: 8, api }).apiRefreshes).toEqual({})
 })
 
-test('a sign-in begins without denials', () => {
-  const session = signedIn({ signIn: 1, denials: { [orders]: { count: 3, at: now } } })
+test('a sign-in begins without apiRefreshes', () => {
+  const session = signedIn({ signIn: 1, apiRefreshes: { [orders]: { count: 3, at: now } } })
   expect(
-    follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens, lineage: 'lineage-2' }).denials,
+    follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens, sessionId: 'session-2' })
+      .apiRefreshes,
   ).toEqual({})
 })
 
-test('a clock that is set back a day does not make denials wait for a day (I12)', () => {
-  const session = signedIn({ denials: { [orders]: { count: 1, at: now + 86_400_000 } } })
+test('a clock that is set back a day does not make apiRefreshes wait for a day (I12)', () => {
+  const session = signedIn({ apiRefreshes: { [orders]: { count: 1, at: now + 86_400_000 } } })
   expect(decisions(session, want({ deniedVersion: 7 }))).toEqual(['refresh'])
 })
 
@@ -284,7 +285,7 @@ test('new tokens are saved before anybody gets them', () => {
     {
       do: 'save',
       flight: 5,
-      session: { format: 2, lineage: 'lineage-1', generation: 3, version: 8, signedInAt: now, tokens: newTokens },
+      session: { format: 1, sessionId: 'session-1', generation: 3, version: 8, signedInAt: now, tokens: newTokens },
     },
   ])
   expect(decisions(saving, want({ waitingSince: 7 }))).toEqual([])
@@ -504,7 +505,7 @@ test('a clock that is set back does not keep the timer from ending a pause (I12)
 const resumed = (at: number): SessionEvent => ({ type: 'resumed', now: at })
 
 /** A pause of a minute that the jitter has drawn: without it, four seconds would have been enough. */
-function pausing(changes: Partial<Extract<Refresh, { kind: 'waiting' }>> = {}): Session {
+function pausing(changes: Partial<Extract<Refresh, { kind: 'waiting' }>> = {}): SessionState {
   const refresh: Refresh = {
     kind: 'waiting',
     flight: 5,
@@ -564,7 +565,7 @@ test('resumed after the clock was set back, a pause keeps its timer: by the cloc
     expect(decide(session, resumed(at))).toEqual([session, []])
 })
 
-test.each<[string, Session]>([
+test.each<[string, SessionState]>([
   ['nobody is signed in', signedOut],
   ['nothing is to be refreshed', signedIn()],
   ['a refresh is under way', sending()],
@@ -583,14 +584,14 @@ test('after a successful refresh the token server is no longer unreachable', () 
   expect(next).toMatchObject({ tokenServer: 'ok', failures: 0, reason: undefined })
 })
 
-test.each<[string, Session]>([
+test.each<[string, SessionState]>([
   ['a sign-out', follow(sending(), { type: 'signedOut' })],
   [
     'a sign-in of another user',
     follow(
       sending(),
       { type: 'signInStarted', signIn: 1 },
-      { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
+      { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, sessionId: 'session-2' },
     ),
   ],
   ['a later attempt', follow(sending(), ended('unknown'), { type: 'retryDue', flight: 5, now })],
@@ -620,7 +621,7 @@ test('tokens that come too late are not revoked where another session has begun,
   const session = follow(
     sending(),
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
+    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, sessionId: 'session-2' },
   )
   expect(decisions(session, { type: 'refreshSucceeded', flight: 5, tokens: newTokens })).toEqual([])
 })
@@ -637,7 +638,7 @@ test('a sign-in begins a new generation and is saved before anybody gets its tok
     type: 'signInSucceeded',
     signIn: 1,
     tokens: newTokens,
-    lineage: 'lineage-2',
+    sessionId: 'session-2',
   })
   expect(saving).toMatchObject({ generation: 4, version: 8, held: newTokens, signIn: undefined })
   expect(effects).toEqual([
@@ -646,8 +647,8 @@ test('a sign-in begins a new generation and is saved before anybody gets its tok
       do: 'save',
       flight: 6,
       session: {
-        format: 2,
-        lineage: 'lineage-2',
+        format: 1,
+        sessionId: 'session-2',
         generation: 4,
         version: 8,
         signedInAt: newTokens.receivedAt,
@@ -669,7 +670,7 @@ test('a newer sign-in takes the place of the one in progress', () => {
 
 test('a sign-in that was superseded changes nothing, and its tokens are revoked (I5)', () => {
   const session = { ...signedOut, signIn: 2 }
-  expect(decide(session, { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' })).toEqual([
+  expect(decide(session, { type: 'signInSucceeded', signIn: 1, tokens, sessionId: 'session-2' })).toEqual([
     session,
     [{ do: 'revoke', tokens }],
   ])
@@ -708,7 +709,7 @@ test('versions and flights never fall, so that what is old stays old (I5)', () =
   const next = follow(
     signedOutAgain,
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' },
+    { type: 'signInSucceeded', signIn: 1, tokens, sessionId: 'session-2' },
   )
   expect(next).toMatchObject({ generation: 5, version: 8, flights: 6 })
 })
@@ -724,7 +725,14 @@ test('a store that fails does not hide why the session has ended', () => {
   expect(decide(signedOut, { type: 'storeFailed' })[0].reason).toBe('store_failed')
 })
 
-const stored: StoredSession = { format: 2, lineage: 'lineage-1', generation: 3, version: 7, signedInAt: now, tokens }
+const stored: StoredSession = {
+  format: 1,
+  sessionId: 'session-1',
+  generation: 3,
+  version: 7,
+  signedInAt: now,
+  tokens,
+}
 const seen = { kind: 'session' as const, session: stored }
 const unloaded = follow(signedOut, { type: 'storeFailed' })
 
@@ -735,14 +743,14 @@ test('a stored session that comes late begins, where nobody has signed in or out
   expect(decide(unloaded, { type: 'loadedLate', stored: { kind: 'none' }, now })[0]).toEqual(signedOut)
 })
 
-test.each<[string, Session]>([
+test.each<[string, SessionState]>([
   ['a sign-in has begun', follow(unloaded, { type: 'signInStarted', signIn: 1 })],
   [
     'somebody has signed in',
     follow(
       unloaded,
       { type: 'signInStarted', signIn: 1 },
-      { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
+      { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, sessionId: 'session-2' },
     ),
   ],
   ['the user has signed out', follow(unloaded, { type: 'signedOut' })],
@@ -761,7 +769,7 @@ test('the snapshot shows a user only once the store names them too (I6)', () => 
   const saving = follow(
     signedIn(),
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, lineage: 'lineage-2' },
+    { type: 'signInSucceeded', signIn: 1, tokens: tokensOfBob, sessionId: 'session-2' },
   )
   expect(toSnapshot(saving)).toEqual({ status: 'signing-in', tokenServer: 'ok' })
   expect(toSnapshot(follow(saving, { type: 'saved', flight: 5, stored: true }))).toEqual({
@@ -803,7 +811,7 @@ test('no note holds a token (I11)', () => {
     { type: 'saved', flight: 5, stored: false },
     ended('unknown'),
     { type: 'signInStarted', signIn: 1 },
-    { type: 'signInSucceeded', signIn: 1, tokens, lineage: 'lineage-2' },
+    { type: 'signInSucceeded', signIn: 1, tokens, sessionId: 'session-2' },
     { type: 'signedOut' },
   ]
   for (const session of [signedIn(), sending(), waiting()]) {
