@@ -1,11 +1,11 @@
 import './connect/extended-lifetime.ts'
-import { createClient } from './client.ts'
+import { createClient } from './client/client.ts'
 import { type Hosts, listHosts } from './connect/hosts.ts'
 import type { Broker } from './protocol/broker.ts'
 import { createSession, type Session } from './session.ts'
 
 export type { Hosts } from './connect/hosts.ts'
-export type { SessionFetch, SessionRequestInit } from './fetch.ts'
+export type { SessionFetch, SessionRequestInit } from './fetch/fetch.ts'
 export type { Broker } from './protocol/broker.ts'
 export type { Endpoint } from './protocol/endpoint.ts'
 export {

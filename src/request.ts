@@ -1,4 +1,4 @@
-import type { Client } from './client.ts'
+import type { Client } from './client/client.ts'
 import { DEFAULT_TIMEOUT } from './protocol/deadline.ts'
 import { LingpaiError } from './protocol/errors.ts'
 import type { WireApiRequest } from './protocol/wire.ts'

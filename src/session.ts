@@ -1,5 +1,5 @@
-import { type Client, CONTROL_DEADLINE } from './client.ts'
-import { createFetch, type FetchOptions, type SessionFetch } from './fetch.ts'
+import { type Client, CONTROL_DEADLINE } from './client/client.ts'
+import { createFetch, type FetchOptions, type SessionFetch } from './fetch/fetch.ts'
 import type { ExplainOptions, HistoryEntry } from './protocol/history.ts'
 import type { AuthorizeInput } from './protocol/methods.ts'
 import type { ReceivedTokens } from './protocol/received-tokens.ts'

@@ -1,4 +1,4 @@
-import { type Client, CONTROL_DEADLINE } from './client.ts'
+import { type Client, CONTROL_DEADLINE } from './client/client.ts'
 import { LingpaiError } from './protocol/errors.ts'
 import type { AuthorizeInput } from './protocol/methods.ts'
 

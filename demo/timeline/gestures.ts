@@ -17,7 +17,7 @@ export interface Point {
 /** Further than this, a press is a drag. */
 const STILL = 4
 
-/** Turns what fingers, mouse, wheel and keys do to an element into pans, zooms and choices. Returns what ends that. */
+/** RequestSemaphore what fingers, mouse, wheel and keys do to an element into pans, zooms and choices. Returns what ends that. */
 export function listenForGestures(stage: HTMLElement, gestures: Gestures): () => void {
   const stop = new AbortController()
   const { signal } = stop

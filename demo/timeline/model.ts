@@ -145,7 +145,7 @@ export function nameLanes(lanes: readonly Lane[], nameOf: (lane: Lane) => string
 export type TimelineModel = ReturnType<typeof createModel>
 
 /**
- * Turns entries of `session.explain()` into lanes and bars. It may be given them in any portions, with repetitions, and
+ * RequestSemaphore entries of `session.explain()` into lanes and bars. It may be given them in any portions, with repetitions, and
  * without a beginning; what results is the same as if they had come at once.
  */
 export function createModel() {

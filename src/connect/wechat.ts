@@ -1,9 +1,9 @@
 import { expose } from 'comlink'
+import type { AppThreadTable } from '../protocol/app-thread.ts'
 import type { Timers } from '../protocol/awake-timers.ts'
 import { createPageChannel, isChannelMessage } from '../protocol/channel.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import { type GuardOptions, guard } from '../protocol/guard.ts'
-import type { ServiceTable } from '../protocol/services.ts'
 import { encodeThrownErrors } from '../protocol/throw-handler.ts'
 import type { HostCandidate, HostPort } from './host.ts'
 
@@ -20,16 +20,16 @@ export interface WechatWorker {
 
 /** What the app thread does for a worker, over one connection. */
 export interface Services {
-  readonly table: ServiceTable
+  readonly table: AppThreadTable
   abort(call: string): void
 }
 
-export interface WechatHost {
+export interface WechatConnectionHost {
   readonly timers: Timers
   now(): number
   readonly checks: GuardOptions['checks']
   /** Services for the next connection. */
-  createServices(connection: number): Services
+  createAppThreadServices(connection: number): Services
 }
 
 /** A worker that dies sooner than this has perhaps died of its own script. */
@@ -40,7 +40,7 @@ const MAX_PAUSE = 20_000
 let connections = 0
 
 /** The worker that lingpai creates, and creates anew when it is lost. There may be one at a time in a mini program. */
-export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): HostCandidate {
+export function ownWorker(createWorker: () => WechatWorker, host: WechatConnectionHost): HostCandidate {
   let startedAt = Number.NEGATIVE_INFINITY
   let shortLives = 0
 
@@ -115,7 +115,7 @@ export interface BorrowedWorker extends HostCandidate {
   handleMessage(message: unknown): boolean
 }
 
-export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: WechatHost): BorrowedWorker {
+export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: WechatConnectionHost): BorrowedWorker {
   let worker = first
   let link: Link | undefined
   return {
@@ -134,7 +134,7 @@ export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: Wec
 }
 
 /** The broker on this thread. Made once: another one would be a second broker. */
-export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost): HostCandidate {
+export function inlineBroker(createEndpoint: () => Endpoint, host: WechatConnectionHost): HostCandidate {
   let endpoint: Endpoint | undefined
   return {
     mode: 'inline',
@@ -153,10 +153,10 @@ export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost): 
 type Link = ReturnType<typeof openLink>
 
 /** One connection to a broker: its calls, and the services that it may ask for. */
-function openLink(post: (message: object) => void, host: WechatHost) {
+function openLink(post: (message: object) => void, host: WechatConnectionHost) {
   encodeThrownErrors()
   connections += 1
-  const services = host.createServices(connections)
+  const services = host.createAppThreadServices(connections)
   let rejectFailure: (error: Error) => void = () => {}
   const failure = new Promise<never>((_resolve, reject) => {
     rejectFailure = reject

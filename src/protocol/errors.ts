@@ -80,7 +80,7 @@ export function isLingpaiError(value: unknown): value is LingpaiErrorLike {
   return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true
 }
 
-/** Turns an error of ours into the `TypeError` that a caller of `fetch` expects, its code and fields kept (Fetch §5.6). */
+/** RequestSemaphore an error of ours into the `TypeError` that a caller of `fetch` expects, its code and fields kept (Fetch §5.6). */
 export function toFetchError(error: LingpaiErrorLike): LingpaiErrorLike {
   return mark(new TypeError(error.message, error), error.code, error)
 }

@@ -1,10 +1,9 @@
+import { explainMethod } from '../protocol/app-thread.ts'
 import { DEFAULT_TIMEOUT } from '../protocol/deadline.ts'
 import { openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { isRedirect } from '../protocol/http.ts'
-import { explainMethod } from '../protocol/services.ts'
 import { toQuery } from '../query.ts'
-import type { DownloadAnswer, Network } from './network.ts'
 import type {
   CallOptions,
   DownloadedFile,
@@ -13,7 +12,8 @@ import type {
   UploadFile,
   UploadOptions,
   WechatRequest,
-} from './session.ts'
+} from './mini-program-session.ts'
+import type { DownloadAnswer, Network } from './network.ts'
 import type { TaskOptions, TaskPlan, Tasks } from './tasks.ts'
 
 const CALLBACK = 'success, fail and complete are not called: await the promise that it returns'

@@ -1,4 +1,4 @@
-import { CONTROL_DEADLINE, createClient } from '../client.ts'
+import { CONTROL_DEADLINE, createClient } from '../client/client.ts'
 import type { HostCandidate } from '../connect/host.ts'
 import { platformTimers } from '../connect/timers.ts'
 import {
@@ -6,7 +6,7 @@ import {
   borrowWorker,
   inlineBroker,
   ownWorker,
-  type WechatHost,
+  type WechatConnectionHost,
   type WechatWorker,
 } from '../connect/wechat.ts'
 import { createAwakeTimers } from '../protocol/awake-timers.ts'
@@ -14,13 +14,13 @@ import type { Broker } from '../protocol/broker.ts'
 import { invalidConfigOf, isLingpaiError, LingpaiError } from '../protocol/errors.ts'
 import { checkOptionNames } from '../protocol/option-names.ts'
 import type { Snapshot } from '../protocol/snapshot.ts'
+import { createAppThreadServices, type ServiceParts, serviceChecks } from './app-thread-services.ts'
 import { createCalls } from './calls.ts'
 import { createExchanges } from './exchanges.ts'
 import { createFiles } from './files.ts'
 import { createLogin } from './login.ts'
+import type { UploadFile, WechatOptions, WechatRequest, WechatSession } from './mini-program-session.ts'
 import { createNetwork } from './network.ts'
-import { createServices, type ServiceParts, serviceChecks } from './services.ts'
-import type { UploadFile, WechatOptions, WechatRequest, WechatSession } from './session.ts'
 import { createSignInPage, type SignInGuide } from './sign-in-page.ts'
 import { createStorage } from './storage.ts'
 import { createTasks } from './tasks.ts'
@@ -61,7 +61,7 @@ export type {
   WechatOptions,
   WechatRequest,
   WechatSession,
-} from './session.ts'
+} from './mini-program-session.ts'
 
 const invalidConfig = /* @__PURE__ */ invalidConfigOf('connect()')
 
@@ -110,11 +110,11 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     // The tasks need the client, which connects at once, to a worker that may call them.
     tasks: { sendTask: (order) => tasks.sendTask(order), awaitTask: (name) => tasks.awaitTask(name) },
   }
-  const host: WechatHost = {
+  const host: WechatConnectionHost = {
     timers,
     now: Date.now,
     checks: serviceChecks,
-    createServices: (connection) => createServices(services, connection),
+    createAppThreadServices: (connection) => createAppThreadServices(services, connection),
   }
   let borrowed: BorrowedWorker | undefined
   const client = createClient(listChoices(), timers)

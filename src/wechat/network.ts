@@ -1,7 +1,7 @@
+import { explainMethod } from '../protocol/app-thread.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { isRedirect } from '../protocol/http.ts'
-import { explainMethod } from '../protocol/services.ts'
-import type { DownloadProgress, UploadProgress } from './session.ts'
+import type { DownloadProgress, UploadProgress } from './mini-program-session.ts'
 
 /** An exchange that is under way. */
 export interface Running<Answer> {

@@ -1,6 +1,6 @@
 import type { Timers } from '../protocol/awake-timers.ts'
 import { LingpaiError } from '../protocol/errors.ts'
-import type { SignInPageOptions } from './session.ts'
+import type { SignInPageOptions } from './mini-program-session.ts'
 
 interface NavigationApi extends Pick<WechatMiniprogram.Wx, 'showToast' | 'reLaunch'> {}
 

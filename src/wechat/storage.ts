@@ -1,7 +1,7 @@
 import { platformTimers, type Timers } from '../connect/timers.ts'
 import { waitFor } from '../connect/wait.ts'
+import type { LoadedRecord, SavedRecord } from '../protocol/app-thread.ts'
 import { LingpaiError } from '../protocol/errors.ts'
-import type { LoadedRecord, SavedRecord } from '../protocol/services.ts'
 
 type StorageApi = Pick<WechatMiniprogram.Wx, 'setStorage' | 'getStorage' | 'removeStorage'>
 

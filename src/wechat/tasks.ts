@@ -1,15 +1,15 @@
-import type { Client } from '../client.ts'
+import type { Client } from '../client/client.ts'
 import { waitFor } from '../connect/wait.ts'
 import { AbortController } from '../protocol/abort-controller.ts'
 import { findApi } from '../protocol/apis.ts'
+import type { TaskAnswer, TaskOrder } from '../protocol/app-thread.ts'
 import type { Timers } from '../protocol/awake-timers.ts'
 import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import type { AnswerSummary, Envelope } from '../protocol/envelope.ts'
 import { isLingpaiError, LingpaiError, tokenServerUnreachable } from '../protocol/errors.ts'
-import type { TaskAnswer, TaskOrder } from '../protocol/services.ts'
 import type { SentRequest, WireTask } from '../protocol/tasks.ts'
 import type { Running } from './network.ts'
-import { createSlots } from './slots.ts'
+import { createTaskSemaphore } from './task-semaphore.ts'
 
 /** One request of a page: what the worker is told of it, how it is sent, and what becomes of its answer. */
 export interface TaskPlan<Answer, Result> {
@@ -66,7 +66,7 @@ export type Tasks = ReturnType<typeof createTasks>
  */
 export function createTasks(client: Client, timers: Timers) {
   const tasks = new Map<string, Task>()
-  const slots = createSlots()
+  const slots = createTaskSemaphore()
   let lastTask = 0
 
   function releaseSlot(task: Task): void {

@@ -110,7 +110,7 @@ describe('the folder boundary is the thread boundary', () => {
   it('comlink appears only in client, fetch, connect, protocol and host', () => {
     expect(
       findForbidden(
-        /^(?!src\/client|src\/fetch|src\/connect\/|src\/protocol\/|worker\/host\/)/,
+        /^(?!src\/client\/|src\/fetch\/|src\/connect\/|src\/protocol\/|worker\/host\/)/,
         (target) => target === 'comlink',
       ),
     ).toEqual([])

@@ -1,7 +1,7 @@
-import { type Client, createClient } from '../../src/client.ts'
+import { type Client, createClient } from '../../src/client/client.ts'
 import { listHosts } from '../../src/connect/hosts.ts'
 import type { Grant, Platform, Store } from '../../worker/core/adapter.ts'
-import { createService, type Service } from '../../worker/host/service.ts'
+import { type BrokerServer, createBrokerServer } from '../../worker/host/broker-server.ts'
 import { createWebHost } from '../../worker/host/web.ts'
 import type { UserName } from './authorization-server.ts'
 import { dispatchTo, ORIGIN, type Scope, setScope } from './globals.ts'
@@ -24,7 +24,7 @@ export interface Tab extends TabFacts {
 interface WorkerProcess {
   readonly url: string
   readonly thread: Thread
-  readonly service: Promise<Service>
+  readonly service: Promise<BrokerServer>
   /** The pages' ends. */
   readonly clients: Set<Port>
 }
@@ -121,7 +121,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       thread,
       clients: new Set(),
       service: new Promise((resolve) =>
-        scheduler.schedule(1 + random.next() * 30, thread, () => resolve(createSimulatedService(thread, mode))),
+        scheduler.schedule(1 + random.next() * 30, thread, () => resolve(createSimulatedServer(thread, mode))),
       ),
     }
     workers.add(process)
@@ -134,7 +134,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     return process
   }
 
-  function createSimulatedService(thread: Thread, mode: 'shared' | 'dedicated'): Service {
+  function createSimulatedServer(thread: Thread, mode: 'shared' | 'dedicated'): BrokerServer {
     const platform: Platform = {
       ...timersOf(thread),
       now,
@@ -145,7 +145,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       },
     }
     const host = createWebHost({ mode, origin: ORIGIN, platform, fetch: fetchOf(thread) })
-    return createService(
+    return createBrokerServer(
       {
         grant: grant as Grant<never>,
         apis: [{ origin: API_ORIGIN }],

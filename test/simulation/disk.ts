@@ -20,7 +20,7 @@ export interface DiskOptions {
 }
 
 /** A store that answers later counts as broken; a little less, for what comes on top. In milliseconds. */
-const PATIENCE = 1990
+const LATE_BODY_TIMEOUT = 1990
 
 /** A database that the workers share: each operation is one transaction, those of one worker in order. */
 export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }: DiskOptions) {
@@ -49,7 +49,7 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
           return
         }
         lastDone = Math.max(lastDone, scheduler.now() + delay)
-        if (lastDone - scheduler.now() > PATIENCE) onTooSlow()
+        if (lastDone - scheduler.now() > LATE_BODY_TIMEOUT) onTooSlow()
         // Without a thread: a transaction that was begun is committed even where its worker dies.
         scheduler.schedule(lastDone - scheduler.now(), undefined, run)
       })
@@ -72,7 +72,7 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
         const begun = scheduler.now()
         return transact(() => {
           const record = read()
-          if (scheduler.now() - begun < PATIENCE) onRead(record, thread)
+          if (scheduler.now() - begun < LATE_BODY_TIMEOUT) onRead(record, thread)
           return record
         })
       },

@@ -13,7 +13,7 @@ import { type ResponseBody, readResponseBody } from '../transport/response-body.
 import { canWatchUpload, watchUpload } from '../transport/upload.ts'
 import { chooseApi, findAllowedApi, NO_API, receiveCall, requireSignIn, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
-import { createTurns } from './turns.ts'
+import { createRequestSemaphore } from './request-semaphore.ts'
 
 /** A response whose body may still be on its way. */
 export interface FetchedResponse {
@@ -28,7 +28,7 @@ export function createApiCalls(
   fetch: typeof globalThis.fetch,
   timers: Timers,
 ) {
-  const turns = createTurns()
+  const turns = createRequestSemaphore()
 
   /** One attempt, when it is the page's turn. With a token already: who waits for one keeps nobody from the network. */
   async function sendInTurn(

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
+import { createBrokerServer } from './broker-server.ts'
 import { createEndpointPair } from './endpoint-pair.ts'
 import type { ServeOptions } from './options.ts'
-import { createService } from './service.ts'
 import { createWebHost } from './web.ts'
 
 /**
@@ -18,7 +18,7 @@ export function serveInline<SignInInput>(
     mode: 'inline',
     origin: origin ?? (globalThis as { location?: { origin: string } }).location?.origin ?? 'http://localhost',
   })
-  const service = createService(options as ServeOptions<never>, host)
+  const service = createBrokerServer(options as ServeOptions<never>, host)
   const [page, worker] = createEndpointPair()
   service.attach(worker)
   return page

@@ -1,8 +1,8 @@
 import type { Broker } from '../../src/protocol/broker.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import { createBrokerServer } from './broker-server.ts'
 import type { ServeOptions } from './options.ts'
-import { createService } from './service.ts'
 import { createWebHost } from './web.ts'
 
 /**
@@ -29,7 +29,7 @@ export function serve<SignInInput = unknown>(options: ServeOptions<SignInInput>)
     )
   }
   const host = createWebHost({ mode: isShared ? 'shared' : 'dedicated', origin: scope.location.origin })
-  const service = createService(options as ServeOptions<never>, host)
+  const service = createBrokerServer(options as ServeOptions<never>, host)
   if (!isShared) service.attach(globalThis as unknown as Endpoint)
   else {
     scope.addEventListener('connect', ({ ports: [port] }) => {

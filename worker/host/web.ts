@@ -8,10 +8,10 @@ import { indexedDBTransactions, memoryTransactions, withFallback } from '../stor
 import { sendGrantRequest } from '../transport/fetch.ts'
 import { sendBody } from '../transport/outgoing-body.ts'
 import { createApiCalls } from './api-calls.ts'
+import type { BrokerHost } from './broker-server.ts'
 import { controlChecks, fetchChecks } from './checks.ts'
 import { findLocks, openPeers } from './peers.ts'
 import { platform as ownPlatform } from './platform.ts'
-import type { Host } from './service.ts'
 
 export interface WebHostOptions {
   readonly mode: Mode
@@ -22,7 +22,7 @@ export interface WebHostOptions {
 }
 
 /** The host of a browser or of Node: requests by `fetch`, sign-in transactions in IndexedDB where there is one. */
-export function createWebHost(options: WebHostOptions): Host {
+export function createWebHost(options: WebHostOptions): BrokerHost {
   const { mode, origin, platform = ownPlatform } = options
   // Not looked up at each call: an inline broker would find the `session.fetch` that the app has assigned to `window.fetch`.
   const fetch = (options.fetch ?? globalThis.fetch) as typeof globalThis.fetch

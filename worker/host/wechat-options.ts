@@ -1,5 +1,5 @@
+import { explainMethod } from '../../src/protocol/app-thread.ts'
 import { checkOptionNames } from '../../src/protocol/option-names.ts'
-import { explainMethod } from '../../src/protocol/services.ts'
 import { invalidOption, type ServeOptions } from './options.ts'
 
 const OPTIONS = 'grant apis store refresh maxSessionAge exposeAccessToken adopt ownDispatcher'.split(' ')

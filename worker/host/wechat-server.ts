@@ -7,14 +7,14 @@ import { encodeUtf8 } from '../sign/utf8.ts'
 import { memoryTransactions } from '../store/transactions.ts'
 import { isWechatStore, openWechatStore, type WechatStorage } from '../store/wechat.ts'
 import { type NamedGrantRequest, sendGrantRequest } from '../transport/wechat.ts'
+import { type BrokerHost, type BrokerServer, createBrokerServer } from './broker-server.ts'
 import { controlChecks } from './checks.ts'
 import { pauseLogins } from './login-pause.ts'
 import type { ParsedOptions, ServeOptions } from './options.ts'
-import { createService, type Host, type Service } from './service.ts'
+import { type AppThreadProxy, createAppThreadProxy } from './wechat-app-thread.ts'
 import { taskChecks } from './wechat-checks.ts'
 import { checkOptions } from './wechat-options.ts'
 import { createId, wechatPlatform } from './wechat-platform.ts'
-import { createRemoteServices, type RemoteServices } from './wechat-services.ts'
 import { createTaskCalls } from './wechat-tasks.ts'
 
 /** The broker of a mini program, at one end of a channel that carries JSON. */
@@ -29,17 +29,22 @@ export function createWechatServer(
   post: (message: object) => void,
 ): WechatServer {
   const instance = createId()
-  const services = createRemoteServices()
-  let service: Service | undefined
+  const services = createAppThreadProxy()
+  let service: BrokerServer | undefined
   return createWorkerChannel(post, instance, (channel) => {
     services.connect(channel.services)
     // Not before the app thread listens: the broker begins with a look into its storage.
-    service ??= createService(options, createWechatHost(options, mode, instance, services))
+    service ??= createBrokerServer(options, createWechatHost(options, mode, instance, services))
     service.attach(channel.calls)
   })
 }
 
-function createWechatHost(given: ServeOptions<never>, mode: Mode, instance: string, services: RemoteServices): Host {
+function createWechatHost(
+  given: ServeOptions<never>,
+  mode: Mode,
+  instance: string,
+  services: AppThreadProxy,
+): BrokerHost {
   let storage: WechatStorage | undefined
   return {
     mode,

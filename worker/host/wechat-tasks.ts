@@ -1,6 +1,6 @@
+import type { AppThreadTable } from '../../src/protocol/app-thread.ts'
 import { type AnswerSummary, judgeAnswer } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
-import type { ServiceTable } from '../../src/protocol/services.ts'
 import type { SentPermit, WireTask } from '../../src/protocol/tasks.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
@@ -14,7 +14,7 @@ import type { Api } from './options.ts'
 /** No session's generation, and no token's version. */
 const NONE = -1
 
-type TaskServices = Pick<ServiceTable, 'sendTask' | 'awaitTask'>
+type TaskServices = Pick<AppThreadTable, 'sendTask' | 'awaitTask'>
 
 /**
  * The tasks of a mini program: the loop of {@link runRequest} here, `wx.request` and its kind on the app thread, which also

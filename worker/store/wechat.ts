@@ -1,8 +1,8 @@
+import type { AppThreadTable } from '../../src/protocol/app-thread.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
-import type { ServiceTable } from '../../src/protocol/services.ts'
 import type { Store, StoredSession } from '../core/adapter.ts'
 
-export type StorageServices = Pick<ServiceTable, 'load' | 'save' | 'clear'>
+export type StorageServices = Pick<AppThreadTable, 'load' | 'save' | 'clear'>
 
 /** A store that needs the app thread: the host connects it. */
 export interface WechatStore extends Store {

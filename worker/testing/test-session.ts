@@ -1,13 +1,13 @@
-import { type Client, CONTROL_DEADLINE, createClient } from '../../src/client.ts'
+import { type Client, CONTROL_DEADLINE, createClient } from '../../src/client/client.ts'
 import { listHosts } from '../../src/connect/hosts.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { invalidConfigOf, isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import { createSession, type Session } from '../../src/session.ts'
 import type { Grant } from '../core/adapter.ts'
 import { oauth } from '../grant/oauth.ts'
+import { type BrokerHost, createBrokerServer } from '../host/broker-server.ts'
 import { createEndpointPair } from '../host/endpoint-pair.ts'
 import type { ServeOptions } from '../host/options.ts'
-import { createService, type Host } from '../host/service.ts'
 import { createWebHost } from '../host/web.ts'
 import { memoryStore } from '../store/memory.ts'
 import { memoryTransactions } from '../store/transactions.ts'
@@ -114,7 +114,7 @@ export function startTestSession<SignInInput = unknown>(
     fetch: network.fetch,
   })
   let lastId = 0
-  const service = createService(
+  const service = createBrokerServer(
     {
       ...served,
       apis: options.apis.map((one) => observeSigner(one, workload)),
@@ -128,7 +128,7 @@ export function startTestSession<SignInInput = unknown>(
       // What is wrong with the test's own configuration should be read there, and not as an outage.
       send: (request, signal) =>
         host.send(request, signal).catch((error) => Promise.reject(isLingpaiError(error.cause) ? error.cause : error)),
-    } satisfies Host,
+    } satisfies BrokerHost,
   )
 
   const clients: Client[] = []

@@ -6,7 +6,7 @@ import { createReflectionCheck } from './reflection.ts'
 /** An answer up to this size goes to the page in one message. */
 const SMALL = 1 << 16
 /** A small body usually comes with its headers; a stream's headers must not wait for it. In milliseconds. */
-const PATIENCE = 10
+const LATE_BODY_TIMEOUT = 10
 
 /** The whole of a small body; of any other, what is to be read of it. */
 export type ResponseBody = ArrayBuffer | BodyReader | null
@@ -44,7 +44,7 @@ function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promis
       settle()
     }
     const giveUp = () => end(() => resolve(putBack(chunks, checkChunks(reader, check), checkChunk(reading, check))))
-    const timer = timers.setTimeout(giveUp, PATIENCE)
+    const timer = timers.setTimeout(giveUp, LATE_BODY_TIMEOUT)
     const refuse = (error: unknown) => {
       end(() => reject(error))
       reader.cancel().catch(() => {})

@@ -1,7 +1,7 @@
+import type { AppThreadRequest, AppThreadTable, TaskAnswer, TaskOrder } from '../../src/protocol/app-thread.ts'
 import type { AnswerSummary } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import { isRedirect } from '../../src/protocol/http.ts'
-import type { ServiceRequest, ServiceTable, TaskAnswer, TaskOrder } from '../../src/protocol/services.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import { refused } from '../core/verdict.ts'
 import { redirectRefused } from './attach.ts'
@@ -12,7 +12,7 @@ export interface NamedGrantRequest extends GrantRequest {
 }
 
 export interface GrantServices {
-  send(request: ServiceRequest, signal: CancelSignal): ReturnType<ServiceTable['send']>
+  send(request: AppThreadRequest, signal: CancelSignal): ReturnType<AppThreadTable['send']>
 }
 
 /** Has the app thread send a grant's request. */
@@ -39,7 +39,7 @@ export async function sendGrantRequest(
 
 /** Has the app thread send an attempt of a task; undefined where it had to wait, and the token may have aged. */
 export async function sendTask(
-  services: Pick<ServiceTable, 'sendTask'>,
+  services: Pick<AppThreadTable, 'sendTask'>,
   order: TaskOrder,
 ): Promise<AnswerSummary | undefined> {
   return readTaskAnswer(await services.sendTask(order), order.url)
@@ -47,7 +47,7 @@ export async function sendTask(
 
 /** The answer to what a lost worker has sent. */
 export async function awaitTask(
-  services: Pick<ServiceTable, 'awaitTask'>,
+  services: Pick<AppThreadTable, 'awaitTask'>,
   name: string,
   url: string,
 ): Promise<AnswerSummary> {

@@ -7,7 +7,7 @@ import { LingpaiError } from '../../../src/protocol/errors.ts'
 import { BUILD } from '../../../src/protocol/handshake.ts'
 import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import { createFakeLocks } from '../../fixtures/fake-locks.ts'
-import { apiOrigin, createTestService, type Fetch } from '../../fixtures/raw-page.ts'
+import { apiOrigin, createTestServer, type Fetch } from '../../fixtures/raw-page.ts'
 import {
   createPeer,
   type Handlers,
@@ -45,10 +45,10 @@ function openOver(endpoint: Endpoint, isShared = false): Connection {
 }
 
 /** A connection over a real MessageChannel to the real service. */
-function openToService(changes?: Parameters<typeof createTestService>[0], fetch?: Fetch): Connection {
+function openToServer(changes?: Parameters<typeof createTestServer>[0], fetch?: Fetch): Connection {
   const { port1, port2 } = new MessageChannel()
   ports.push(port1, port2)
-  createTestService(changes, fetch).attach(port2 as never)
+  createTestServer(changes, fetch).attach(port2 as never)
   return openOver(port1 as never)
 }
 
@@ -63,7 +63,7 @@ const request = { url: `${apiOrigin}/orders`, method: 'GET', headers: [] }
 const closing = new LingpaiError('worker_lost', 'closed by the test')
 
 test('hello is answered with the session and the listed APIs', async () => {
-  const connection = openToService()
+  const connection = openToServer()
   expect(await connection.hello()).toMatchObject({
     protocol: 1,
     snapshot: { status: 'signed-out', tokenServer: 'ok' },
@@ -72,7 +72,7 @@ test('hello is answered with the session and the listed APIs', async () => {
 })
 
 test('a call is answered, and a response body arrives as bytes', async () => {
-  const connection = openToService({}, async () => new Response('tea', { status: 201, statusText: 'Made' }))
+  const connection = openToServer({}, async () => new Response('tea', { status: 201, statusText: 'Made' }))
   await connection.hello()
   await connection.call('signIn', [{}])
   const response = await connection.call('fetch', [request])
@@ -86,7 +86,7 @@ test('the bytes of a small body are transferred, and not copied', async () => {
     source.enqueue(chunk)
     source.close()
   }
-  const connection = openToService({}, async () => new Response(new ReadableStream({ start })))
+  const connection = openToServer({}, async () => new Response(new ReadableStream({ start })))
   await connection.hello()
   await connection.call('signIn', [{}])
   const { body } = await connection.call('fetch', [request])
@@ -96,7 +96,7 @@ test('the bytes of a small body are transferred, and not copied', async () => {
 
 test('the port for the progress of an upload gets null and is closed with the answer, and with an error', async () => {
   for (const fetch of [async () => new Response('tea'), () => Promise.reject(new TypeError('Failed to fetch'))]) {
-    const connection = openToService({}, fetch)
+    const connection = openToServer({}, fetch)
     await connection.hello()
     await connection.call('signIn', [{}])
     const { port1, port2 } = new MessageChannel()
@@ -114,7 +114,7 @@ test('the port for the progress of an upload gets null and is closed with the an
 test('a large body whose page says goodbye is no longer fetched', async () => {
   const cancel = vi.fn()
   const pull = (source: ReadableStreamDefaultController) => source.enqueue(new Uint8Array(100_000))
-  const connection = openToService({}, async () => new Response(new ReadableStream({ pull, cancel })))
+  const connection = openToServer({}, async () => new Response(new ReadableStream({ pull, cancel })))
   await connection.hello()
   await connection.call('signIn', [{}])
   const { body } = await connection.call('fetch', [request])
@@ -125,7 +125,7 @@ test('a large body whose page says goodbye is no longer fetched', async () => {
 })
 
 test('answers of calls that overlap go to their own callers', async () => {
-  const connection = openToService({}, async (url) => new Response(url))
+  const connection = openToServer({}, async (url) => new Response(url))
   await connection.hello()
   await connection.call('signIn', [{}])
   const urls = Array.from({ length: 20 }, (_, index) => `${apiOrigin}/${index}`)
@@ -134,7 +134,7 @@ test('answers of calls that overlap go to their own callers', async () => {
 })
 
 test('an error keeps its code and fields, and its stack stays in the worker', async () => {
-  const connection = openToService({
+  const connection = openToServer({
     grant: {
       signIn: async () => {
         throw new LingpaiError('sign_in_failed', 'account or password is wrong', {
@@ -157,7 +157,7 @@ test('an error keeps its code and fields, and its stack stays in the worker', as
 })
 
 test("the platform's TypeError is still a TypeError", async () => {
-  const connection = openToService({}, async () => {
+  const connection = openToServer({}, async () => {
     throw new TypeError('fetch failed')
   })
   await connection.hello()
@@ -214,7 +214,7 @@ test('an abort before the call sends nothing', async () => {
 
 test('an abort reaches the request that the worker sends', async () => {
   let sent: AbortSignal | undefined
-  const connection = openToService(
+  const connection = openToServer(
     {},
     (_url, init) =>
       new Promise((_resolve, reject) => {
@@ -302,7 +302,7 @@ test('snapshot notices reach the page in their order', async () => {
 })
 
 test('a sign-in over one port is told to the pages on the others', async () => {
-  const service = createTestService()
+  const service = createTestServer()
   const [one, other] = [0, 1].map(() => {
     const { port1, port2 } = new MessageChannel()
     ports.push(port1, port2)
@@ -322,7 +322,7 @@ test.each<[string, unknown]>([
   ['a symbol', Symbol('x')],
   ['a promise', Promise.resolve()],
 ])('a sign-in input that is %s rejects with invalid_call', async (_what, input) => {
-  const connection = openToService()
+  const connection = openToServer()
   await connection.hello()
   await expect(connection.call('signIn', [input])).rejects.toMatchObject({ code: 'invalid_call' })
 })

@@ -15,7 +15,7 @@ import {
   callFrame,
   canary,
   codeOf,
-  createTestService,
+  createTestServer,
   type Fetch,
   RawPage,
   type Reply,
@@ -28,7 +28,7 @@ const isQuick = process.env.QUICK !== undefined
 let page: RawPage
 
 beforeEach(async () => {
-  page = new RawPage(createTestService())
+  page = new RawPage(createTestServer())
   await page.call('signIn', 's1', {})
 })
 afterEach(() => {
@@ -36,9 +36,9 @@ afterEach(() => {
   page.close()
 })
 
-async function open(changes: Parameters<typeof createTestService>[0], fetch?: Fetch): Promise<RawPage> {
+async function open(changes: Parameters<typeof createTestServer>[0], fetch?: Fetch): Promise<RawPage> {
   page.close()
-  page = new RawPage(createTestService(changes, fetch))
+  page = new RawPage(createTestServer(changes, fetch))
   await page.call('signIn', 's1', {})
   return page
 }
@@ -809,7 +809,7 @@ test('a user whose profile cannot be cloned is refused at sign-in, and the worke
 
 test('goodbye ends the calls of its own page and of no other', async () => {
   const signals: AbortSignal[] = []
-  const service = createTestService({}, (_input, init) => {
+  const service = createTestServer({}, (_input, init) => {
     signals.push(init.signal as AbortSignal)
     return new Promise(() => {})
   })
@@ -828,7 +828,7 @@ test('goodbye ends the calls of its own page and of no other', async () => {
 })
 
 test('goodbye closes the port, and nothing is sent over it any more', async () => {
-  const service = createTestService()
+  const service = createTestServer()
   const { port, sent, close, deliver } = barePort()
   service.attach(port)
   deliver({ lingpai: 'goodbye' })
@@ -864,7 +864,7 @@ test.each<[string, unknown]>([
   }
   page.close()
   page = new RawPage(
-    createTestService({
+    createTestServer({
       grant: { signIn: wait, authorize: wait, callback: never, refresh: never },
     }),
   )
@@ -887,7 +887,7 @@ test('a request of the grant that is aborted rejects with the exact reason, and 
 
 test('calls of two pages with the same id wait for one refresh, and both are answered (I3)', async () => {
   let refresh = (_tokens: { accessToken: string }): void => {}
-  const service = createTestService(
+  const service = createTestServer(
     {
       grant: {
         signIn: async () => ({ accessToken: `${canary}.old`, refreshToken: `${canary}.refresh` }),
@@ -911,7 +911,7 @@ test('calls of two pages with the same id wait for one refresh, and both are ans
 })
 
 test('explain tells which page a call is of, and which of them is the one that asks', async () => {
-  const service = createTestService({}, async () => new Response(null, { status: 204 }))
+  const service = createTestServer({}, async () => new Response(null, { status: 204 }))
   const pages = [new RawPage(service), new RawPage(service)]
   for (const own of pages) await own.call('hello', { oldest: 1, newest: 1 })
   await pages[0]?.call('signIn', 's', {})
@@ -944,7 +944,7 @@ test('hello tells a page where tokens may go, and nothing else of the configurat
 test('where the configuration is wrong, every method is invalid_config, and the console says why', async () => {
   const log = vi.spyOn(console, 'error').mockImplementation(() => {})
   page.close()
-  page = new RawPage(createTestService({ store: undefined as never }))
+  page = new RawPage(createTestServer({ store: undefined as never }))
   expect(log).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'invalid_config' }))
   log.mockRestore()
   const given: Record<string, unknown[]> = {

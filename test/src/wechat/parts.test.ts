@@ -4,11 +4,11 @@ import { borrowWorker } from '../../../src/connect/wechat.ts'
 import type { Timers } from '../../../src/protocol/awake-timers.ts'
 import { createExchanges } from '../../../src/wechat/exchanges.ts'
 import { createLogin } from '../../../src/wechat/login.ts'
+import type { SignInPageOptions } from '../../../src/wechat/mini-program-session.ts'
 import type { HttpAnswer, OutgoingRequest } from '../../../src/wechat/network.ts'
-import type { SignInPageOptions } from '../../../src/wechat/session.ts'
 import { createSignInPage } from '../../../src/wechat/sign-in-page.ts'
-import { createSlots } from '../../../src/wechat/slots.ts'
 import { createStorage } from '../../../src/wechat/storage.ts'
+import { createTaskSemaphore } from '../../../src/wechat/task-semaphore.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -26,13 +26,13 @@ const outcomeOf = (promise: Promise<unknown>) => promise.catch((error: unknown) 
 // slots
 
 test('there are nine places by default, so that one of WeChat’s ten stays free', () => {
-  const slots = createSlots()
+  const slots = createTaskSemaphore()
   const taken = Array.from({ length: 10 }, () => slots.tryTake())
   expect(taken).toEqual([...Array(9).fill(true), false])
 })
 
 test('a released place goes to whoever has waited longest, and to nobody else', () => {
-  const slots = createSlots(1)
+  const slots = createTaskSemaphore(1)
   slots.tryTake()
   const got: string[] = []
   slots.wait(() => got.push('first'))
@@ -47,7 +47,7 @@ test('a released place goes to whoever has waited longest, and to nobody else', 
 })
 
 test('whoever leaves the queue gets no place, and keeps none from the next one', () => {
-  const slots = createSlots(1)
+  const slots = createTaskSemaphore(1)
   slots.tryTake()
   const [left, stays] = [vi.fn(), vi.fn()]
   const leave = slots.wait(left)
@@ -60,7 +60,7 @@ test('whoever leaves the queue gets no place, and keeps none from the next one',
 })
 
 test('leaving after the place was given changes nothing', () => {
-  const slots = createSlots(1)
+  const slots = createTaskSemaphore(1)
   slots.tryTake()
   const leave = slots.wait(() => {})
   slots.release()
@@ -69,7 +69,7 @@ test('leaving after the place was given changes nothing', () => {
 })
 
 test('the same function may wait twice, and is called for each', () => {
-  const slots = createSlots(1)
+  const slots = createTaskSemaphore(1)
   slots.tryTake()
   const onTaken = vi.fn()
   slots.wait(onTaken)
@@ -80,7 +80,7 @@ test('the same function may wait twice, and is called for each', () => {
 })
 
 test('whoever gives the place back at once hands it on', () => {
-  const slots = createSlots(1)
+  const slots = createTaskSemaphore(1)
   slots.tryTake()
   const got = vi.fn()
   slots.wait(() => slots.release())
@@ -95,7 +95,7 @@ test('whatever happens in whatever order, never more are taken than there are, a
       fc.integer({ min: 1, max: 4 }),
       fc.array(fc.record({ do: fc.constantFrom('take', 'release', 'leave'), index: fc.nat(10) }), { maxLength: 60 }),
       (most, steps) => {
-        const slots = createSlots(most)
+        const slots = createTaskSemaphore(most)
         let taken = 0
         const queue: { id: number; leave: () => void }[] = []
         let lastId = 0
@@ -622,7 +622,7 @@ test.each<[string, object]>([
 test("what a lost worker still says is lingpai's, and no message of the app's own", () => {
   const borrowed = borrowWorker(
     { postMessage() {} },
-    { timers, now: Date.now, checks: {}, createServices: () => ({ table: {} as never, abort() {} }) },
+    { timers, now: Date.now, checks: {}, createAppThreadServices: () => ({ table: {} as never, abort() {} }) },
   )
   borrowed.open().endpoint.close?.()
   const message = { lingpai: 'channel', kind: 'services', connection: 'page', instance: 'lost', body: 'a token' }

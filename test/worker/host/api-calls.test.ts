@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { connect, type Session } from '../../../src/index.ts'
 import { serveInline } from '../../../worker/host/inline.ts'
 import type { ApiOptions } from '../../../worker/host/options.ts'
-import { MAX_PER_PAGE } from '../../../worker/host/turns.ts'
+import { MAX_PER_PAGE } from '../../../worker/host/request-semaphore.ts'
 import { memoryStore } from '../../../worker/store/memory.ts'
 import { header } from '../../../worker/transport/attach.ts'
 

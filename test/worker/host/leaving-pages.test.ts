@@ -6,7 +6,7 @@ import {
   apiOrigin,
   callFrame,
   codeOf,
-  createTestService,
+  createTestServer,
   type Fetch,
   RawPage,
   type Reply,
@@ -36,7 +36,7 @@ const fetchFrame = (call: string, more: object = {}) =>
 
 /** A signed-in worker with two pages, of which the first has said which lock it holds. */
 async function open(fetch: Fetch) {
-  const service = createTestService({}, fetch)
+  const service = createTestServer({}, fetch)
   const [page, other] = [new RawPage(service), new RawPage(service)]
   pages.push(page, other)
   locks.hold(lock)
@@ -188,7 +188,7 @@ test.each(['lingpai:refresh', 'lingpai:shared:x', '', 7, null, {}, `lingpai:page
   'a page cannot have the worker wait for the lock %j, which is no page’s own',
   async (name) => {
     const request = vi.spyOn(locks, 'request')
-    const page = new RawPage(createTestService())
+    const page = new RawPage(createTestServer())
     pages.push(page)
     request.mockClear()
     expect(codeOf(await page.ask(hello({ lock: name })))).toBe('invalid_call')
@@ -198,7 +198,7 @@ test.each(['lingpai:refresh', 'lingpai:shared:x', '', 7, null, {}, `lingpai:page
 
 test('where there are no locks, a page is served until its goodbye', async () => {
   vi.stubGlobal('navigator', {})
-  const page = new RawPage(createTestService())
+  const page = new RawPage(createTestServer())
   pages.push(page)
   expect((await page.ask(hello({ lock }))).type).toBe('RAW')
 })
@@ -221,7 +221,7 @@ test.each<[string, object, string]>([
     'than this page (lingpai of an earlier build)',
   ],
 ])('%s is told which side is old, and what to do', async (_who, versions, text) => {
-  const page = new RawPage(createTestService())
+  const page = new RawPage(createTestServer())
   pages.push(page)
   const answer = await page.ask(callFrame('hello', versions))
   expect(codeOf(answer)).toBe('protocol_mismatch')
@@ -229,7 +229,7 @@ test.each<[string, object, string]>([
 })
 
 test('a page of a build before this one, which tells neither build nor lock, is served', async () => {
-  const page = new RawPage(createTestService())
+  const page = new RawPage(createTestServer())
   pages.push(page)
   expect((await page.ask(hello())).value).toMatchObject({ protocol: 1, build: BUILD })
 })

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest'
 import { connect, type Session } from '../../../src/index.ts'
 import { serveInline } from '../../../worker/host/inline.ts'
-import { MAX_PER_PAGE, MAX_TOGETHER } from '../../../worker/host/turns.ts'
-import { apiOrigin, callFrame, codeOf, createTestService, RawPage, type Reply } from '../../fixtures/raw-page.ts'
+import { MAX_PER_PAGE, MAX_TOGETHER } from '../../../worker/host/request-semaphore.ts'
+import { apiOrigin, callFrame, codeOf, createTestServer, RawPage, type Reply } from '../../fixtures/raw-page.ts'
 
 const pages: RawPage[] = []
 
@@ -13,7 +13,7 @@ afterEach(() => {
 /** A worker with pages, of which the first is signed in, and a network that answers when it is told. */
 async function open(count: number, answer: (url: string) => Promise<Response>) {
   const urls: string[] = []
-  const service = createTestService({}, (url, init) => {
+  const service = createTestServer({}, (url, init) => {
     urls.push(url)
     const aborted = new Promise<never>((_resolve, reject) =>
       init.signal?.addEventListener('abort', () => reject(init.signal?.reason)),

@@ -1,13 +1,13 @@
 import { afterEach, expect, test } from 'vitest'
-import { createClient } from '../../../src/client.ts'
+import { createClient } from '../../../src/client/client.ts'
 import { listHosts } from '../../../src/connect/hosts.ts'
 import { inlineBroker } from '../../../src/connect/wechat.ts'
 import type { Endpoint } from '../../../src/protocol/endpoint.ts'
 import type { Mode } from '../../../src/protocol/snapshot.ts'
 import type { Grant, Store } from '../../../worker/core/adapter.ts'
+import { createBrokerServer } from '../../../worker/host/broker-server.ts'
 import { createEndpointPair } from '../../../worker/host/endpoint-pair.ts'
 import { serveInline } from '../../../worker/host/inline.ts'
-import { createService } from '../../../worker/host/service.ts'
 import { createWebHost } from '../../../worker/host/web.ts'
 import { serveInline as serveWechatInline } from '../../../worker/host/wechat-inline.ts'
 import { createWechatServer } from '../../../worker/host/wechat-server.ts'
@@ -24,7 +24,7 @@ const apis = [{ origin: 'https://api.example' }]
 function serveWeb(mode: Mode, store: Store): Endpoint {
   const [page, own] = createEndpointPair()
   const { holdLock: _lock, ...host } = createWebHost({ mode, origin: 'https://app.example' })
-  createService({ grant: grant as Grant<never>, apis, store }, host).attach(own)
+  createBrokerServer({ grant: grant as Grant<never>, apis, store }, host).attach(own)
   return page
 }
 
@@ -41,7 +41,7 @@ const appThread = {
   timers: { setTimeout, clearTimeout },
   now: Date.now,
   checks: {},
-  createServices: () => ({ table: {}, abort() {} }),
+  createAppThreadServices: () => ({ table: {}, abort() {} }),
 } as never
 
 const webHosts = {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { type Client, createClient } from '../../../src/client.ts'
+import { type Client, createClient } from '../../../src/client/client.ts'
 import { inlineBroker } from '../../../src/connect/wechat.ts'
-import type { ServiceRequest, ServiceTable } from '../../../src/protocol/services.ts'
+import type { AppThreadRequest, AppThreadTable } from '../../../src/protocol/app-thread.ts'
 import type { Grant, GrantIO, ReceivedTokens, TokenSet } from '../../../worker/core/adapter.ts'
 import { serveInline } from '../../../worker/host/wechat-inline.ts'
 import { memoryStore } from '../../../worker/store/memory.ts'
@@ -27,17 +27,17 @@ const url = 'https://api.example/'
 /** A broker of a mini program, inline, whose app thread does what the test says. */
 function open(
   grant: Grant,
-  services: Partial<ServiceTable> = {},
+  services: Partial<AppThreadTable> = {},
   store = memoryStore() as ReturnType<typeof wechatStore>,
 ) {
-  const sent: ServiceRequest[] = []
+  const sent: AppThreadRequest[] = []
   const table = {
-    async send(_call: string, request: ServiceRequest) {
+    async send(_call: string, request: AppThreadRequest) {
       sent.push(request)
       return { status: 200, headers: {}, body: '{}' }
     },
     ...services,
-  } as ServiceTable
+  } as AppThreadTable
   const choice = inlineBroker(
     () =>
       serveInline({ grant: grant as never, apis: [{ origin: 'https://api.example' }], store, exposeAccessToken: true }),
@@ -48,7 +48,7 @@ function open(
       },
       now: Date.now,
       checks,
-      createServices: () => ({ table, abort() {} }),
+      createAppThreadServices: () => ({ table, abort() {} }),
     } as never,
   )
   const client = createClient([choice])

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import type { TaskAnswer, TaskOrder } from '../../../src/protocol/services.ts'
+import type { TaskAnswer, TaskOrder } from '../../../src/protocol/app-thread.ts'
 import type { SentRequest, WireTask } from '../../../src/protocol/tasks.ts'
 import { envelope } from '../../../worker/grant/envelope.ts'
 import type { Api } from '../../../worker/host/options.ts'

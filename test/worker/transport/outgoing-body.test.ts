@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { receiveBody } from '../../../src/incoming-body.ts'
+import { receiveBody } from '../../../src/fetch/incoming-body.ts'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import { BODY_WINDOW } from '../../../src/protocol/wire.ts'
 import { type BodyReader, sendBody } from '../../../worker/transport/outgoing-body.ts'

@@ -220,8 +220,7 @@ test.each(['', '__proto__', 'constructor', 'toString'])('an API may have any nam
 test('a sign-in begins without apiRefreshes', () => {
   const session = signedIn({ signIn: 1, apiRefreshes: { [orders]: { count: 3, at: now } } })
   expect(
-    follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens, sessionId: 'session-2' })
-      .apiRefreshes,
+    follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens, sessionId: 'session-2' }).apiRefreshes,
   ).toEqual({})
 })
 

@@ -18,7 +18,7 @@ import { traceCall } from '../core/broker/call-trace.ts'
 import { type Api, type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
 
 /** What a host brings: the app's origin, its clock, how requests are sent, and the calls that only it answers. */
-export interface Host extends Pick<BrokerOptions, 'origin' | 'platform' | 'send' | 'login' | 'transactions'> {
+export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 'send' | 'login' | 'transactions'> {
   readonly mode: Mode
   /** What each method of this host takes. */
   readonly checks: GuardOptions['checks']
@@ -57,7 +57,7 @@ export type RunCall = <T>(
 ) => Promise<T>
 
 /** A broker that pages can be attached to. */
-export interface Service {
+export interface BrokerServer {
   attach(port: Endpoint): void
 }
 
@@ -65,19 +65,19 @@ export interface Service {
  * Puts the broker and its adapters together. Where the configuration is wrong, every call of every page is told so:
  * a worker that throws while it starts leaves its pages waiting for ever, and its console is hard to find.
  */
-export function createService(options: ServeOptions<never>, host: Host): Service {
+export function createBrokerServer(options: ServeOptions<never>, host: BrokerHost): BrokerServer {
   encodeThrownErrors()
   const instance = host.instance ?? host.createId()
   try {
     const parsed = parseOptions(options)
-    return createWorkingService(host.prepare?.(parsed) ?? parsed, host, instance)
+    return createWorkingServer(host.prepare?.(parsed) ?? parsed, host, instance)
   } catch (error) {
     console.error(error)
-    return createBrokenService(error as LingpaiErrorLike, host, instance)
+    return createBrokenServer(error as LingpaiErrorLike, host, instance)
   }
 }
 
-function createBrokenService(problem: LingpaiErrorLike, { checks }: Host, instance: string): Service {
+function createBrokenServer(problem: LingpaiErrorLike, { checks }: BrokerHost, instance: string): BrokerServer {
   const refuse = () => Promise.reject(problem)
   const table = Object.assign(
     Object.create(null),
@@ -86,7 +86,7 @@ function createBrokenService(problem: LingpaiErrorLike, { checks }: Host, instan
   return { attach: (port) => expose(table, guard(port, { checks, instance, onNotice() {} }) as never) }
 }
 
-function createWorkingService(options: ParsedOptions, host: Host, instance: string): Service {
+function createWorkingServer(options: ParsedOptions, host: BrokerHost, instance: string): BrokerServer {
   const { platform, origin, send, login, transactions, checks, createId } = host
   const { sharedName } = options.store
   const broker = createBroker({

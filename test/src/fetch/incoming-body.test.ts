@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { receiveBody } from '../../src/incoming-body.ts'
-import { encodeError, LingpaiError } from '../../src/protocol/errors.ts'
-import { BODY_WINDOW } from '../../src/protocol/wire.ts'
+import { receiveBody } from '../../../src/fetch/incoming-body.ts'
+import { encodeError, LingpaiError } from '../../../src/protocol/errors.ts'
+import { BODY_WINDOW } from '../../../src/protocol/wire.ts'
 
 const ports: MessagePort[] = []
 afterEach(() => {

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { createClient } from '../../src/client.ts'
-import type { HostCandidate } from '../../src/connect/host.ts'
-import { connect } from '../../src/index.ts'
-import type { Endpoint } from '../../src/protocol/endpoint.ts'
-import { LingpaiError } from '../../src/protocol/errors.ts'
-import type { BrokerSnapshot } from '../../src/protocol/snapshot.ts'
-import { createFakeLocks } from '../fixtures/fake-locks.ts'
-import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from '../fixtures/scripted-peer.ts'
+import { createClient } from '../../../src/client/client.ts'
+import type { HostCandidate } from '../../../src/connect/host.ts'
+import { connect } from '../../../src/index.ts'
+import type { Endpoint } from '../../../src/protocol/endpoint.ts'
+import { LingpaiError } from '../../../src/protocol/errors.ts'
+import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
+import { createFakeLocks } from '../../fixtures/fake-locks.ts'
+import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from '../../fixtures/scripted-peer.ts'
 
 /** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */
 class FakeWorker extends EventTarget {

@@ -1,5 +1,5 @@
-import { decodeError, isLingpaiError, toFetchError } from './protocol/errors.ts'
-import { BODY_WINDOW, type BodyMessage } from './protocol/wire.ts'
+import { decodeError, isLingpaiError, toFetchError } from '../protocol/errors.ts'
+import { BODY_WINDOW, type BodyMessage } from '../protocol/wire.ts'
 
 /** A body whose chunks come over a port, asked for as it is read. */
 export interface IncomingBody {

@@ -1,10 +1,10 @@
 import { expect, test, vi } from 'vitest'
-import { createTurns, type Turns } from '../../../worker/host/turns.ts'
+import { createRequestSemaphore, type RequestSemaphore } from '../../../worker/host/request-semaphore.ts'
 
 const alive = new AbortController().signal
 
 /** Takes turns for a page, and notes whose began. */
-function createDesk(turns: Turns) {
+function createDesk(turns: RequestSemaphore) {
   const begun: string[] = []
   const take = (page: string, count = 1, signal = alive) => {
     for (let taken = 0; taken < count; taken += 1) {
@@ -26,7 +26,7 @@ function createDesk(turns: Turns) {
 }
 
 test('where there is room, nobody waits, not even for a microtask', () => {
-  const turns = createTurns(2, 3)
+  const turns = createRequestSemaphore(2, 3)
   expect([turns.take('a', alive), turns.take('a', alive), turns.take('b', alive)]).toEqual([
     undefined,
     undefined,
@@ -36,14 +36,14 @@ test('where there is room, nobody waits, not even for a microtask', () => {
 })
 
 test('one page that floods the worker leaves room for the others', () => {
-  const { begun, take } = createDesk(createTurns(2, 4))
+  const { begun, take } = createDesk(createRequestSemaphore(2, 4))
   take('flood', 1000)
   take('calm')
   expect(begun).toEqual(['flood', 'flood', 'calm'])
 })
 
 test('where all the room is taken, the pages are served in turn, however many calls one of them has', async () => {
-  const { begun, take, end } = createDesk(createTurns(4, 4))
+  const { begun, take, end } = createDesk(createRequestSemaphore(4, 4))
   take('flood', 1000)
   take('calm', 2)
   take('other', 1)
@@ -53,7 +53,7 @@ test('where all the room is taken, the pages are served in turn, however many ca
 })
 
 test('the calls of one page keep their order', async () => {
-  const turns = createTurns(1, 1)
+  const turns = createRequestSemaphore(1, 1)
   turns.take('a', alive)
   const order: number[] = []
   for (const number of [1, 2, 3]) void turns.take('a', alive)?.then(() => order.push(number))
@@ -65,7 +65,7 @@ test('the calls of one page keep their order', async () => {
 })
 
 test('an abort ends the wait with its reason, and gives the turn to the next', async () => {
-  const turns = createTurns(1, 1)
+  const turns = createRequestSemaphore(1, 1)
   const { begun, take, end } = createDesk(turns)
   take('a')
   const controller = new AbortController()
@@ -79,7 +79,7 @@ test('an abort ends the wait with its reason, and gives the turn to the next', a
 })
 
 test('an abort after the turn began changes nothing', async () => {
-  const turns = createTurns(1, 1)
+  const turns = createRequestSemaphore(1, 1)
   const { begun, take, end } = createDesk(turns)
   take('a')
   const controller = new AbortController()
@@ -93,7 +93,7 @@ test('an abort after the turn began changes nothing', async () => {
 })
 
 test('a signal that outlives many turns holds none of them', async () => {
-  const turns = createTurns(1, 1)
+  const turns = createRequestSemaphore(1, 1)
   turns.take('a', alive)
   const { signal } = new AbortController()
   const added = vi.spyOn(signal, 'addEventListener')
@@ -107,7 +107,7 @@ test('a signal that outlives many turns holds none of them', async () => {
 })
 
 test('ten thousand aborts at once take no noticeable time, and whoever waits behind them is served', async () => {
-  const turns = createTurns(1, 1)
+  const turns = createRequestSemaphore(1, 1)
   const { begun, take, end } = createDesk(turns)
   take('a')
   const controllers = Array.from({ length: 10_000 }, () => new AbortController())
@@ -119,7 +119,7 @@ test('ten thousand aborts at once take no noticeable time, and whoever waits beh
 })
 
 test('a page that has all that it may have is passed over, also where there is room', async () => {
-  const { begun, take, end } = createDesk(createTurns(1, 2))
+  const { begun, take, end } = createDesk(createRequestSemaphore(1, 2))
   take('a')
   take('b')
   take('a')

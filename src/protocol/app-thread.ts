@@ -15,9 +15,9 @@ export function explainMethod(method: string): string | undefined {
  * What the app thread of a mini program does for its worker, which has no network, no storage and no sign-in of its own.
  * A closed table, guarded like the worker's.
  */
-export interface ServiceTable {
+export interface AppThreadTable {
   /** Sends a request of the grant. A notice `abort` with the same call's id gives it up. */
-  send(call: string, request: ServiceRequest): Promise<ServiceAnswer>
+  send(call: string, request: AppThreadRequest): Promise<AppThreadAnswer>
   /** Sends an attempt of a task that a page has registered. */
   sendTask(order: TaskOrder): Promise<TaskAnswer>
   /** The answer to the attempt of a task that was sent last. */
@@ -29,7 +29,7 @@ export interface ServiceTable {
   login(call: string): Promise<string>
 }
 
-export interface ServiceRequest {
+export interface AppThreadRequest {
   readonly url: string
   readonly method: string
   readonly headers: readonly (readonly [string, string])[]
@@ -41,7 +41,7 @@ export interface ServiceRequest {
   readonly exchange?: string
 }
 
-export type ServiceAnswer =
+export type AppThreadAnswer =
   | { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }
   /** It has not left the phone, and why. */
   | { readonly unsent: string }

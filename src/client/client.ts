@@ -5,17 +5,17 @@ import {
   type Method,
   openConnection,
   type Result,
-} from './connect/connection.ts'
-import type { HostCandidate } from './connect/host.ts'
-import { platformTimers, type Timers } from './connect/timers.ts'
-import { createCancellation, waitFor } from './connect/wait.ts'
-import type { ApiRules } from './protocol/apis.ts'
-import type { CancelSignal } from './protocol/cancel-signal.ts'
-import { DEFAULT_TIMEOUT } from './protocol/deadline.ts'
-import { isLingpaiError, LingpaiError } from './protocol/errors.ts'
-import type { Welcome } from './protocol/handshake.ts'
-import type { BrokerSnapshot, Snapshot } from './protocol/snapshot.ts'
-import type { WireApiRequest } from './protocol/wire.ts'
+} from '../connect/connection.ts'
+import type { HostCandidate } from '../connect/host.ts'
+import { platformTimers, type Timers } from '../connect/timers.ts'
+import { createCancellation, waitFor } from '../connect/wait.ts'
+import type { ApiRules } from '../protocol/apis.ts'
+import type { CancelSignal } from '../protocol/cancel-signal.ts'
+import { DEFAULT_TIMEOUT } from '../protocol/deadline.ts'
+import { isLingpaiError, LingpaiError } from '../protocol/errors.ts'
+import type { Welcome } from '../protocol/handshake.ts'
+import type { BrokerSnapshot, Snapshot } from '../protocol/snapshot.ts'
+import type { WireApiRequest } from '../protocol/wire.ts'
 
 /** For a worker that does not answer at all: it has deadlines of its own, whose errors say more. */
 export const CONTROL_DEADLINE = DEFAULT_TIMEOUT + 5000

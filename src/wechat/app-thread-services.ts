@@ -1,4 +1,5 @@
 import { AbortController } from '../protocol/abort-controller.ts'
+import type { AppThreadAnswer, AppThreadRequest, AppThreadTable, TaskOrder } from '../protocol/app-thread.ts'
 import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import {
   type Checks,
@@ -12,7 +13,6 @@ import {
   toText,
 } from '../protocol/checks.ts'
 import { getOwn } from '../protocol/records.ts'
-import type { ServiceAnswer, ServiceRequest, ServiceTable, TaskOrder } from '../protocol/services.ts'
 import type { Exchanges } from './exchanges.ts'
 import { isUnsent, type Running } from './network.ts'
 import type { Storage } from './storage.ts'
@@ -27,7 +27,7 @@ const MAX_DATA = 1 << 24
 const SEND_TIMEOUT = 60_000
 
 /** What each service takes: the worker holds no more rights on the app thread than these. */
-export const serviceChecks: Checks<ServiceTable> = {
+export const serviceChecks: Checks<AppThreadTable> = {
   send: ([call, request]) => [toCallId(call), toServiceRequest(request)],
   sendTask: ([order]) => [toTaskOrder(order)],
   awaitTask: ([name]) => [toCallId(name)],
@@ -46,11 +46,14 @@ export interface ServiceParts {
 
 /** The services of one connection to a worker. */
 export interface ServiceDesk {
-  readonly table: ServiceTable
+  readonly table: AppThreadTable
   abort(call: string): void
 }
 
-export function createServices({ tasks, exchanges, storage, login }: ServiceParts, connection: number): ServiceDesk {
+export function createAppThreadServices(
+  { tasks, exchanges, storage, login }: ServiceParts,
+  connection: number,
+): ServiceDesk {
   const running = new Map<string, { abort(): void }>()
 
   /** Begins a call that its id can end. */
@@ -69,7 +72,7 @@ export function createServices({ tasks, exchanges, storage, login }: ServicePart
     abort: (call) => running.get(call)?.abort(),
 
     table: {
-      async send(call, { exchange, ...request }): Promise<ServiceAnswer> {
+      async send(call, { exchange, ...request }): Promise<AppThreadAnswer> {
         try {
           const { status, headers, text } = await run(call, () =>
             exchanges.send(connection, exchange, { ...request, timeout: SEND_TIMEOUT, refusesRedirects: true }),
@@ -101,7 +104,7 @@ export function createServices({ tasks, exchanges, storage, login }: ServicePart
   }
 }
 
-function toServiceRequest(value: unknown): ServiceRequest {
+function toServiceRequest(value: unknown): AppThreadRequest {
   const record = toRecord(value, 'request')
   const body = getOwn(record, 'body')
   const exchange = getOwn(record, 'exchange')

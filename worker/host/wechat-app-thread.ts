@@ -1,28 +1,28 @@
 import { wrap } from 'comlink'
+import type { AppThreadRequest, AppThreadTable } from '../../src/protocol/app-thread.ts'
 import type { CancelSignal } from '../../src/protocol/cancel-signal.ts'
 import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { Notice } from '../../src/protocol/notices.ts'
-import type { ServiceRequest, ServiceTable } from '../../src/protocol/services.ts'
 import { decodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 
 /** The app thread's services, as the worker calls them. */
-export interface RemoteServices extends Omit<ServiceTable, 'send' | 'login'> {
-  send(request: ServiceRequest, signal: CancelSignal): ReturnType<ServiceTable['send']>
+export interface AppThreadProxy extends Omit<AppThreadTable, 'send' | 'login'> {
+  send(request: AppThreadRequest, signal: CancelSignal): ReturnType<AppThreadTable['send']>
   login(signal: CancelSignal): Promise<string>
   /** Goes on over another connection of the app thread; what was asked over the old one fails. */
   connect(endpoint: Endpoint): void
 }
 
-export function createRemoteServices(): RemoteServices {
+export function createAppThreadProxy(): AppThreadProxy {
   decodeThrownErrors()
   const pending = new Set<(error: unknown) => void>()
   let endpoint: Endpoint | undefined
   // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
-  let remote: ServiceTable | undefined
+  let remote: AppThreadTable | undefined
   let lastCall = 0
 
-  function ask<T>(work: (services: ServiceTable) => Promise<T>): Promise<T> {
+  function ask<T>(work: (services: AppThreadTable) => Promise<T>): Promise<T> {
     const services = remote
     if (services === undefined) return Promise.reject(lost())
     return new Promise((resolve, reject) => {
@@ -34,7 +34,7 @@ export function createRemoteServices(): RemoteServices {
   }
 
   /** An abort is told to the app thread under the call's name. */
-  function askUntil<T>(signal: CancelSignal, work: (services: ServiceTable, call: string) => Promise<T>): Promise<T> {
+  function askUntil<T>(signal: CancelSignal, work: (services: AppThreadTable, call: string) => Promise<T>): Promise<T> {
     lastCall += 1
     const call = lastCall.toString(36)
     const port = endpoint
@@ -48,7 +48,7 @@ export function createRemoteServices(): RemoteServices {
       const orphans = [...pending]
       pending.clear()
       endpoint = next
-      remote = wrap<ServiceTable>(next as never) as unknown as ServiceTable
+      remote = wrap<AppThreadTable>(next as never) as unknown as AppThreadTable
       for (const reject of orphans) reject(lost())
     },
     send: (request, signal) => askUntil(signal, (services, call) => services.send(call, request)),

@@ -1,7 +1,7 @@
 /** WeChat runs ten at once, for the whole app; one stays free for a refresh, which must never wait behind them. */
 const MAX_TASKS = 9
 
-export interface Slots {
+export interface TaskSemaphore {
   /** Whether there was one; it is the caller's until it is released. */
   tryTake(): boolean
   /** Calls back once there is one, first come first served. Returns what gives the place in the queue up. */
@@ -10,7 +10,7 @@ export interface Slots {
 }
 
 /** @see https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html */
-export function createSlots(most = MAX_TASKS): Slots {
+export function createTaskSemaphore(most = MAX_TASKS): TaskSemaphore {
   const queue = new Set<() => void>()
   let taken = 0
 

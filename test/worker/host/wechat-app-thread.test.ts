@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import type { CancelSignal } from '../../../src/protocol/cancel-signal.ts'
-import { createRemoteServices } from '../../../worker/host/wechat-services.ts'
+import { createAppThreadProxy } from '../../../worker/host/wechat-app-thread.ts'
 import { createPeer, never, Refusal } from '../../fixtures/scripted-peer.ts'
 
 const request = { url: 'https://api.example/refresh', method: 'POST', headers: [] }
@@ -9,7 +9,7 @@ const outcomeOf = (promise: Promise<unknown>) => promise.catch((error: unknown) 
 const pause = () => new Promise((resolve) => setImmediate(resolve))
 
 test('before the app thread is there, everything rejects with network_error', async () => {
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   const asked = [
     services.send(request, silent),
     services.sendTask({ name: 't', isReplay: false, ...request }),
@@ -33,7 +33,7 @@ test('each service is asked by its own name, with its own arguments', async () =
     clear: () => undefined,
     login: () => 'code',
   })
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(peer.endpoint)
   expect(await services.send(request, silent)).toEqual({ status: 200, headers: {}, body: 'sent' })
   expect(await services.sendTask(order)).toEqual({ hasWaited: true })
@@ -57,14 +57,14 @@ test('a refusal keeps its code', async () => {
       throw new Refusal({ name: 'LingpaiError', message: 'full', code: 'store_failed' })
     },
   })
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(peer.endpoint)
   expect(await outcomeOf(services.save('key', 'text'))).toMatchObject({ code: 'store_failed' })
 })
 
 test('when the app thread connects anew, what was asked over the old connection fails, each once (I3)', async () => {
   const [first, second] = [createPeer({ login: never, load: never }), createPeer({ login: () => 'code' })]
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(first.endpoint)
   const settled = vi.fn()
   const lost = [outcomeOf(services.login(silent)), outcomeOf(services.load('key'))]
@@ -82,7 +82,7 @@ test('when the app thread connects anew, what was asked over the old connection 
 
 test('what is asked from within the failure goes over the new connection', async () => {
   const second = createPeer({ login: () => 'code' })
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(createPeer({ login: never }).endpoint)
   const again = services.login(silent).catch(() => services.login(silent))
   services.connect(second.endpoint)
@@ -91,7 +91,7 @@ test('what is asked from within the failure goes over the new connection', async
 
 test('an abort is told under the id of its own request, over the connection that it went by', async () => {
   const [first, second] = [createPeer({ send: never }), createPeer({ send: never })]
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(first.endpoint)
   const controllers = [new AbortController(), new AbortController()] as const
   const lost = controllers.map(({ signal }) => outcomeOf(services.send(request, signal)))
@@ -107,7 +107,7 @@ test('an abort is told under the id of its own request, over the connection that
 
 test('a login is aborted under the id of its own call', async () => {
   const peer = createPeer({ send: never, login: never })
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(peer.endpoint)
   const controller = new AbortController()
   void services.send(request, silent).catch(() => {})
@@ -121,7 +121,7 @@ test('a login is aborted under the id of its own call', async () => {
 
 test('the requests of one worker have ids of their own', async () => {
   const peer = createPeer({ send: never })
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(peer.endpoint)
   for (let count = 0; count < 50; count += 1) void services.send(request, silent).catch(() => {})
   await pause()
@@ -132,7 +132,7 @@ test('the requests of one worker have ids of their own', async () => {
 
 test('an answered request is aborted no more, and holds no listener of its signal', async () => {
   const peer = createPeer({ send: () => ({ status: 200, headers: {}, body: '' }) })
-  const services = createRemoteServices()
+  const services = createAppThreadProxy()
   services.connect(peer.endpoint)
   const listeners = new Set<() => void>()
   const signal: CancelSignal = {

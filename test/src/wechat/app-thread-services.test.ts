@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { ownWorker } from '../../../src/connect/wechat.ts'
 import type { CancelSignal } from '../../../src/protocol/cancel-signal.ts'
-import { createServices, serviceChecks } from '../../../src/wechat/services.ts'
+import { createAppThreadServices, serviceChecks } from '../../../src/wechat/app-thread-services.ts'
 
 interface Reply {
   readonly id?: string
@@ -59,7 +59,7 @@ function openWorker() {
     timers: { setTimeout: () => undefined, clearTimeout() {} },
     now: () => 0,
     checks: serviceChecks as never,
-    createServices: (number) => createServices(parts, number),
+    createAppThreadServices: (number) => createAppThreadServices(parts, number),
   }).open()
   deliver({ lingpai: 'channel', kind: 'ready', connection, instance: 'worker' })
   const post = (body: unknown) =>

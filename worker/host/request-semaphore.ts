@@ -4,7 +4,7 @@ export const MAX_PER_PAGE = 100
 export const MAX_TOGETHER = 500
 
 /** Who may go to the network next. */
-export interface Turns {
+export interface RequestSemaphore {
   /** Has a page's turn taken, at once or later. Undefined where there is nothing to wait for; rejects with an abort's reason. */
   take(page: string, signal: AbortSignal): Promise<void> | undefined
   /** Gives a turn back that was taken. */
@@ -21,7 +21,7 @@ interface Page {
  * Lets the pages go to the network in turn, so that one with ten thousand calls keeps no other from being served. A turn
  * lasts until the headers have come: a stream that stays open takes none.
  */
-export function createTurns(mostPerPage = MAX_PER_PAGE, mostTogether = MAX_TOGETHER): Turns {
+export function createRequestSemaphore(mostPerPage = MAX_PER_PAGE, mostTogether = MAX_TOGETHER): RequestSemaphore {
   // In the order in which they are served: whose turn it was goes to the end.
   const pages = new Map<string, Page>()
   let busy = 0

@@ -1,12 +1,12 @@
 import { transfer } from 'comlink'
-import { type Client, isIdempotent } from './client.ts'
-import type { Connection } from './connect/connection.ts'
-import { waitFor } from './connect/wait.ts'
+import { type Client, isIdempotent } from '../client/client.ts'
+import type { Connection } from '../connect/connection.ts'
+import { waitFor } from '../connect/wait.ts'
+import { findApi } from '../protocol/apis.ts'
+import { isLingpaiError, LingpaiError, toFetchError } from '../protocol/errors.ts'
+import { NULL_BODY_STATUSES } from '../protocol/http.ts'
+import type { UploadProgress, WireRequest, WireResponse } from '../protocol/wire.ts'
 import { type IncomingBody, receiveBody } from './incoming-body.ts'
-import { findApi } from './protocol/apis.ts'
-import { isLingpaiError, LingpaiError, toFetchError } from './protocol/errors.ts'
-import { NULL_BODY_STATUSES } from './protocol/http.ts'
-import type { UploadProgress, WireRequest, WireResponse } from './protocol/wire.ts'
 
 /** `RequestInit`, and whether the session's token goes along. */
 export interface SessionRequestInit extends RequestInit {
