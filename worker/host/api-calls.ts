@@ -15,23 +15,23 @@ import { chooseApi, findAllowedApi, NO_API, receiveCall, requireSignIn, signRequ
 import type { Api } from './options.ts'
 import { createRequestSemaphore } from './request-semaphore.ts'
 
-/** A response whose body may still be on its way. */
+/** A response whose body may still be arriving. */
 export interface FetchedResponse {
   readonly head: Omit<WireResponse, 'body'>
   readonly body: ResponseBody
 }
 
-/** What pages ask of the APIs: each call through the request loop, to a listed API and nowhere else (I4). */
+/** The API calls of the pages. A token goes only to a listed API (I4). */
 export function createApiCalls(
   apis: readonly Api[],
   broker: SessionBroker,
   fetch: typeof globalThis.fetch,
   timers: Timers,
 ) {
-  const turns = createRequestSemaphore()
+  const semaphore = createRequestSemaphore()
 
-  /** One attempt, when it is the page's turn. With a token already: who waits for one keeps nobody from the network. */
-  async function sendInTurn(
+  /** Sends once a slot is free. The token must be there already: a call that waits for one must not hold a slot. */
+  async function sendInSlot(
     call: Call,
     request: WireRequest,
     api: Api,
@@ -40,30 +40,30 @@ export function createApiCalls(
     send = fetch,
   ): Promise<Response> {
     const page = call.id.slice(0, call.id.indexOf('.'))
-    const turn = turns.take(page, signal)
-    if (turn) await turn
+    const slot = semaphore.acquire(page, signal)
+    if (slot) await slot
     try {
       const answer = await sendApiRequest(send, request, api.attach, permit, signal)
       call.status = answer.status
       return answer
     } finally {
-      turns.end(page)
+      semaphore.release(page)
     }
   }
 
   return {
-    /** `session.fetch`: any answer is the caller's. */
+    /** `session.fetch`: resolves with the response, whatever its status. */
     async fetch(call: Call, { progress, ...request }: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
       const api = findAllowedApi(apis, request.url)
       receiveCall(broker, call, api, request.method)
-      // A header of the API's own must not follow a redirect, and an upload that is watched follows every one (I4).
+      // XMLHttpRequest follows every redirect, so an upload is not watched if its token is in a custom header (I4).
       const isWatched = progress !== undefined && api.attach.kind === 'bearer' && canWatchUpload(request)
-      const send = isWatched ? watchUpload((seen) => (progress as MessagePort).postMessage(seen)) : fetch
+      const send = isWatched ? watchUpload((sent) => (progress as MessagePort).postMessage(sent)) : fetch
       let token: string | undefined
       const response = await runRequest(broker, call, async (permit) => {
         token = permit.tokens.accessToken
         const { data: _none, ...signed } = await signRequest(api, request, undefined)
-        const answer = await sendInTurn(call, { ...request, ...signed }, api, permit, signal, send)
+        const answer = await sendInSlot(call, { ...request, ...signed }, api, permit, signal, send)
         return {
           answer,
           isTokenDenied: isDenial(api, answer),
@@ -84,16 +84,16 @@ export function createApiCalls(
       }
     },
 
-    /** `session.request`: the answer is read by the API's envelope, which may say "expired" where HTTP does not. */
+    /** `session.request`: the API's envelope decides what the response means, even an expired token with status 200. */
     async request(call: Call, { body, auth, timeout, ...head }: WireApiRequest, signal: AbortSignal): Promise<unknown> {
       const api = chooseApi(apis, head.url, auth)
       receiveCall(broker, call, api, head.method)
-      // Before the page's own deadline, which could not say what was waited for.
+      // Ends before the page's own deadline, so that the error can name what the call waited for.
       if (timeout !== undefined) call.patience = timeout - Math.min(1000, timeout / 10)
       const send = async (permit: Permit | undefined) => {
         const request = await toSignedRequest(api, head, body)
         try {
-          const response = await sendInTurn(call, request, api, permit, signal)
+          const response = await sendInSlot(call, request, api, permit, signal)
           const text = await response.text()
           const meaning = readAnswer(api.envelope, response.status, text)
           const isExpired = response.status === 401 ? isDenial(api, response) : meaning.kind === 'expired'
@@ -117,7 +117,7 @@ export function createApiCalls(
   }
 }
 
-/** Behind a redirect to another server, a 401 is that server's, which got no token. */
+/** After a redirect to another origin, a 401 says nothing about the token: that server did not get it. */
 function isDenial(api: Api, { status, redirected, url }: Response): boolean {
   return status === 401 && (!redirected || new URL(url).origin === api.origin)
 }
@@ -139,5 +139,5 @@ async function toSignedRequest(
 
 function toNetworkError(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted || error instanceof LingpaiError) return error
-  return new LingpaiError('network_error', 'No answer: the network or CORS is in the way.')
+  return new LingpaiError('network_error', 'No response. Check the network and CORS.')
 }

@@ -6,30 +6,30 @@ import type { Call } from '../core/broker/call.ts'
 import { bearer } from '../transport/attach.ts'
 import { type Api, invalidOption } from './options.ts'
 
-/** What any other server is: it gets no token, and has no envelope. */
+/** Stands for every server that is not listed: it gets no token and has no envelope. */
 export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [] }
 
 export function nameOf({ origin, pathPrefix }: Api): string {
   return origin + pathPrefix
 }
 
-/** The longest registered one has 16 letters; page code may name any. */
-const MAX_METHOD = 32
+/** Page code may use any method name. The longest registered one has 16 letters. */
+const MAX_METHOD_LENGTH = 32
 
-/** Notes where a call goes: in the configuration's words, since its own URL may hold secrets (I11). */
+/** Records which API a call goes to. Not its URL, which may hold secrets (I11). */
 export function receiveCall(broker: SessionBroker, call: Call, api: Api, method: string): void {
   call.api = nameOf(api)
   broker.record({
     event: 'call-received',
     call: call.id,
-    method: method.slice(0, MAX_METHOD),
+    method: method.slice(0, MAX_METHOD_LENGTH),
     ...(api !== NO_API && { api: call.api }),
   })
 }
 
 function findListedApi(apis: readonly Api[], href: string): Api | undefined {
   const url = parseUrl(href)
-  // A name in front of the host is how look-alikes are made, and `fetch` refuses it too.
+  // URLs with a user name can imitate another host, and `fetch` rejects them too.
   return url.username === '' && url.password === '' ? findApi(apis, url) : undefined
 }
 
@@ -50,7 +50,7 @@ export function findAllowedApi(apis: readonly Api[], href: string): Api {
   )
 }
 
-/** The API of a `session.request`: with `auth: true` it must be a listed one. */
+/** Finds the API of a call. With `auth: true` it must be a listed one. */
 export function chooseApi(apis: readonly Api[], href: string, auth: boolean | undefined): Api {
   return auth === true ? findAllowedApi(apis, href) : (findListedApi(apis, href) ?? NO_API)
 }
@@ -65,7 +65,7 @@ export interface Signed extends Signable {
   readonly data: unknown
 }
 
-/** Has the API's signer sign a request; where it has none, the request stays as it is. */
+/** Signs a request. It stays as it is if the API has no signer. */
 export async function signRequest(api: Api, { url, method, headers }: Signable, data: unknown): Promise<Signed> {
   if (api.sign === undefined) return { url, method, headers, data }
   let signed: SignableRequest | undefined
@@ -81,7 +81,7 @@ export async function signRequest(api: Api, { url, method, headers }: Signable, 
     throw invalidOption(`sign threw: ${error instanceof Error ? error.message : String(error)}`)
   }
   if (signed === undefined || signed === null) throw invalidOption('sign must return the request')
-  // A signer may add parameters; the token goes where the configuration says, and nowhere else (I4).
+  // A signer may add parameters, but the token goes only to the configured API (I4).
   if (!URL.canParse(signed.url) || findApi([api], new URL(signed.url)) === undefined) {
     throw new LingpaiError('origin_not_allowed', 'serve(): sign moved the request out of its API.')
   }
@@ -95,8 +95,8 @@ function isWithoutBody(method: string): boolean {
   return ['GET', 'HEAD'].includes(method.toUpperCase())
 }
 
-/** Ends a call whose API asks for a sign-in, and tells the session, unless the call was made without its token. */
+/** Rejects a call whose API requires a sign-in. The snapshot shows it too, if the call had a token. */
 export function requireSignIn(broker: SessionBroker, call: Call, status: number, hasToken = true): never {
   if (hasToken) broker.askForSignIn(call)
-  throw new LingpaiError('sign_in_required', `The API asks the user to sign in (status ${status}).`, { status })
+  throw new LingpaiError('sign_in_required', `The API requires a sign-in (status ${status}).`, { status })
 }

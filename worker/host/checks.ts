@@ -16,7 +16,7 @@ import type { AuthorizeInput, ControlTable, FetchTable } from '../../src/protoco
 import { getOwn } from '../../src/protocol/records.ts'
 import type { WireApiRequest, WireForm, WireRequest } from '../../src/protocol/wire.ts'
 
-/** What each method takes, checked field by field. */
+/** Checks the arguments of each method, field by field. */
 export const controlChecks: Checks<ControlTable> = {
   hello: ([hello]) => [toHello(hello)],
   ping: () => [],
@@ -37,13 +37,13 @@ export const fetchChecks: Checks<FetchTable> = {
 function toHello(value: unknown): Hello {
   const hello = toRecord(value, 'hello')
   const [oldest, newest] = [getOwn(hello, 'oldest'), getOwn(hello, 'newest')]
-  if (!Number.isInteger(oldest) || !Number.isInteger(newest)) throw invalid('hello names no protocol versions')
+  if (!Number.isInteger(oldest) || !Number.isInteger(newest)) throw invalid('hello has no protocol versions')
   const [build, lock] = [getOwn(hello, 'build'), getOwn(hello, 'lock')]
-  if (lock !== undefined && !isPageLock(lock)) throw invalid("hello.lock is no page's lock")
+  if (lock !== undefined && !isPageLock(lock)) throw invalid("hello.lock is not a page's lock")
   return {
     oldest: oldest as number,
     newest: newest as number,
-    // It is quoted in an error's text, and may come from a later build: what is no version is left out.
+    // Quoted in an error text, so anything but a version is dropped.
     ...(typeof build === 'string' && /^[\w.+-]{1,40}$/.test(build) && { build }),
     ...(lock !== undefined && { lock }),
   }
@@ -92,7 +92,7 @@ function toRequest(value: unknown): WireRequest {
   for (const [name, choices] of Object.entries(CHOICES)) {
     const choice = getOwn(record, name)
     if (choice === undefined) continue
-    if (!(choices as readonly unknown[]).includes(choice)) throw invalid(`request.${name} has no such value`)
+    if (!(choices as readonly unknown[]).includes(choice)) throw invalid(`request.${name} has an unknown value`)
     request[name] = choice
   }
   for (const name of ['integrity', 'referrer', 'referrerPolicy']) {
@@ -104,13 +104,13 @@ function toRequest(value: unknown): WireRequest {
   const [body, progress] = [getOwn(record, 'body'), getOwn(record, 'progress')]
   if (body !== undefined) request.body = toBody(body)
   if (progress !== undefined) {
-    if (!(progress instanceof MessagePort)) throw invalid('request.progress is no port')
+    if (!(progress instanceof MessagePort)) throw invalid('request.progress is not a port')
     request.progress = progress
   }
   return request as unknown as WireRequest
 }
 
-/** A `<meta name="referrer">` may have old names, and unknown ones, which say nothing (HTML §4.2.5.2). */
+/** A `<meta name="referrer">` may use an old name. An unknown one counts as no policy (HTML §4.2.5.2). */
 function toReferrerPolicy(text: string): string {
   const name = text.toLowerCase()
   const policy = OLD_POLICIES.get(name) ?? name
@@ -120,15 +120,15 @@ function toReferrerPolicy(text: string): string {
 function toBody(body: unknown): unknown {
   if (typeof body === 'string' || body instanceof ArrayBuffer || isBlob(body) || isStream(body)) return body
   const form = getOwn(toRecord(body, 'request.body'), 'form')
-  if (!Array.isArray(form) || form.length > MAX_FIELDS) throw invalid('request.body is of no known kind')
+  if (!Array.isArray(form) || form.length > MAX_FIELDS) throw invalid('request.body has an unknown type')
   return { form: Array.from(form, toField) } satisfies WireForm
 }
 
 function toField(field: unknown): readonly [string, unknown] {
   if (!Array.isArray(field) || field.length !== 2 || typeof field[0] !== 'string')
-    throw invalid('a field of request.body is no pair')
+    throw invalid('a field of request.body is not a pair')
   const [name, value] = field
-  if (typeof value !== 'string' && !isBlob(value)) throw invalid('a field of request.body is neither text nor a file')
+  if (typeof value !== 'string' && !isBlob(value)) throw invalid('a field of request.body is not text or a file')
   return [name, value]
 }
 

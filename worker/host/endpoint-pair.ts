@@ -2,7 +2,7 @@ import type { Endpoint } from '../../src/protocol/endpoint.ts'
 
 type Listener = (event: { readonly data: unknown }) => void
 
-/** Two ends of a channel within one thread. Messages arrive in a later microtask, never within `postMessage`. */
+/** Creates both ends of a channel within one thread. A message arrives in a later microtask, never during `postMessage`. */
 export function createEndpointPair(): [Endpoint, Endpoint] {
   const ends = [new Set<Listener>(), new Set<Listener>()] as const
   const createEnd = (own: Set<Listener>, other: Set<Listener>): Endpoint => ({

@@ -5,10 +5,10 @@ import type { ServeOptions } from './options.ts'
 import { createWebHost } from './web.ts'
 
 /**
- * Runs the broker in this very thread, and returns the endpoint for `connect({inline: () => serveInline(options)})`: for
- * Node, for tests, and where no worker can be had. Here tokens share the page's memory; in a browser, prefer a worker.
+ * Runs the broker in the calling thread, and returns the endpoint for `connect({inline: () => serveInline(options)})`. Use
+ * it in Node, in tests, and if workers are not available. Tokens then share the page's memory: in a browser, prefer a worker.
  *
- * `origin` is what redirect URIs are resolved against where there is no `location`.
+ * Redirect URIs are resolved against `origin`. Default: the page's origin, or `http://localhost` without a `location`.
  */
 export function serveInline<SignInInput>(
   options: ServeOptions<SignInInput>,
@@ -18,8 +18,8 @@ export function serveInline<SignInInput>(
     mode: 'inline',
     origin: origin ?? (globalThis as { location?: { origin: string } }).location?.origin ?? 'http://localhost',
   })
-  const service = createBrokerServer(options as ServeOptions<never>, host)
+  const server = createBrokerServer(options as ServeOptions<never>, host)
   const [page, worker] = createEndpointPair()
-  service.attach(worker)
+  server.attach(worker)
   return page
 }

@@ -11,25 +11,25 @@ export const invalidOption = /* @__PURE__ */ invalidConfigOf('serve()')
 
 /** An API that tokens may go to. */
 export interface ApiOptions {
-  /** Compared whole: scheme, host and port. https, but for a server on this machine. */
+  /** Scheme, host and port, compared exactly. Must be https, except on a loopback host such as localhost. */
   readonly origin: string
   /** Only requests below this path get the token. Default `/`. */
   readonly pathPrefix?: string
-  /** How the token is put on a request. Default `bearer()`. */
+  /** How a request carries the token. Default `bearer()`. */
   readonly attach?: Attach
-  /** How the API wraps its answers, for `session.request`. */
+  /** How the API wraps its responses, for `session.request`. Default: the JSON body is the payload. */
   readonly envelope?: Envelope
-  /** Signs a request. Called in the worker before every attempt, so that timestamp and nonce are fresh. */
+  /** Signs a request. The worker calls it before each send, so that timestamp and nonce are fresh. */
   readonly sign?: Signer
-  /** HTTP statuses that mean that the user must sign in: such calls reject with `sign_in_required`. Default none. */
+  /** If the API answers with one of these HTTP statuses, the call rejects with `sign_in_required`. Default none. */
   readonly signInRequired?: readonly number[]
 }
 
-/** Options of `serve`. */
+/** The options of `serve` and `serveInline`. */
 export interface ServeOptions<SignInInput = unknown> {
-  /** How a session begins, is refreshed, and ends. */
+  /** Signs in, refreshes and signs out: `oauth()`, `envelopeGrant()` or your own. */
   readonly grant: Grant<SignInInput>
-  /** Where tokens may go. Nowhere else. */
+  /** The only servers that get a token. */
   readonly apis: readonly ApiOptions[]
   /** Where the session is kept: `memoryStore()`, `indexedDBStore()` or your own. */
   readonly store: Store
@@ -42,14 +42,15 @@ export interface ServeOptions<SignInInput = unknown> {
   readonly adopt?: boolean
 }
 
-/** An API as the broker's host uses it. */
+/** The checked form of {@link ApiOptions}. */
 export interface Api extends ApiRules {
   readonly attach: Attach
   readonly envelope?: Envelope
-  readonly sign?: ApiOptions['sign']
+  readonly sign?: Signer
   readonly signInRequired: readonly number[]
 }
 
+/** The checked form of {@link ServeOptions}. */
 export interface ParsedOptions {
   readonly grant: Grant
   readonly store: Store
@@ -86,7 +87,7 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
   try {
     grant.validate?.()
   } catch (error) {
-    throw isLingpaiError(error) ? error : invalidOption(`the grant refused its own configuration: ${String(error)}`)
+    throw isLingpaiError(error) ? error : invalidOption(`the grant rejected its configuration: ${String(error)}`)
   }
   return {
     grant: grant as Grant,
@@ -108,13 +109,13 @@ function parseApi(api: ApiOptions, index: number): Api {
   } catch {
     throw invalidOption(`${at}.origin must be an origin such as "https://api.example.com"`)
   }
-  // The serialised origin is compared later; anything more than an origin would promise a check that is not made.
+  // Only the origin is compared later. A path here would suggest a check that does not happen.
   if (origin !== url.origin && origin !== `${url.origin}/`) {
-    throw invalidOption(`${at}.origin must be just ${JSON.stringify(url.origin)}; for a part of it, use pathPrefix`)
+    throw invalidOption(`${at}.origin must be just ${JSON.stringify(url.origin)}; to limit the path, use pathPrefix`)
   }
-  if (url.hostname.includes('*')) throw invalidOption(`${at}.origin must be one origin: there are no wildcards`)
+  if (url.hostname.includes('*')) throw invalidOption(`${at}.origin must be one origin: wildcards do not work`)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
-    throw invalidOption(`${at}.origin must be https, but for a server on this machine (RFC 6750 §5.3)`)
+    throw invalidOption(`${at}.origin must be https, except on a loopback host (RFC 6750 §5.3)`)
   }
   if (typeof pathPrefix !== 'string' || !pathPrefix.startsWith('/'))
     throw invalidOption(`${at}.pathPrefix must begin with "/"`)

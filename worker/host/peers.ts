@@ -1,6 +1,6 @@
 import type { Peers, Platform } from '../core/adapter.ts'
 
-/** All that a message between workers says. Whatever else comes over the channel means the same: look into the store. */
+/** The only message between workers. Any message on the channel means the same: read the store. */
 const HINT = 'lingpai:1'
 
 interface Channel {
@@ -11,8 +11,8 @@ interface Channel {
 }
 
 /**
- * The workers of this origin that share a store: one Web Lock between them, and a channel for hints. Where the browser has
- * neither, the store's conditional writes alone keep them apart.
+ * Connects the workers of this origin that share a store: with one Web Lock, and a channel for hints. If the browser has
+ * neither, only the store's conditional writes prevent two refreshes.
  */
 export function openPeers(name: string, platform: Platform): Peers {
   const locks = findLocks()
@@ -34,7 +34,7 @@ export function openPeers(name: string, platform: Platform): Peers {
       } catch (error) {
         platform.clearTimeout(timer)
         if (hasBegun || !signal.aborted) throw error
-        // The holder is frozen, perhaps for ever: it will find that its turn is over when it writes (w3c/web-locks#81).
+        // The lock holder is frozen, perhaps for ever. If it resumes, its conditional write fails (w3c/web-locks#81).
         await locks.request(lock, { steal: true }, begin)
       }
     },
@@ -43,7 +43,7 @@ export function openPeers(name: string, platform: Platform): Peers {
       try {
         channel?.postMessage(HINT)
       } catch {
-        // The others look into the store at their next refresh anyway.
+        // The other workers read the store at their next refresh anyway.
       }
     },
 
@@ -53,7 +53,7 @@ export function openPeers(name: string, platform: Platform): Peers {
   }
 }
 
-/** The browser's Web Locks: only in a secure context. */
+/** The browser's Web Locks. Undefined outside a secure context. */
 export function findLocks(): LockManager | undefined {
   return (globalThis as { navigator?: { locks?: LockManager } }).navigator?.locks
 }

@@ -1,6 +1,6 @@
 import type { Platform } from '../core/adapter.ts'
 
-/** The clock, timers and randomness of a browser or Node. Looked up at each call, so that tests can fake them. */
+/** The clock, timers and randomness of the global scope. Looked up at each call, so that tests can fake them. */
 export const platform: Platform = {
   now: () => Date.now(),
   setTimeout: (callback, milliseconds) => setTimeout(callback, milliseconds),

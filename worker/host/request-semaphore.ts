@@ -1,84 +1,83 @@
-/** So many requests of one page may be at the network at once: as many as one HTTP/2 connection usually carries. */
+/** The requests of one page that may be in flight at once: as many as one HTTP/2 connection usually carries. */
 export const MAX_PER_PAGE = 100
-/** And of all pages together. Chromium fails requests with ERR_INSUFFICIENT_RESOURCES from some thousands on. */
+/** The requests of all pages that may be in flight at once. Chromium fails with ERR_INSUFFICIENT_RESOURCES at a few thousand. */
 export const MAX_TOGETHER = 500
 
-/** Who may go to the network next. */
+/** Limits the requests in flight. A page acquires a slot for each request, and releases it afterwards. */
 export interface RequestSemaphore {
-  /** Has a page's turn taken, at once or later. Undefined where there is nothing to wait for; rejects with an abort's reason. */
-  take(page: string, signal: AbortSignal): Promise<void> | undefined
-  /** Gives a turn back that was taken. */
-  end(page: string): void
+  /** Returns undefined if a slot was free, and a promise otherwise. The promise rejects with the reason of an abort. */
+  acquire(page: string, signal: AbortSignal): Promise<void> | undefined
+  release(page: string): void
 }
 
 interface Page {
-  busy: number
-  /** In the order of their coming. */
+  inFlight: number
+  /** First in, first out. */
   readonly waiting: Set<() => void>
 }
 
 /**
- * Lets the pages go to the network in turn, so that one with ten thousand calls keeps no other from being served. A turn
- * lasts until the headers have come: a stream that stays open takes none.
+ * Gives free slots to the waiting pages in turn, so that a page with ten thousand calls does not block the others. Release a
+ * slot when the response headers have arrived: a stream that stays open does not need one.
  */
-export function createRequestSemaphore(mostPerPage = MAX_PER_PAGE, mostTogether = MAX_TOGETHER): RequestSemaphore {
-  // In the order in which they are served: whose turn it was goes to the end.
+export function createRequestSemaphore(maxPerPage = MAX_PER_PAGE, maxTogether = MAX_TOGETHER): RequestSemaphore {
+  // In the order in which pages get the next slots: a page that got one moves to the end.
   const pages = new Map<string, Page>()
-  let busy = 0
+  let inFlight = 0
 
-  function begin(name: string, page: Page): void {
-    page.busy += 1
-    busy += 1
+  function take(name: string, page: Page): void {
+    page.inFlight += 1
+    inFlight += 1
     pages.delete(name)
     pages.set(name, page)
   }
 
-  function serveNext(): void {
-    if (busy >= mostTogether) return
+  function admitNext(): void {
+    if (inFlight >= maxTogether) return
     for (const [name, page] of pages) {
-      const [next] = page.waiting
-      if (next === undefined || page.busy >= mostPerPage) continue
-      page.waiting.delete(next)
-      begin(name, page)
-      next()
+      const [admit] = page.waiting
+      if (admit === undefined || page.inFlight >= maxPerPage) continue
+      page.waiting.delete(admit)
+      take(name, page)
+      admit()
       return
     }
   }
 
   function forgetIdle(name: string, page: Page): void {
-    if (page.busy === 0 && page.waiting.size === 0) pages.delete(name)
+    if (page.inFlight === 0 && page.waiting.size === 0) pages.delete(name)
   }
 
   return {
-    take(name, signal) {
-      const page = pages.get(name) ?? { busy: 0, waiting: new Set() }
-      if (busy < mostTogether && page.busy < mostPerPage) {
-        begin(name, page)
+    acquire(name, signal) {
+      const page = pages.get(name) ?? { inFlight: 0, waiting: new Set() }
+      if (inFlight < maxTogether && page.inFlight < maxPerPage) {
+        take(name, page)
         return undefined
       }
       pages.set(name, page)
       return new Promise((resolve, reject) => {
-        const go = () => {
+        const admit = () => {
           signal.removeEventListener('abort', onAbort)
           resolve()
         }
         const onAbort = () => {
-          page.waiting.delete(go)
+          page.waiting.delete(admit)
           forgetIdle(name, page)
           reject(signal.reason)
         }
         if (signal.aborted) return onAbort()
-        page.waiting.add(go)
+        page.waiting.add(admit)
         signal.addEventListener('abort', onAbort, { once: true })
       })
     },
-    end(name) {
+    release(name) {
       const page = pages.get(name)
       if (page === undefined) return
-      page.busy -= 1
-      busy -= 1
+      page.inFlight -= 1
+      inFlight -= 1
       forgetIdle(name, page)
-      serveNext()
+      admitNext()
     },
   }
 }

@@ -8,11 +8,11 @@ import { createWebHost } from './web.ts'
 /**
  * Runs the broker in this worker, shared or dedicated, and answers the pages that connect to it.
  *
- * Call it at the top of the worker file, before any `await`: pages that connected earlier would not be heard.
+ * Call it at the top of the worker file, before any `await`. Otherwise the worker misses pages that connect earlier.
  *
- * A wrong configuration is written to the console, and every call of the pages rejects with `invalid_config`.
+ * If the configuration is wrong, it logs the error, and every call of the pages rejects with `invalid_config`.
  *
- * @throws LingpaiError `invalid_call` where this is no worker
+ * @throws LingpaiError `invalid_call` outside a worker
  */
 export function serve<SignInInput = unknown>(options: ServeOptions<SignInInput>): Broker<SignInInput> {
   const scope = globalThis as unknown as {
@@ -29,11 +29,11 @@ export function serve<SignInInput = unknown>(options: ServeOptions<SignInInput>)
     )
   }
   const host = createWebHost({ mode: isShared ? 'shared' : 'dedicated', origin: scope.location.origin })
-  const service = createBrokerServer(options as ServeOptions<never>, host)
-  if (!isShared) service.attach(globalThis as unknown as Endpoint)
+  const server = createBrokerServer(options as ServeOptions<never>, host)
+  if (!isShared) server.attach(globalThis as unknown as Endpoint)
   else {
     scope.addEventListener('connect', ({ ports: [port] }) => {
-      if (port !== undefined) service.attach(port as unknown as Endpoint)
+      if (port !== undefined) server.attach(port as unknown as Endpoint)
     })
   }
   return {}

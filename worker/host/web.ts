@@ -8,30 +8,30 @@ import { indexedDBTransactions, memoryTransactions, withFallback } from '../stor
 import { sendGrantRequest } from '../transport/fetch.ts'
 import { sendBody } from '../transport/outgoing-body.ts'
 import { createApiCalls } from './api-calls.ts'
-import type { BrokerHost } from './broker-server.ts'
+import type { BrokerHost } from './broker-host.ts'
 import { controlChecks, fetchChecks } from './checks.ts'
 import { findLocks, openPeers } from './peers.ts'
-import { platform as ownPlatform } from './platform.ts'
+import { platform as globalPlatform } from './platform.ts'
 
 export interface WebHostOptions {
   readonly mode: Mode
   readonly origin: string
-  /** Default the browser's, or Node's. */
+  /** Default: the clock and timers of the global scope. */
   readonly platform?: Platform
   fetch?(input: string, init: RequestInit): Promise<Response>
 }
 
-/** The host of a browser or of Node: requests by `fetch`, sign-in transactions in IndexedDB where there is one. */
+/** The host of a browser or Node: it sends by `fetch` and keeps sign-in transactions in IndexedDB, if there is one. */
 export function createWebHost(options: WebHostOptions): BrokerHost {
-  const { mode, origin, platform = ownPlatform } = options
-  // Not looked up at each call: an inline broker would find the `session.fetch` that the app has assigned to `window.fetch`.
+  const { mode, origin, platform = globalPlatform } = options
+  // Looked up once: the app may assign `session.fetch` to `window.fetch`, and an inline broker would then call itself.
   const fetch = (options.fetch ?? globalThis.fetch) as typeof globalThis.fetch
   return {
     mode,
     origin,
     platform,
     checks: { ...controlChecks, ...fetchChecks },
-    createId,
+    createId: createSecureId,
     holdLock: (instance) => holdLock(mode === 'shared', instance),
     awaitLock,
     watchNetwork: (onOnline) => void (globalThis as Partial<EventTarget>).addEventListener?.('online', onOnline),
@@ -43,36 +43,36 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     send: (request, signal) => sendGrantRequest(fetch, request, signal),
     describeApi: ({ origin, pathPrefix }) => ({ origin, pathPrefix }),
 
-    /** Tabs that each have a worker and a memory of their own are no one session, and are told so. */
+    // With a worker and a memory for each tab, the tabs do not share a session.
     remark: ({ store }) => (mode === 'dedicated' && store.isVolatile === true ? 'not-shared' : undefined),
 
-    createCalls({ apis }, broker) {
+    createApiMethods({ apis }, broker) {
       const calls = createApiCalls(apis, broker, fetch, options.platform ?? platform)
-      return (run) => ({
+      return (runAbortable) => ({
         fetch: (id, request) =>
-          run(
+          runAbortable(
             id,
-            async (call, signal, keep) => {
+            async (call, signal, registerBody) => {
               const answering = traceCall(broker, call, () => calls.fetch(call, request, signal))
               if (request.progress !== undefined) endAfter(answering, request.progress as MessagePort)
               const { head, body } = await answering
               if (body === null) return { ...head, body }
               if (body instanceof ArrayBuffer) return transfer({ ...head, body }, [body])
               const { port1, port2 } = new MessageChannel()
-              const release = keep(sendBody(port1, body, () => release()))
+              const removeBody = registerBody(sendBody(port1, body, () => removeBody()))
               return transfer({ ...head, body: port2 }, [port2])
             },
-            // Such a request outlives its page (Fetch §2.2.5).
+            // A keepalive request outlives its page (Fetch §2.2.5).
             { isLasting: request.keepalive === true },
           ),
         request: (id, request) =>
-          run(id, (call, signal) => traceCall(broker, call, () => calls.request(call, request, signal))),
+          runAbortable(id, (call, signal) => traceCall(broker, call, () => calls.request(call, request, signal))),
       })
     },
   }
 }
 
-/** What is posted to a port that was received arrives, though the port is closed at once. */
+/** The message arrives although the port is closed at once: this end of the port was received, not created. */
 function endAfter(work: Promise<unknown>, port: MessagePort): void {
   const end = () => {
     port.postMessage(null)
@@ -81,31 +81,32 @@ function endAfter(work: Promise<unknown>, port: MessagePort): void {
   work.then(end, end)
 }
 
-function nameSharedLock(instance: string): string {
+function createSharedLockName(instance: string): string {
   const { name, location } = globalThis as unknown as { name: string; location: { href: string } }
   return SHARED_WORKER_LOCK + instance + toWorkerKey(name, location.href)
 }
 
-/** Held for as long as the worker lives: a page that gets this lock has to ask whether the worker is gone. */
+/** Holds a lock for as long as the worker lives. A page that gets this lock pings the worker. */
 function holdLock(isShared: boolean, instance: string): () => Promise<string | undefined> {
   let name: string | undefined
   const createName = (left: number) =>
-    isShared ? nameSharedLock(`${instance}.${left}`) : `lingpai:worker:${instance}.${left}`
-  const first = new Promise<void>((resolve) => {
+    isShared ? createSharedLockName(`${instance}.${left}`) : `lingpai:worker:${instance}.${left}`
+  const isSettled = new Promise<void>((resolve) => {
     holdLifeLock(findLocks(), createName, (held) => {
       name = held
       resolve()
     })
   })
-  return () => first.then(() => name)
+  return () => isSettled.then(() => name)
 }
 
-function awaitLock(name: string, signal: AbortSignal, onFallen: () => void): void {
+function awaitLock(name: string, signal: AbortSignal, onAcquired: () => void): void {
   findLocks()
-    ?.request(name, { signal }, onFallen)
+    ?.request(name, { signal }, onAcquired)
     .catch(() => {})
 }
 
-function createId(): string {
+/** A random id from the secure source. Mini programs lack it: see `createUniqueId` in wechat-platform.ts. */
+function createSecureId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

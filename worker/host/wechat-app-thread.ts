@@ -10,7 +10,7 @@ import { decodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 export interface AppThreadProxy extends Omit<AppThreadTable, 'send' | 'login'> {
   send(request: AppThreadRequest, signal: CancelSignal): ReturnType<AppThreadTable['send']>
   login(signal: CancelSignal): Promise<string>
-  /** Goes on over another connection of the app thread; what was asked over the old one fails. */
+  /** Switches to a new connection of the app thread. Calls in flight on the old one reject with `network_error`. */
   connect(endpoint: Endpoint): void
 }
 
@@ -18,11 +18,11 @@ export function createAppThreadProxy(): AppThreadProxy {
   decodeThrownErrors()
   const pending = new Set<(error: unknown) => void>()
   let endpoint: Endpoint | undefined
-  // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
+  // Keep a reference: Comlink closes both directions of a port when its proxy is garbage-collected (comlink#692).
   let remote: AppThreadTable | undefined
   let lastCall = 0
 
-  function ask<T>(work: (services: AppThreadTable) => Promise<T>): Promise<T> {
+  function call<T>(work: (services: AppThreadTable) => Promise<T>): Promise<T> {
     const services = remote
     if (services === undefined) return Promise.reject(lost())
     return new Promise((resolve, reject) => {
@@ -33,34 +33,37 @@ export function createAppThreadProxy(): AppThreadProxy {
     })
   }
 
-  /** An abort is told to the app thread under the call's name. */
-  function askUntil<T>(signal: CancelSignal, work: (services: AppThreadTable, call: string) => Promise<T>): Promise<T> {
+  /** Passes an abort on to the app thread, under the id of the call. */
+  function callAbortable<T>(
+    signal: CancelSignal,
+    work: (services: AppThreadTable, id: string) => Promise<T>,
+  ): Promise<T> {
     lastCall += 1
-    const call = lastCall.toString(36)
+    const id = lastCall.toString(36)
     const port = endpoint
-    const onAbort = () => port?.postMessage({ lingpai: 'abort', call } satisfies Notice)
+    const onAbort = () => port?.postMessage({ lingpai: 'abort', call: id } satisfies Notice)
     signal.addEventListener('abort', onAbort)
-    return ask((services) => work(services, call)).finally(() => signal.removeEventListener('abort', onAbort))
+    return call((services) => work(services, id)).finally(() => signal.removeEventListener('abort', onAbort))
   }
 
   return {
     connect(next) {
-      const orphans = [...pending]
+      const unanswered = [...pending]
       pending.clear()
       endpoint = next
       remote = wrap<AppThreadTable>(next as never) as unknown as AppThreadTable
-      for (const reject of orphans) reject(lost())
+      for (const reject of unanswered) reject(lost())
     },
-    send: (request, signal) => askUntil(signal, (services, call) => services.send(call, request)),
-    sendTask: (order) => ask((services) => services.sendTask(order)),
-    awaitTask: (name) => ask((services) => services.awaitTask(name)),
-    load: (key) => ask((services) => services.load(key)),
-    save: (key, text) => ask((services) => services.save(key, text)),
-    clear: (key) => ask((services) => services.clear(key)),
-    login: (signal) => askUntil(signal, (services, call) => services.login(call)),
+    send: (request, signal) => callAbortable(signal, (services, id) => services.send(id, request)),
+    sendTask: (order) => call((services) => services.sendTask(order)),
+    awaitTask: (name) => call((services) => services.awaitTask(name)),
+    load: (key) => call((services) => services.load(key)),
+    save: (key, text) => call((services) => services.save(key, text)),
+    clear: (key) => call((services) => services.clear(key)),
+    login: (signal) => callAbortable(signal, (services, id) => services.login(id)),
   }
 }
 
 function lost(): LingpaiError {
-  return new LingpaiError('network_error', 'The app has connected anew, so an answer to the old connection is lost.')
+  return new LingpaiError('network_error', 'The app reconnected, so the response on the old connection is lost.')
 }

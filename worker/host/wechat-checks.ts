@@ -4,7 +4,7 @@ import { getOwn } from '../../src/protocol/records.ts'
 import type { WireTask } from '../../src/protocol/tasks.ts'
 import { toRequestHead } from './checks.ts'
 
-/** Most that a signer is shown of a request's data, in UTF-16 units: a photo as base64 should be an upload. */
+/** The largest data that a signer may get, in UTF-16 units. A photo should be an upload, not base64. */
 const MAX_DATA = 1 << 24
 
 export const taskChecks: Checks<TaskTable> = {

@@ -4,8 +4,8 @@ import type { ServeOptions } from './options.ts'
 import { createWechatServer } from './wechat-server.ts'
 
 /**
- * Runs the broker on the app thread of a mini program, and returns the endpoint for
- * `connect({wechat: {...}, inline: () => serveInline(options)})`: for where no worker can be had.
+ * Runs the broker on the app thread of a mini program, if no worker is available. Returns the endpoint for
+ * `connect({wechat: {...}, inline: () => serveInline(options)})`.
  */
 export function serveInline<SignInInput>(options: ServeOptions<SignInInput>): Endpoint {
   const [page, own] = createEndpointPair()

@@ -6,8 +6,8 @@ const OPTIONS = 'grant apis store refresh maxSessionAge exposeAccessToken adopt 
 const API_OPTIONS = 'origin pathPrefix attach envelope sign signInRequired'.split(' ')
 
 /**
- * Mini programs are mostly JavaScript, where a misspelt option would be left out without a word. And a method that WeChat
- * does not have would look like an outage.
+ * Rejects unknown options: most mini programs are written in JavaScript, without a type check for a misspelt option. Also
+ * rejects HTTP methods that `wx.request` does not have: their requests would look like an outage.
  *
  * @throws LingpaiError `invalid_config`
  */

@@ -7,19 +7,20 @@ import { encodeUtf8 } from '../sign/utf8.ts'
 import { memoryTransactions } from '../store/transactions.ts'
 import { isWechatStore, openWechatStore, type WechatStorage } from '../store/wechat.ts'
 import { type NamedGrantRequest, sendGrantRequest } from '../transport/wechat.ts'
-import { type BrokerHost, type BrokerServer, createBrokerServer } from './broker-server.ts'
+import type { BrokerHost } from './broker-host.ts'
+import { type BrokerServer, createBrokerServer } from './broker-server.ts'
 import { controlChecks } from './checks.ts'
 import { pauseLogins } from './login-pause.ts'
 import type { ParsedOptions, ServeOptions } from './options.ts'
 import { type AppThreadProxy, createAppThreadProxy } from './wechat-app-thread.ts'
 import { taskChecks } from './wechat-checks.ts'
 import { checkOptions } from './wechat-options.ts'
-import { createId, wechatPlatform } from './wechat-platform.ts'
+import { createUniqueId, wechatPlatform } from './wechat-platform.ts'
 import { createTaskCalls } from './wechat-tasks.ts'
 
-/** The broker of a mini program, at one end of a channel that carries JSON. */
+/** The broker of a mini program, at one end of a JSON channel. */
 export interface WechatServer {
-  /** Whether the message was one of lingpai's. */
+  /** Returns whether the message was lingpai's. */
   handleMessage(message: unknown): boolean
 }
 
@@ -28,14 +29,14 @@ export function createWechatServer(
   mode: Mode,
   post: (message: object) => void,
 ): WechatServer {
-  const instance = createId()
+  const instance = createUniqueId()
   const services = createAppThreadProxy()
-  let service: BrokerServer | undefined
+  let server: BrokerServer | undefined
   return createWorkerChannel(post, instance, (channel) => {
     services.connect(channel.services)
-    // Not before the app thread listens: the broker begins with a look into its storage.
-    service ??= createBrokerServer(options, createWechatHost(options, mode, instance, services))
-    service.attach(channel.calls)
+    // Only once the app thread listens: the broker starts by reading the app's storage.
+    server ??= createBrokerServer(options, createWechatHost(options, mode, instance, services))
+    server.attach(channel.calls)
   })
 }
 
@@ -48,12 +49,12 @@ function createWechatHost(
   let storage: WechatStorage | undefined
   return {
     mode,
-    // What WeChat sends as Referer; no grant of a mini program redirects anywhere.
+    // WeChat sends it as Referer. The grants of mini programs do not redirect.
     origin: 'https://servicewechat.com',
     platform: wechatPlatform,
     checks: { ...controlChecks, ...taskChecks },
     instance,
-    createId,
+    createId: createUniqueId,
     transactions: memoryTransactions(),
     send: (request, signal) => sendGrantRequest(services, request, signal),
     login: (signal) => services.login(signal),
@@ -73,22 +74,24 @@ function createWechatHost(
       return { ...options, grant, ...(storage && { store: storage }) }
     },
 
-    createCalls({ apis }, broker) {
+    createApiMethods({ apis }, broker) {
       const runTask = createTaskCalls(apis, broker, services)
-      return (run) => ({ task: (id, task) => run(id, (call) => traceCall(broker, call, () => runTask(call, task))) })
+      return (runAbortable) => ({
+        task: (id, task) => runAbortable(id, (call) => traceCall(broker, call, () => runTask(call, task))),
+      })
     },
   }
 }
 
 const NO_KEY = new Uint8Array(0)
 
-function createName(text: string): string {
+function createExchangeName(text: string): string {
   return hash('sha256', encodeUtf8(text), NO_KEY).slice(0, 32)
 }
 
 /**
- * Names the requests of a refresh after the tokens that they renew. The next worker's refresh of the same tokens then gets
- * the answer that a lost worker was waiting for, in place of sending a refresh token that may have been used (I2).
+ * Names each request of a refresh after the tokens that it renews. If the worker is lost, the next worker's refresh of these
+ * tokens gets the response to the same request, and does not send a refresh token that may have been used (I2).
  */
 function nameExchanges(grant: Grant): Grant {
   const named = {
@@ -98,18 +101,18 @@ function nameExchanges(grant: Grant): Grant {
       return grant.refresh(tokens, {
         ...io,
         send: (request) => {
-          // By where it goes, since a grant need not send the same ones each time; a signer may change the query.
-          const name = createName(`${renewed}\n${request.url.split('?')[0]}`)
+          // Named by its URL: a grant may skip a request. Without the query, which a signer may change.
+          const name = createExchangeName(`${renewed}\n${request.url.split('?')[0]}`)
           const count = (counts.get(name) ?? 0) + 1
           counts.set(name, count)
-          const ofExchange: NamedGrantRequest = { ...request, exchange: `${name}.${count}` }
-          return io.send(ofExchange)
+          const namedRequest: NamedGrantRequest = { ...request, exchange: `${name}.${count}` }
+          return io.send(namedRequest)
         },
       })
     },
   }
   for (const name of ['signIn', 'authorize', 'callback', 'signOut'] as const) {
-    // Bound, since a grant may be an instance of a class with private fields.
+    // Bound: a grant may be an instance of a class with private fields.
     if (grant[name]) Object.assign(named, { [name]: grant[name].bind(grant) })
   }
   return named

@@ -11,14 +11,14 @@ import { awaitTask, sendTask } from '../transport/wechat.ts'
 import { chooseApi, NO_API, receiveCall, requireSignIn, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
 
-/** No session's generation, and no token's version. */
+/** A generation and a version that no session has. */
 const NONE = -1
 
 type TaskServices = Pick<AppThreadTable, 'sendTask' | 'awaitTask'>
 
 /**
- * The tasks of a mini program: the loop of {@link runRequest} here, `wx.request` and its kind on the app thread, which also
- * keeps the bodies. Resolves where the answer may be delivered; rejects with what is to be told instead.
+ * Runs the tasks of a mini program. {@link runRequest} runs here; the app thread calls `wx.request`, `wx.uploadFile` and
+ * `wx.downloadFile`, and keeps the bodies. Resolves if the page may get the response, and rejects with the page's error.
  */
 export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, services: TaskServices) {
   return async (call: Call, task: WireTask): Promise<void> => {
@@ -38,7 +38,7 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
   async function runWithToken(call: Call, api: Api, task: WireTask): Promise<AnswerSummary> {
     const send = async (permit: Permit, isReplay: boolean): Promise<Attempt<AnswerSummary>> => {
       const summary = await sendAttempt(call, api, task, isReplay, permit)
-      // There was no room: meanwhile the token may have been replaced, or its user.
+      // The app thread had no free slot. Meanwhile the token or the user may have changed.
       return summary === undefined
         ? send(await broker.authorize(call), isReplay)
         : { ...toAttempt(api, summary), permit }
@@ -59,8 +59,8 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     permit?: Permit,
   ): Promise<AnswerSummary | undefined> {
     const signed = await signRequest(api, { url, method, headers }, data)
-    // Signing may take its time: meanwhile the app thread may have connected anew, and begun the task anew.
-    if (call.signal.aborted) throw new LingpaiError('aborted', 'The task was given up.')
+    // While the signer ran, the app thread may have reconnected and restarted the task.
+    if (call.signal.aborted) throw new LingpaiError('aborted', 'The call was aborted.')
     return sendTask(services, {
       name,
       isReplay,
@@ -72,12 +72,12 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
     })
   }
 
-  /** What an earlier worker has sent is not sent again; its answer is judged as if it were ours. */
+  /** A request that an earlier worker sent is not sent again: this worker awaits its response. */
   function findEarlier(call: Call, api: Api, { name, url, sent }: WireTask): EarlierSend<AnswerSummary> | undefined {
     if (sent?.ticket === undefined) return undefined
     const { sessionId, version, subject, hasRefreshed } = sent.ticket
     call.hasRefreshed = hasRefreshed
-    // Numbers are no proof: a worker that found nothing stored counts from the start again (I6).
+    // Compare the session id: after a worker found nothing stored, versions start over (I6).
     const isOfThisSession = sessionId === call.sessionId
     return {
       isReplay: sent.isReplay,

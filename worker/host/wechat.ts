@@ -5,33 +5,32 @@ import { createWechatServer, type WechatServer } from './wechat-server.ts'
 
 export interface WechatServeOptions<SignInInput = unknown> extends ServeOptions<SignInInput> {
   /**
-   * Whether the app has an `onMessage` of its own in this worker, and passes every message to `handleMessage`: a second
-   * `onMessage` may replace the first. Default false: `serve` listens by itself.
+   * Set it if the app has its own `worker.onMessage`, and pass every message to `handleMessage`: a second `onMessage` may
+   * replace the first. Default false: `serve` listens on its own.
    */
   readonly ownDispatcher?: boolean
 }
 
 /** What `serve` returns in a mini program's worker. */
 export interface WechatBroker<SignInInput = unknown> extends Broker<SignInInput> {
-  /** For an app with a dispatcher of its own: takes a message, and says whether it was one of lingpai's. */
+  /** With `ownDispatcher`: handles a message, and returns whether it was lingpai's. */
   readonly handleMessage: (message: unknown) => boolean
 }
 
-/** What a mini program's worker may call. */
 interface WorkerGlobal {
   postMessage(message: object): void
   onMessage(listener: (message: unknown) => void): void
 }
 
-/** The one global of a mini program's worker besides the language, `require`, `console` and timers. */
+/** Mini program workers have only this global, `require`, `console`, timers and the language. */
 declare const worker: WorkerGlobal
 
 /**
- * Runs the broker in this mini program worker, and answers the pages.
+ * Runs the broker in this worker of a mini program, and answers the pages.
  *
- * A wrong configuration is written to the console, and every call of the pages rejects with `invalid_config`.
+ * If the configuration is wrong, it logs the error, and every call of the pages rejects with `invalid_config`.
  *
- * @throws LingpaiError `invalid_call` where this is no worker of a mini program
+ * @throws LingpaiError `invalid_call` outside a mini program's worker
  * @see https://developers.weixin.qq.com/miniprogram/dev/framework/workers.html
  */
 export function serve<SignInInput = unknown>(options: WechatServeOptions<SignInInput>): WechatBroker<SignInInput> {

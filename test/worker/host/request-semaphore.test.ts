@@ -3,129 +3,129 @@ import { createRequestSemaphore, type RequestSemaphore } from '../../../worker/h
 
 const alive = new AbortController().signal
 
-/** Takes turns for a page, and notes whose began. */
-function createDesk(turns: RequestSemaphore) {
-  const begun: string[] = []
-  const take = (page: string, count = 1, signal = alive) => {
-    for (let taken = 0; taken < count; taken += 1) {
-      const turn = turns.take(page, signal)
-      if (turn === undefined) begun.push(page)
+/** Acquires slots for pages, and notes the page of each request that is admitted. */
+function createRecorder(semaphore: RequestSemaphore) {
+  const admitted: string[] = []
+  const acquire = (page: string, count = 1, signal = alive) => {
+    for (let asked = 0; asked < count; asked += 1) {
+      const slot = semaphore.acquire(page, signal)
+      if (slot === undefined) admitted.push(page)
       else
-        turn.then(
-          () => begun.push(page),
-          () => begun.push(`${page} aborted`),
+        slot.then(
+          () => admitted.push(page),
+          () => admitted.push(`${page} aborted`),
         )
     }
   }
-  const end = async (page: string) => {
-    turns.end(page)
+  const release = async (page: string) => {
+    semaphore.release(page)
     await Promise.resolve()
     await Promise.resolve()
   }
-  return { begun, take, end }
+  return { admitted, acquire, release }
 }
 
-test('where there is room, nobody waits, not even for a microtask', () => {
-  const turns = createRequestSemaphore(2, 3)
-  expect([turns.take('a', alive), turns.take('a', alive), turns.take('b', alive)]).toEqual([
+test('a request acquires a free slot without waiting, not even for a microtask', () => {
+  const semaphore = createRequestSemaphore(2, 3)
+  expect([semaphore.acquire('a', alive), semaphore.acquire('a', alive), semaphore.acquire('b', alive)]).toEqual([
     undefined,
     undefined,
     undefined,
   ])
-  expect(turns.take('c', alive)).toBeInstanceOf(Promise)
+  expect(semaphore.acquire('c', alive)).toBeInstanceOf(Promise)
 })
 
-test('one page that floods the worker leaves room for the others', () => {
-  const { begun, take } = createDesk(createRequestSemaphore(2, 4))
-  take('flood', 1000)
-  take('calm')
-  expect(begun).toEqual(['flood', 'flood', 'calm'])
+test('a page that floods the worker leaves slots for the other pages', () => {
+  const { admitted, acquire } = createRecorder(createRequestSemaphore(2, 4))
+  acquire('flood', 1000)
+  acquire('calm')
+  expect(admitted).toEqual(['flood', 'flood', 'calm'])
 })
 
-test('where all the room is taken, the pages are served in turn, however many calls one of them has', async () => {
-  const { begun, take, end } = createDesk(createRequestSemaphore(4, 4))
-  take('flood', 1000)
-  take('calm', 2)
-  take('other', 1)
-  expect(begun).toEqual(Array(4).fill('flood'))
-  for (let ended = 0; ended < 4; ended += 1) await end('flood')
-  expect(begun.slice(4)).toEqual(['flood', 'calm', 'other', 'flood'])
+test('if no slot is free, the pages get slots in turn, however many calls one of them has', async () => {
+  const { admitted, acquire, release } = createRecorder(createRequestSemaphore(4, 4))
+  acquire('flood', 1000)
+  acquire('calm', 2)
+  acquire('other', 1)
+  expect(admitted).toEqual(Array(4).fill('flood'))
+  for (let released = 0; released < 4; released += 1) await release('flood')
+  expect(admitted.slice(4)).toEqual(['flood', 'calm', 'other', 'flood'])
 })
 
-test('the calls of one page keep their order', async () => {
-  const turns = createRequestSemaphore(1, 1)
-  turns.take('a', alive)
+test('the calls of one page get slots in their order', async () => {
+  const semaphore = createRequestSemaphore(1, 1)
+  semaphore.acquire('a', alive)
   const order: number[] = []
-  for (const number of [1, 2, 3]) void turns.take('a', alive)?.then(() => order.push(number))
-  for (let ended = 0; ended < 3; ended += 1) {
-    turns.end('a')
+  for (const number of [1, 2, 3]) void semaphore.acquire('a', alive)?.then(() => order.push(number))
+  for (let released = 0; released < 3; released += 1) {
+    semaphore.release('a')
     await new Promise((resolve) => setImmediate(resolve))
   }
   expect(order).toEqual([1, 2, 3])
 })
 
-test('an abort ends the wait with its reason, and gives the turn to the next', async () => {
-  const turns = createRequestSemaphore(1, 1)
-  const { begun, take, end } = createDesk(turns)
-  take('a')
+test('an abort ends the wait with its reason, and the next call gets the slot', async () => {
+  const semaphore = createRequestSemaphore(1, 1)
+  const { admitted, acquire, release } = createRecorder(semaphore)
+  acquire('a')
   const controller = new AbortController()
-  const waiting = turns.take('a', controller.signal)
-  take('b')
+  const waiting = semaphore.acquire('a', controller.signal)
+  acquire('b')
   controller.abort('no longer wanted')
   await expect(waiting).rejects.toBe('no longer wanted')
-  await expect(turns.take('a', controller.signal)).rejects.toBe('no longer wanted')
-  await end('a')
-  expect(begun).toEqual(['a', 'b'])
+  await expect(semaphore.acquire('a', controller.signal)).rejects.toBe('no longer wanted')
+  await release('a')
+  expect(admitted).toEqual(['a', 'b'])
 })
 
-test('an abort after the turn began changes nothing', async () => {
-  const turns = createRequestSemaphore(1, 1)
-  const { begun, take, end } = createDesk(turns)
-  take('a')
+test('an abort after the slot was acquired changes nothing', async () => {
+  const semaphore = createRequestSemaphore(1, 1)
+  const { admitted, acquire, release } = createRecorder(semaphore)
+  acquire('a')
   const controller = new AbortController()
-  take('a', 1, controller.signal)
-  await end('a')
+  acquire('a', 1, controller.signal)
+  await release('a')
   controller.abort()
-  take('b')
-  expect(begun).toEqual(['a', 'a'])
-  await end('a')
-  expect(begun).toEqual(['a', 'a', 'b'])
+  acquire('b')
+  expect(admitted).toEqual(['a', 'a'])
+  await release('a')
+  expect(admitted).toEqual(['a', 'a', 'b'])
 })
 
-test('a signal that outlives many turns holds none of them', async () => {
-  const turns = createRequestSemaphore(1, 1)
-  turns.take('a', alive)
+test('a call that has its slot leaves no listener on its signal', async () => {
+  const semaphore = createRequestSemaphore(1, 1)
+  semaphore.acquire('a', alive)
   const { signal } = new AbortController()
   const added = vi.spyOn(signal, 'addEventListener')
   const removed = vi.spyOn(signal, 'removeEventListener')
-  const waiting = turns.take('a', signal)
-  turns.end('a')
+  const waiting = semaphore.acquire('a', signal)
+  semaphore.release('a')
   await waiting
   const [[type, listener] = []] = added.mock.calls
   expect(added).toHaveBeenCalledTimes(1)
   expect(removed).toHaveBeenCalledExactlyOnceWith(type, listener)
 })
 
-test('ten thousand aborts at once take no noticeable time, and whoever waits behind them is served', async () => {
-  const turns = createRequestSemaphore(1, 1)
-  const { begun, take, end } = createDesk(turns)
-  take('a')
+test('ten thousand aborts at once take no noticeable time, and the call behind them gets its slot', async () => {
+  const semaphore = createRequestSemaphore(1, 1)
+  const { admitted, acquire, release } = createRecorder(semaphore)
+  acquire('a')
   const controllers = Array.from({ length: 10_000 }, () => new AbortController())
-  for (const { signal } of controllers) turns.take('a', signal)?.catch(() => {})
-  take('a')
+  for (const { signal } of controllers) semaphore.acquire('a', signal)?.catch(() => {})
+  acquire('a')
   for (const controller of controllers) controller.abort()
-  await end('a')
-  expect(begun).toEqual(['a', 'a'])
+  await release('a')
+  expect(admitted).toEqual(['a', 'a'])
 })
 
-test('a page that has all that it may have is passed over, also where there is room', async () => {
-  const { begun, take, end } = createDesk(createRequestSemaphore(1, 2))
-  take('a')
-  take('b')
-  take('a')
-  take('c')
-  await end('b')
-  expect(begun).toEqual(['a', 'b', 'c'])
-  await end('a')
-  expect(begun).toEqual(['a', 'b', 'c', 'a'])
+test('a page at its own limit is skipped, even if other slots are free', async () => {
+  const { admitted, acquire, release } = createRecorder(createRequestSemaphore(1, 2))
+  acquire('a')
+  acquire('b')
+  acquire('a')
+  acquire('c')
+  await release('b')
+  expect(admitted).toEqual(['a', 'b', 'c'])
+  await release('a')
+  expect(admitted).toEqual(['a', 'b', 'c', 'a'])
 })
