@@ -55,7 +55,7 @@ const errorOf = (promise: Promise<unknown>) =>
   )
 
 test.each([undefined, false])(
-  'request rejects with network_error where the body breaks off, with auth %s',
+  'request rejects with network_error if the body breaks off, with auth %s',
   async (auth) => {
     answer = (_request, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('{"a":')
@@ -67,7 +67,7 @@ test.each([undefined, false])(
   },
 )
 
-test('request refreshes where the 401 quotes the expired token, and passes on only the second answer', async () => {
+test('request refreshes even if the 401 quotes the expired token, and returns only the second response', async () => {
   answer = ({ headers }, response) => {
     const token = headers['x-token']
     response
@@ -82,7 +82,7 @@ test('request refreshes where the 401 quotes the expired token, and passes on on
 test.each<[string, (response: ServerResponse, token: unknown) => void]>([
   ['a header', (response, token) => response.writeHead(200, { 'X-Debug': `got ${token}` }).end('{}')],
   ['its status text', (response, token) => response.writeHead(200, `got ${token}`).end('{}')],
-])('an answer that shows the token in %s is not passed on, by fetch or by request (I11)', async (_where, write) => {
+])('fetch and request reject a response that contains the token in %s (I11)', async (_part, write) => {
   answer = ({ headers }, response) => write(response, headers['x-token'])
   await open()
   const expected = { code: 'token_reflected', status: 200 }
@@ -90,7 +90,7 @@ test.each<[string, (response: ServerResponse, token: unknown) => void]>([
   expect(await errorOf(session.request({ url: `${origin}/a` }))).toMatchObject(expected)
 })
 
-test('an error of the engine that quotes the token is told without its words (I11)', async () => {
+test('the page does not get the text of an engine error that quotes the token (I11)', async () => {
   const fetch = vi.spyOn(globalThis, 'fetch')
   await open()
   fetch.mockRejectedValue(new TypeError('"old-token" is an invalid header value'))
@@ -103,7 +103,7 @@ test('an error of the engine that quotes the token is told without its words (I1
   expect(errors[1]).toMatchObject({ code: 'network_error' })
 })
 
-test('an answer with signInRequired gives its connection back', async () => {
+test('a response with a status in signInRequired frees its connection', async () => {
   let isClosed = false
   answer = (request, response) => {
     request.socket.on('close', () => {
@@ -119,7 +119,7 @@ test('an answer with signInRequired gives its connection back', async () => {
 test.each<[string, (response: ServerResponse, token: unknown) => void]>([
   ['its head', (response, token) => response.writeHead(200, { 'X-Debug': `got ${token}` }).write('one')],
   ['its body', (response, token) => response.writeHead(200).write(`got ${token}`)],
-])('an endless answer that shows the token in %s gives its connection back', async (_what, write) => {
+])('an endless response that contains the token in %s frees its connection', async (_what, write) => {
   let isClosed = false
   answer = ({ headers, socket }, response) => {
     socket.on('close', () => {
@@ -132,7 +132,7 @@ test.each<[string, (response: ServerResponse, token: unknown) => void]>([
   await expect.poll(() => isClosed).toBe(true)
 })
 
-test("a 403 of a call without a token is the API's own word, and no sign_in_required", async () => {
+test('a 403 of a call without a token is an api_error, not sign_in_required', async () => {
   answer = (_request, response) => void response.writeHead(403).end('{}')
   await open({ signInRequired: [403] })
   expect(await errorOf(session.request({ url: `${origin}/login`, auth: false }))).toMatchObject({
@@ -141,7 +141,7 @@ test("a 403 of a call without a token is the API's own word, and no sign_in_requ
   })
 })
 
-test('a signer that throws rejects fetch as a TypeError with our code', async () => {
+test('if a signer throws, fetch rejects with a TypeError that has the code invalid_config', async () => {
   answer = (_request, response) => void response.end('{}')
   await open({
     sign() {
@@ -153,7 +153,7 @@ test('a signer that throws rejects fetch as a TypeError with our code', async ()
   expect(error).toMatchObject({ code: 'invalid_config', message: expect.stringContaining('no key') })
 })
 
-test('the goodbye of a page aborts its requests, but not those with keepalive', async () => {
+test('the goodbye of a page aborts its requests, except those with keepalive', async () => {
   const closed: string[] = []
   const arrived: string[] = []
   answer = (request) => {
@@ -172,9 +172,9 @@ test('the goodbye of a page aborts its requests, but not those with keepalive', 
 })
 
 test.each<[string, (url: string, init: RequestInit) => Promise<Response>]>([
-  ['of the options', (url, init) => session.fetch(url, init)],
-  ['of a Request', (url, init) => session.fetch(new Request(url, init))],
-])('an abort ends the reading of a body %s that never ends', async (_where, send) => {
+  ['in the options', (url, init) => session.fetch(url, init)],
+  ['in a Request', (url, init) => session.fetch(new Request(url, init))],
+])('an abort ends the upload of an endless body %s', async (_part, send) => {
   answer = (_request, response) => void response.end()
   await open()
   const controller = new AbortController()
@@ -185,7 +185,7 @@ test.each<[string, (url: string, init: RequestInit) => Promise<Response>]>([
   expect(await errorOf(call)).toBe(reason)
 })
 
-test('a replay gives the connection of the refused answer back', async () => {
+test('a replay frees the connection of the rejected response', async () => {
   const closed: string[] = []
   answer = ({ headers, socket }, response) => {
     const token = String(headers['x-token'])
@@ -198,7 +198,7 @@ test('a replay gives the connection of the refused answer back', async () => {
   await expect.poll(() => closed).toEqual(['old-token'])
 })
 
-test('however its calls end, a page has as many at the network as it may have, and no more', async () => {
+test('a page uses its full limit of requests in flight and no more, however its earlier calls ended', async () => {
   const held: (() => void)[] = []
   let isHolding = true
   answer = ({ url, socket }, response) => {

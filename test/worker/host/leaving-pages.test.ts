@@ -25,30 +25,30 @@ afterEach(() => {
 })
 
 const never = () => new Promise<never>(() => {})
-const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
-/** Longer than a page may be silent whose lock has fallen. */
-const longer = () => new Promise((resolve) => setTimeout(resolve, 2 * DOUBT.interval * DOUBT.times))
+const pause = () => new Promise((resolve) => setTimeout(resolve, 20))
+/** Waits longer than a page may take to say hello after it lost its lock. */
+const longPause = () => new Promise((resolve) => setTimeout(resolve, 2 * DOUBT.interval * DOUBT.times))
 const lock = 'lingpai:page:one'
 const hello = (more: object = {}) => callFrame('hello', { oldest: 1, newest: 1, ...more })
 const eventStream = { 'content-type': 'text/event-stream' }
 const fetchFrame = (call: string, more: object = {}) =>
   callFrame('fetch', call, { url: `${apiOrigin}/orders`, method: 'GET', headers: [], ...more })
 
-/** A signed-in worker with two pages, of which the first has said which lock it holds. */
+/** A signed-in worker with two pages. The first page has named its lock. */
 async function open(fetch: Fetch) {
-  const service = createTestServer({}, fetch)
-  const [page, other] = [new RawPage(service), new RawPage(service)]
+  const server = createTestServer({}, fetch)
+  const [page, other] = [new RawPage(server), new RawPage(server)]
   pages.push(page, other)
   locks.hold(lock)
   await page.ask(hello({ lock }))
   await other.ask(hello())
   await page.call('signIn', 'signIn', {})
-  return { service, page, other }
+  return { server, page, other }
 }
 
 const noticesOf = (page: RawPage, kind: string): Reply[] => page.replies.filter(({ lingpai }) => lingpai === kind)
 
-test('what a page had that died without a goodbye is given up: its requests, its bodies, its news', async () => {
+test('if a page dies without a goodbye, the worker stops its requests, its bodies and its notices', async () => {
   const signals: AbortSignal[] = []
   const cancelled = vi.fn()
   const { page, other } = await open(async (_url, init) => {
@@ -61,7 +61,7 @@ test('what a page had that died without a goodbye is given up: its requests, its
   await page.ask(fetchFrame('stream'))
   void page.ask(fetchFrame('pending'))
   void page.ask(fetchFrame('lasting', { keepalive: true }))
-  await turn()
+  await pause()
   expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false])
   locks.kill(lock)
   await vi.waitFor(() => expect(signals[1]?.aborted).toBe(true), 5000)
@@ -74,20 +74,20 @@ test('what a page had that died without a goodbye is given up: its requests, its
   expect(noticesOf(page, 'snapshot')).toHaveLength(before)
 })
 
-test('an abort that comes after the answer was sent ends the body', async () => {
+test('an abort that arrives after the response was sent stops the body', async () => {
   const cancelled = vi.fn()
   const { page } = await open(
     async () => new Response(new ReadableStream({ pull: never, cancel: cancelled }), { headers: eventStream }),
   )
   await page.ask(fetchFrame('stream'))
   page.post({ lingpai: 'abort', call: 'other' })
-  await turn()
+  await pause()
   expect(cancelled).not.toHaveBeenCalled()
   page.post({ lingpai: 'abort', call: 'stream' })
   await expect.poll(() => cancelled.mock.calls.length).toBe(1)
 })
 
-test('a page that died before it had the end of a body leaves no port open', async () => {
+test("if a page dies before it has read a body to its end, the body's port is closed", async () => {
   const { page } = await open(
     async () => new Response(new ReadableStream({ start: (source) => source.close() }), { headers: eventStream }),
   )
@@ -96,13 +96,13 @@ test('a page that died before it had the end of a body leaves no port open', asy
   const isClosed = vi.fn()
   port.addEventListener('close', isClosed)
   port.start()
-  await turn()
+  await pause()
   expect(isClosed).not.toHaveBeenCalled()
   locks.kill(lock)
   await expect.poll(() => isClosed.mock.calls.length).toBe(1)
 })
 
-test('a page that lives though its lock was taken from it, and says nothing, is told that nothing more will come', async () => {
+test('a live page that lost its lock and does not say hello again gets a goodbye', async () => {
   const { page, other } = await open(never)
   locks.kill(lock)
   await vi.waitFor(() => expect(noticesOf(page, 'goodbye')).toHaveLength(1), 5000)
@@ -112,18 +112,18 @@ test('a page that lives though its lock was taken from it, and says nothing, is 
 test.each([
   ['another lock', { lock: 'lingpai:page:two' }],
   ['no lock', {}],
-])('a page whose lock was stolen, and that says hello with %s, keeps its calls', async (_what, more) => {
+])('a page whose lock was stolen keeps its calls if it says hello with %s', async (_what, more) => {
   const { page } = await open(async () => Response.json({ fine: true }))
   locks.hold('lingpai:page:two')
   await locks.steal(lock)
   await page.ask(hello(more))
-  await longer()
+  await longPause()
   expect(noticesOf(page, 'goodbye')).toEqual([])
   expect((await page.ask(fetchFrame('later'))).type).toBe('RAW')
   expect(noticesOf(page, 'snapshot').length).toBeGreaterThan(0)
 })
 
-test('a page that dies after a theft is given up when its second lock falls', async () => {
+test('after a theft, the worker drops the page when the second lock is released', async () => {
   const { page } = await open(never)
   locks.hold('lingpai:page:two')
   await locks.steal(lock)
@@ -132,7 +132,7 @@ test('a page that dies after a theft is given up when its second lock falls', as
   await vi.waitFor(() => expect(noticesOf(page, 'goodbye')).toHaveLength(1), 5000)
 })
 
-test('a page that says hello again has connected once', async () => {
+test('a page that says hello twice is recorded as connected once', async () => {
   const { page } = await open(never)
   await page.ask(hello({ lock }))
   const { value } = await page.call('explain', {})
@@ -142,12 +142,12 @@ test('a page that says hello again has connected once', async () => {
   expect(connected).toHaveLength(1)
 })
 
-test('a worker whose lock was stolen holds another one, of which it tells when it is asked', async () => {
+test('a worker whose lock was stolen holds another one, and names it in ping and hello', async () => {
   const { page } = await open(never)
   const welcome = async () => ((await page.ask(hello({ lock }))).value as { lock?: string }).lock as string
   const first = await welcome()
   await locks.steal(first)
-  await turn()
+  await pause()
   const { value: second } = await page.call('ping')
   expect(second).toMatch(/^lingpai:worker:/)
   expect(second).not.toBe(first)
@@ -155,13 +155,13 @@ test('a worker whose lock was stolen holds another one, of which it tells when i
   expect(locks.names()).toContain(second)
 })
 
-test('a worker whose locks are stolen again and again tells of none, and goes on', async () => {
+test('a worker whose locks are stolen again and again names no lock, and still serves its pages', async () => {
   const { page } = await open(async () => Response.json({ fine: true }))
   const held = () => locks.names().find((name) => name.startsWith('lingpai:worker:'))
   let thefts = 0
   for (let name = held(); name !== undefined && thefts < 20; name = held()) {
     await locks.steal(name)
-    await turn()
+    await pause()
     thefts += 1
   }
   expect(held()).toBeUndefined()
@@ -170,22 +170,22 @@ test('a worker whose locks are stolen again and again tells of none, and goes on
   expect((await page.ask(fetchFrame('later'))).type).toBe('RAW')
 })
 
-test('after a goodbye, nobody waits for the lock any more', async () => {
+test("after a goodbye, the worker does not wait for the page's lock any more", async () => {
   const { page } = await open(never)
   expect(locks.waitingFor(lock)).toBe(1)
   page.post({ lingpai: 'goodbye' })
-  await turn()
+  await pause()
   expect(locks.waitingFor(lock)).toBe(0)
 })
 
-test('a page that says hello again and again has one lock waited for', async () => {
+test('if a page says hello again and again, the worker waits for one lock only', async () => {
   const { page } = await open(never)
   for (let times = 0; times < 20; times += 1) await page.ask(hello({ lock }))
   expect(locks.waitingFor(lock)).toBe(1)
 })
 
 test.each(['lingpai:refresh', 'lingpai:shared:x', '', 7, null, {}, `lingpai:page:${'x'.repeat(100)}`])(
-  'a page cannot have the worker wait for the lock %j, which is no page’s own',
+  'a page cannot make the worker wait for the lock %j, which is not a page’s lock',
   async (name) => {
     const request = vi.spyOn(locks, 'request')
     const page = new RawPage(createTestServer())
@@ -196,7 +196,7 @@ test.each(['lingpai:refresh', 'lingpai:shared:x', '', 7, null, {}, `lingpai:page
   },
 )
 
-test('where there are no locks, a page is served until its goodbye', async () => {
+test('without Web Locks, a page is served until its goodbye', async () => {
   vi.stubGlobal('navigator', {})
   const page = new RawPage(createTestServer())
   pages.push(page)
@@ -209,18 +209,18 @@ test.each<[string, object, string]>([
     { oldest: 0, newest: 0, build: '0.0.1' },
     `This page (lingpai 0.0.1) is older than its worker (lingpai ${BUILD}): reload the page`,
   ],
-  ['an older page that tells no build', { oldest: 0, newest: 0 }, 'This page (lingpai of an earlier build) is older'],
+  ['an older page without a build', { oldest: 0, newest: 0 }, 'This page (lingpai of an earlier build) is older'],
   [
     'a newer page',
     { oldest: 2, newest: 3, build: '9.0.0' },
     `The worker (lingpai ${BUILD}) is older than this page (lingpai 9.0.0): close`,
   ],
   [
-    'a page whose build is no version',
+    'a page whose build is not a version',
     { oldest: 2, newest: 3, build: '<b>' },
     'than this page (lingpai of an earlier build)',
   ],
-])('%s is told which side is old, and what to do', async (_who, versions, text) => {
+])('%s gets an error that names the older side and what to do', async (_who, versions, text) => {
   const page = new RawPage(createTestServer())
   pages.push(page)
   const answer = await page.ask(callFrame('hello', versions))
@@ -228,17 +228,17 @@ test.each<[string, object, string]>([
   expect((answer.value as Error).message).toContain(text)
 })
 
-test('a page of a build before this one, which tells neither build nor lock, is served', async () => {
+test('a page of an earlier build, which names neither build nor lock, is served', async () => {
   const page = new RawPage(createTestServer())
   pages.push(page)
   expect((await page.ask(hello())).value).toMatchObject({ protocol: 1, build: BUILD })
 })
 
-test('after a goodbye, nothing more is sent to the page', async () => {
-  const { service, other } = await open(never)
+test('after a goodbye, the worker sends nothing to the page', async () => {
+  const { server, other } = await open(never)
   let deliver = (_event: { data: unknown }): void => {}
   const postMessage = vi.fn()
-  service.attach({
+  server.attach({
     postMessage,
     addEventListener: (_type, listener) => {
       deliver = listener

@@ -21,7 +21,7 @@ async function signInByCode({ login }: GrantIO) {
   return { accessToken: 'new' }
 }
 
-/** A grant whose every refresh is a sign-in by code. */
+/** A grant whose refresh is a sign-in by code. */
 function open() {
   const plain: Grant = {
     refresh: (_tokens, given) => signInByCode(given),
@@ -34,22 +34,22 @@ function open() {
 
 const paused = (retryAfter: number) => ({ verdict: 'refused', message: 'login_paused', retryAfter })
 
-test('after three codes that led to nothing, there is a pause, which doubles to ten minutes', async () => {
+test('after three failed codes, refreshes pause for a minute, and each pause is twice as long, up to ten minutes', async () => {
   const { refresh } = open()
   for (let count = 0; count < 3; count += 1) expect(await refresh()).toMatchObject({ message: 'refused' })
   for (const minutes of [1, 2, 4, 8, 10, 10]) {
-    const asked = login.mock.calls.length
+    const before = login.mock.calls.length
     expect(await refresh()).toMatchObject(paused(minutes * minute))
     now += minutes * minute - 1
     expect(await refresh()).toMatchObject(paused(1))
-    expect(login).toHaveBeenCalledTimes(asked)
+    expect(login).toHaveBeenCalledTimes(before)
     now += 1
     expect(await refresh()).toMatchObject({ message: 'refused' })
-    expect(login).toHaveBeenCalledTimes(asked + 1)
+    expect(login).toHaveBeenCalledTimes(before + 1)
   }
 })
 
-test("a success ends it, and so does the user's own sign-in, which never waits", async () => {
+test("a success ends the pause, and so does the user's own sign-in, which never waits", async () => {
   const { refresh, signIn } = open()
   for (let count = 0; count < 4; count += 1) await refresh()
   expect(await signIn()).toMatchObject({ message: 'refused' })
@@ -66,7 +66,7 @@ test("a success ends it, and so does the user's own sign-in, which never waits",
   for (let count = 0; count < 3; count += 1) expect(await refresh()).toMatchObject({ message: 'refused' })
 })
 
-test('a code that is never given counts, too', async () => {
+test('a wx.login that never answers counts as a failure', async () => {
   const { refresh } = open()
   login.mockImplementation(() => new Promise<string>(() => {}))
   for (let count = 0; count < 3; count += 1) void refresh()
@@ -74,7 +74,7 @@ test('a code that is never given counts, too', async () => {
   expect(await refresh()).toMatchObject(paused(minute))
 })
 
-test('a clock that was set back makes no pause longer', async () => {
+test('a clock that was set back does not make a pause longer', async () => {
   const { refresh } = open()
   for (let count = 0; count < 3; count += 1) await refresh()
   now -= 24 * 60 * minute

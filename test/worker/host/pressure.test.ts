@@ -10,17 +10,17 @@ afterEach(() => {
   for (const page of pages.splice(0)) page.close()
 })
 
-/** A worker with pages, of which the first is signed in, and a network that answers when it is told. */
+/** A worker with several pages and a scripted network. The first page signs in. */
 async function open(count: number, answer: (url: string) => Promise<Response>) {
   const urls: string[] = []
-  const service = createTestServer({}, (url, init) => {
+  const server = createTestServer({}, (url, init) => {
     urls.push(url)
     const aborted = new Promise<never>((_resolve, reject) =>
       init.signal?.addEventListener('abort', () => reject(init.signal?.reason)),
     )
     return Promise.race([answer(url), aborted])
   })
-  const opened = Array.from({ length: count }, () => new RawPage(service))
+  const opened = Array.from({ length: count }, () => new RawPage(server))
   pages.push(...opened)
   await opened[0]?.call('signIn', 'signIn', {})
   return { opened: opened as [RawPage, ...RawPage[]], urls }
@@ -32,7 +32,7 @@ const fetchFrame = (path: string, call = `call${++calls}`) =>
 const never = () => new Promise<never>(() => {})
 const headOf = ({ value }: Reply) => (value as { status?: number } | undefined)?.status
 
-test('one tab floods the worker with ten thousand calls: another is served, and the network is not', async () => {
+test('a tab that floods the worker with ten thousand calls sends only its share, and another tab is served', async () => {
   const { opened, urls } = await open(2, (url) =>
     url.endsWith('/calm') ? Promise.resolve(new Response('x')) : never(),
   )
@@ -42,7 +42,7 @@ test('one tab floods the worker with ten thousand calls: another is served, and 
   expect(urls.filter((url) => url.endsWith('/flood'))).toHaveLength(MAX_PER_PAGE)
 })
 
-test('many tabs together send no more than a browser can bear, and all are served in the end', async () => {
+test('many tabs together stay below the common limit, and all their calls are answered', async () => {
   let current = 0
   let most = 0
   const { opened, urls } = await open(10, async () => {
@@ -61,7 +61,7 @@ test('many tabs together send no more than a browser can bear, and all are serve
   expect(most).toBeGreaterThan(MAX_PER_PAGE)
 })
 
-test('streams that stay open take no turn from the calls that follow', async () => {
+test('streams that stay open do not hold a slot', async () => {
   const { opened } = await open(1, async (url) =>
     url.endsWith('/stream')
       ? new Response(new ReadableStream({ pull: never }), { headers: { 'content-type': 'text/event-stream' } })
@@ -73,7 +73,7 @@ test('streams that stay open take no turn from the calls that follow', async () 
   expect(headOf(await page.ask(fetchFrame('/after')))).toBe(200)
 })
 
-test('a call that waits for its turn ends by an abort, and is never sent (I3)', async () => {
+test('an abort ends a call that waits for a slot, and the call is never sent (I3)', async () => {
   const { opened, urls } = await open(1, never)
   const [page] = opened
   for (let sent = 0; sent < MAX_PER_PAGE; sent += 1) void page.ask(fetchFrame('/first'))
@@ -84,7 +84,7 @@ test('a call that waits for its turn ends by an abort, and is never sent (I3)', 
   expect(urls.filter((url) => url.endsWith('/waiting'))).toEqual([])
 })
 
-test('requests that fail give their turns back', async () => {
+test('requests that fail release their slots', async () => {
   const { opened } = await open(1, (url) =>
     url.endsWith('/fail') ? Promise.reject(new TypeError('no')) : Promise.resolve(new Response('x')),
   )
@@ -94,7 +94,7 @@ test('requests that fail give their turns back', async () => {
   expect(headOf(await page.ask(fetchFrame('/fine')))).toBe(200)
 })
 
-test('a page that leaves gives its turns back, and what it had waiting is not sent', async () => {
+test('a page that leaves releases its slots, and its waiting calls are not sent', async () => {
   const { opened, urls } = await open(7, (url) =>
     url.endsWith('/mine') ? Promise.resolve(new Response('x')) : never(),
   )
@@ -109,7 +109,7 @@ test('a page that leaves gives its turns back, and what it had waiting is not se
   expect(urls.filter((url) => url.endsWith('/theirs')).length).toBeLessThan(6 * 150)
 })
 
-test('more than ten thousand unanswered calls of one tab are answered with busy, and the tab goes on after them', async () => {
+test('a tab with more than ten thousand unanswered calls gets busy, and works again after them', async () => {
   const { opened } = await open(1, never)
   const [page] = opened
   for (let sent = 0; sent < 10_000; sent += 1) void page.ask(fetchFrame('/first', `first${sent}`))
@@ -120,7 +120,7 @@ test('more than ten thousand unanswered calls of one tab are answered with busy,
 
 const CALLS = Number(process.env.LINGPAI_CALLS ?? 30_000)
 
-test(`a worker does not grow over ${CALLS} calls`, { timeout: Math.max(60_000, CALLS * 5) }, async () => {
+test(`the heap of a worker does not grow over ${CALLS} calls`, { timeout: Math.max(60_000, CALLS * 5) }, async () => {
   const { setFlagsFromString } = await import('node:v8')
   setFlagsFromString('--expose-gc')
   const { runInNewContext } = await import('node:vm')
@@ -151,7 +151,7 @@ test(`a worker does not grow over ${CALLS} calls`, { timeout: Math.max(60_000, C
     }
     const before = await heapAfter(Math.min(10_000, CALLS))
     const after = await heapAfter(CALLS)
-    // Each call that left a hundred bytes behind would add ten megabytes to about thirty.
+    // With a leak of 100 bytes, 100,000 calls would add ten megabytes to a heap of about thirty.
     expect((after - before) / CALLS).toBeLessThan(30)
   } finally {
     session?.close()

@@ -66,7 +66,7 @@ function listWechat(open: () => Endpoint) {
   return [inlineBroker(open, appThread)]
 }
 
-/** The ids under which the sessions of two sign-ins were stored, and that of the worker. */
+/** The session ids of two sign-ins, and the id of the worker. */
 async function signInTwice({ serve, choose }: (typeof hosts)[string]): Promise<string[]> {
   const ids: string[] = []
   const memory = memoryStore()
@@ -87,7 +87,7 @@ async function signInTwice({ serve, choose }: (typeof hosts)[string]): Promise<s
 }
 
 test.each(Object.entries(hosts))(
-  'each sign-in in %s has an id of its own, after a restart too',
+  'each sign-in in %s gets a new session id, also after a restart',
   async (_name, host) => {
     const ids = [...(await signInTwice(host)), ...(await signInTwice(host))]
     expect(ids).toHaveLength(6)

@@ -8,9 +8,9 @@ const silent = new AbortController().signal
 const outcomeOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
 const pause = () => new Promise((resolve) => setImmediate(resolve))
 
-test('before the app thread is there, everything rejects with network_error', async () => {
+test('every call rejects with network_error before the app thread has connected', async () => {
   const services = createAppThreadProxy()
-  const asked = [
+  const calls = [
     services.send(request, silent),
     services.sendTask({ name: 't', isReplay: false, ...request }),
     services.awaitTask('t'),
@@ -19,10 +19,10 @@ test('before the app thread is there, everything rejects with network_error', as
     services.clear('key'),
     services.login(silent),
   ]
-  for (const promise of asked) expect(await outcomeOf(promise)).toMatchObject({ code: 'network_error' })
+  for (const promise of calls) expect(await outcomeOf(promise)).toMatchObject({ code: 'network_error' })
 })
 
-test('each service is asked by its own name, with its own arguments', async () => {
+test('each service is called by its own name, with its own arguments', async () => {
   const order = { name: 't', isReplay: true, ...request }
   const peer = createPeer({
     send: () => ({ status: 200, headers: {}, body: 'sent' }),
@@ -51,7 +51,7 @@ test('each service is asked by its own name, with its own arguments', async () =
   expect(peer.callsOf('login')).toEqual([[expect.any(String)]])
 })
 
-test('a refusal keeps its code', async () => {
+test('an error of the app thread keeps its code', async () => {
   const peer = createPeer({
     save: () => {
       throw new Refusal({ name: 'LingpaiError', message: 'full', code: 'store_failed' })
@@ -62,7 +62,7 @@ test('a refusal keeps its code', async () => {
   expect(await outcomeOf(services.save('key', 'text'))).toMatchObject({ code: 'store_failed' })
 })
 
-test('when the app thread connects anew, what was asked over the old connection fails, each once (I3)', async () => {
+test('when the app thread reconnects, each call on the old connection rejects once (I3)', async () => {
   const [first, second] = [createPeer({ login: never, load: never }), createPeer({ login: () => 'code' })]
   const services = createAppThreadProxy()
   services.connect(first.endpoint)
@@ -80,7 +80,7 @@ test('when the app thread connects anew, what was asked over the old connection 
   expect(settled).toHaveBeenCalledTimes(2)
 })
 
-test('what is asked from within the failure goes over the new connection', async () => {
+test('a call that is retried when the old connection fails uses the new one', async () => {
   const second = createPeer({ login: () => 'code' })
   const services = createAppThreadProxy()
   services.connect(createPeer({ login: never }).endpoint)
@@ -89,7 +89,7 @@ test('what is asked from within the failure goes over the new connection', async
   expect(await again).toBe('code')
 })
 
-test('an abort is told under the id of its own request, over the connection that it went by', async () => {
+test('an abort is sent with the id of its own request, on the connection of that request', async () => {
   const [first, second] = [createPeer({ send: never }), createPeer({ send: never })]
   const services = createAppThreadProxy()
   services.connect(first.endpoint)
@@ -105,7 +105,7 @@ test('an abort is told under the id of its own request, over the connection that
   await Promise.all(lost)
 })
 
-test('a login is aborted under the id of its own call', async () => {
+test('an abort of a login is sent with the id of that login', async () => {
   const peer = createPeer({ send: never, login: never })
   const services = createAppThreadProxy()
   services.connect(peer.endpoint)
@@ -119,7 +119,7 @@ test('a login is aborted under the id of its own call', async () => {
   expect(peer.callsOf('send')[0]?.[0]).not.toBe(id)
 })
 
-test('the requests of one worker have ids of their own', async () => {
+test('each request of a worker has its own id', async () => {
   const peer = createPeer({ send: never })
   const services = createAppThreadProxy()
   services.connect(peer.endpoint)
@@ -130,7 +130,7 @@ test('the requests of one worker have ids of their own', async () => {
   for (const id of ids) expect(id).toMatch(/^\w{1,32}$/)
 })
 
-test('an answered request is aborted no more, and holds no listener of its signal', async () => {
+test('a finished request is not aborted later, and leaves no listener on its signal', async () => {
   const peer = createPeer({ send: () => ({ status: 200, headers: {}, body: '' }) })
   const services = createAppThreadProxy()
   services.connect(peer.endpoint)

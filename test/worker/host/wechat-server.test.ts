@@ -24,7 +24,7 @@ const checks = {
 }
 const url = 'https://api.example/'
 
-/** A broker of a mini program, inline, whose app thread does what the test says. */
+/** A mini program's broker, inline, with a scripted app thread. */
 function open(
   grant: Grant,
   services: Partial<AppThreadTable> = {},
@@ -56,7 +56,7 @@ function open(
   return { client, sent }
 }
 
-/** A grant that sends two requests for a refresh, and whose tokens are always due for one. */
+/** A grant whose tokens expire at once, and whose refresh sends two requests. */
 function refreshing(first: Partial<ReceivedTokens> = {}): Grant {
   return {
     signIn: async () => ({ accessToken: 'access', refreshToken: 'refresh', expiresIn: 0.001, ...first }),
@@ -78,14 +78,14 @@ async function namesOf(first: Partial<ReceivedTokens> = {}): Promise<(string | u
   return sent.map(({ exchange }) => exchange)
 }
 
-test('a refresh of the same tokens names its requests the same on every worker, and each by itself (I2)', async () => {
+test('every worker gives the requests of the same refresh the same names, and each request its own (I2)', async () => {
   const [one, other] = [await namesOf(), await namesOf()]
   expect(one).toEqual(other)
   expect(new Set(one).size).toBe(2)
   for (const name of one) expect(name).toMatch(/^[\w.]{1,100}$/)
 })
 
-test('a refresh of other tokens names its requests otherwise', async () => {
+test('a refresh of other tokens gives its requests other names', async () => {
   const names = [
     await namesOf(),
     await namesOf({ accessToken: 'another' }),
@@ -95,7 +95,7 @@ test('a refresh of other tokens names its requests otherwise', async () => {
   expect(new Set(names).size).toBe(8)
 })
 
-test('a refresh that leaves out its first request names the other as before, so that no answer is taken for another one', async () => {
+test('a refresh that skips its first request gives the second one the same name as before', async () => {
   const both = await namesOf()
   const shortened: Grant = {
     ...refreshing(),
@@ -111,11 +111,11 @@ test('a refresh that leaves out its first request names the other as before, so 
   expect(sent.map(({ exchange }) => exchange)).toEqual([both[1]])
 })
 
-test('no name of a request shows a token (I11)', async () => {
+test('the name of a request does not contain a token (I11)', async () => {
   expect(JSON.stringify(await namesOf({ accessToken: 'c0ffee', refreshToken: 'c0c0a' }))).not.toMatch(/c0ffee|c0c0a/)
 })
 
-test('what a refresh sends arrives as it is, with its name', async () => {
+test('the app thread gets the requests of a refresh unchanged, with their names', async () => {
   const { client, sent } = open(refreshing())
   await client.call('signIn', [{}])
   await untilExpired()
@@ -126,7 +126,7 @@ test('what a refresh sends arrives as it is, with its name', async () => {
   ])
 })
 
-test('the requests of a sign-in have no name: a code or a password is never answered from memory', async () => {
+test('the requests of a sign-in have no name, so each one is sent', async () => {
   const { client, sent } = open({
     ...refreshing(),
     async signIn(_input, io) {
@@ -139,7 +139,7 @@ test('the requests of a sign-in have no name: a code or a password is never answ
   expect(sent.map(({ exchange }) => exchange)).toEqual([undefined, undefined])
 })
 
-/** A grant with a state of its own, as classes have it. */
+/** A grant that is a class with private state. */
 class CountingGrant implements Grant {
   #calls: string[] = []
   last = ''
@@ -172,7 +172,7 @@ class CountingGrant implements Grant {
   }
 }
 
-test('a grant that is an instance of a class keeps its this, private fields included, in every method', async () => {
+test('every method of a grant that is a class instance can use its private fields', async () => {
   const grant = new CountingGrant()
   const { client } = open(grant)
   await client.call('signIn', [{}])
@@ -183,14 +183,14 @@ test('a grant that is an instance of a class keeps its this, private fields incl
   expect(grant.last).toBe('signOut')
 })
 
-test('a method that a grant has not is still missing', async () => {
+test('a method that the grant does not have rejects', async () => {
   const { client } = open({ refresh: refreshing().refresh })
   await expect(client.call('signIn', [{}])).rejects.toMatchObject({ code: 'invalid_call' })
   await expect(client.call('authorize', [{ via: 'redirect' }])).rejects.toMatchObject({ code: 'invalid_call' })
   expect(await client.call('signOut', [false])).toEqual({})
 })
 
-test("the session is kept in the app thread's storage, and whoever is signed in is told where that is in the clear", async () => {
+test('the app thread stores the session, and the snapshot shows if the storage is not encrypted', async () => {
   for (const isEncrypted of [true, false]) {
     const save = vi.fn(async () => ({ isEncrypted }))
     const clear = vi.fn(async () => {})
@@ -208,7 +208,7 @@ test("the session is kept in the app thread's storage, and whoever is signed in 
 })
 
 test.each(['', 'not json', '{"format":99}', '[]', 'null'])(
-  'a record that is %j is no session, and breaks nothing',
+  'a stored record that is %j counts as no session, and the user can sign in',
   async (text) => {
     const { client } = open(
       refreshing({ expiresIn: 3600 }),
@@ -220,7 +220,7 @@ test.each(['', 'not json', '{"format":99}', '[]', 'null'])(
   },
 )
 
-test('a grant gets its code for wx.login from the app thread', async () => {
+test('a grant gets its code of wx.login from the app thread', async () => {
   const { client } = open(
     {
       ...refreshing(),
@@ -232,7 +232,7 @@ test('a grant gets its code for wx.login from the app thread', async () => {
   expect(await client.call('getAccessToken', [])).toBe('access of code')
 })
 
-test('a sign-in whose request has not left the phone is a network_error', async () => {
+test('a sign-in whose request did not leave the phone rejects with network_error', async () => {
   const { client } = open(
     {
       ...refreshing(),

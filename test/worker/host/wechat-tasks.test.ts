@@ -16,7 +16,7 @@ const task: WireTask = { name: 'task1', url: 'https://api.example/orders', metho
 
 type Answers = readonly (TaskAnswer | (() => TaskAnswer | Promise<TaskAnswer>))[]
 
-/** A signed-in broker, and an app thread that answers by a script. */
+/** A signed-in broker, and an app thread with scripted answers. */
 async function open(answers: Answers, changes: Partial<Api> = {}, options: HarnessOptions = {}) {
   const harness = createHarness({ stored: storedSession({ isFresh: true }), ...options })
   await harness.broker.ready
@@ -25,7 +25,7 @@ async function open(answers: Answers, changes: Partial<Api> = {}, options: Harne
   let next = 0
   const answer = async (): Promise<TaskAnswer> => {
     const scripted = answers[next++]
-    if (scripted === undefined) throw new Error('asked once too often')
+    if (scripted === undefined) throw new Error('the script has no more answers')
     return typeof scripted === 'function' ? scripted() : scripted
   }
   const runTask = createTaskCalls([{ ...api, ...changes }], harness.broker, {
@@ -48,7 +48,7 @@ async function open(answers: Answers, changes: Partial<Api> = {}, options: Harne
   return { ...harness, orders, awaited, run, runTask, tokensOf }
 }
 
-test('a task is sent with its token, and told what its token was', async () => {
+test('a task is sent with its token, and with the permit that a later worker needs', async () => {
   const { run, orders } = await open([ok])
   expect(await run()).toMatchObject({ settled: 1, value: undefined })
   expect(orders).toEqual([
@@ -66,7 +66,7 @@ test('a task is sent with its token, and told what its token was', async () => {
   ])
 })
 
-test("the page's own header of the token's name is replaced, however it is written", async () => {
+test("the token replaces the page's own header of that name, in upper or lower case", async () => {
   const { run, orders } = await open([ok])
   await run({
     headers: [
@@ -80,7 +80,7 @@ test("the page's own header of the token's name is replaced, however it is writt
   ])
 })
 
-test('a 401 leads to one refresh and one replay, whose answer is final (I10)', async () => {
+test('a 401 leads to one refresh and one replay, and the response to the replay is final (I10)', async () => {
   const { run, orders, refresh, platform, tokensOf } = await open([unauthorized, unauthorized])
   const outcome = await run()
   refresh(0).succeed()
@@ -93,7 +93,7 @@ test('a 401 leads to one refresh and one replay, whose answer is final (I10)', a
   ])
 })
 
-test('after it had to wait for room, a task asks for the token anew, and is signed anew', async () => {
+test('a task that had to wait for a slot gets the current token and a new signature', async () => {
   let signed = 0
   const sign = vi.fn(async (request) => ({ ...request, data: { sign: ++signed } }))
   const { run, orders, tokensOf, signIn, broker } = await open([() => adoptNewer(), ok], { sign })
@@ -108,7 +108,7 @@ test('after it had to wait for room, a task asks for the token anew, and is sign
   expect(broker.snapshot().status).toBe('signed-in')
 })
 
-test('a task that waited is judged by the permit it went with: its 401 leads to a refresh', async () => {
+test('a task that waited is judged by the permit that it was sent with: its 401 leads to a refresh', async () => {
   const { run, refreshes, refresh, platform, tokensOf, signIn } = await open([() => renew(), unauthorized, ok])
   const renew = async (): Promise<TaskAnswer> => {
     await signIn('ann')
@@ -122,7 +122,7 @@ test('a task that waited is judged by the permit it went with: its 401 leads to 
   expect(tokensOf()).toEqual(['access-1', 'access-of-ann', 'access-2'])
 })
 
-test('whoever has signed out while a task waited for room sends nothing', async () => {
+test('if the user signs out while a task waits for a slot, the task is not sent', async () => {
   const { run, orders, broker } = await open([() => signOut()])
   const signOut = async (): Promise<TaskAnswer> => {
     await broker.signOut(false)
@@ -132,7 +132,7 @@ test('whoever has signed out while a task waited for room sends nothing', async 
   expect(orders).toHaveLength(1)
 })
 
-test('where another user has signed in while a task waited for room, it is not sent for them (I6)', async () => {
+test('if another user signs in while a task waits for a slot, the task is not sent (I6)', async () => {
   const { run, orders, signIn } = await open([() => change()])
   const change = async (): Promise<TaskAnswer> => {
     await signIn('bob')
@@ -142,7 +142,7 @@ test('where another user has signed in while a task waited for room, it is not s
   expect(orders).toHaveLength(1)
 })
 
-test('a replay that had to wait for room is still a replay', async () => {
+test('a replay that had to wait for a slot is still a replay', async () => {
   const { run, orders, refresh, platform, refreshes } = await open([unauthorized, hasWaited, unauthorized])
   const outcome = await run()
   refresh(0).succeed()
@@ -157,13 +157,13 @@ const sent = (changes: Partial<SentRequest> = {}): Partial<WireTask> => ({
   sent: { isReplay: false, ticket, ...changes },
 })
 
-test('what an earlier worker has sent is judged, and not sent again', async () => {
+test('a request that an earlier worker sent is not sent again: its response is judged', async () => {
   const { run, orders, awaited } = await open([ok])
   expect(await run(sent())).toMatchObject({ settled: 1, value: undefined })
   expect([orders, awaited]).toEqual([[], ['task1']])
 })
 
-test('what an earlier worker has sent and the API refuses is refreshed and replayed', async () => {
+test('if the API rejects the token of a request that an earlier worker sent, it is refreshed and replayed', async () => {
   const { run, orders, refresh, platform } = await open([unauthorized, ok])
   const outcome = await run(sent())
   refresh(0).succeed()
@@ -173,22 +173,22 @@ test('what an earlier worker has sent and the API refuses is refreshed and repla
 })
 
 test.each<[string, Partial<WireTask>]>([
-  ['was the replay', sent({ isReplay: true })],
+  ['was a replay', sent({ isReplay: true })],
   ['had waited for a refresh', sent({ ticket: { ...ticket, hasRefreshed: true } })],
-])('what an earlier worker has sent and %s gets no further refresh (I10)', async (_what, given) => {
+])('a request that an earlier worker sent and that %s does not cause another refresh (I10)', async (_what, given) => {
   const { run, orders, refreshes } = await open([unauthorized])
   expect(await run(given)).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
   expect([orders, refreshes]).toEqual([[], []])
 })
 
-test('what an earlier worker has sent for another user is not replayed for this one (I6)', async () => {
+test('a request that an earlier worker sent for another user is not replayed for this one (I6)', async () => {
   const { run, orders, refreshes } = await open([unauthorized])
   const outcome = await run(sent({ ticket: { ...ticket, sessionId: 'session-0', subject: 'bob' } }))
   expect(outcome).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
   expect([orders, refreshes]).toEqual([[], []])
 })
 
-test('what an earlier worker has sent for the same user, who has signed in anew, is replayed for them', async () => {
+test('a request that an earlier worker sent is replayed if the same user has signed in again', async () => {
   const { run, orders, tokensOf } = await open([unauthorized, ok])
   const outcome = await run(sent({ ticket: { ...ticket, sessionId: 'session-0', version: 0 } }))
   expect(outcome).toMatchObject({ settled: 1, value: undefined })
@@ -196,7 +196,7 @@ test('what an earlier worker has sent for the same user, who has signed in anew,
   expect(orders).toMatchObject([{ isReplay: true }])
 })
 
-test('what was sent before a worker was lost is not replayed for whoever signs in at the next one, numbered alike (I6)', async () => {
+test('a request of a lost worker is not replayed for another user at the next worker, even if the versions are equal (I6)', async () => {
   const { run, orders, refreshes, signIn } = await open([() => change()], {}, { stored: undefined })
   const change = async (): Promise<TaskAnswer> => {
     await signIn('bob')
@@ -206,37 +206,37 @@ test('what was sent before a worker was lost is not replayed for whoever signs i
   expect([orders, refreshes]).toEqual([[], []])
 })
 
-test('what only waited for room when its worker was lost was not sent, and says so', async () => {
+test('a task that waited for a slot when its worker was lost rejects with worker_lost: it was not sent', async () => {
   const { run } = await open([hasWaited])
   expect(await run(sent())).toMatchObject({ settled: 1, error: { code: 'worker_lost' } })
 })
 
-test('with auth false no token goes along, nobody must be signed in, and a 401 is final', async () => {
+test('with auth false, a task needs no user and carries no token, and a 401 is final', async () => {
   const { run, orders, refreshes } = await open([unauthorized], {}, { stored: undefined })
   expect(await run({ auth: false })).toMatchObject({ settled: 1, error: { code: 'api_error', status: 401 } })
   expect(orders).toEqual([{ name: 'task1', isReplay: false, url: task.url, method: 'POST', headers: task.headers }])
   expect(refreshes).toEqual([])
 })
 
-test('with auth false a task is signed, and signed anew after it had to wait', async () => {
+test('with auth false, a task is signed, and signed again after it had to wait', async () => {
   let signed = 0
   const { run, orders } = await open([hasWaited, ok], { sign: async (request) => ({ ...request, data: ++signed }) })
   expect(await run({ auth: false, data: 0 })).toMatchObject({ settled: 1, value: undefined })
   expect(orders.map(({ data }) => data)).toEqual([1, 2])
 })
 
-test('with auth false, what an earlier worker has sent is judged, and not sent again', async () => {
+test('with auth false, a request that an earlier worker sent is not sent again: its response is judged', async () => {
   const { run, orders, awaited } = await open([ok])
   expect(await run({ auth: false, sent: { isReplay: false } })).toMatchObject({ settled: 1, value: undefined })
   expect([orders, awaited]).toEqual([[], ['task1']])
 })
 
-test('a 403 that means sign_in is no such thing where no token went along', async () => {
+test('a status in signInRequired is an api_error if the task had no token', async () => {
   const { run } = await open([{ status: 403, isReadable: true }])
   expect(await run({ auth: false })).toMatchObject({ error: { code: 'api_error', status: 403 } })
 })
 
-test('a task to any other server gets no token; with auth true it is refused and not sent (I4)', async () => {
+test('a task to another server carries no token; with auth true it is rejected and not sent (I4)', async () => {
   const { run, orders } = await open([ok])
   const url = 'https://elsewhere.example/'
   expect(await run({ url })).toMatchObject({ settled: 1, value: undefined })
@@ -245,23 +245,26 @@ test('a task to any other server gets no token; with auth true it is refused and
   expect(orders).toHaveLength(1)
 })
 
-test('a status that the configuration calls sign_in is told as such, without a refresh', async () => {
+test('a status in signInRequired rejects with sign_in_required, without a refresh', async () => {
   const { run, refreshes } = await open([{ status: 403, isReadable: true }])
   expect(await run()).toMatchObject({ settled: 1, error: { code: 'sign_in_required', status: 403 } })
   expect(refreshes).toEqual([])
 })
 
-test.each([true, false])("the envelope's code for sign_in is told as such, with auth %s", async (auth) => {
-  const { run, broker } = await open([{ status: 200, isReadable: true, apiCode: 'LOGIN' }], {
-    envelope: envelope({ success: 'OK', signInRequired: 'LOGIN' }),
-  })
-  expect(await run({ auth })).toMatchObject({ error: { code: 'sign_in_required', status: 200 } })
-  // Without a token, the answer says nothing of the session.
-  expect(broker.snapshot()).toMatchObject({ status: 'signed-in' })
-  expect(broker.snapshot().reason).toBe(auth ? 'sign_in_required' : undefined)
-})
+test.each([true, false])(
+  "the envelope's code for sign-in rejects with sign_in_required, with auth %s",
+  async (auth) => {
+    const { run, broker } = await open([{ status: 200, isReadable: true, apiCode: 'LOGIN' }], {
+      envelope: envelope({ success: 'OK', signInRequired: 'LOGIN' }),
+    })
+    expect(await run({ auth })).toMatchObject({ error: { code: 'sign_in_required', status: 200 } })
+    // Without a token, the response says nothing about the session.
+    expect(broker.snapshot()).toMatchObject({ status: 'signed-in' })
+    expect(broker.snapshot().reason).toBe(auth ? 'sign_in_required' : undefined)
+  },
+)
 
-test("the envelope's code for an expired token leads to a refresh, and its code for a failure to none", async () => {
+test("the envelope's code for an expired token leads to a refresh, and any other code does not", async () => {
   const { run, refresh, refreshes, platform } = await open(
     [
       { status: 200, isReadable: true, apiCode: 'EXPIRED' },
@@ -276,13 +279,13 @@ test("the envelope's code for an expired token leads to a refresh, and its code 
   expect(refreshes).toHaveLength(1)
 })
 
-test('a redirect is refused, and replayed nowhere (I4)', async () => {
+test('a redirect rejects with redirect_refused, and the task is not sent again (I4)', async () => {
   const { run, orders } = await open([{ status: 302, isReadable: true, isRedirect: true }])
   expect(await run()).toMatchObject({ error: { code: 'redirect_refused' } })
   expect(orders).toHaveLength(1)
 })
 
-test.each([undefined, false])('a task that is given up while it is signed is not sent, with auth %s', async (auth) => {
+test.each([undefined, false])('a task that is aborted while it is signed is not sent, with auth %s', async (auth) => {
   const controller = new AbortController()
   const sign: Api['sign'] = async (request) => {
     controller.abort()
@@ -296,13 +299,13 @@ test.each([undefined, false])('a task that is given up while it is signed is not
   expect(orders).toEqual([])
 })
 
-test('a signer that moves the request out of its API sends nothing (I4)', async () => {
+test('if a signer moves the request out of its API, the request is not sent (I4)', async () => {
   const { run, orders } = await open([], { sign: async (request) => ({ ...request, url: 'https://evil.example/' }) })
   expect(await run()).toMatchObject({ error: { code: 'origin_not_allowed' } })
   expect(orders).toEqual([])
 })
 
-test('no error of a task holds the token (I11)', async () => {
+test('the error of a task does not contain the token (I11)', async () => {
   const { run } = await open([{ status: 500, isReadable: false }])
   const { error } = await run()
   expect(`${(error as Error).message} ${JSON.stringify(error)}`).not.toContain('access-1')
