@@ -47,7 +47,7 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     remark: ({ store }) => (mode === 'dedicated' && store.isVolatile === true ? 'not-shared' : undefined),
 
     createApiMethods({ apis }, broker) {
-      const calls = createApiCalls(apis, broker, fetch, options.platform ?? platform)
+      const calls = createApiCalls(apis, broker, fetch, platform)
       return (runAbortable) => ({
         fetch: (id, request) =>
           runAbortable(
@@ -91,13 +91,13 @@ function holdLock(isShared: boolean, instance: string): () => Promise<string | u
   let name: string | undefined
   const createName = (left: number) =>
     isShared ? createSharedLockName(`${instance}.${left}`) : `lingpai:worker:${instance}.${left}`
-  const isSettled = new Promise<void>((resolve) => {
+  const settled = new Promise<void>((resolve) => {
     holdLifeLock(findLocks(), createName, (held) => {
       name = held
       resolve()
     })
   })
-  return () => isSettled.then(() => name)
+  return () => settled.then(() => name)
 }
 
 function awaitLock(name: string, signal: AbortSignal, onAcquired: () => void): void {

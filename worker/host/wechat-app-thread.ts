@@ -24,7 +24,7 @@ export function createAppThreadProxy(): AppThreadProxy {
 
   function call<T>(work: (services: AppThreadTable) => Promise<T>): Promise<T> {
     const services = remote
-    if (services === undefined) return Promise.reject(lost())
+    if (services === undefined) return Promise.reject(connectionLost())
     return new Promise((resolve, reject) => {
       pending.add(reject)
       work(services)
@@ -52,7 +52,7 @@ export function createAppThreadProxy(): AppThreadProxy {
       pending.clear()
       endpoint = next
       remote = wrap<AppThreadTable>(next as never) as unknown as AppThreadTable
-      for (const reject of unanswered) reject(lost())
+      for (const reject of unanswered) reject(connectionLost())
     },
     send: (request, signal) => callAbortable(signal, (services, id) => services.send(id, request)),
     sendTask: (order) => call((services) => services.sendTask(order)),
@@ -64,6 +64,6 @@ export function createAppThreadProxy(): AppThreadProxy {
   }
 }
 
-function lost(): LingpaiError {
+function connectionLost(): LingpaiError {
   return new LingpaiError('network_error', 'The app reconnected, so the response on the old connection is lost.')
 }

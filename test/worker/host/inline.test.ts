@@ -62,7 +62,7 @@ async function openSignedIn(changes: Partial<ServeOptions<Credentials>> = {}): P
   return session
 }
 
-/** A session at the OAuth provider, with tokens that were fetched outside it. */
+/** A session that has adopted tokens of the OAuth provider. */
 async function openAtProvider(changes: Partial<ServeOptions<never>> = {}): Promise<Session> {
   const { issuer } = servers.authorizationServer
   const session = open<never>({
@@ -89,14 +89,14 @@ const errorOf = (promise: Promise<unknown>) =>
     (error: unknown) => error,
   )
 
-/** The requests that an action caused, preflights left out. */
+/** The requests that an action caused, without preflights. */
 async function requestsDuring(api: { readonly requests: LegacyApi['requests'] }, action: () => Promise<unknown>) {
   const start = api.requests.length
   await action()
   return api.requests.slice(start)
 }
 
-test('signIn with the right password signs in, and the user can be seen', async () => {
+test('signIn with the right password signs in, and the snapshot shows the user', async () => {
   const session = await openSignedIn()
   expect(session.getSnapshot()).toEqual({
     status: 'signed-in',
@@ -106,7 +106,7 @@ test('signIn with the right password signs in, and the user can be seen', async 
   })
 })
 
-test("signIn with a wrong password is sign_in_failed with the API's code", async () => {
+test("signIn with a wrong password rejects with sign_in_failed and the API's code", async () => {
   const session = open()
   const error = await errorOf(session.signIn({ account: 'alice', password: 'wrong' }))
   expect(error).toMatchObject({ code: 'sign_in_failed', apiCode: 100401 })
@@ -114,12 +114,12 @@ test("signIn with a wrong password is sign_in_failed with the API's code", async
   expect(session.getSnapshot().status).toBe('signed-out')
 })
 
-test('signIn is network_error where the server cannot be reached', async () => {
+test('signIn rejects with network_error if the server cannot be reached', async () => {
   const session = open({ grant: legacyGrant('http://localhost:1') })
   expect(await errorOf(session.signIn(alice))).toMatchObject({ code: 'network_error' })
 })
 
-test('a request without a session is refused at once, and nothing is sent', async () => {
+test('a request without a session rejects at once, and is not sent', async () => {
   const session = open()
   const requests = await requestsDuring(legacy, async () => {
     expect(await errorOf(post(session, '/list'))).toMatchObject({ code: 'sign_in_required' })
@@ -130,7 +130,7 @@ test('a request without a session is refused at once, and nothing is sent', asyn
   expect(requests).toEqual([])
 })
 
-test('session.request resolves with the payload of the envelope, and the token goes in the configured header', async () => {
+test('session.request resolves with the payload of the envelope, and sends the token in the configured header', async () => {
   const session = await openSignedIn()
   const [request] = await requestsDuring(legacy, async () => {
     expect(await post(session, '/list', { page: 1 })).toEqual({ items: ['tea', 'ink'], subject: 'alice' })
@@ -140,7 +140,7 @@ test('session.request resolves with the payload of the envelope, and the token g
   expect(request?.headers['content-type']).toBe('application/json')
 })
 
-test('six requests at once with an expired token cost one refresh, and each one is answered (I1)', async () => {
+test('six requests at once with an expired token cause one refresh, and each one gets its response (I1)', async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   const before = { ...legacy.counters }
@@ -152,19 +152,22 @@ test('six requests at once with an expired token cost one refresh, and each one 
 test.each([
   ['expired', () => legacy.expireRefreshTokens(), 'code_900211'],
   ['unknown', () => legacy.failRefreshes({ kind: 'answer', status: 200, body: '{"code":900212}' }), 'code_900212'],
-])('a refresh token that is %s ends the session: every waiter must sign in (I7)', async (_what, breakIt, verdict) => {
-  const session = await openSignedIn()
-  legacy.expireAccessTokens()
-  breakIt()
-  const before = legacy.counters.refreshes
-  const outcomes = await Promise.all([1, 2, 3].map(() => errorOf(post(session, '/list'))))
-  expect(outcomes.map((error) => (error as { code: string }).code)).toEqual(new Array(3).fill('sign_in_required'))
-  expect(legacy.counters.refreshes).toBe(before + 1)
-  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_rejected' })
-  expect(await session.explain()).toContainEqual(expect.objectContaining({ event: 'refresh-ended', reason: verdict }))
-})
+])(
+  'a refresh token that is %s ends the session: every waiting call rejects with sign_in_required (I7)',
+  async (_what, breakIt, verdict) => {
+    const session = await openSignedIn()
+    legacy.expireAccessTokens()
+    breakIt()
+    const before = legacy.counters.refreshes
+    const outcomes = await Promise.all([1, 2, 3].map(() => errorOf(post(session, '/list'))))
+    expect(outcomes.map((error) => (error as { code: string }).code)).toEqual(new Array(3).fill('sign_in_required'))
+    expect(legacy.counters.refreshes).toBe(before + 1)
+    expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_rejected' })
+    expect(await session.explain()).toContainEqual(expect.objectContaining({ event: 'refresh-ended', reason: verdict }))
+  },
+)
 
-test('a code that is not one of success is api_error with all the API said', async () => {
+test("a code that does not mean success is api_error, with the API's status, code and message", async () => {
   const session = await openSignedIn()
   expect(await errorOf(post(session, '/fail'))).toMatchObject({
     code: 'api_error',
@@ -185,16 +188,19 @@ test.each([
     { kind: 'hang' },
     { code: 'timeout', message: expect.stringContaining('token server') },
   ],
-] as const)('in %s, session.request tells at its deadline what it has waited for (I3)', async (_what, fault, error) => {
-  const session = await openSignedIn()
-  legacy.expireAccessTokens()
-  legacy.failRefreshes(...Array.from({ length: 10 }, () => fault))
-  expect(
-    await errorOf(session.request({ url: `${legacy.origin}/list`, method: 'POST', data: {}, timeout: 1500 })),
-  ).toMatchObject(error)
-})
+] as const)(
+  'in %s, the error of session.request at its deadline names what it waited for (I3)',
+  async (_what, fault, error) => {
+    const session = await openSignedIn()
+    legacy.expireAccessTokens()
+    legacy.failRefreshes(...Array.from({ length: 10 }, () => fault))
+    expect(
+      await errorOf(session.request({ url: `${legacy.origin}/list`, method: 'POST', data: {}, timeout: 1500 })),
+    ).toMatchObject(error)
+  },
+)
 
-test("HTTP 200 with the envelope's own code for an expired token leads to a refresh and a replay", async () => {
+test("HTTP 200 with the envelope's code for an expired token leads to a refresh and a replay", async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   const before = legacy.counters.refreshes
@@ -205,7 +211,7 @@ test("HTTP 200 with the envelope's own code for an expired token leads to a refr
   expect(legacy.counters.refreshes).toBe(before + 1)
 })
 
-test('HTTP 403 is sign_in_required where the configuration says so, and costs no refresh', async () => {
+test('HTTP 403 is sign_in_required if it is configured, and does not cause a refresh', async () => {
   const session = await openSignedIn()
   const requests = await requestsDuring(legacy, async () => {
     expect(await errorOf(post(session, '/forbidden'))).toMatchObject({ code: 'sign_in_required', status: 403 })
@@ -218,13 +224,13 @@ test('HTTP 403 is sign_in_required where the configuration says so, and costs no
   expect(requests.map(({ path }) => path)).toEqual(['/forbidden', '/forbidden'])
 })
 
-test('HTTP 403 is an ordinary answer where the configuration does not name it', async () => {
+test('HTTP 403 is an ordinary response if it is not configured', async () => {
   const session = await openSignedIn({ apis: [legacyApi({ signInRequired: [] })] })
   expect(await errorOf(post(session, '/forbidden'))).toMatchObject({ code: 'api_error', status: 403, apiCode: 40301 })
   expect((await session.fetch(`${legacy.origin}/forbidden`, { method: 'POST', body: '{}' })).status).toBe(403)
 })
 
-test("the envelope's own code for sign-in is sign_in_required", async () => {
+test("the envelope's code for sign-in is sign_in_required", async () => {
   const session = await openSignedIn({
     apis: [legacyApi({ envelope: envelope({ success: 'SUCCESS', signInRequired: [42] }) })],
   })
@@ -243,7 +249,7 @@ test.each(['/html', '/truncated'])(
   },
 )
 
-test('JSON without the code field is api_error, and the text names the field', async () => {
+test('JSON without the code field is api_error, and the message names the field', async () => {
   const { origin } = servers.api
   const session = await openAtProvider({ apis: [{ origin, envelope: envelope({ code: 'errcode' }) }] })
   const error = await errorOf(session.request({ url: `${origin}/orders` }))
@@ -262,7 +268,7 @@ test('without an envelope, the JSON body is the payload, and 204 is undefined', 
   })
 })
 
-test('an API that always answers 401 costs one refresh and one replay; then session.fetch resolves with the 401 (I10)', async () => {
+test('session.fetch at an API that always answers 401 resolves with the 401 after one refresh and one replay (I10)', async () => {
   const session = await openAtProvider()
   const before = servers.authorizationServer.counters.tokenRequests.refresh_token
   const requests = await requestsDuring(servers.api, async () => {
@@ -276,7 +282,7 @@ test('an API that always answers 401 costs one refresh and one replay; then sess
   expect(session.getSnapshot().status).toBe('signed-in')
 })
 
-test('an API that always answers 401 is api_error 401 for session.request, after one refresh and one replay (I10)', async () => {
+test('session.request at an API that always answers 401 rejects with api_error 401 after one refresh and one replay (I10)', async () => {
   const session = await openAtProvider()
   const before = servers.authorizationServer.counters.tokenRequests.refresh_token
   const requests = await requestsDuring(servers.api, async () => {
@@ -289,7 +295,7 @@ test('an API that always answers 401 is api_error 401 for session.request, after
   expect(servers.authorizationServer.counters.tokenRequests.refresh_token).toBe(before + 1)
 })
 
-test('a token in a header of its own is not carried along on a redirect (I4)', async () => {
+test('a token in a custom header does not follow a redirect (I4)', async () => {
   const session = await openSignedIn()
   const to = `${other.origin}/list`
   const elsewhere = await requestsDuring(other, async () => {
@@ -305,7 +311,7 @@ test('a token in a header of its own is not carried along on a redirect (I4)', a
   expect(elsewhere).toEqual([])
 })
 
-test('a redirect that the caller wants to see itself is shown, and not followed (I4)', async () => {
+test('with redirect: manual, the caller gets the redirect, and it is not followed (I4)', async () => {
   const session = await openSignedIn()
   const elsewhere = await requestsDuring(other, async () => {
     const body = JSON.stringify({ to: `${other.origin}/list`, status: 307 })
@@ -315,7 +321,7 @@ test('a redirect that the caller wants to see itself is shown, and not followed 
   expect(elsewhere).toEqual([])
 })
 
-test('a bearer token stays behind when a redirect leaves the origin (I4)', async () => {
+test('a bearer token does not follow a redirect to another origin (I4)', async () => {
   const session = await openAtProvider()
   const elsewhere = await requestsDuring(other, async () => {
     await session.fetch(redirectTo(`${other.origin}/list`), { method: 'POST', body: '{}' })
@@ -324,7 +330,7 @@ test('a bearer token stays behind when a redirect leaves the origin (I4)', async
   for (const token of servers.authorizationServer.issuedTokens) expect(JSON.stringify(elsewhere)).not.toContain(token)
 })
 
-test('a 401 of another server, behind a redirect, says nothing about our token: no refresh, no replay', async () => {
+test('a 401 after a redirect to another origin does not cause a refresh or a replay', async () => {
   const session = await openAtProvider()
   const before = servers.authorizationServer.counters.tokenRequests.refresh_token
   const elsewhere = await requestsDuring(other, async () => {
@@ -335,22 +341,22 @@ test('a 401 of another server, behind a redirect, says nothing about our token: 
   expect(servers.authorizationServer.counters.tokenRequests.refresh_token).toBe(before)
 })
 
-test('a 401 of the same server, behind a redirect of its own, is about our token: one refresh, one replay', async () => {
+test('a 401 after a redirect within the origin causes one refresh and one replay', async () => {
   const session = await openAtProvider()
   servers.authorizationServer.expireAccessTokens()
   const before = servers.authorizationServer.counters.tokenRequests.refresh_token
-  // A redirect that asks for no token: it is the answer behind it that refuses.
+  // This redirect needs no token: only the endpoint behind it rejects the token.
   const url = redirectTo(`${servers.api.origin}/orders`).replace('/redirect', '/redirect-public')
   expect(await session.fetch(url)).toMatchObject({ status: 200, redirected: true })
   expect(servers.authorizationServer.counters.tokenRequests.refresh_token).toBe(before + 1)
 })
 
-/** What `fetch` was given for each request to a URL, by whoever called it. */
+/** The options of each call of the global `fetch` with a URL. */
 function initsOf(url: string): RequestInit[] {
   return vi.mocked(globalThis.fetch).mock.calls.flatMap(([input, init]) => (input === url && init ? [init] : []))
 }
 
-test("the grant's own requests follow no redirect, and carry no cookie (I4)", async () => {
+test('a request of the grant does not follow redirects, and carries no cookie (I4)', async () => {
   vi.spyOn(globalThis, 'fetch')
   await openSignedIn()
   expect(initsOf(`${legacy.origin}/login`)).toMatchObject([
@@ -358,7 +364,7 @@ test("the grant's own requests follow no redirect, and carry no cookie (I4)", as
   ])
 })
 
-test('a request of the grant is a GET unless it has a body or says otherwise', async () => {
+test('a request of the grant is a GET unless it has a body or names a method', async () => {
   vi.spyOn(globalThis, 'fetch')
   const url = `${legacy.origin}/list`
   const session = open({
@@ -374,7 +380,7 @@ test('a request of the grant is a GET unless it has a body or says otherwise', a
   expect(initsOf(url).map(({ method }) => method)).toEqual(['GET', 'POST', 'PUT'])
 })
 
-test("the grant is told of a redirect by redirect_refused, and never sees the redirect's status", async () => {
+test('a redirected request of the grant rejects with redirect_refused, and the grant does not see its status', async () => {
   const session = open({
     grant: {
       ...legacyGrant(legacy.origin),
@@ -402,7 +408,7 @@ test.each([
   expect(request?.headers.authorization).toBe(authorization)
 })
 
-test("the token takes the place of the page's own header of that name", async () => {
+test("the token replaces the page's own header of that name", async () => {
   const session = await openSignedIn()
   const [request] = await requestsDuring(legacy, () =>
     session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{}', headers: { 'X-TOKEN': 'forged' } }),
@@ -410,7 +416,7 @@ test("the token takes the place of the page's own header of that name", async ()
   expect(request?.headers['x-token']).toBe(legacy.issuedTokens.at(-2))
 })
 
-test("redirect: 'error' stays as it is for a token in a header of its own", async () => {
+test("redirect: 'error' is kept with a token in a custom header", async () => {
   vi.spyOn(globalThis, 'fetch')
   const session = await openSignedIn()
   const url = `${legacy.origin}/redirect`
@@ -424,7 +430,7 @@ test("redirect: 'error' stays as it is for a token in a header of its own", asyn
 test.each<[string, (session: Session) => typeof fetch]>([
   ['session.fetch', (session) => session.fetch],
   ['a function that calls session.fetch', (session) => (input, init) => session.fetch(input, init)],
-])('an app may assign %s to the global fetch: nothing calls itself', async (_what, toFetch) => {
+])('an app may assign %s to the global fetch, and it does not call itself', async (_what, toFetch) => {
   let requests = 0
   vi.stubGlobal(
     'Request',
@@ -446,7 +452,7 @@ test.each<[string, (session: Session) => typeof fetch]>([
   expect(elsewhere.map(({ headers }) => headers['x-token'])).toEqual([undefined, undefined])
 })
 
-test("a redirect of the grant's own request is refused, so that no refresh token follows it (I4)", async () => {
+test('a redirect of a refresh is not followed, so the refresh token does not reach the other server (I4)', async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   legacy.failRefreshes({ kind: 'answer', status: 307, headers: { Location: `${other.origin}/refresh` } })
@@ -458,7 +464,7 @@ test("a redirect of the grant's own request is refused, so that no refresh token
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
 })
 
-test('auth: false goes out without a token, and does not wait for a refresh', async () => {
+test('with auth: false, a call is sent without a token, and does not wait for a refresh', async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   const hold = legacy.holdRefreshes()
@@ -468,23 +474,23 @@ test('auth: false goes out without a token, and does not wait for a refresh', as
     session.fetch(`${legacy.origin}/list`, { method: 'POST', auth: false }),
   )
   expect(plain?.headers['x-token']).toBeUndefined()
-  const [asked] = await requestsDuring(legacy, async () => {
+  const [withEnvelope] = await requestsDuring(legacy, async () => {
     const request = { url: `${legacy.origin}/expired-code`, method: 'POST', data: {}, auth: false }
     expect(await errorOf(session.request(request))).toMatchObject({ code: 'api_error', apiCode: 40101 })
   })
-  expect(asked?.headers['x-token']).toBeUndefined()
+  expect(withEnvelope?.headers['x-token']).toBeUndefined()
   hold.release()
   expect(await waiting).toMatchObject({ subject: 'alice' })
 })
 
-test('auth: false needs no worker at all', async () => {
+test('with auth: false, session.fetch does not need the worker', async () => {
   const session = connect({ inline: () => createPeer({ hello: never }).endpoint })
   sessions.push(session as Session)
   const response = await session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{}', auth: false })
   expect(response.status).toBe(401)
 })
 
-test("auth: false still reads the API's envelope", async () => {
+test("with auth: false, session.request still reads the API's envelope", async () => {
   const session = open()
   const login = { url: `${legacy.origin}/login`, method: 'POST', auth: false }
   expect(await session.request({ ...login, data: alice })).toMatchObject({ user: { id: 'alice' } })
@@ -494,7 +500,7 @@ test("auth: false still reads the API's envelope", async () => {
   })
 })
 
-test('an origin that is not listed gets no token (I4)', async () => {
+test('an unlisted origin does not get a token (I4)', async () => {
   const session = await openSignedIn()
   const requests = await requestsDuring(other, async () => {
     expect((await session.fetch(`${other.origin}/list`, { method: 'POST', body: '{}' })).status).toBe(401)
@@ -507,7 +513,7 @@ test('an origin that is not listed gets no token (I4)', async () => {
   for (const token of legacy.issuedTokens) expect(JSON.stringify(requests)).not.toContain(token)
 })
 
-test('auth: true on an origin that is not listed is origin_not_allowed, and nothing is sent', async () => {
+test('auth: true at an unlisted origin rejects with origin_not_allowed, and the call is not sent', async () => {
   const session = await openSignedIn()
   const requests = await requestsDuring(other, async () => {
     const error = await errorOf(session.fetch(`${other.origin}/list`, { auth: true }))
@@ -520,7 +526,7 @@ test('auth: true on an origin that is not listed is origin_not_allowed, and noth
   expect(requests).toEqual([])
 })
 
-test('a path outside the prefix gets no token (I4)', async () => {
+test('a path outside the prefix does not get a token (I4)', async () => {
   const session = await openSignedIn({ apis: [legacyApi({ pathPrefix: '/list' })] })
   const requests = await requestsDuring(legacy, async () => {
     await session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{}' })
@@ -536,7 +542,7 @@ test('a path outside the prefix gets no token (I4)', async () => {
   ])
 })
 
-test('timeout ends a request with the code timeout', async () => {
+test('a request rejects with timeout at its timeout', async () => {
   const session = await openAtProvider()
   const started = Date.now()
   expect(await errorOf(session.request({ url: `${servers.api.origin}/delay/5000`, timeout: 200 }))).toMatchObject({
@@ -553,7 +559,7 @@ test.each([Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 40])(
   },
 )
 
-test('an abort ends session.request with the code aborted, and keeps the reason as its cause', async () => {
+test('an abort rejects session.request with aborted, and the reason is the cause', async () => {
   const session = await openAtProvider()
   const controller = new AbortController()
   const outcome = errorOf(session.request({ url: `${servers.api.origin}/delay/5000`, signal: controller.signal }))
@@ -562,7 +568,7 @@ test('an abort ends session.request with the code aborted, and keeps the reason 
   expect(await outcome).toMatchObject({ code: 'aborted', cause: reason })
 })
 
-test('a signal that has aborted already sends nothing', async () => {
+test('a call whose signal has aborted already is not sent', async () => {
   const session = await openAtProvider()
   const requests = await requestsDuring(servers.api, async () => {
     const url = `${servers.api.origin}/orders`
@@ -573,7 +579,7 @@ test('a signal that has aborted already sends nothing', async () => {
   expect(requests).toEqual([])
 })
 
-test("an abort rejects session.fetch with the signal's own reason, also while it waits for a refresh", async () => {
+test("an abort rejects session.fetch with the signal's reason, also while the call waits for a refresh", async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   const hold = legacy.holdRefreshes()
@@ -590,7 +596,7 @@ test("an abort rejects session.fetch with the signal's own reason, also while it
   expect(await waiting).toMatchObject({ subject: 'alice' })
 })
 
-test('network_error where nobody listens, also after a connection was dropped', async () => {
+test('a call rejects with network_error if no server listens, or if the server drops the connection', async () => {
   const { origin } = servers.api
   const session = await openAtProvider({ apis: [{ origin }, { origin: 'http://localhost:1' }] })
   expect(await errorOf(session.request({ url: 'http://localhost:1/' }))).toMatchObject({ code: 'network_error' })
@@ -600,7 +606,7 @@ test('network_error where nobody listens, also after a connection was dropped', 
   expect(isLingpaiError(error)).toBe(false)
 })
 
-test('sign is called for each attempt, with fresh values (the original signed once)', async () => {
+test('sign is called for the first request and for its replay, with fresh values', async () => {
   const nonces: string[] = []
   let count = 0
   const sign = (request: SignableRequest): SignableRequest => {
@@ -629,13 +635,13 @@ test('sign is called for each attempt, with fresh values (the original signed on
   }
 })
 
-test('a signer may add headers and query parameters to session.fetch, and never sees the token', async () => {
-  const seen: SignableRequest[] = []
+test('a signer may add headers and query parameters to session.fetch, and does not see the token', async () => {
+  const signed: SignableRequest[] = []
   const session = await openSignedIn({
     apis: [
       legacyApi({
         sign(request) {
-          seen.push(request)
+          signed.push(request)
           return { ...request, url: `${request.url}?time=1`, headers: { ...request.headers, 'x-signature': 's' } }
         },
       }),
@@ -645,17 +651,17 @@ test('a signer may add headers and query parameters to session.fetch, and never 
     session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{}' }),
   )
   expect(request).toMatchObject({ query: '?time=1', headers: { 'x-signature': 's', 'x-token': expect.any(String) } })
-  expect(JSON.stringify(seen)).not.toContain('access.')
+  expect(JSON.stringify(signed)).not.toContain('access.')
 })
 
-test('a signer leaves the body of session.fetch as it was', async () => {
+test('a signer does not change the body of session.fetch', async () => {
   vi.spyOn(globalThis, 'fetch')
   const session = await openSignedIn({ apis: [legacyApi({ sign: (request) => request })] })
   await session.fetch(`${legacy.origin}/list`, { method: 'POST', body: '{"page":1}' })
   expect(initsOf(`${legacy.origin}/list`)).toMatchObject([{ method: 'POST', body: '{"page":1}' }])
 })
 
-test('a signer that gives data to a GET is invalid_config, and nothing is sent', async () => {
+test('if a signer gives data to a GET, the call rejects with invalid_config, and is not sent', async () => {
   const session = await openSignedIn({ apis: [legacyApi({ sign: (request) => ({ ...request, data: { nonce: 1 } }) })] })
   const requests = await requestsDuring(legacy, async () => {
     expect(await errorOf(session.request({ url: `${legacy.origin}/list` }))).toMatchObject({ code: 'invalid_config' })
@@ -675,7 +681,7 @@ test.each<[string, (request: SignableRequest) => SignableRequest, string]>([
     'origin_not_allowed',
   ],
   ['returns nothing', () => undefined as never, 'invalid_config'],
-])('a signer that %s is refused, and nothing is sent (I4)', async (_what, sign, code) => {
+])('if a signer %s, the call rejects, and is not sent (I4)', async (_what, sign, code) => {
   const session = await openSignedIn({ apis: [legacyApi({ sign, pathPrefix: '/list' })] })
   const requests = await requestsDuring(legacy, async () => {
     expect(await errorOf(post(session, '/list'))).toMatchObject({ code })
@@ -683,7 +689,7 @@ test.each<[string, (request: SignableRequest) => SignableRequest, string]>([
   expect(requests).toEqual([])
 })
 
-test('a signer that throws is not taken for a network error', async () => {
+test('if a signer throws, the call rejects with invalid_config, not network_error', async () => {
   const session = await openSignedIn({
     apis: [
       legacyApi({
@@ -698,22 +704,22 @@ test('a signer that throws is not taken for a network error', async () => {
   expect((error as Error).message).toContain('no key')
 })
 
-test('getAccessToken is refused by default (I11)', async () => {
+test('getAccessToken rejects by default (I11)', async () => {
   expect(await errorOf((await openSignedIn()).getAccessToken())).toMatchObject({ code: 'token_not_exposed' })
 })
 
-test('getAccessToken gives the token where the app has chosen so, refreshed when it is due', async () => {
+test('with exposeAccessToken, getAccessToken resolves with the current token', async () => {
   const session = await openSignedIn({ exposeAccessToken: true })
   expect(await session.getAccessToken()).toBe(legacy.issuedTokens.at(-2))
 })
 
-test('adopt is refused by default', async () => {
+test('adopt rejects by default', async () => {
   const error = await errorOf(open().adopt({ accessToken: 'a' }))
   expect(error).toMatchObject({ code: 'invalid_call' })
   expect((error as Error).message).toContain('adopt: true')
 })
 
-test('adopted tokens are used, and refreshed by the grant', async () => {
+test('adopted tokens are sent, and the grant refreshes them', async () => {
   const session = await openAtProvider()
   servers.authorizationServer.expireAccessTokens()
   expect(await (await session.fetch(`${servers.api.origin}/orders`)).json()).toMatchObject({ subject: 'alice' })
@@ -727,13 +733,13 @@ test.each<[string, unknown]>([
   ['an access token with a line break', { accessToken: 'a\nb' }],
   ['an empty access token', { accessToken: '' }],
   ['a refresh token that is a number', { accessToken: 'a', refreshToken: 1 }],
-])('adopting %s is refused, and changes nothing', async (_what, tokens) => {
+])('adopting %s rejects, and changes nothing', async (_what, tokens) => {
   const session = open({ adopt: true })
   expect(isLingpaiError(await errorOf(session.adopt(tokens as never)))).toBe(true)
   expect(session.getSnapshot().status).toBe('signed-out')
 })
 
-test('a session object that was closed rejects with closed, and the worker keeps the session', async () => {
+test('after close, every call rejects with closed', async () => {
   const session = await openSignedIn()
   session.close()
   expect(await errorOf(post(session, '/list'))).toMatchObject({ code: 'closed' })
@@ -743,7 +749,7 @@ test('a session object that was closed rejects with closed, and the worker keeps
   expect(error).toMatchObject({ code: 'closed' })
 })
 
-test('a call that was made just before close rejects with closed, and does not hang (I3)', {
+test('a call that was made just before close rejects with closed (I3)', {
   timeout: 5000,
 }, async () => {
   const session = await openSignedIn()
@@ -753,7 +759,7 @@ test('a call that was made just before close rejects with closed, and does not h
   expect(errors.map((error) => (error as { code: string }).code)).toEqual(['closed', 'closed', 'closed'])
 })
 
-test('explain says what happened, newest last, and holds no token (I11)', async () => {
+test('explain lists the events, newest last, and contains no token (I11)', async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   await post(session, '/list')
@@ -765,14 +771,14 @@ test('explain says what happened, newest last, and holds no token (I11)', async 
   for (const token of legacy.issuedTokens) expect(JSON.stringify(history)).not.toContain(token)
 })
 
-/** The steps of one call, from what `explain` tells. */
+/** The steps of the last call in a history. */
 function stepsOf(history: readonly HistoryEntry[]): unknown[] {
   const calls = history.filter((entry) => 'call' in entry)
   const last = calls.at(-1)?.call
   return calls.filter(({ call }) => call === last).map(({ event }) => event)
 }
 
-test('explain tells the way of a call: received, sent, answered with its status', async () => {
+test('explain lists the steps of a call: received, sent, answered with its status', async () => {
   const session = await openSignedIn()
   await post(session, '/list?secret=canary')
   const history = await session.explain()
@@ -786,7 +792,7 @@ test('explain tells the way of a call: received, sent, answered with its status'
   expect(history.at(-1)).toMatchObject({ event: 'call-answered', status: 200 })
 })
 
-test('explain tells that a call was refused, waited for the refresh, and was replayed', async () => {
+test('explain shows that a call waited for a refresh and was replayed', async () => {
   const session = await openSignedIn()
   legacy.expireAccessTokens()
   await post(session, '/list')
@@ -799,7 +805,7 @@ test('explain tells that a call was refused, waited for the refresh, and was rep
   ])
 })
 
-test('explain tells why a call failed, by its code', async () => {
+test('explain shows the error code of a failed call', async () => {
   const session = open()
   await errorOf(post(session, '/list'))
   const history = await session.explain()
@@ -807,7 +813,7 @@ test('explain tells why a call failed, by its code', async () => {
   expect(history.at(-1)).toMatchObject({ code: 'sign_in_required' })
 })
 
-test('explain tells of a call without a token, and of one that another server answers, without its address', async () => {
+test('explain lists calls without a token, and calls to another server without its address', async () => {
   const session = await openSignedIn()
   await errorOf(session.request({ url: `${legacy.origin}/list`, data: {}, auth: false }))
   expect(stepsOf(await session.explain())).toEqual(['call-received', 'call-sent', 'call-failed'])
@@ -817,7 +823,7 @@ test('explain tells of a call without a token, and of one that another server an
   expect(JSON.stringify(history)).not.toContain(other.origin)
 })
 
-test('explain tells that a page gave a call up', async () => {
+test('explain shows that the page aborted a call', async () => {
   const fetch = vi.spyOn(globalThis, 'fetch')
   const session = await openSignedIn()
   fetch.mockClear()
@@ -837,7 +843,7 @@ test('explain tells that a page gave a call up', async () => {
   })
 })
 
-test('explain never tells the path or the query of a request, which may hold secrets (I11)', async () => {
+test('explain does not show the path or the query of a request, which may hold secrets (I11)', async () => {
   const session = await openSignedIn()
   await errorOf(post(session, '/canary-path/list?code=canary-query#canary-hash'))
   const history = JSON.stringify(await session.explain())
@@ -845,7 +851,7 @@ test('explain never tells the path or the query of a request, which may hold sec
   expect(history).not.toContain('canary')
 })
 
-test('a method that page code names is told, but never longer than a word', async () => {
+test('explain shows at most 32 characters of the method that page code chose', async () => {
   const session = await openSignedIn()
   await session.fetch(`${legacy.origin}/list`, { method: 'X'.repeat(100) })
   const history = JSON.stringify(await session.explain())
@@ -853,7 +859,7 @@ test('a method that page code names is told, but never longer than a word', asyn
   expect(history).not.toContain('X'.repeat(33))
 })
 
-test('explain after a number tells what is new, each entry once and with its worker', async () => {
+test('explain with `after` returns the newer entries, each one once and with its worker', async () => {
   const session = await openSignedIn()
   const first = await session.explain()
   await post(session, '/list')
@@ -865,14 +871,14 @@ test('explain after a number tells what is new, each entry once and with its wor
 })
 
 test.each([{ after: '5' }, { after: -1 }, { after: 0.5 }, { after: Number.NaN }, 5, null])(
-  'explain(%j) is refused',
+  'explain(%j) rejects with invalid_call',
   async (given) => {
     const session = await openSignedIn()
     expect(await errorOf(session.explain(given as never))).toMatchObject({ code: 'invalid_call' })
   },
 )
 
-test('signing in at a real provider by authorize and callback: the user and returnTo are there, and the code works once', async () => {
+test('a sign-in at a provider by authorize and callback returns returnTo, and its code works once', async () => {
   const { issuer } = servers.authorizationServer
   const endpoint = serveInline(
     {
@@ -921,7 +927,7 @@ test.each<[string, unknown, string]>([
   ['no store', { ...options, store: undefined }, 'store'],
   ['a store without save', { ...options, store: { load() {}, clear() {} } }, 'save'],
   ['no apis', { ...options, apis: undefined }, 'apis'],
-  ['apis that are no list', { ...options, apis: { origin: 'https://api.example' } }, 'apis'],
+  ['apis that are not a list', { ...options, apis: { origin: 'https://api.example' } }, 'apis'],
   ['an empty list of apis', { ...options, apis: [] }, 'apis'],
   ['an api that is a string', { ...options, apis: ['https://api.example'] }, 'apis[0]'],
   ['an api without origin', { ...options, apis: [{}] }, 'apis[0].origin'],
@@ -935,23 +941,23 @@ test.each<[string, unknown, string]>([
   ['an ftp origin', api({ origin: 'ftp://api.example' }), 'apis[0].origin'],
   ['a file origin', api({ origin: 'file:///' }), 'apis[0].origin'],
   ['a path prefix without a slash', api({ pathPrefix: 'v1' }), 'apis[0].pathPrefix'],
-  ['a path prefix that is no string', api({ pathPrefix: 1 }), 'apis[0].pathPrefix'],
+  ['a path prefix that is not a string', api({ pathPrefix: 1 }), 'apis[0].pathPrefix'],
   ['attach as a string', api({ attach: 'X-TOKEN' }), 'apis[0].attach'],
   ['attach as the function itself', api({ attach: header }), 'apis[0].attach'],
   ['an attach header without a name', api({ attach: { kind: 'header' } }), 'apis[0].attach'],
   ['an envelope as options', api({ envelope: { code: 'code', success: 0 } }), 'apis[0].envelope'],
   ['an envelope with too few fields', api({ envelope: { success: [0] } }), 'apis[0].envelope'],
-  ['a sign that is no function', api({ sign: 'md5' }), 'apis[0].sign'],
+  ['a sign that is not a function', api({ sign: 'md5' }), 'apis[0].sign'],
   ['signInRequired as a number', api({ signInRequired: 403 }), 'apis[0].signInRequired'],
   ['signInRequired of strings', api({ signInRequired: ['403'] }), 'apis[0].signInRequired'],
   ['refresh as a string', { ...options, refresh: 'fast' }, 'refresh'],
   ['a margin that is negative', { ...options, refresh: { margin: -1 } }, 'refresh.margin'],
-  ['a margin that is no number', { ...options, refresh: { margin: '60' } }, 'refresh.margin'],
+  ['a margin that is not a number', { ...options, refresh: { margin: '60' } }, 'refresh.margin'],
   ['a margin that is NaN', { ...options, refresh: { margin: Number.NaN } }, 'refresh.margin'],
   ['a refresh timeout that is negative', { ...options, refresh: { timeout: -1 } }, 'refresh.timeout'],
-  ['a retry that is no number', { ...options, refresh: { retry: null } }, 'refresh.retry'],
+  ['a retry that is not a number', { ...options, refresh: { retry: null } }, 'refresh.retry'],
   ['an unknown onUnknownOutcome', { ...options, refresh: { onUnknownOutcome: 'ask' } }, 'refresh.onUnknownOutcome'],
-  ['a maxSessionAge that is no number', { ...options, maxSessionAge: '1d' }, 'maxSessionAge'],
+  ['a maxSessionAge that is not a number', { ...options, maxSessionAge: '1d' }, 'maxSessionAge'],
   ['exposeAccessToken as a string', { ...options, exposeAccessToken: 'true' }, 'exposeAccessToken'],
   ['adopt as a string', { ...options, adopt: 'true' }, 'adopt'],
   ['oauth without options', { ...options, grant: oauth(undefined as never) }, 'issuer'],
@@ -962,16 +968,16 @@ test.each<[string, unknown, string]>([
   ['oauth with an http issuer', provider({ issuer: 'http://id.example' }), 'issuer'],
   ['oauth with a scope list', provider({ scope: ['openid'] }), 'scope'],
   [
-    'oauth with a redirectUri that is no string',
+    'oauth with a redirectUri that is not a string',
     provider({ redirectUri: new URL('https://a.example') }),
     'redirectUri',
   ],
   [
-    'oauth with a postLogoutRedirectUri that is no string',
+    'oauth with a postLogoutRedirectUri that is not a string',
     provider({ postLogoutRedirectUri: 1 }),
     'postLogoutRedirectUri',
   ],
-])('%s is invalid_config for every call, and the text names the field', async (_what, config, field) => {
+])('with %s, every call rejects with invalid_config, and the message names the field', async (_what, config, field) => {
   vi.spyOn(console, 'error').mockImplementation(() => {})
   const session = connect({ inline: () => serveInline(config as never, { origin: appOrigin }) })
   sessions.push(session as Session)
@@ -998,13 +1004,13 @@ test.each<[string, () => unknown, string]>([
   ['a header name with a space', () => header('X TOKEN'), 'X TOKEN'],
   ['a header name with a colon', () => header('X-TOKEN:'), 'X-TOKEN:'],
   ['an empty header name', () => header(''), 'header()'],
-  ['a header name that is no string', () => header(1 as never), 'header()'],
+  ['a header name that is not a string', () => header(1 as never), 'header()'],
   ['an envelope whose code field is empty', () => envelope({ code: '' }), 'code'],
-  ['an envelope whose message field is no string', () => envelope({ message: 1 as never }), 'message'],
+  ['an envelope whose message field is not a string', () => envelope({ message: 1 as never }), 'message'],
   ['an envelope whose success is an object', () => envelope({ success: {} as never }), 'success'],
   ['an envelope with expired codes that are booleans', () => envelope({ expired: [true as never] }), 'expired'],
   ['an envelope with signInRequired null', () => envelope({ signInRequired: null as never }), 'signInRequired'],
-])('%s throws invalid_config, and the text names it', (_what, make, name) => {
+])('%s throws invalid_config, and the message names it', (_what, make, name) => {
   expect(make).toThrow(expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }))
 })
 
@@ -1013,7 +1019,7 @@ test.each<[string, (session: Session) => Promise<unknown>]>([
   ['request with null', ({ request }) => request(null as never)],
   ['request without url', ({ request }) => request({} as never)],
   ['request with a URL object', ({ request }) => request({ url: new URL('https://a.example') as never })],
-  ['request with a relative url where there is no page', ({ request }) => request({ url: '/orders' })],
+  ['request with a relative url outside a page', ({ request }) => request({ url: '/orders' })],
   ['request with data of a GET that is text', ({ request }) => request({ url: legacy.origin, data: 'x' })],
   [
     'request with data that has a cycle',
@@ -1042,7 +1048,7 @@ test.each<[string, (session: Session) => Promise<unknown>]>([
   ['signIn with a class instance', ({ signIn }) => signIn(new Map())],
   ['completeSignIn with nonsense', ({ completeSignIn }) => completeSignIn('nonsense')],
   ['completeSignIn with nothing', ({ completeSignIn }) => completeSignIn(undefined as never)],
-])('%s is invalid_call', async (_what, call) => {
+])('%s rejects with invalid_call', async (_what, call) => {
   const session = await openSignedIn()
   expect(await errorOf(call(session))).toMatchObject({ code: 'invalid_call' })
   expect(session.getSnapshot().status).toBe('signed-in')
@@ -1054,47 +1060,47 @@ test.each<[string, unknown[]]>([
   ['a body with GET', [`https://api.example/`, { body: 'x' }]],
   ['a malformed header', [`https://api.example/`, { headers: { 'a b': 'c' } }]],
   ['a forbidden method', [`https://api.example/`, { method: 'TRACE' }]],
-])('fetch with %s rejects with a TypeError, as fetch does', async (_what, given) => {
+])('session.fetch with %s rejects with a TypeError, like fetch', async (_what, given) => {
   const session = await openSignedIn({ apis: [{ origin: 'https://api.example' }] })
   const error = await errorOf(session.fetch(...(given as [string])))
   expect(error).toBeInstanceOf(TypeError)
 })
 
-test('an inline broker answers later, never within postMessage, and not at all once its port is closed', async () => {
+test('an inline broker answers after postMessage has returned, and not after its port is closed', async () => {
   const endpoint = serveInline(options)
-  const heard = vi.fn()
-  endpoint.addEventListener('message', heard)
+  const received = vi.fn()
+  endpoint.addEventListener('message', received)
   endpoint.postMessage({ id: 'one', type: 'GET', path: [] } as never)
-  expect(heard).not.toHaveBeenCalled()
+  expect(received).not.toHaveBeenCalled()
   await Promise.resolve()
   await Promise.resolve()
-  expect(heard).toHaveBeenCalledOnce()
+  expect(received).toHaveBeenCalledOnce()
   endpoint.postMessage({ id: 'two', type: 'GET', path: [] } as never)
   endpoint.close?.()
   await new Promise((resolve) => setTimeout(resolve, 0))
-  expect(heard).toHaveBeenCalledOnce()
+  expect(received).toHaveBeenCalledOnce()
 })
 
-test('a session object cannot be changed', () => {
+test('a session object is frozen', () => {
   expect(Object.isFrozen(open())).toBe(true)
 })
 
-test('an origin that is written with a slash at its end gets the token', async () => {
+test('an origin with a slash at its end gets the token', async () => {
   const session = await openSignedIn({ apis: [legacyApi({ origin: `${legacy.origin}/` })] })
   expect(await post(session, '/list')).toMatchObject({ subject: 'alice' })
 })
 
-test('a session ends at the maximum age that was configured (I7)', async () => {
+test('a session ends at its configured maximum age (I7)', async () => {
   const session = await openSignedIn({ maxSessionAge: 100 })
   await vi.waitFor(() => expect(session.getSnapshot().status).toBe('signed-out'), { timeout: 5000 })
 })
 
-test('a maximum age that is infinite is none', async () => {
+test('with an infinite maximum age, a session does not end', async () => {
   const session = await openSignedIn({ maxSessionAge: Number.POSITIVE_INFINITY })
   expect(await post(session, '/list')).toMatchObject({ subject: 'alice' })
 })
 
-test('a refresh of unknown outcome ends the session where the configuration says so (I7)', async () => {
+test('a refresh of unknown outcome ends the session with onUnknownOutcome: sign-in (I7)', async () => {
   const session = await openSignedIn({ refresh: { onUnknownOutcome: 'sign-in' } })
   legacy.expireAccessTokens()
   legacy.failRefreshes({ kind: 'drop' })
@@ -1116,7 +1122,7 @@ test('every method of a session is bound', async () => {
   close()
 })
 
-test('signOut ends the session here, even where the server cannot revoke', async () => {
+test('signOut ends the session here, even if the server cannot revoke its tokens', async () => {
   const session = await openSignedIn({
     grant: {
       ...legacyGrant(legacy.origin),
