@@ -7,7 +7,7 @@ import { encodeThrownErrors } from '../../src/protocol/throw-handler.ts'
 import { createBroker } from '../core/broker/broker.ts'
 import type { BrokerHost } from './broker-host.ts'
 import { type ParsedOptions, parseOptions, type ServeOptions } from './options.ts'
-import { type ConnectionContext, connectPage } from './page-connection.ts'
+import { createPageConnections } from './page-connection.ts'
 
 /** A broker that pages can connect to. */
 export interface BrokerServer {
@@ -32,37 +32,19 @@ export function createBrokerServer(options: ServeOptions<never>, host: BrokerHos
 
 function createRefusingServer(problem: LingpaiErrorLike, { checks }: BrokerHost, instance: string): BrokerServer {
   const refuse = () => Promise.reject(problem)
-  const table = Object.assign(
-    Object.create(null),
-    Object.fromEntries(Object.keys(METHODS).map((name) => [name, refuse])),
-  )
+  const table = Object.create(null)
+  for (const name of Object.keys(METHODS)) table[name] = refuse
   return { attach: (port) => expose(table, guard(port, { checks, instance, onNotice() {} }) as never) }
 }
 
 function createWorkingServer(options: ParsedOptions, host: BrokerHost, instance: string): BrokerServer {
-  const { platform, origin, send, login, transactions, createId } = host
   const { sharedName } = options.store
   const broker = createBroker({
-    grant: options.grant,
-    store: options.store,
-    rules: options.rules,
-    platform,
-    origin,
-    transactions,
-    send,
-    createId,
+    ...host,
+    ...options,
     ...(sharedName !== undefined && host.openPeers && { peers: host.openPeers(sharedName) }),
-    ...(login && { login }),
   })
-  const context: ConnectionContext = {
-    broker,
-    host,
-    options,
-    instance,
-    createApiMethods: host.createApiMethods(options, broker),
-    readLock: host.holdLock?.(instance),
-  }
+  const attach = createPageConnections(broker, options, host, instance)
   host.watchNetwork?.(() => broker.resume())
-  let pages = 0
-  return { attach: (port) => connectPage(context, port, ++pages) }
+  return { attach }
 }

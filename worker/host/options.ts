@@ -11,7 +11,7 @@ export const invalidOption = /* @__PURE__ */ invalidConfigOf('serve()')
 
 /** An API that tokens may go to. */
 export interface ApiOptions {
-  /** Scheme, host and port, compared exactly. Must be https, except on a loopback host such as localhost. */
+  /** Scheme, host and port, compared exactly. Must be https, except on a loopback host (RFC 6750 §5.3). */
   readonly origin: string
   /** Only requests below this path get the token. Default `/`. */
   readonly pathPrefix?: string
@@ -46,7 +46,7 @@ export interface ServeOptions<SignInInput = unknown> {
 export interface Api extends ApiRules {
   readonly attach: Attach
   readonly envelope?: Envelope
-  readonly sign?: Signer
+  readonly sign?: Signer | undefined
   readonly signInRequired: readonly number[]
 }
 
@@ -115,7 +115,7 @@ function parseApi(api: ApiOptions, index: number): Api {
   }
   if (url.hostname.includes('*')) throw invalidOption(`${at}.origin must be one origin: wildcards do not work`)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
-    throw invalidOption(`${at}.origin must be https, except on a loopback host (RFC 6750 §5.3)`)
+    throw invalidOption(`${at}.origin must be https, except on a loopback host`)
   }
   if (typeof pathPrefix !== 'string' || !pathPrefix.startsWith('/'))
     throw invalidOption(`${at}.pathPrefix must begin with "/"`)
@@ -134,9 +134,9 @@ function parseApi(api: ApiOptions, index: number): Api {
     origin: url.origin,
     pathPrefix,
     attach,
+    sign,
     signInRequired,
     ...(envelope && { envelope }),
-    ...(sign && { sign }),
   }
 }
 

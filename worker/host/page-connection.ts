@@ -15,147 +15,146 @@ import { traceCall } from '../core/broker/call-trace.ts'
 import type { BrokerHost, RunAbortable } from './broker-host.ts'
 import type { ParsedOptions } from './options.ts'
 
-/** What the connections of all pages share. */
-export interface ConnectionContext {
-  readonly broker: SessionBroker
-  readonly host: BrokerHost
-  readonly options: ParsedOptions
-  readonly instance: string
-  readonly createApiMethods: ReturnType<BrokerHost['createApiMethods']>
-  /** Reads the name of the worker's own lock. */
-  readonly readLock: (() => Promise<string | undefined>) | undefined
-}
-
-/** Serves one page over its port: its calls, the bodies still on their way to it, and the lock that shows that it lives. */
-export function connectPage(
-  { broker, host, options, instance, createApiMethods, readLock }: ConnectionContext,
-  port: Endpoint,
-  page: number,
-): void {
-  const calls = new Map<string, AbortController>()
-  const lasting = new Set<string>()
-  /** Stops a body that is on its way to the page, by the id of its call. */
-  const bodies = new Map<string, () => void>()
-  const prefix = `${page}.`
-  let isConnected = false
-  let hasLeft = false
-  let lockWatch = new AbortController()
-  const endpoint = guard(port, {
-    checks: host.checks,
-    instance,
-    onNotice(notice) {
-      if (notice.lingpai === 'abort') {
-        calls.get(notice.call)?.abort()
-        // The call may have been answered already: the page drops the answer.
-        bodies.get(notice.call)?.()
-      }
-      if (notice.lingpai === 'resumed') broker.resume()
-      if (notice.lingpai === 'goodbye') leave()
-    },
-  })
-
-  /** Releases everything that the page had in this worker. */
-  function leave(): void {
-    if (hasLeft) return
-    hasLeft = true
-    lockWatch.abort()
-    broker.record({ event: 'page-left', page })
-    unsubscribe()
-    for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
-    for (const stop of bodies.values()) stop()
-    port.close?.()
-  }
-
-  /** Called at each hello: a live page whose lock was stolen says hello again, with another lock. */
-  function watchLock(name: string | undefined): void {
-    lockWatch.abort()
-    lockWatch = new AbortController()
-    const { signal } = lockWatch
-    if (name !== undefined && !hasLeft) host.awaitLock?.(name, signal, () => awaitHello(signal, DOUBT.times))
-  }
-
-  function awaitHello(signal: AbortSignal, times: number): void {
-    host.platform.setTimeout(() => {
-      if (signal.aborted) return
-      if (times > 1) return awaitHello(signal, times - 1)
-      // If the page still lives, it must not wait for answers that will not come.
-      endpoint.notify({ lingpai: 'goodbye' })
-      leave()
-    }, DOUBT.interval)
-  }
+/**
+ * Connects pages to the broker. Each page has its calls, the bodies still on their way to it, and the lock that shows that it
+ * lives.
+ */
+export function createPageConnections(
+  broker: SessionBroker,
+  options: ParsedOptions,
+  host: BrokerHost,
+  instance: string,
+): (port: Endpoint) => void {
+  const createApiMethods = host.createApiMethods(options, broker)
+  const readLock = host.holdLock?.(instance)
+  let pages = 0
 
   function addRemark(snapshot: BrokerSnapshot): BrokerSnapshot {
     const remark = snapshot.reason === undefined ? host.remark(options, snapshot) : undefined
     return remark === undefined ? snapshot : { ...snapshot, reason: remark }
   }
 
-  const unsubscribe = broker.subscribe((snapshot) =>
-    endpoint.notify({ lingpai: 'snapshot', instance, snapshot: addRemark(snapshot) }),
-  )
-
-  /** Each page chooses its own ids, so the broker gets them with the number of the page in front. */
-  const runAbortable: RunAbortable = async (id, work, { isLasting = false } = {}) => {
-    if (calls.has(id)) throw invalid('its id is in use')
-    const controller = new AbortController()
-    calls.set(id, controller)
-    if (isLasting) lasting.add(id)
-    const registerBody = (stop: () => void) => {
-      bodies.set(id, stop)
-      return () => bodies.delete(id)
-    }
-    try {
-      return await work(await broker.openCall(prefix + id, controller.signal), controller.signal, registerBody)
-    } finally {
-      calls.delete(id)
-      lasting.delete(id)
-    }
-  }
-
-  const control: ControlTable = {
-    async hello(hello) {
-      if (hello.newest < OLDEST_PROTOCOL_VERSION || hello.oldest > PROTOCOL_VERSION) {
-        throw mismatch(hello, { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD })
-      }
-      watchLock(hello.lock)
-      const [lock] = await Promise.all([readLock?.(), broker.ready])
-      broker.checkStore()
-      if (!isConnected) broker.record({ event: 'page-connected', page })
-      isConnected = true
-      const welcome: Welcome = {
-        protocol: Math.min(hello.newest, PROTOCOL_VERSION),
-        instance,
-        build: BUILD,
-        snapshot: addRemark(broker.snapshot()),
-        apis: options.apis.map(host.describeApi),
-        ...(lock !== undefined && { lock }),
-      }
-      return welcome
-    },
-    ping: async () => readLock?.(),
-    signIn: (id, input) => runAbortable(id, (_call, signal) => broker.signIn(input, signal)),
-    authorize: (id, input) => runAbortable(id, (_call, signal) => broker.beginSignIn(input, signal)),
-    callback: (id, url) => runAbortable(id, (_call, signal) => broker.completeSignIn(url, readState(url), signal)),
-    signOut: (everywhere) => broker.signOut(everywhere),
-    async adopt(tokens) {
-      if (options.adopt) return broker.adopt(tokens)
-      throw new LingpaiError('invalid_call', 'The worker takes tokens from pages only with serve({adopt: true}).')
-    },
-    getAccessToken: (id) =>
-      runAbortable(id, async (call) => {
-        if (options.exposeAccessToken) {
-          broker.record({ event: 'call-received', call: call.id })
-          return traceCall(broker, call, async () => (await broker.authorize(call)).tokens.accessToken)
+  return (port) => {
+    const page = ++pages
+    const calls = new Map<string, AbortController>()
+    const lasting = new Set<string>()
+    /** Stops a body that is on its way to the page, by the id of its call. */
+    const bodies = new Map<string, () => void>()
+    let isConnected = false
+    let hasLeft = false
+    let lockWatch = new AbortController()
+    const endpoint = guard(port, {
+      checks: host.checks,
+      instance,
+      onNotice(notice) {
+        if (notice.lingpai === 'abort') {
+          calls.get(notice.call)?.abort()
+          // The call may have been answered already: the page drops the answer.
+          bodies.get(notice.call)?.()
         }
-        throw new LingpaiError(
-          'token_not_exposed',
-          'Pages get the access token only with serve({exposeAccessToken: true}). Use session.fetch or session.request.',
-        )
-      }),
-    explain: async ({ after } = {}) => broker.explain(after).map((entry) => toHistoryEntry(entry, instance, page)),
-  }
+        if (notice.lingpai === 'resumed') broker.resume()
+        if (notice.lingpai === 'goodbye') leave()
+      },
+    })
 
-  const table = Object.assign(Object.create(null), control, createApiMethods(runAbortable))
-  expose(Object.freeze(table), endpoint as never)
+    /** Releases everything that the page had in this worker. */
+    function leave(): void {
+      if (hasLeft) return
+      hasLeft = true
+      lockWatch.abort()
+      broker.record({ event: 'page-left', page })
+      unsubscribe()
+      for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
+      for (const stop of bodies.values()) stop()
+      port.close?.()
+    }
+
+    /** Called at each hello: a live page whose lock was stolen says hello again, with another lock. */
+    function watchLock(name: string | undefined): void {
+      lockWatch.abort()
+      lockWatch = new AbortController()
+      const { signal } = lockWatch
+      if (name !== undefined && !hasLeft) host.awaitLock?.(name, signal, () => awaitHello(signal, DOUBT.times))
+    }
+
+    function awaitHello(signal: AbortSignal, times: number): void {
+      host.platform.setTimeout(() => {
+        if (signal.aborted) return
+        if (times > 1) return awaitHello(signal, times - 1)
+        // If the page still lives, it must not wait for answers that will not come.
+        endpoint.notify({ lingpai: 'goodbye' })
+        leave()
+      }, DOUBT.interval)
+    }
+
+    const unsubscribe = broker.subscribe((snapshot) =>
+      endpoint.notify({ lingpai: 'snapshot', instance, snapshot: addRemark(snapshot) }),
+    )
+
+    /** Each page chooses its own ids, so the broker gets them with the number of the page in front. */
+    const runAbortable: RunAbortable = async (id, work, { isLasting = false } = {}) => {
+      if (calls.has(id)) throw invalid('its id is in use')
+      const controller = new AbortController()
+      calls.set(id, controller)
+      if (isLasting) lasting.add(id)
+      const registerBody = (stop: () => void) => {
+        bodies.set(id, stop)
+        return () => bodies.delete(id)
+      }
+      try {
+        return await work(await broker.openCall(`${page}.${id}`, controller.signal), controller.signal, registerBody)
+      } finally {
+        calls.delete(id)
+        lasting.delete(id)
+      }
+    }
+
+    const control: ControlTable = {
+      async hello(hello) {
+        if (hello.newest < OLDEST_PROTOCOL_VERSION || hello.oldest > PROTOCOL_VERSION) {
+          throw mismatch(hello, { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD })
+        }
+        watchLock(hello.lock)
+        const [lock] = await Promise.all([readLock?.(), broker.ready])
+        broker.checkStore()
+        if (!isConnected) broker.record({ event: 'page-connected', page })
+        isConnected = true
+        const welcome: Welcome = {
+          protocol: Math.min(hello.newest, PROTOCOL_VERSION),
+          instance,
+          build: BUILD,
+          snapshot: addRemark(broker.snapshot()),
+          apis: options.apis.map(host.describeApi),
+          ...(lock !== undefined && { lock }),
+        }
+        return welcome
+      },
+      ping: async () => readLock?.(),
+      signIn: (id, input) => runAbortable(id, (_call, signal) => broker.signIn(input, signal)),
+      authorize: (id, input) => runAbortable(id, (_call, signal) => broker.beginSignIn(input, signal)),
+      callback: (id, url) => runAbortable(id, (_call, signal) => broker.completeSignIn(url, readState(url), signal)),
+      signOut: (everywhere) => broker.signOut(everywhere),
+      async adopt(tokens) {
+        if (options.adopt) return broker.adopt(tokens)
+        throw new LingpaiError('invalid_call', 'The worker takes tokens from pages only with serve({adopt: true}).')
+      },
+      getAccessToken: (id) =>
+        runAbortable(id, async (call) => {
+          if (options.exposeAccessToken) {
+            broker.record({ event: 'call-received', call: call.id })
+            return traceCall(broker, call, async () => (await broker.authorize(call)).tokens.accessToken)
+          }
+          throw new LingpaiError(
+            'token_not_exposed',
+            'Pages get the access token only with serve({exposeAccessToken: true}). Use session.fetch or session.request.',
+          )
+        }),
+      explain: async ({ after } = {}) => broker.explain(after).map((entry) => toHistoryEntry(entry, instance, page)),
+    }
+
+    const table = Object.assign(Object.create(null), control, createApiMethods(runAbortable))
+    expose(Object.freeze(table), endpoint as never)
+  }
 }
 
 /** The id of a call begins with the number of its page. */

@@ -71,7 +71,7 @@ function createWechatHost(
       checkOptions(given)
       if (isWechatStore(options.store)) storage = openWechatStore(options.store, services)
       const grant = pauseLogins(nameExchanges(options.grant), wechatPlatform.now)
-      return { ...options, grant, ...(storage && { store: storage }) }
+      return { ...options, grant, store: storage ?? options.store }
     },
 
     createApiMethods({ apis }, broker) {
