@@ -7,44 +7,45 @@ import { type GuardOptions, guard } from '../protocol/guard.ts'
 import { encodeThrownErrors } from '../protocol/throw-handler.ts'
 import type { HostCandidate, HostPort } from './host.ts'
 
-/** A worker of `wx.createWorker`, as far as lingpai uses it. */
+/** The part of a worker of `wx.createWorker` that lingpai uses. */
 export interface WechatWorker {
   postMessage(message: object): void
   onMessage(listener: (message: unknown) => void): void
   terminate(): void
-  /** The system has taken the worker back. Only an experimental worker of iOS tells it. */
+  /** The system has ended the worker. Only the experimental worker of iOS has it. */
   onProcessKilled?(listener: () => void): void
-  /** A script error in the worker. Newer base libraries have it. */
+  /** A script error in the worker. Only newer base libraries have it. */
   onError?(listener: (error: unknown) => void): void
 }
 
-/** What the app thread does for a worker, over one connection. */
-export interface Services {
+/** The app thread's methods for the worker of one connection. */
+export interface AppThreadServices {
   readonly table: AppThreadTable
   abort(call: string): void
 }
 
-export interface WechatConnectionHost {
+/** What this file needs from the entry point. */
+export interface WechatHost {
   readonly timers: Timers
   now(): number
   readonly checks: GuardOptions['checks']
-  /** Services for the next connection. */
-  createAppThreadServices(connection: number): Services
+  /** Creates the services for the next connection. */
+  createAppThreadServices(connection: number): AppThreadServices
 }
 
-/** A worker that dies sooner than this has perhaps died of its own script. */
+/** In milliseconds. If a worker dies sooner, its own script may be the cause. */
 const SHORT_LIFE = 10_000
-/** Shorter than a call's deadline, so that the call is told what became of the worker. */
+/** In milliseconds. Shorter than a call's deadline, so that the call rejects with the worker's failure. */
 const MAX_PAUSE = 20_000
 
 let connections = 0
 
-/** The worker that lingpai creates, and creates anew when it is lost. There may be one at a time in a mini program. */
-export function ownWorker(createWorker: () => WechatWorker, host: WechatConnectionHost): HostCandidate {
+/** A worker that lingpai creates, and creates again when it is lost. A mini program may have only one at a time. */
+export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): HostCandidate {
   let startedAt = Number.NEGATIVE_INFINITY
   let shortLives = 0
 
-  /** A script that fails again and again must not keep the phone busy. */
+  /** Backs off, so that a script that fails at every start does not drain the phone. */
   function pauseBeforeStart(): number {
     shortLives = host.now() - startedAt < SHORT_LIFE ? shortLives + 1 : 0
     return shortLives < 2 ? 0 : Math.min(1000 * 2 ** (shortLives - 2), MAX_PAUSE)
@@ -71,7 +72,7 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatConnecti
         } catch (error) {
           throw new Error(explainRefusal(messageOf(error)))
         }
-        // Once for each worker: nobody knows whether a second listener is added, or takes the first one's place.
+        // Call it once for each worker: a second listener may be added or may replace the first; WeChat does not document it.
         worker.onMessage((message) => void link.handleMessage(message))
         worker.onProcessKilled?.(link.lose)
         worker.onError?.((error) => link.fail(explainFailure(messageOf(error))))
@@ -100,7 +101,7 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatConnecti
         try {
           worker?.terminate()
         } catch {
-          // One that the system has ended cannot be ended again.
+          // The system has already ended it.
         }
       })
       return started ? { ...port, started } : port
@@ -108,14 +109,14 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatConnecti
   }
 }
 
-/** A worker that the app owns: its dispatcher passes messages on, and nothing of it is listened to or ended here. */
+/** A worker that the app owns. The app passes its messages to `handleMessage`; lingpai adds no listener and never ends it. */
 export interface BorrowedWorker extends HostCandidate {
-  /** Goes on with another worker, where the app has started it anew. */
+  /** Continues with another worker, which the app has started. */
   replace(worker: Pick<WechatWorker, 'postMessage'>): void
   handleMessage(message: unknown): boolean
 }
 
-export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: WechatConnectionHost): BorrowedWorker {
+export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: WechatHost): BorrowedWorker {
   let worker = first
   let link: Link | undefined
   return {
@@ -133,8 +134,8 @@ export function borrowWorker(first: Pick<WechatWorker, 'postMessage'>, host: Wec
   }
 }
 
-/** The broker on this thread. Made once: another one would be a second broker. */
-export function inlineBroker(createEndpoint: () => Endpoint, host: WechatConnectionHost): HostCandidate {
+/** A broker on this thread. Calls `createEndpoint` only once, since a second call would create a second broker. */
+export function inlineBroker(createEndpoint: () => Endpoint, host: WechatHost): HostCandidate {
   let endpoint: Endpoint | undefined
   return {
     mode: 'inline',
@@ -152,8 +153,8 @@ export function inlineBroker(createEndpoint: () => Endpoint, host: WechatConnect
 
 type Link = ReturnType<typeof openLink>
 
-/** One connection to a broker: its calls, and the services that it may ask for. */
-function openLink(post: (message: object) => void, host: WechatConnectionHost) {
+/** Opens one connection to a broker: the calls to it, and the services for its worker. */
+function openLink(post: (message: object) => void, host: WechatHost) {
   encodeThrownErrors()
   connections += 1
   const services = host.createAppThreadServices(connections)
@@ -161,7 +162,7 @@ function openLink(post: (message: object) => void, host: WechatConnectionHost) {
   const failure = new Promise<never>((_resolve, reject) => {
     rejectFailure = reject
   })
-  // Only those who start a worker look at it; a loss later in its life is told to the listener.
+  // Only the start of a worker awaits it; `onLoss` reports a later loss.
   failure.catch(() => {})
   let onLoss = () => {}
   let isOpen = true
@@ -185,12 +186,12 @@ function openLink(post: (message: object) => void, host: WechatConnectionHost) {
     }) as never,
   )
   return {
-    // What a lost worker still says is not listened to: its tasks are its successor's now, which sends them. It may hold a
-    // token, so it is no message for the app's own dispatcher either.
+    // Messages of a lost worker are ignored: the next worker has its tasks. They are still claimed as lingpai's, since they may
+    // hold a token that must not reach the app's own dispatcher.
     handleMessage: (message: unknown) => (isOpen ? channel.handleMessage(message) : isChannelMessage(message)),
-    /** The worker was taken away. */
+    /** The worker was lost. */
     lose,
-    /** The worker, or what starts it, has failed of itself. */
+    /** The worker, or its start, has failed. */
     fail(why: string): void {
       rejectFailure(new Error(why))
       lose()
@@ -210,14 +211,14 @@ function openLink(post: (message: object) => void, host: WechatConnectionHost) {
   }
 }
 
-/** WeChat's documents show an error as `{error: {message}}`, and phones may differ. */
+/** WeChat's documents show an error as `{error: {message}}`; phones may differ. */
 function messageOf(thrown: unknown): string {
   const error = (thrown as { error?: unknown } | undefined)?.error ?? thrown
   const message = (error as { message?: unknown } | undefined)?.message
-  return typeof message === 'string' ? shorten(message) : 'its script has failed'
+  return typeof message === 'string' ? shorten(message) : 'its script failed'
 }
 
-/** Engines quote the source in their messages, and an error of ours ends with a link of its own. */
+/** Removes the source that engines quote, and the link at the end of a LingpaiError, which the new error adds again. */
 function shorten(message: string): string {
   const [line = ''] = message.split('\n')
   return line
@@ -227,7 +228,7 @@ function shorten(message: string): string {
     .replace(/\.$/, '')
 }
 
-/** What `wx.createWorker` says of itself helps little. */
+/** Adds the likely cause to the error of `wx.createWorker`. */
 function explainRefusal(why: string): string {
   return /\bmax|limit|exceed|concurrent/i.test(why)
     ? `${why}. A mini program may have one worker: call connect() once, in app.js, and pass a worker of the app's own as wechat.worker`

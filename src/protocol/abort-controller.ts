@@ -1,8 +1,8 @@
 import type { CancelSignal } from './cancel-signal.ts'
 
 /**
- * `AbortController`, as far as lingpai needs it, for mini programs, which have none. The mini program build puts it in the
- * platform's place.
+ * The part of `AbortController` that lingpai uses, for mini programs, which lack it. The mini program build replaces the
+ * platform's class with this one.
  *
  * @see https://dom.spec.whatwg.org/#interface-abortcontroller
  */
@@ -36,7 +36,7 @@ export class AbortController {
     this.#state.reason = reason
     const failures: unknown[] = []
     for (const listener of Array.from(this.#listeners)) {
-      // An earlier one may have removed it, and one that throws must keep no other from being told.
+      // An earlier listener may have removed this one. A listener that throws must not keep the others from being called.
       if (!this.#listeners.delete(listener)) continue
       try {
         listener()

@@ -1,12 +1,12 @@
 import type { Envelope } from './envelope.ts'
 
-/** Where tokens may go, as far as the page needs to know it. */
+/** An API that tokens may be sent to: the part that the page needs. */
 export interface ApiRules {
   readonly origin: string
   readonly pathPrefix: string
-  /** Told only to an app thread that keeps the bodies: how to read them. */
+  /** How to read the response bodies. Sent only to a mini program's app thread, which keeps them. */
   readonly envelope?: Envelope
-  /** Told only to an app thread that keeps the bodies: whether the worker must see a request's data to sign them. */
+  /** Whether the worker signs a request's data and so must see them. Sent only to a mini program's app thread. */
   readonly isSigned?: boolean
 }
 

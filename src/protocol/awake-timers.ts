@@ -1,17 +1,17 @@
-/** How long to wait, and how to stop waiting. */
+/** The timer functions of a host. */
 export interface Timers {
   setTimeout(callback: () => void, milliseconds: number): unknown
   clearTimeout(timer: unknown): void
 }
 
-/** A freeze costs a wait at most this much, in milliseconds. */
+/** A freeze shortens a wait by at most this many milliseconds. */
 const SLICE = 1000
-/** On a phone that is late every time, a wait ends all the same. */
+/** Lets a wait end on a phone whose timers are always late. */
 const MAX_LATE_SLICES = 5
 
 /**
- * Timers that count only the time in which the app runs. A mini program is frozen in the background, and all its timers
- * fire at once when it returns, before the answers that have come meanwhile: a deadline would call them lost.
+ * Timers that count only the time during which the app runs. WeChat freezes a mini program in the background. When it
+ * returns, all its timers fire at once, before the answers that have arrived meanwhile: a deadline would report them as lost.
  *
  * @see https://developers.weixin.qq.com/miniprogram/dev/framework/runtime/operating-mechanism.html
  */

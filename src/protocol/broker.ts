@@ -1,7 +1,7 @@
 /**
- * What `serve` returns: nothing to call, only the type of the sign-in's input, for `connect<typeof broker>()`.
+ * The return type of `serve`. It has no methods: it only carries the type of the sign-in input for `connect<typeof broker>()`.
  */
 export interface Broker<SignInInput = unknown> {
-  /** Never set; it only carries the type. */
+  /** Never set. */
   readonly signInInput?: SignInInput
 }

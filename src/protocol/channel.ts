@@ -2,17 +2,17 @@ import type { Endpoint } from './endpoint.ts'
 import { LingpaiError } from './errors.ts'
 import { getOwn, isObject } from './records.ts'
 
-/** What both threads talk about: the calls of the app thread, and the services that it does for the worker. */
+/** The two directions of calls: from the app thread to the worker, and from the worker to the app thread's services. */
 type Topic = 'calls' | 'services'
 
-/** A message of ours among an app's own. JSON-safe, a plain object at the top: older base libraries carry nothing else. */
+/** Shares a worker with the app's own messages. A plain JSON object, since older base libraries carry nothing else. */
 interface ChannelMessage {
   readonly lingpai: 'channel'
-  /** `open` asks whether the worker listens, `ready` says so; all else belongs to a topic. */
+  /** `open` asks whether the worker listens; `ready` is the answer. Any other kind is a topic. */
   readonly kind: 'open' | 'ready' | Topic
-  /** Which connection of the app thread it belongs to. */
+  /** Id of the app thread's connection. */
   readonly connection?: string
-  /** Which worker it comes from, or goes to: what a lost one has left on the way is dropped. */
+  /** Id of the worker that sends or receives it. Messages of a lost worker that arrive late are dropped. */
   readonly instance?: string
   readonly body?: unknown
 }
@@ -23,11 +23,11 @@ export interface Channel {
 }
 
 export interface PageChannel extends Channel {
-  /** Whether the message was one of lingpai's. */
+  /** Returns whether the message was one of lingpai's. */
   handleMessage(message: unknown): boolean
 }
 
-/** The app thread's end. What is posted before the worker listens is kept until it does. */
+/** The app thread's end. Messages that are posted before the worker listens are kept until it does. */
 export function createPageChannel(
   post: (message: object) => void,
   connection: string,
@@ -43,7 +43,7 @@ export function createPageChannel(
 
   function onReady(from: string, isAnswer: boolean): void {
     if (instance === from) return
-    // A worker that was started anew without a word has lost its memory.
+    // Another worker has replaced the first without notice, and knows nothing of its calls.
     if (instance !== undefined) onRestart()
     else if (!isAnswer) post({ lingpai: 'channel', kind: 'open', connection })
     else {
@@ -68,7 +68,7 @@ export function createPageChannel(
   }
 }
 
-/** The worker's end. `onOpen` is told of each new connection of the app thread; an older one's messages are dropped. */
+/** The worker's end. Calls `onOpen` for each new connection of the app thread; messages of earlier connections are dropped. */
 export function createWorkerChannel(
   post: (message: object) => void,
   instance: string,
@@ -78,7 +78,7 @@ export function createWorkerChannel(
   let topics: Topics | undefined
 
   function open(connection: string): void {
-    // First of all: what comes before it is from a worker that the app thread does not know yet, and is dropped.
+    // Must be sent first: the app thread drops messages of a worker that has not said `ready`.
     post({ lingpai: 'channel', kind: 'ready', connection, instance })
     if (connection === current) return
     current = connection
@@ -121,21 +121,21 @@ function createTopics(post: (topic: Topic, body: unknown) => void) {
   }
 }
 
-/** A copy without `undefined`, which Comlink's messages hold and JSON does not. */
+/** Copies a body without `undefined`: Comlink's messages contain it, JSON does not. */
 function toJson(body: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(body))
   } catch (cause) {
-    throw new LingpaiError('invalid_call', 'Only plain data can be passed to the other thread.', { cause })
+    throw new LingpaiError('invalid_call', 'Only plain data can be sent to the other thread.', { cause })
   }
 }
 
-/** Whether a message is one of lingpai's, of whatever connection. */
+/** Whether a message is one of lingpai's, of any connection. */
 export function isChannelMessage(given: unknown): boolean {
   return readMessage(given) !== undefined
 }
 
-/** WeChat's documents have messages arrive as `{message}`, its phones bare; we take both. */
+/** WeChat's documents wrap a received message as `{message}`; phones deliver it bare. Both are accepted. */
 function readMessage(given: unknown): ChannelMessage | undefined {
   if (!isObject(given)) return undefined
   if (getOwn(given, 'lingpai') === 'channel') return given as ChannelMessage

@@ -2,13 +2,13 @@ import { LingpaiError } from './errors.ts'
 import { getOwn, isRecord } from './records.ts'
 import type { SentPermit, SentRequest } from './tasks.ts'
 
-/** Longest text of one control argument, in UTF-16 units. Bodies are not counted. */
+/** Longest text of one control argument, in UTF-16 units. Does not limit bodies. */
 export const MAX_TEXT = 1 << 20
 export const MAX_URL = 1 << 16
 const MAX_HEADERS = 1000
 const MAX_DATA = 20
 
-/** For each method, what turns the arguments as they came into arguments that were checked, built anew from what is known. */
+/** For each method, a function that checks the received arguments and copies only the fields that it knows. */
 export type Checks<Table> = {
   readonly [Method in keyof Table]: (
     given: readonly unknown[],
@@ -18,14 +18,14 @@ export type Checks<Table> = {
 type HeaderPairs = readonly (readonly [string, string])[]
 
 export function toCallId(value: unknown): string {
-  if (typeof value !== 'string' || !/^\w{1,32}$/.test(value)) throw invalid('it has no call id')
+  if (typeof value !== 'string' || !/^\w{1,32}$/.test(value)) throw invalid('the call has no id')
   return value
 }
 
 export function toHeaderPairs(headers: unknown, name: string): HeaderPairs {
   if (!Array.isArray(headers) || headers.length > MAX_HEADERS) throw invalid(`${name} is not a list of pairs`)
   let length = 0
-  // `map` would pass over holes, and leave them.
+  // Not `map`, which skips holes.
   return Array.from(headers, (pair) => {
     if (!Array.isArray(pair) || pair.length !== 2) throw invalid(`${name} is not a list of pairs`)
     const [field, text] = [toText(pair[0], 'a header', MAX_TEXT), toText(pair[1], 'a header', MAX_TEXT)]
@@ -36,8 +36,8 @@ export function toHeaderPairs(headers: unknown, name: string): HeaderPairs {
 }
 
 /**
- * Copies data that JSON could carry, and refuses the rest: functions, cycles, class instances, arrays with holes, too much
- * of it. `longest` counts UTF-16 units, names included.
+ * Copies data that JSON can carry. Rejects functions, cycles, class instances, arrays with holes, and data above the limit.
+ * `longest` counts UTF-16 units, field names included.
  */
 export function toPlainData(value: unknown, longest = MAX_TEXT): unknown {
   let budget = longest
@@ -55,7 +55,7 @@ export function toPlainData(value: unknown, longest = MAX_TEXT): unknown {
     if (depth > MAX_DATA || typeof item !== 'object') throw invalid('an argument is not plain data')
     if (Array.isArray(item)) {
       return Array.from(item, (element, index) => {
-        // A message of a few bytes may hold billions of holes, so the walk ends at the first.
+        // Stop at the first hole: a message of a few bytes may hold billions of them.
         if (!Object.hasOwn(item, index)) throw invalid('an argument is not plain data')
         return copy(element, depth + 1)
       })
@@ -64,7 +64,7 @@ export function toPlainData(value: unknown, longest = MAX_TEXT): unknown {
     const record: Record<string, unknown> = {}
     for (const [name, field] of Object.entries(item)) {
       budget -= name.length
-      // An own `__proto__` survives structured cloning, and assigning it would change the copy's prototype.
+      // An own `__proto__` survives structured cloning; an assignment would change the copy's prototype.
       Object.defineProperty(record, name, {
         value: copy(field, depth + 1),
         enumerable: true,
@@ -78,7 +78,7 @@ export function toPlainData(value: unknown, longest = MAX_TEXT): unknown {
   return copy(value, 0)
 }
 
-/** A literal, of this realm or of another one: mini programs may get messages that were made elsewhere. */
+/** Whether an object is a literal of this or another realm: in a mini program, messages may come from another realm. */
 function isPlain(item: object): boolean {
   const prototype = Object.getPrototypeOf(item)
   return prototype === null || Object.getPrototypeOf(prototype) === null
@@ -90,7 +90,6 @@ export function toText(value: unknown, name: string, longest: number): string {
   return value
 }
 
-/** An optional `true` or `false`. */
 export function toFlag(value: unknown, name: string): boolean | undefined {
   if (value !== undefined && typeof value !== 'boolean') throw invalid(`${name} is not true or false`)
   return value
@@ -101,7 +100,6 @@ export function toCount(value: unknown, name: string): number {
   return value as number
 }
 
-/** The fields of an attempt, from whatever record holds them. */
 export function toSentRequest(record: object): SentRequest {
   const ticket = getOwn(record, 'ticket')
   return {
@@ -110,7 +108,7 @@ export function toSentRequest(record: object): SentRequest {
   }
 }
 
-/** Far longer than any name that a worker makes. */
+/** Far longer than any session id that a worker creates. */
 const MAX_SESSION_ID = 200
 
 function toSentPermit(value: unknown): SentPermit {
@@ -130,5 +128,5 @@ export function toRecord(value: unknown, name: string): object {
 }
 
 export function invalid(why: string): LingpaiError {
-  return new LingpaiError('invalid_call', `A call from the other thread was refused: ${why}.`)
+  return new LingpaiError('invalid_call', `A call from the other thread was rejected: ${why}.`)
 }

@@ -2,7 +2,8 @@ import { LingpaiError } from './errors.ts'
 import { isRecord } from './records.ts'
 
 /**
- * How an API wraps its answers, as data: a body like `{code, message, data}`. Made by `envelope()` of `lingpai/envelope`.
+ * How an API wraps its answers: the field names and codes of a body like `{code, message, data}`. `envelope()` of
+ * `lingpai/envelope` creates it.
  */
 export interface Envelope {
   /** Name of the field that holds the API's code. */
@@ -21,12 +22,12 @@ export interface Envelope {
 /** What an API's answer to `session.request` means. */
 export type AnswerMeaning =
   | { readonly kind: 'payload'; readonly payload: unknown }
-  /** The access token has expired: refresh, send again. */
+  /** The access token has expired: refresh it and send the request again. */
   | { readonly kind: 'expired'; readonly error: LingpaiError }
   | { readonly kind: 'signInRequired' }
   | { readonly kind: 'error'; readonly error: LingpaiError }
 
-/** What there is to know of an answer before its payload is looked at. JSON-safe: in mini programs, it crosses a thread. */
+/** The part of an answer that decides what it means, without the payload. JSON-safe: in mini programs it crosses a thread. */
 export interface AnswerSummary {
   readonly status: number
   /** Whether the body is JSON, or empty. */
@@ -36,7 +37,7 @@ export interface AnswerSummary {
 }
 
 /**
- * Reads an API's answer by its envelope. Without one, any 2xx with JSON (or without a body) is the payload itself.
+ * Reads an API's answer with its envelope. Without an envelope, the body of any 2xx is the payload: JSON, or nothing.
  */
 export function readAnswer(envelope: Envelope | undefined, status: number, text: string): AnswerMeaning {
   const { summary, payload } = openEnvelope(envelope, status, text)
@@ -44,7 +45,7 @@ export function readAnswer(envelope: Envelope | undefined, status: number, text:
   return meaning.kind === 'success' ? { kind: 'payload', payload } : meaning
 }
 
-/** Takes an answer apart: what is to be judged, and the payload. */
+/** Splits an answer into the summary to judge and the payload. */
 export function openEnvelope(
   envelope: Envelope | undefined,
   status: number,
@@ -65,7 +66,7 @@ export function openEnvelope(
   }
 }
 
-/** Says what an answer means, without its payload. */
+/** Judges an answer by its summary. */
 export function judgeAnswer(
   envelope: Envelope | undefined,
   { status, isReadable, apiCode, apiMessage }: AnswerSummary,

@@ -1,7 +1,7 @@
 /**
- * What can go wrong, as a fixed list of codes. It may grow in a minor version, so keep a `default` branch.
+ * The codes of lingpai's errors. The list may grow in a minor version, so keep a `default` branch.
  *
- * Each one is explained, with its causes and remedies, in `docs/errors.md`.
+ * `docs/errors.md` explains the causes and remedies of each.
  */
 export type LingpaiErrorCode =
   | 'sign_in_required'
@@ -28,7 +28,7 @@ export type LingpaiErrorCode =
   | 'invalid_config'
   | 'invalid_call'
 
-/** What an error carries besides its code and text. None of these ever holds a token. */
+/** The fields of an error besides its code and message. None of them ever holds a token. */
 export interface LingpaiErrorFields {
   /** HTTP status of the API's answer. */
   readonly status?: number
@@ -36,14 +36,14 @@ export interface LingpaiErrorFields {
   readonly apiCode?: string | number
   /** The API's own message. */
   readonly apiMessage?: string
-  /** What the page's own code threw or aborted with; never crosses a thread. */
+  /** The error that the page's own code threw, or its abort reason. Never crosses a thread. */
   readonly cause?: unknown
 }
 
 // Registered with Symbol.for, so that an error is recognised across bundles and realms, where `instanceof` fails.
 const brand: unique symbol = Symbol.for('lingpai.error') as never
 
-/** The fields that cross a port; what is absent is left out, since JSON has no `undefined`. */
+/** The fields that cross a port. Absent fields are omitted, since JSON has no `undefined`. */
 const fieldNames = ['status', 'apiCode', 'apiMessage'] as const
 
 /** The one error class of lingpai. Test for it with {@link isLingpaiError}, and `switch` on `code`. */
@@ -56,36 +56,40 @@ export class LingpaiError extends Error {
 
   constructor(code: LingpaiErrorCode, message: string, fields: LingpaiErrorFields = {}) {
     super(withLink(code, message), fields)
-    mark(this, code, fields)
+    brandError(this, code, fields)
   }
 }
 
 export function tokenServerUnreachable(): LingpaiError {
   return new LingpaiError(
     'refresh_unavailable',
-    'The token server cannot be reached, or its answer not be read. The user is still signed in: try again later; session.explain() tells more.',
+    'The token server could not be reached or its response not read. The user is still signed in: try again later, or see session.explain().',
   )
 }
 
-/** Makes the errors of one configuring function: `invalidConfigOf('oauth()')('clientId is missing')`. */
+/** Returns what creates the errors of one configuring function: `invalidConfigOf('oauth()')('clientId is missing')`. */
 export function invalidConfigOf(what: string): (why: string) => LingpaiError {
   return (why) => new LingpaiError('invalid_config', `${what}: ${why}.`)
 }
 
-/** An error made by lingpai: a {@link LingpaiError}, or from `session.fetch` a `TypeError` that carries the same fields. */
+/** An error of lingpai: a {@link LingpaiError}, or from `session.fetch` a `TypeError` with the same fields. */
 export type LingpaiErrorLike = Error & { readonly code: LingpaiErrorCode } & LingpaiErrorFields
 
-/** Tells whether an error was made by lingpai, whatever realm or bundle it comes from. */
+/** Whether a value is an error of lingpai, from any realm or bundle. */
 export function isLingpaiError(value: unknown): value is LingpaiErrorLike {
   return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true
 }
 
-/** RequestSemaphore an error of ours into the `TypeError` that a caller of `fetch` expects, its code and fields kept (Fetch §5.6). */
+/** Copies an error of lingpai into the `TypeError` that a caller of `fetch` expects. Keeps its code and fields (Fetch §5.6). */
 export function toFetchError(error: LingpaiErrorLike): LingpaiErrorLike {
-  return mark(new TypeError(error.message, error), error.code, error)
+  return brandError(new TypeError(error.message, error), error.code, error)
 }
 
-function mark<E extends Error>(error: E, code: LingpaiErrorCode, fields: LingpaiErrorFields): E & LingpaiErrorLike {
+function brandError<E extends Error>(
+  error: E,
+  code: LingpaiErrorCode,
+  fields: LingpaiErrorFields,
+): E & LingpaiErrorLike {
   Object.defineProperty(error, brand, { value: true })
   return Object.assign(error, { code }, presentFields(fields))
 }
@@ -94,13 +98,13 @@ function presentFields(fields: LingpaiErrorFields): Record<string, unknown> {
   return Object.fromEntries(fieldNames.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])))
 }
 
-/** Every text ends with where its causes and remedies are explained. One that has crossed a port has its link already. */
+/** Ends a message with a link to its explanation. A message that has crossed a port already has the link. */
 function withLink(code: LingpaiErrorCode, message: string): string {
   const link = ` (lingpai/docs/errors.md#${code})`
   return message.endsWith(link) ? message : message + link
 }
 
-/** An error as it crosses a port: JSON-safe, without the stack, which stays in the thread that made it. */
+/** An error as it crosses a port: JSON-safe. The stack stays in the thread that created the error. */
 export interface WireError {
   readonly name: string
   readonly message: string
@@ -110,7 +114,7 @@ export interface WireError {
   readonly apiMessage?: string
 }
 
-/** Makes an error fit to cross a port. */
+/** Converts an error for {@link decodeError} on the other side of a port. */
 export function encodeError(error: unknown): WireError {
   if (isLingpaiError(error))
     return { name: error.name, message: error.message, code: error.code, ...presentFields(error) }

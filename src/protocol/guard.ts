@@ -5,31 +5,31 @@ import type { Notice } from './notices.ts'
 import { getOwn, isObject } from './records.ts'
 import { errorFrame } from './throw-handler.ts'
 
-/** More calls than this, unanswered, from one port are answered with `busy`. */
+/** If one port has this many unanswered calls, further calls are rejected with `busy`. */
 export const MAX_PENDING_CALLS = 10_000
 
 export interface GuardedEndpoint extends Endpoint {
-  /** Sends a message that is no answer. */
+  /** Sends a message that is not an answer. */
   notify(notice: Notice): void
 }
 
 export interface GuardOptions {
-  /** The closed table of methods, and what turns the arguments of each into checked ones. */
+  /** For each method that may be called, a function that checks its arguments and returns copies. */
   readonly checks: Readonly<Record<string, (given: readonly unknown[]) => readonly unknown[]>>
-  /** Random id of the answering thread, which every answer carries. */
+  /** Random id of the answering thread; added to every answer. */
   readonly instance?: string
   onNotice(notice: Notice): void
 }
 
 /**
- * Stands between a port and Comlink. Bare Comlink walks any path from the exposed object, `constructor.constructor`
- * included, so a page could run its own code in the worker and read every token. Only a call of one of the table's methods,
- * by its own name and with checked arguments, gets through; all else is refused and changes nothing.
+ * Filters the messages between a port and Comlink. Comlink alone follows any path from the exposed object, for example
+ * `constructor.constructor`, so a page could run its own code in the worker and read every token. The guard passes on only
+ * calls of the methods in the table, with checked arguments. It rejects all other calls, and they change nothing.
  *
  * @see https://github.com/GoogleChromeLabs/comlink/issues/603
  */
 export function guard(port: Endpoint, { checks, instance, onNotice }: GuardOptions): GuardedEndpoint {
-  // Without a prototype: `constructor` and `__proto__` are no methods.
+  // Without a prototype, so that `constructor` and `__proto__` are not found.
   const table: Partial<GuardOptions['checks']> = Object.assign(Object.create(null), checks)
   const pending = new Set<string>()
   const listeners = new Set<(event: { data: unknown }) => void>()
@@ -38,7 +38,7 @@ export function guard(port: Endpoint, { checks, instance, onNotice }: GuardOptio
   function toCallFrame(id: string, data: object): object {
     const path = getOwn(data, 'path')
     const given = getOwn(data, 'argumentList')
-    if (getOwn(data, 'type') !== 'APPLY') throw invalid('only calls are answered')
+    if (getOwn(data, 'type') !== 'APPLY') throw invalid('it is not a method call')
     if (!Array.isArray(path) || path.length !== 1 || typeof path[0] !== 'string') throw invalid('it names no method')
     const check = table[path[0]]
     if (check === undefined) throw invalid('there is no such method')
@@ -55,7 +55,7 @@ export function guard(port: Endpoint, { checks, instance, onNotice }: GuardOptio
     const notice = toNotice(data)
     if (notice !== undefined) return onNotice(notice)
     const id = getOwn(data, 'id')
-    // Without an id of Comlink's form there is nobody to answer.
+    // Without an id of Comlink's form, an answer could not be delivered.
     if (typeof id !== 'string' || !/^[\w-]{1,100}$/.test(id)) return
     try {
       if (pending.has(id)) throw invalid('its id is in use')
@@ -66,7 +66,7 @@ export function guard(port: Endpoint, { checks, instance, onNotice }: GuardOptio
       pending.add(id)
       for (const listener of listeners) listener({ data: frame })
     } catch (error) {
-      // Only our own words go out: a TypeError of ours could quote what was sent.
+      // Send only lingpai's own errors: a TypeError of the engine could quote what the page sent.
       const refusal = error instanceof LingpaiError ? error : invalid('it has an unexpected form')
       port.postMessage({ ...errorFrame(id, refusal), ...sender })
     }

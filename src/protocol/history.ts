@@ -1,19 +1,19 @@
-/** What every entry of the history tells. */
+/** The fields of every entry of the history. */
 interface HistoryFacts {
-  /** Rises with every entry of a worker, from 1: what `explain({after})` counts by. Each worker counts for itself. */
+  /** Position in the history of its worker, from 1; `explain({after})` refers to it. Each worker counts on its own. */
   readonly number: number
   /** Milliseconds since 1970, on the worker's clock. */
   readonly at: number
-  /** Random name of the worker: entries of another one mean that the first was lost, or restarted. */
+  /** Random name of the worker. A new name means that the earlier worker was lost or restarted. */
   readonly instance: string
   readonly generation: number
   readonly version: number
 }
 
 interface PageFacts extends HistoryFacts {
-  /** Which page: a number that the worker gives to each connection, so that one back from a pause has a new one. */
+  /** Number that the worker gives to each connection. A page that connects again gets a new number. */
   readonly page: number
-  /** Only for entries of the page that asks. */
+  /** Present if the entry belongs to the page that calls `explain`. */
   readonly own?: true
 }
 
@@ -22,58 +22,58 @@ interface CallFacts extends PageFacts {
   readonly call: string
 }
 
-/** A call's way through the worker. */
+/** A step of a call in the worker. */
 export type CallEntry =
   | (CallFacts & {
       readonly event: 'call-received'
-      /** Absent where a page asks for the access token itself. */
+      /** Absent if a page called `getAccessToken`. */
       readonly method?: string
       /**
-       * Origin and path prefix of the configured API, as the configuration has them; absent where the call goes elsewhere.
-       * Never the request's own URL: paths and queries may hold secrets, and the page knows them anyway.
+       * Origin and path prefix of the configured API; absent if the call goes to another server. Never the request's own
+       * URL: paths and queries may hold secrets.
        */
       readonly api?: string
     })
-  /** `call-replayed` is sent a second time, since the API refused the token of the first. */
+  /** `call-replayed`: sent a second time, since the API rejected the first token. */
   | (CallFacts & { readonly event: 'call-waiting' | 'call-sent' | 'call-replayed' })
   | (CallFacts & {
       readonly event: 'call-answered'
-      /** The API's HTTP status, where the call asked one. */
+      /** The API's HTTP status, if the call sent a request. */
       readonly status?: number
     })
   | (CallFacts & {
       readonly event: 'call-failed'
-      /** An error's code; `network_error` and `aborted` also for what `fetch` rejects with a platform's error. */
+      /** The error's code. For the platform's errors of `fetch`: `network_error` or `aborted`. */
       readonly code: string
-      /** The HTTP status of the answer that means failure, where there was one. */
+      /** The HTTP status, if an answer made the call fail. */
       readonly status?: number
     })
 
-/** A page that came or went; one that is killed leaves without a word. */
+/** A page has connected or left. A page that is killed may leave no entry. */
 export type PageEntry = PageFacts & { readonly event: 'page-connected' | 'page-left' }
 
-/** One attempt to refresh: begins with `refresh-started`, ends with one of the others. */
+/** A refresh: begins with `refresh-started` and ends with one of the others. */
 export type RefreshEntry =
   | (HistoryFacts & {
       readonly event: 'refresh-started'
-      /** The token was `expired`, or nearly so; was `denied` by an API; or this is a `retry`. */
+      /** The token had (nearly) `expired`, an API `denied` it, or this is a `retry`. */
       readonly reason: 'expired' | 'denied' | 'retry'
-      /** When the current access token expires, in milliseconds since 1970, where that is known. */
+      /** When the current access token expires, in milliseconds since 1970, if that is known. */
       readonly expiresAt?: number
     })
   | (HistoryFacts & { readonly event: 'refresh-succeeded'; readonly expiresAt?: number })
   | (HistoryFacts & {
       readonly event: 'refresh-ended'
       readonly verdict: 'rejected' | 'refused' | 'unknown' | 'failed'
-      /** The verdict's own reason. One that an app's grant gave stands here as the grant wrote it. */
+      /** The reason for the verdict. A reason from the app's own grant is copied unchanged. */
       readonly reason: string
-      /** Milliseconds until the next attempt, where one is planned. */
+      /** Milliseconds until the next attempt, if one is scheduled. */
       readonly delay?: number
     })
-  /** Its session was over before it ended. */
+  /** The session ended before the refresh did. */
   | (HistoryFacts & { readonly event: 'late-refresh-dropped'; readonly verdict?: string; readonly reason?: string })
 
-/** A change of the session, or of what keeps it. */
+/** A change of the session or of its store. */
 export type SessionEntry = HistoryFacts & {
   readonly event:
     | 'started'
@@ -85,23 +85,23 @@ export type SessionEntry = HistoryFacts & {
     | 'late-sign-in-dropped'
     | 'signed-in'
     | 'signed-out'
-    /** Another worker of the same store has brought newer tokens, or another session. */
+    /** Another worker has put newer tokens, or another session, into the shared store. */
     | 'tokens-adopted'
     | 'session-adopted'
     | 'revocation-failed'
     | 'store-failed'
     | 'listener-failed'
-  /** Why, in the snapshot's words or as an error's code, where that needs saying. */
+  /** Why: a snapshot's `reason` or an error's code. */
   readonly reason?: string
-  /** When the access token expires, in milliseconds since 1970, where there is one and that is known. */
+  /** When the access token expires, in milliseconds since 1970, if that is known. */
   readonly expiresAt?: number
 }
 
-/** One thing that happened in the worker, and why: told apart by `event`. Holds no token, and nothing of a request's URL. */
+/** One event in the worker and its reason; `event` is the discriminant. Holds no token and no part of a request's URL. */
 export type HistoryEntry = CallEntry | PageEntry | RefreshEntry | SessionEntry
 
-/** Which part of the history to tell. */
+/** Which part of the history to return. */
 export interface ExplainOptions {
-  /** Only entries with a higher `number`. Where the worker has not come that far, it is another one, and tells all. */
+  /** Only entries with a higher `number`. If the worker has not reached it, it is a new worker and returns all entries. */
   readonly after?: number
 }

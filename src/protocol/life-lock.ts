@@ -1,12 +1,12 @@
 /**
- * A lock that has fallen is a hint of its holder's death, and no proof: any script of the origin can steal it. Whoever got it
- * asks so many times, after so many milliseconds each. Counted, not timed: a computer's sleep is no silence.
+ * A released lock suggests that its holder is dead, but any script of the origin can steal a lock. So the thread that gets the
+ * lock asks the holder this many times, every `interval` milliseconds. It counts attempts: a computer may sleep in between.
  *
  * @see https://w3c.github.io/web-locks/#dom-lockoptions-steal
  */
 export const DOUBT = { interval: 250, times: 4 }
 
-/** A lock that is stolen so often says nothing any more. */
+/** After so many thefts, locks no longer prove anything. */
 const MAX_LOCKS = 4
 
 interface Locks {
@@ -14,8 +14,8 @@ interface Locks {
 }
 
 /**
- * Holds a Web Lock until the end, or until its thread dies. When it is stolen, another one takes its place: those who wait for
- * the first would get no news of the holder's death. `onHeld` tells each name, and undefined where there is no lock (any more).
+ * Holds a Web Lock until `end` settles or the thread dies. If the lock is stolen, it takes another one, so that the other
+ * threads still notice the holder's death. Calls `onHeld` with each name, or with undefined if it holds no lock (any more).
  */
 export function holdLifeLock(
   locks: Locks | undefined,

@@ -3,23 +3,23 @@ import type { ExplainOptions, HistoryEntry } from './history.ts'
 import type { WireTask } from './tasks.ts'
 import type { WireApiRequest, WireRequest, WireResponse } from './wire.ts'
 
-/** What a page may ask to begin an interactive sign-in with. */
+/** How an interactive sign-in begins. */
 export interface AuthorizeInput {
   readonly via: 'redirect' | 'popup'
-  /** Where to go afterwards: a path on the page's own origin. */
+  /** Where the user goes afterwards: a path on the page's own origin. */
   readonly returnTo?: string
 }
 
 /**
- * Every method that a page may call in the worker; the guard refuses all else. The first argument of the methods that
- * can be aborted is the call's id, unique on its port.
+ * Every method that a page may call in the worker; the guard rejects all others. The first argument of a method that can be
+ * aborted is the call's id, unique on its port.
  */
 export interface BrokerTable extends ControlTable, FetchTable, TaskTable {}
 
-/** What every worker answers. */
+/** The methods of every worker. */
 export interface ControlTable {
   hello(hello: Hello): Promise<Welcome>
-  /** Resolves with the name of the lock that the worker holds: another name if the lock was stolen. */
+  /** Resolves with the name of the lock that the worker holds now: another one after the first was stolen. */
   ping(): Promise<string | undefined>
   signIn(call: string, input: unknown): Promise<void>
   authorize(call: string, input: AuthorizeInput): Promise<{ url: string }>
@@ -30,18 +30,18 @@ export interface ControlTable {
   explain(options?: ExplainOptions): Promise<readonly HistoryEntry[]>
 }
 
-/** What a worker answers that sends the requests itself. */
+/** The methods of a worker that sends requests itself. */
 export interface FetchTable {
   fetch(call: string, request: WireRequest): Promise<WireResponse>
   request(call: string, request: WireApiRequest): Promise<unknown>
 }
 
-/** What a worker without a network answers: it has the app thread send, and resolves once the answer may be delivered. */
+/** The method of a worker without network: the app thread sends for it. Resolves when the answer may be delivered. */
 export interface TaskTable {
   task(call: string, task: WireTask): Promise<void>
 }
 
-/** The methods that can be aborted, and so take a call's id; and all the others. */
+/** Which methods can be aborted and take a call's id (`call`), and which not (`plain`). */
 export const METHODS: { readonly [Name in keyof BrokerTable]: 'call' | 'plain' } = {
   hello: 'plain',
   ping: 'plain',

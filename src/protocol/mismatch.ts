@@ -1,13 +1,12 @@
 import { LingpaiError } from './errors.ts'
 import type { Hello } from './handshake.ts'
 
-/** Says which of two builds that do not understand each other is the older one, and what to do about it. */
+/** The error of two incompatible builds: which one is older, and what to do. */
 export function mismatch(page: Hello, worker: Hello): LingpaiError {
-  const name = ({ build = 'of an earlier build' }: Hello) => `lingpai ${build}`
   return new LingpaiError(
     'protocol_mismatch',
     page.newest < worker.oldest
-      ? `This page (${name(page)}) is older than its worker (${name(worker)}): reload the page.`
-      : `The worker (${name(worker)}) is older than this page (${name(page)}): close this site's other tabs, then reload.`,
+      ? `This page (lingpai ${page.build}) is older than its worker (lingpai ${worker.build}): reload the page.`
+      : `The worker (lingpai ${worker.build}) is older than this page (lingpai ${page.build}): close this site's other tabs, then reload.`,
   )
 }

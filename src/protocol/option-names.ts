@@ -1,6 +1,6 @@
 import type { LingpaiError } from './errors.ts'
 
-/** Refuses an option that does not exist: most often, its name is misspelt. `path` is the part before the name. */
+/** Rejects unknown options, which are usually misspelt. `path` precedes the name in the error. */
 export function checkOptionNames(
   options: object,
   names: readonly string[],

@@ -1,15 +1,15 @@
 /**
- * `URL`, as far as lingpai needs it, for mini programs, which have none. The mini program build puts it in the platform's
- * place.
+ * The part of `URL` that lingpai uses, for mini programs, which lack it. The mini program build replaces the platform's class
+ * with this one.
  *
- * Whatever it accepts, it reads exactly as the URL Standard does; whatever it is not sure of, it refuses, so that a
- * look-alike never passes for an origin. It takes absolute http and https URLs whose host is a plain ASCII name, an IPv4
- * address of four decimal numbers, or `[::1]`. Refused although the standard takes them: a base, user names, backslashes,
- * control characters, spaces at the ends, empty ports, other spellings of addresses, `xn--` labels (their check needs
- * Unicode's tables), `_` in hosts, empty labels, last labels that begin with a digit or a hyphen, and `^` in paths, which
- * engines read differently since the standard escapes it.
+ * It parses every URL that it accepts exactly as the URL Standard does. It rejects URLs that parsers may read differently, so
+ * that a look-alike is never taken for a listed origin. It accepts absolute http and https URLs whose host is an ASCII name,
+ * an IPv4 address of four decimal numbers, or `[::1]`. Unlike the standard, it rejects a base, user names, backslashes,
+ * control characters, spaces at the ends, empty ports, other spellings of addresses, `xn--` labels (to check them takes
+ * Unicode's tables), `_` in hosts, empty labels, and last labels that begin with a digit or a hyphen. It also rejects `^` in
+ * paths, since only newer engines escape it.
  *
- * @throws TypeError for what it refuses; the message does not repeat the text, which may hold a secret
+ * @throws TypeError if it rejects the URL; the message does not repeat the URL, which may hold a secret
  * @see https://url.spec.whatwg.org/
  */
 export class URL {
@@ -17,7 +17,7 @@ export class URL {
   readonly hostname: string
   readonly origin: string
   readonly pathname: string
-  /** Always empty, as is `password`: names in front of the host are refused. */
+  /** Always empty, like `password`: URLs with user names are rejected. */
   readonly username = ''
   readonly password = ''
   readonly searchParams: SearchParams
@@ -51,7 +51,7 @@ export class URL {
 
 type Pair = readonly [name: string, value: string]
 
-/** What is used of `URLSearchParams`. A change writes the whole query anew, as the standard has it. */
+/** The part of `URLSearchParams` that lingpai uses. As in the standard, `set` serializes the whole query again. */
 class SearchParams {
   #query: string
 
@@ -59,7 +59,7 @@ class SearchParams {
     this.#query = query
   }
 
-  /** With its question mark, where the URL has one. */
+  /** Includes the question mark; empty if the URL has no query. */
   get query(): string {
     return this.#query
   }
@@ -84,12 +84,12 @@ class SearchParams {
   }
 }
 
-/** Controls, backslashes, and a space at the end: what the standard drops or mends. */
+/** Control characters, backslashes, and a space at the end: the standard removes or replaces them. */
 const UNCLEAR = /[^ -[\]-~\u0080-\uffff]| $/
 
 const SHAPE = /^(https?:)\/\/([a-z\d.-]+|\[::1\])(?::(\d+))?(\/[^?#^]*)?(\?[^#]*)?(#[\s\S]*)?$/i
 
-/** Where a last label begins with a digit, the standard may read the whole as a number. */
+/** If the last label begins with a digit, the standard may parse the host as an IPv4 address. */
 function isPlainHost(host: string): boolean {
   return (
     host === '[::1]' ||
@@ -127,8 +127,8 @@ function parseForm(query: string): Pair[] {
 }
 
 /**
- * Each match is a character in UTF-8, or bytes that begin none, or the longest beginning of one that is cut short, for which
- * one U+FFFD stands (Encoding Standard §4.1).
+ * Each match is a character in UTF-8, a byte that cannot begin one, or the longest prefix of an incomplete one. The last two
+ * decode to one U+FFFD each (Encoding Standard §4.1).
  */
 const CHARACTER =
   /%(?:(?:f0%[9ab]|f[1-3]%[89ab]|f4%8)[\da-f](?:%[89ab][\da-f]){0,2}|(?:e0%[ab]|e[1-9a-cef]%[89ab]|ed%[89])[\da-f](?:%[89ab][\da-f])?|(?:c[2-9a-f]|d[\da-f])(?:%[89ab][\da-f])?|[\da-f]{2})/gi
@@ -153,7 +153,7 @@ function percentEncode(text: string, set: RegExp): string {
   return text.replace(set, encodeURIComponent)
 }
 
-/** Half of a surrogate pair stands for no character (Infra Standard, "scalar value string"). */
+/** Replaces unpaired surrogates with U+FFFD (Infra Standard, "scalar value string"). */
 function toScalars(text: string): string {
   return String(text).replace(/[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g, (found) =>
     found.length === 2 ? found : '\ufffd',
@@ -161,5 +161,5 @@ function toScalars(text: string): string {
 }
 
 function refuse(): TypeError {
-  return new TypeError('This is no absolute http or https URL, or it is one that can be read in two ways.')
+  return new TypeError('The URL is not an absolute http or https URL, or parsers may read it differently.')
 }

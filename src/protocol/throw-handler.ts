@@ -1,14 +1,14 @@
 import { type TransferHandler, transferHandlers } from 'comlink'
 import { decodeError, encodeError, type WireError } from './errors.ts'
 
-/** The error frame that a caller receives; the guard answers with the same one. */
+/** The frame with which Comlink, or the guard, answers a call that failed. */
 export function errorFrame(id: string, error: unknown): object {
   return { id, type: 'HANDLER', name: 'throw', value: encodeError(error) }
 }
 
 /**
- * Makes Comlink keep the code and fields of an error, which its own handler drops, and leave the worker's stack where it is.
- * Called before `expose`, not on import: the package has no side effects.
+ * Makes Comlink send the code and fields of an error, which its own handler drops, and not the worker's stack. Call it before
+ * `expose`. It does not run on import: the package has no side effects.
  *
  * @see https://github.com/GoogleChromeLabs/comlink/pull/514
  */
@@ -16,7 +16,7 @@ export function encodeThrownErrors(): void {
   changeThrowHandler({ serialize: (thrown) => [encodeError((thrown as { value: unknown }).value), []] })
 }
 
-/** The inverse of {@link encodeThrownErrors}, for the calling side. Called before `wrap`. */
+/** The inverse of {@link encodeThrownErrors}, for the calling side. Call it before `wrap`. */
 export function decodeThrownErrors(): void {
   changeThrowHandler({
     deserialize: (wire) => {
@@ -25,7 +25,7 @@ export function decodeThrownErrors(): void {
   })
 }
 
-// Two halves, so that neither thread ships the other's; inline, both end up in one handler.
+// Two functions, so that neither bundle contains the other's. Inline, both change the same handler.
 function changeThrowHandler(half: Partial<TransferHandler<unknown, unknown>>): void {
   transferHandlers.set('throw', { ...(transferHandlers.get('throw') as TransferHandler<unknown, unknown>), ...half })
 }

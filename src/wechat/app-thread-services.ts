@@ -1,3 +1,4 @@
+import type { AppThreadServices } from '../connect/wechat.ts'
 import { AbortController } from '../protocol/abort-controller.ts'
 import type { AppThreadAnswer, AppThreadRequest, AppThreadTable, TaskOrder } from '../protocol/app-thread.ts'
 import type { CancelSignal } from '../protocol/cancel-signal.ts'
@@ -13,20 +14,20 @@ import {
   toText,
 } from '../protocol/checks.ts'
 import { getOwn } from '../protocol/records.ts'
-import type { Exchanges } from './exchanges.ts'
+import type { GrantRequests } from './grant-requests.ts'
 import { isUnsent, type Running } from './network.ts'
 import type { Storage } from './storage.ts'
 import type { Tasks } from './tasks.ts'
 
-/** WeChat's own limit for one key of its storage, in UTF-16 units, is below this. */
+/** In UTF-16 units. WeChat's limit for one key of its storage is lower. */
 const MAX_RECORD = 1 << 20
 const MAX_BODY = 1 << 20
-/** A signer may have been shown this much, and gives it back. */
+/** A signer returns the data of a whole request. */
 const MAX_DATA = 1 << 24
-/** WeChat's default; the worker gives up earlier. */
+/** WeChat's default. The worker's own timeout is shorter. */
 const SEND_TIMEOUT = 60_000
 
-/** What each service takes: the worker holds no more rights on the app thread than these. */
+/** The arguments of each service. The worker has no other rights on the app thread. */
 export const serviceChecks: Checks<AppThreadTable> = {
   send: ([call, request]) => [toCallId(call), toServiceRequest(request)],
   sendTask: ([order]) => [toTaskOrder(order)],
@@ -39,24 +40,18 @@ export const serviceChecks: Checks<AppThreadTable> = {
 
 export interface ServiceParts {
   readonly tasks: Pick<Tasks, 'sendTask' | 'awaitTask'>
-  readonly exchanges: Exchanges
+  readonly grantRequests: GrantRequests
   readonly storage: Storage
   readonly login: (signal: CancelSignal) => Promise<string>
 }
 
-/** The services of one connection to a worker. */
-export interface ServiceDesk {
-  readonly table: AppThreadTable
-  abort(call: string): void
-}
-
 export function createAppThreadServices(
-  { tasks, exchanges, storage, login }: ServiceParts,
+  { tasks, grantRequests, storage, login }: ServiceParts,
   connection: number,
-): ServiceDesk {
+): AppThreadServices {
   const running = new Map<string, { abort(): void }>()
 
-  /** Begins a call that its id can end. */
+  /** Runs a call that `abort` can end by its id. */
   async function run<T>(call: string, start: () => Running<T>): Promise<T> {
     if (running.has(call)) throw invalid('its id is in use')
     const started = start()
@@ -75,7 +70,7 @@ export function createAppThreadServices(
       async send(call, { exchange, ...request }): Promise<AppThreadAnswer> {
         try {
           const { status, headers, text } = await run(call, () =>
-            exchanges.send(connection, exchange, { ...request, timeout: SEND_TIMEOUT, refusesRedirects: true }),
+            grantRequests.send(connection, exchange, { ...request, timeout: SEND_TIMEOUT, refusesRedirects: true }),
           )
           return { status, headers, body: text }
         } catch (error) {
@@ -88,11 +83,11 @@ export function createAppThreadServices(
       load: (key) => storage.load(key),
       async save(key, text) {
         const saved = await storage.save(key, text)
-        exchanges.clear()
+        grantRequests.clear()
         return saved
       },
       async clear(key) {
-        exchanges.clear()
+        grantRequests.clear()
         await storage.clear(key)
       },
       login: (call) =>
@@ -131,6 +126,6 @@ function toTaskOrder(value: unknown): TaskOrder {
 }
 
 function toKey(value: unknown): string {
-  if (typeof value !== 'string' || !/^[\w.:-]{1,100}$/.test(value)) throw invalid('it names no key of the storage')
+  if (typeof value !== 'string' || !/^[\w.:-]{1,100}$/.test(value)) throw invalid('the storage key is not valid')
   return value
 }

@@ -25,11 +25,11 @@ const FOREIGN_OPTIONS: Readonly<Record<string, string>> = {
   fail: CALLBACK,
   complete: CALLBACK,
 }
-/** An API's refusal is short; what is longer is the file that was asked for. */
+/** In bytes. An API's error body is short; a longer body is the requested file. */
 const MAX_REFUSAL = 1 << 16
 
 export interface FileReader {
-  /** The file's text, or undefined where it is longer, or is no text. */
+  /** The file's text; undefined if the file is longer or is not text. */
   readShortText(path: string, longest: number): Promise<string | undefined>
   remove(path: string): void
 }
@@ -67,7 +67,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
             method,
             headers: withContentType(headers),
             ...(body !== undefined && { body: JSON.stringify(body) }),
-            // Else WeChat's own, or that of app.json, would end it sooner.
+            // Without it, WeChat's default or the value in app.json could end the request earlier.
             timeout: toDeadline(timeout),
             refusesRedirects: ticket !== undefined,
           })
@@ -92,7 +92,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
       {
         ...planHead(options, undefined),
         method: 'POST',
-        // An empty form is signed too.
+        // An empty form must be signed too.
         data: fields ?? {},
         send: ({ url, headers, data: signed }) => {
           const form = signed === undefined ? fields : toForm(signed)
@@ -130,7 +130,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
           })
           return { ...running, answer: running.answer.then(readRefusal) }
         },
-        // Only what says why there is no file is read by the envelope; the file itself is nobody's JSON.
+        // Parse only error bodies; a downloaded file is not JSON.
         summarize: ({ status, refusal }, envelope) => {
           const { summary } = openEnvelope(envelope, status, refusal ?? '')
           const isSuccess = status >= 200 && status < 300
@@ -141,7 +141,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
             : summary
         },
         discard({ file }, isReplaced) {
-          // Where the app has named the file, the replay writes it anew, perhaps at this moment.
+          // If the app has given a filePath, the replay may be writing that file at this moment.
           const path = isReplaced ? file.tempFilePath : (file.filePath ?? file.tempFilePath)
           if (path !== undefined) files.remove(path)
         },
@@ -151,7 +151,7 @@ export function createCalls({ tasks, network, files }: CallHost) {
     )
   }
 
-  /** `wx.downloadFile` puts a refusal into the file, whatever its status. */
+  /** `wx.downloadFile` writes an error body into the file too, with any status. */
   async function readRefusal({ status, tempFilePath, filePath }: DownloadAnswer) {
     const path = filePath ?? tempFilePath
     const text = path === undefined ? undefined : await files.readShortText(path, MAX_REFUSAL)
@@ -187,7 +187,7 @@ function checkOptions<Options extends CallOptions>(options: Options, call: strin
     throw invalid(call, 'write the domain name of url in its ASCII form, xn--…')
   if (typeof url !== 'string' || !URL.canParse(url) || !/^https?:/.test(url))
     throw invalid(call, 'url must be an absolute URL such as "https://api.example.com/orders"')
-  // What wx.request and others call differently would be lost without a word, and a callback wait for ever.
+  // Otherwise an option that has another name in wx.request would be ignored, and a callback would never be called.
   for (const [name, remedy] of Object.entries(FOREIGN_OPTIONS)) {
     if ((given as Record<string, unknown>)[name] !== undefined) throw invalid(call, remedy)
   }
@@ -196,7 +196,7 @@ function checkOptions<Options extends CallOptions>(options: Options, call: strin
     headers === null ||
     !Object.values(headers).every((value) => typeof value === 'string')
   )
-    throw invalid(call, 'headers must be an object of texts')
+    throw invalid(call, 'headers must be an object of strings')
   if (auth !== undefined && typeof auth !== 'boolean') throw invalid(call, 'auth must be true or false')
   const { timeout } = given as { timeout?: unknown }
   if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0))
@@ -211,16 +211,16 @@ function checkMethod(method: unknown): string {
   return verb
 }
 
-/** What JSON makes of it: the same for a signer as for the server. */
+/** A JSON copy, so that a signer sees the same data as the server. */
 function toJson(call: string, data: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(data))
   } catch {
-    throw invalid(call, 'the data are not JSON')
+    throw invalid(call, 'data is not JSON')
   }
 }
 
-/** A form carries nothing but text, and a signer must see what is sent. */
+/** A form carries only text. A signer must see the text that is sent. */
 function toForm(data: unknown): Record<string, string> {
   const fields = toJson('uploadFile', data)
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
@@ -233,7 +233,7 @@ function toForm(data: unknown): Record<string, string> {
 }
 
 function toDeadline(timeout: number): number {
-  // Longer timers fire at once.
+  // A longer timer would fire at once.
   return Math.min(timeout, 2 ** 31 - 1)
 }
 
@@ -242,7 +242,7 @@ function withContentType(headers: readonly (readonly [string, string])[]): reado
   return isGiven ? headers : [...headers, ['content-type', 'application/json']]
 }
 
-/** The app's own bug must not end the transfer. */
+/** An error in the app's callback must not end the transfer. */
 function guardProgress<Progress>(
   onProgress: ((progress: Progress) => void) | undefined,
 ): ((progress: Progress) => void) | undefined {

@@ -2,7 +2,7 @@ import type { FileReader } from './calls.ts'
 
 type FileApi = Pick<WechatMiniprogram.Wx, 'getFileSystemManager'>
 
-/** The few things to be done with a downloaded file. @see https://developers.weixin.qq.com/miniprogram/dev/api/file/FileSystemManager.html */
+/** Reads and removes downloaded files. @see https://developers.weixin.qq.com/miniprogram/dev/api/file/FileSystemManager.html */
 export function createFiles(wx: FileApi): FileReader {
   return {
     readShortText(path, longest) {

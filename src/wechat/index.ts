@@ -6,7 +6,7 @@ import {
   borrowWorker,
   inlineBroker,
   ownWorker,
-  type WechatConnectionHost,
+  type WechatHost,
   type WechatWorker,
 } from '../connect/wechat.ts'
 import { createAwakeTimers } from '../protocol/awake-timers.ts'
@@ -16,12 +16,12 @@ import { checkOptionNames } from '../protocol/option-names.ts'
 import type { Snapshot } from '../protocol/snapshot.ts'
 import { createAppThreadServices, type ServiceParts, serviceChecks } from './app-thread-services.ts'
 import { createCalls } from './calls.ts'
-import { createExchanges } from './exchanges.ts'
 import { createFiles } from './files.ts'
+import { createGrantRequests } from './grant-requests.ts'
 import { createLogin } from './login.ts'
 import type { UploadFile, WechatOptions, WechatRequest, WechatSession } from './mini-program-session.ts'
 import { createNetwork } from './network.ts'
-import { createSignInPage, type SignInGuide } from './sign-in-page.ts'
+import { createSignInPage, type SignInNavigation } from './sign-in-page.ts'
 import { createStorage } from './storage.ts'
 import { createTasks } from './tasks.ts'
 
@@ -65,14 +65,14 @@ export type {
 
 const invalidConfig = /* @__PURE__ */ invalidConfigOf('connect()')
 
-/** Reasons of a snapshot for which a session has ended without the user's will. */
+/** The snapshot's reasons for a session that ended although the user did not sign out. */
 const UNWANTED_ENDS: readonly unknown[] = ['refresh_rejected', 'refresh_answer_lost', 'session_too_old', 'worker_lost']
 
 type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
 
 /**
  * Connects the app thread of a mini program to the worker that keeps the session. Call it once, in app.js. Returns at once;
- * what goes wrong later rejects a call.
+ * if the connection fails later, the calls reject.
  *
  * @throws LingpaiError `invalid_config`
  */
@@ -98,73 +98,73 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     throw invalidConfig('wechat.onSignInRequired must be a function')
   const timers = createAwakeTimers(platformTimers, Date.now)
   const network = createNetwork(wx)
-  const exchanges = createExchanges(network)
+  const grantRequests = createGrantRequests(network)
   const storage = createStorage(wx, readSdkVersion(), timers)
   const login = createLogin(wx, timers, Date.now)
-  const guide = createGuide()
+  const signInNavigation = createSignInNavigation()
 
   const services: ServiceParts = {
-    exchanges,
+    grantRequests,
     storage,
     login,
-    // The tasks need the client, which connects at once, to a worker that may call them.
+    // Created later, since they need the client: it connects at once, to a worker that may call these.
     tasks: { sendTask: (order) => tasks.sendTask(order), awaitTask: (name) => tasks.awaitTask(name) },
   }
-  const host: WechatConnectionHost = {
+  const host: WechatHost = {
     timers,
     now: Date.now,
     checks: serviceChecks,
     createAppThreadServices: (connection) => createAppThreadServices(services, connection),
   }
   let borrowed: BorrowedWorker | undefined
-  const client = createClient(listChoices(), timers)
+  const client = createClient(listHosts(), timers)
   const tasks = createTasks(client, timers)
   const calls = createCalls({ tasks, network, files: createFiles(wx) })
 
-  function listChoices(): HostCandidate[] {
-    const choices: HostCandidate[] = []
+  function listHosts(): HostCandidate[] {
+    const hosts: HostCandidate[] = []
     if (typeof worker === 'string') {
-      choices.push(ownWorker(() => wx.createWorker(worker, { useExperimentalWorker }) as WechatWorker, host))
+      hosts.push(ownWorker(() => wx.createWorker(worker, { useExperimentalWorker }) as WechatWorker, host))
     } else if (worker !== undefined) {
       borrowed = borrowWorker(worker, host)
-      choices.push(borrowed)
+      hosts.push(borrowed)
     }
-    if (inline) choices.push(inlineBroker(inline, host))
-    return choices
+    if (inline) hosts.push(inlineBroker(inline, host))
+    return hosts
   }
 
-  function createGuide(): SignInGuide | undefined {
-    if (onSignInRequired) return { lead: onSignInRequired, stop: () => false }
+  function createSignInNavigation(): SignInNavigation | undefined {
+    if (onSignInRequired) return { navigate: onSignInRequired, cancel: () => false }
     if (signInPage === undefined) return undefined
     return createSignInPage(signInPage, { wx, timers, currentRoute: () => getCurrentPages().slice(-1)[0]?.route })
   }
 
-  /** A call that shows that the user must sign in leads them there. */
-  function guided<Parameters extends readonly unknown[], Result>(
+  /** Opens the sign-in page if the call shows that the user must sign in. */
+  function withSignInPage<Parameters extends readonly unknown[], Result>(
     call: (...parameters: Parameters) => Promise<Result>,
   ): (...parameters: Parameters) => Promise<Result> {
     return async (...parameters) => {
       try {
         return await call(...parameters)
       } catch (error) {
-        if (mustSignIn(error)) lead()
+        if (mustSignIn(error)) openSignInPage()
         throw error
       }
     }
   }
 
-  /** Without a status the worker has refused it: a call of an earlier user, where somebody is signed in now. */
+  /** An error without a status comes from the worker: if a user is signed in now, the call belonged to an earlier user. */
   function mustSignIn(error: unknown): boolean {
     if (!isLingpaiError(error) || error.code !== 'sign_in_required') return false
     return error.status !== undefined || client.getSnapshot().status !== 'signed-in'
   }
 
-  /** Whether the user must sign in unless the sign-in that runs does it. */
+  /** Whether the user must sign in if the sign-in in flight fails. */
   let isPending = false
 
-  function lead(): void {
+  function openSignInPage(): void {
     isPending = client.getSnapshot().status === 'signing-in'
-    if (!isPending) guide?.lead()
+    if (!isPending) signInNavigation?.navigate()
   }
 
   let reported: string | undefined
@@ -175,20 +175,20 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     const hasEnded = previous.status === 'signed-in' && snapshot.status === 'signed-out'
     if (isSignedIn(snapshot)) {
       isPending = false
-      guide?.stop()
-    } else if (snapshot.status === 'signing-in') isPending = guide?.stop() || isPending
-    // Whoever signs out knows where to go next.
+      signInNavigation?.cancel()
+    } else if (snapshot.status === 'signing-in') isPending = signInNavigation?.cancel() || isPending
+    // After a sign-out, the app itself decides which page comes next.
     else if ((hasEnded && UNWANTED_ENDS.includes(snapshot.reason)) || (isPending && snapshot.status === 'signed-out'))
-      lead()
+      openSignInPage()
     if (snapshot.status !== 'connecting') previous = snapshot
   })
 
-  /** Where an API asks for a sign-in, the session goes on, and so does the way to the sign-in page. */
+  /** False if an API requires a new sign-in: the session goes on, but the sign-in page must still open. */
   function isSignedIn({ status, reason }: Snapshot): boolean {
     return status === 'signed-in' && reason !== 'sign_in_required'
   }
 
-  /** An app that waits for the snapshot makes no call that could reject, and a phone shows no console of a worker. */
+  /** Logs why no worker answers: an app that waits for the snapshot makes no call that rejects with the reason. */
   function report(reason: string | undefined): void {
     if (reason === reported) return
     reported = reason
@@ -196,7 +196,7 @@ export function connect<B extends Broker<never> | Broker = Broker>(
       client.connected().catch((error) => console.error(error))
     } else if (reason === 'blocked' && borrowed !== undefined) {
       console.warn(
-        "lingpai: the app's own worker does not answer. Pass every message on: in the worker to handleMessage of what serve({ownDispatcher: true}) returned, on the app thread to session.handleMessage.",
+        "lingpai: the app's own worker does not answer. Pass every message on: in the worker to the handleMessage that serve({ownDispatcher: true}) returned, on the app thread to session.handleMessage.",
       )
     }
   }
@@ -210,27 +210,26 @@ export function connect<B extends Broker<never> | Broker = Broker>(
 
   const deadline = { deadline: CONTROL_DEADLINE }
   return Object.freeze({
-    request: guided(calls.request) as WechatRequest,
-    uploadFile: guided(calls.uploadFile) as UploadFile,
-    downloadFile: guided(calls.downloadFile),
+    request: withSignInPage(calls.request) as WechatRequest,
+    uploadFile: withSignInPage(calls.uploadFile) as UploadFile,
+    downloadFile: withSignInPage(calls.downloadFile),
     signIn: (input) => client.call('signIn', [input]),
     async signOut(choice) {
       await client.call('signOut', [choice?.everywhere === true], deadline)
     },
     adopt: (tokens) => client.call('adopt', [tokens], deadline),
-    getAccessToken: guided(() => client.call('getAccessToken', [], deadline)),
+    getAccessToken: withSignInPage(() => client.call('getAccessToken', [], deadline)),
     getSnapshot: client.getSnapshot,
     subscribe: client.subscribe,
     explain: (part = {}) => client.call('explain', [part], deadline),
     handleMessage: (message) => borrowed?.handleMessage(message) ?? false,
     replaceWorker(next) {
-      if (borrowed === undefined)
-        throw invalidCall('replaceWorker is for an app that passed its own worker to connect()')
+      if (borrowed === undefined) throw invalidCall('replaceWorker needs a worker that the app passed to connect()')
       borrowed.replace(next)
     },
     close() {
       stopWatching()
-      guide?.stop()
+      signInNavigation?.cancel()
       wx.offAppShow?.(onShow)
       wx.offNetworkStatusChange?.(onNetwork as () => void)
       client.close()

@@ -5,15 +5,15 @@ import { LingpaiError } from '../protocol/errors.ts'
 
 type LoginApi = Pick<WechatMiniprogram.Wx, 'login'>
 
-/** WeChat allows four a second for a user, and counts them by day: one a second is more than any sign-in needs. */
-const SHORTEST_GAP = 1000
+/** WeChat allows a user four logins a second and limits them by day. A sign-in needs at most one a second. */
+const MIN_INTERVAL = 1000
 const LOGIN_TIMEOUT = 20_000
-/** A login that is not answered at all must not keep every later one. */
+/** If WeChat never answers a login, later ones must not wait for it. */
 const MAX_LOGIN = 25_000
 
 /**
- * Gets a code from `wx.login`, one at a time: each code may replace the session key, and too many are refused. Whoever is
- * aborted while they wait asks for none.
+ * Gets a code from `wx.login`, one at a time: each code may replace the session key, and WeChat rejects too many logins. A
+ * call that is aborted while it waits does not call `wx.login`.
  *
  * @see https://developers.weixin.qq.com/miniprogram/dev/framework/performance/api-frequency.html
  */
@@ -28,14 +28,14 @@ export function createLogin(wx: LoginApi, timers: Timers, now: () => number) {
   async function login(signal: CancelSignal): Promise<string> {
     if (signal.aborted) throw aborted()
     const sinceLast = now() - last
-    // A clock that was set back must not make it wait for long.
-    if (sinceLast >= 0 && sinceLast < SHORTEST_GAP) await pause(SHORTEST_GAP - sinceLast)
+    // If the clock was set back, sinceLast is negative: do not wait.
+    if (sinceLast >= 0 && sinceLast < MIN_INTERVAL) await pause(MIN_INTERVAL - sinceLast)
     if (signal.aborted) throw aborted()
     last = now()
     const code = new Promise<string>((resolve, reject) => {
       wx.login({
         timeout: LOGIN_TIMEOUT,
-        success: ({ code }) => (code ? resolve(code) : reject(failure('it gave no code'))),
+        success: ({ code }) => (code ? resolve(code) : reject(failure('no code'))),
         fail: ({ errMsg }) => reject(failure(errMsg)),
       })
     })
@@ -43,19 +43,18 @@ export function createLogin(wx: LoginApi, timers: Timers, now: () => number) {
   }
 
   return (signal: CancelSignal): Promise<string> => {
-    // A code is good once, so it is never shared: whoever comes later waits for a code of their own.
+    // A code is valid once, so each caller gets its own.
     const start = () => login(signal)
-    const turn = (running ?? Promise.resolve('')).then(start, start)
-    running = turn
-    return turn
+    running = (running ?? Promise.resolve('')).then(start, start)
+    return running
   }
 }
 
 function aborted(): LingpaiError {
-  return new LingpaiError('aborted', 'The sign-in was given up before wx.login was called.')
+  return new LingpaiError('aborted', 'The sign-in was aborted before wx.login was called.')
 }
 
-/** A failure without a word must still reject: thrown here, its error would go to WeChat. */
+/** Accepts a missing errMsg: an exception here would go to WeChat, and the promise would never reject. */
 function failure(why: string | undefined): LingpaiError {
-  return new LingpaiError('network_error', `wx.login has failed (${String(why).slice(0, 200)}). Try again in a moment.`)
+  return new LingpaiError('network_error', `wx.login failed (${String(why).slice(0, 200)}). Try again in a moment.`)
 }

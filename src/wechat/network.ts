@@ -3,7 +3,7 @@ import { LingpaiError } from '../protocol/errors.ts'
 import { isRedirect } from '../protocol/http.ts'
 import type { DownloadProgress, UploadProgress } from './mini-program-session.ts'
 
-/** An exchange that is under way. */
+/** A request in flight. */
 export interface Running<Answer> {
   readonly answer: Promise<Answer>
   abort(): void
@@ -15,13 +15,13 @@ export interface OutgoingRequest {
   readonly headers: readonly (readonly [string, string])[]
   readonly body?: string
   readonly timeout?: number | undefined
-  /** Redirects are not followed where the base library can do that (3.2.2): they could carry a token elsewhere. */
+  /** Do not follow redirects: they could carry a token to another origin. Needs base library 3.2.2. */
   readonly refusesRedirects?: boolean
 }
 
 export interface HttpAnswer {
   readonly status: number
-  /** Names in lower case. */
+  /** The names are in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly text: string
 }
@@ -48,13 +48,13 @@ type NetworkApi = Pick<WechatMiniprogram.Wx, 'request' | 'uploadFile' | 'downloa
 
 export type Network = ReturnType<typeof createNetwork>
 
-/** WeChat's three ways to use the network, as promises that can be aborted. Any HTTP status is an answer. */
+/** WeChat's three network functions as promises that can be aborted. They resolve with any HTTP status. */
 export function createNetwork(wx: NetworkApi) {
   return {
     /** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/request/wx.request.html */
     request({ url, method, headers, body, timeout, refusesRedirects = false }: OutgoingRequest): Running<HttpAnswer> {
       return run<HttpAnswer>((resolve, fail) => {
-        // A page's own was checked before; this one comes from a grant or a signer, and is no failure of the network.
+        // A page's method was checked before. This one comes from a grant or a signer, so it is an error of the configuration.
         const problem = explainMethod(method)
         if (problem !== undefined) throw new LingpaiError('invalid_config', `${problem}. Nothing was sent.`)
         const task = wx.request({
@@ -62,7 +62,7 @@ export function createNetwork(wx: NetworkApi) {
           method: method.toUpperCase() as 'GET',
           header: Object.fromEntries(headers),
           ...(body !== undefined && { data: body }),
-          // Any other value than `json` leaves the text as it is.
+          // With any value other than `json`, WeChat does not parse the text.
           dataType: 'text',
           responseType: 'text',
           ...(timeout !== undefined && { timeout }),
@@ -71,7 +71,7 @@ export function createNetwork(wx: NetworkApi) {
             resolve({ status: statusCode, headers: toLowerCase(header), text: toText(data) }),
           fail,
         })
-        // With `redirect: 'manual'`, a redirect ends the request with its headers, and no documented callback follows.
+        // With `redirect: 'manual'`, only the headers of a redirect arrive: WeChat documents no callback after them.
         if (refusesRedirects) {
           task?.onHeadersReceived?.((received) => {
             const { statusCode, header } = received as { statusCode?: number; header?: object }
@@ -137,7 +137,7 @@ function run<Answer>(start: Start<Answer>): Running<Answer> {
   return { answer, abort: () => task?.abort() }
 }
 
-/** What the platform calls a failure, as one of ours. @see https://developers.weixin.qq.com/miniprogram/dev/framework/usability/PublicErrno.html */
+/** Converts WeChat's failure into a LingpaiError. @see https://developers.weixin.qq.com/miniprogram/dev/framework/usability/PublicErrno.html */
 function toNetworkError(failure: { errMsg?: unknown; errno?: unknown } | undefined): LingpaiError {
   const text = typeof failure?.errMsg === 'string' ? failure.errMsg : ''
   const said = describe(text, failure?.errno)
@@ -148,11 +148,11 @@ function toNetworkError(failure: { errMsg?: unknown; errno?: unknown } | undefin
     )
   }
   if (/timeout|timed out/i.test(text))
-    return new LingpaiError('timeout', `The server has not answered in time (${said}).`)
+    return new LingpaiError('timeout', `The server did not answer in time (${said}).`)
   if (/file not found|no such file/i.test(text)) {
     return new LingpaiError(
       'invalid_call',
-      `WeChat finds no such file or folder (${said}). Check filePath; a temporary file may be gone once the app was closed.`,
+      `WeChat finds no such file or folder (${said}). Check filePath; temporary files may be deleted when the app closes.`,
     )
   }
   if (/:fail abort/.test(text)) return new LingpaiError('aborted', 'The request was aborted.')
@@ -162,9 +162,9 @@ function toNetworkError(failure: { errMsg?: unknown; errno?: unknown } | undefin
   )
 }
 
-/** Without addresses, whose queries may hold what is secret. */
+/** Removes URLs: their queries may hold secrets. */
 function describe(text: string, errno: unknown): string {
-  // Cut before it is searched, which takes long in a long text.
+  // Shorten the text first: the search is slow in long texts.
   const words =
     text
       .slice(0, 1000)
@@ -173,7 +173,7 @@ function describe(text: string, errno: unknown): string {
   return typeof errno === 'number' ? `${words}, errno ${errno}` : words
 }
 
-/** Whether a failure says that the request never left the phone, though it was not for the app's own fault. */
+/** Whether the request never left the phone, for a reason other than a mistake of the app. */
 export function isUnsent(failure: unknown): boolean {
   return failure instanceof LingpaiError && /createRequestTask:fail/.test(failure.message)
 }
@@ -183,7 +183,7 @@ function toLowerCase(header: unknown): Record<string, string> {
   return Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), String(value)]))
 }
 
-/** Some versions parse JSON whatever they are told. */
+/** Some versions of WeChat parse JSON in spite of `dataType`. */
 function toText(data: unknown): string {
   if (typeof data === 'string') return data
   return data === undefined || data === null ? '' : JSON.stringify(data)

@@ -11,40 +11,40 @@ export interface SignInPageHost {
   currentRoute(): string | undefined
 }
 
-/** Leads the user to the page where they sign in. */
-export interface SignInGuide {
-  /** A call, or the session's end, has shown that the user must sign in. */
-  lead(): void
-  /** The user has signed in, or is about to: they stay where they are. Returns whether they were on the way. */
-  stop(): boolean
+/** Opens the page where the user signs in. */
+export interface SignInNavigation {
+  /** Call when the user must sign in: a call was rejected for it, or the session ended. */
+  navigate(): void
+  /** Call when a sign-in has begun or succeeded: the user stays on the current page. Returns whether one was under way. */
+  cancel(): boolean
 }
 
 const DEFAULT_MESSAGE = '登录失败，请重新登录'
 const DEFAULT_DELAY = 1200
 
 /**
- * One toast and one `wx.reLaunch`, however many calls need a sign-in. Nothing is written down, so that an app that is killed
- * on the way begins anew; and whoever is on the page already is left alone.
+ * Shows one toast and calls `wx.reLaunch` once, however many calls need a sign-in. If the user is already on the page, it does
+ * nothing. It stores nothing: an app that is killed meanwhile starts again.
  *
  * @see https://developers.weixin.qq.com/miniprogram/dev/api/route/wx.reLaunch.html
  */
 export function createSignInPage(
   { url, message = DEFAULT_MESSAGE, delay = DEFAULT_DELAY }: SignInPageOptions,
   { wx, timers, currentRoute }: SignInPageHost,
-): SignInGuide {
+): SignInNavigation {
   if (typeof url !== 'string' || !/^\/[^/]/.test(url)) {
     throw new LingpaiError('invalid_config', 'signInPage.url must be a path such as "/pages/login/login".')
   }
-  if (typeof message !== 'string') throw new LingpaiError('invalid_config', 'signInPage.message must be a text.')
+  if (typeof message !== 'string') throw new LingpaiError('invalid_config', 'signInPage.message must be a string.')
   if (!(typeof delay === 'number' && delay >= 0)) {
     throw new LingpaiError('invalid_config', 'signInPage.delay must be a number of milliseconds.')
   }
   const route = url.slice(1).split('?')[0]
-  let isLeading = false
+  let isNavigating = false
   let timer: unknown
 
   function end(): void {
-    isLeading = false
+    isNavigating = false
   }
 
   function open(): void {
@@ -60,17 +60,17 @@ export function createSignInPage(
   }
 
   return {
-    lead() {
-      if (isLeading || currentRoute() === route) return
-      isLeading = true
+    navigate() {
+      if (isNavigating || currentRoute() === route) return
+      isNavigating = true
       if (message !== '') wx.showToast({ title: message, icon: 'none', duration: Math.max(delay, 1500) })
       timer = timers.setTimeout(open, delay)
     },
-    stop() {
-      const wasLeading = isLeading
+    cancel() {
+      const wasNavigating = isNavigating
       timers.clearTimeout(timer)
       end()
-      return wasLeading
+      return wasNavigating
     },
   }
 }

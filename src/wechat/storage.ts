@@ -5,10 +5,10 @@ import { LingpaiError } from '../protocol/errors.ts'
 
 type StorageApi = Pick<WechatMiniprogram.Wx, 'setStorage' | 'getStorage' | 'removeStorage'>
 
-/** An operation that WeChat has not answered by then is not waited for: it must not keep every later one. In milliseconds. */
+/** In milliseconds. If WeChat never answers an operation, later ones must not wait for it. */
 const MAX_OPERATION = 10_000
 
-/** Of `wx.setStorage`'s option `encrypt`. */
+/** The first base library with `wx.setStorage`'s option `encrypt`. */
 const ENCRYPTS_SINCE = [2, 21, 3]
 
 export interface Storage {
@@ -18,8 +18,8 @@ export interface Storage {
 }
 
 /**
- * The mini program's storage, encrypted where the base library can. One operation at a time: what a lost worker still
- * wrote must not overtake what its successor does.
+ * The mini program's storage, encrypted if the base library can do it. One operation at a time: a late write of a lost worker
+ * must not overwrite the next worker's.
  *
  * @see https://developers.weixin.qq.com/miniprogram/dev/api/storage/wx.setStorage.html
  */
@@ -28,11 +28,11 @@ export function createStorage(wx: StorageApi, sdkVersion: string, timers: Timers
   const encrypt = isEncrypted ? { encrypt: true } : {}
   let last: Promise<unknown> = Promise.resolve()
 
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  function runInOrder<T>(work: () => Promise<T>): Promise<T> {
     const start = () => waitFor(work(), { deadline: MAX_OPERATION, timers })
-    const turn = last.then(start, start)
-    last = turn
-    return turn
+    const result = last.then(start, start)
+    last = result
+    return result
   }
 
   function get(key: string, options: object): Promise<string | undefined> {
@@ -69,32 +69,32 @@ export function createStorage(wx: StorageApi, sdkVersion: string, timers: Timers
 
   return {
     load: (key) =>
-      inTurn(async () => {
-        // What an older base library has left in the clear is found too.
+      runInOrder(async () => {
+        // An older base library may have stored the record without encryption.
         const text =
-          (await get(keptAs(key, isEncrypted), encrypt)) ??
-          (isEncrypted ? await get(keptAs(key, false), {}) : undefined)
+          (await get(toStorageKey(key, isEncrypted), encrypt)) ??
+          (isEncrypted ? await get(toStorageKey(key, false), {}) : undefined)
         return { isEncrypted, ...(text !== undefined && { text }) }
       }),
     save: (key, text) =>
-      inTurn(async () => {
-        await set(keptAs(key, isEncrypted), text)
-        if (isEncrypted) await remove(keptAs(key, false))
+      runInOrder(async () => {
+        await set(toStorageKey(key, isEncrypted), text)
+        if (isEncrypted) await remove(toStorageKey(key, false))
         return { isEncrypted }
       }),
     clear: (key) =>
-      inTurn(async () => {
-        await remove(keptAs(key, true))
-        await remove(keptAs(key, false))
+      runInOrder(async () => {
+        await remove(toStorageKey(key, true))
+        await remove(toStorageKey(key, false))
       }),
   }
 }
 
 /**
- * Under a prefix, so that the worker can reach nothing else of the app's storage; and under two names, since reading one kind
- * as the other fails.
+ * The prefix keeps the worker away from the rest of the app's storage. Encrypted and plain records need different keys, since
+ * WeChat cannot read one as the other.
  */
-function keptAs(key: string, isEncrypted: boolean): string {
+function toStorageKey(key: string, isEncrypted: boolean): string {
   return isEncrypted ? `lingpai.${key}` : `lingpai.${key}.plain`
 }
 
@@ -107,7 +107,7 @@ function isAtLeast(version: string, least: readonly number[]): boolean {
   return true
 }
 
-/** A failure without a word must still reject: thrown here, its error would go to WeChat. */
+/** Accepts a missing errMsg: an exception here would go to WeChat, and the promise would never reject. */
 function failure(what: string, errMsg: string | undefined): LingpaiError {
   return new LingpaiError(
     'store_failed',

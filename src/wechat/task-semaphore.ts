@@ -1,35 +1,35 @@
-/** WeChat runs ten at once, for the whole app; one stays free for a refresh, which must never wait behind them. */
+/** WeChat sends ten requests at once for the whole app. One slot stays free, so that a refresh never waits for them. */
 const MAX_TASKS = 9
 
 export interface TaskSemaphore {
-  /** Whether there was one; it is the caller's until it is released. */
-  tryTake(): boolean
-  /** Calls back once there is one, first come first served. Returns what gives the place in the queue up. */
-  wait(onTaken: () => void): () => void
+  /** Takes a slot if one is free, and returns whether it did. The caller must release it. */
+  tryAcquire(): boolean
+  /** Calls back when it has a slot for the caller, in the order of the calls. Returns a function that leaves the queue. */
+  acquire(onAcquired: () => void): () => void
   release(): void
 }
 
 /** @see https://developers.weixin.qq.com/miniprogram/dev/framework/ability/network.html */
-export function createTaskSemaphore(most = MAX_TASKS): TaskSemaphore {
+export function createTaskSemaphore(limit = MAX_TASKS): TaskSemaphore {
   const queue = new Set<() => void>()
-  let taken = 0
+  let acquired = 0
 
   return {
-    tryTake() {
-      if (taken >= most || queue.size > 0) return false
-      taken += 1
+    tryAcquire() {
+      if (acquired >= limit || queue.size > 0) return false
+      acquired += 1
       return true
     },
-    wait(onTaken) {
-      // A function of its own, so that the same one may wait twice.
-      const entry = () => onTaken()
+    acquire(onAcquired) {
+      // A new function, so that the same callback can be queued twice.
+      const entry = () => onAcquired()
       queue.add(entry)
       return () => void queue.delete(entry)
     },
     release() {
       const [next] = queue
       if (next === undefined) {
-        taken -= 1
+        acquired -= 1
         return
       }
       queue.delete(next)

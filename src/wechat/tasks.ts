@@ -11,26 +11,26 @@ import type { SentRequest, WireTask } from '../protocol/tasks.ts'
 import type { Running } from './network.ts'
 import { createTaskSemaphore } from './task-semaphore.ts'
 
-/** One request of a page: what the worker is told of it, how it is sent, and what becomes of its answer. */
+/** One request of a page: what the worker sees of it, how it is sent, and what happens with the answer. */
 export interface TaskPlan<Answer, Result> {
   readonly url: string
   readonly method: string
   readonly headers: readonly (readonly [string, string])[]
-  /** What a signer may see and change. */
+  /** The data that a signer may read and change. */
   readonly data: unknown
   readonly auth: boolean | undefined
-  /** Sends an attempt, as the worker has signed it. */
+  /** Sends an attempt with the headers and data that the worker has signed. */
   send(order: TaskOrder): Running<Answer>
-  /** Reads what is to be judged. */
+  /** Reads the part of the answer that the worker judges. */
   summarize(answer: Answer, envelope: Envelope | undefined): AnswerSummary & { readonly isRedirect?: boolean }
-  /** Gives up an answer that nobody gets. */
+  /** Cleans up after an answer that the page does not get. */
   discard?(answer: Answer, isReplaced: boolean): void
-  /** What the page gets where the worker found nothing wrong. */
+  /** Returns the page's result from an answer that the worker has accepted. */
   deliver(answer: Answer, envelope: Envelope | undefined): Result
 }
 
 export interface TaskOptions {
-  /** In milliseconds, for the whole of it; without one, only the wait for a worker has a deadline. */
+  /** In milliseconds, for the whole task. If undefined, only the wait for a worker has a deadline. */
   readonly deadline: number | undefined
   readonly signal: CancelSignal | undefined
 }
@@ -45,12 +45,13 @@ interface Task {
   readonly plan: TaskPlan<never, unknown>
   envelope: Envelope | undefined
   last: Attempt | undefined
+  /** Whether the task holds a slot of the semaphore. */
   hasSlot: boolean
-  /** Set while it waits for one, for whichever worker. */
+  /** Set while the task waits for a slot. The next worker waits for the same promise. */
   queue: Promise<void> | undefined
   isSending: boolean
-  /** Ends what is under way: a place in the queue, or an exchange. */
-  stop: () => void
+  /** Leaves the queue, or aborts the request in flight. */
+  cancel: () => void
   error: LingpaiError | undefined
 }
 
@@ -61,16 +62,16 @@ function isTimeout(error: unknown): boolean {
 export type Tasks = ReturnType<typeof createTasks>
 
 /**
- * The app thread's half of the pages' requests. The bodies stay here; the worker is told of each attempt and judges its
- * answer. A request that was handed to WeChat is never sent again because a worker was lost: the next one judges it.
+ * The app thread's part of the pages' requests. The bodies stay here; the worker orders each attempt and judges its answer. If
+ * a worker is lost, a request that was handed to WeChat is not sent again: the next worker judges its answer.
  */
 export function createTasks(client: Client, timers: Timers) {
   const tasks = new Map<string, Task>()
-  const slots = createTaskSemaphore()
+  const semaphore = createTaskSemaphore()
   let lastTask = 0
 
   function releaseSlot(task: Task): void {
-    if (task.hasSlot) slots.release()
+    if (task.hasSlot) semaphore.release()
     task.hasSlot = false
   }
 
@@ -81,7 +82,7 @@ export function createTasks(client: Client, timers: Timers) {
     return task
   }
 
-  /** One that is kept for a task that waits for its token, which may take as long as the token server is down. */
+  /** Takes the slot of a task that waits for a token, which may take as long as the token server is down. */
   function takeIdleSlot(): boolean {
     const idle = [...tasks.values()].find(({ hasSlot, isSending }) => hasSlot && !isSending)
     if (idle) idle.hasSlot = false
@@ -90,13 +91,13 @@ export function createTasks(client: Client, timers: Timers) {
 
   function waitForSlot(task: Task): Promise<void> {
     task.queue ??= new Promise<void>((resolve, reject) => {
-      const leaveQueue = slots.wait(() => {
+      const leaveQueue = semaphore.acquire(() => {
         task.hasSlot = true
         task.queue = undefined
-        task.stop = () => {}
+        task.cancel = () => {}
         resolve()
       })
-      task.stop = () => {
+      task.cancel = () => {
         leaveQueue()
         reject(task.error)
       }
@@ -108,7 +109,7 @@ export function createTasks(client: Client, timers: Timers) {
     const { plan, envelope, last } = task
     last?.answer.then((answer) => plan.discard?.(answer as never, true)).catch(() => {})
     const running: Running<never> = plan.send(order)
-    task.stop = () => running.abort()
+    task.cancel = () => running.abort()
     task.isSending = true
     const answer = running.answer.finally(() => {
       task.isSending = false
@@ -119,7 +120,7 @@ export function createTasks(client: Client, timers: Timers) {
       answer,
       summary: answer.then((received) => plan.summarize(received, envelope)),
     }
-    // Where the worker is lost, nobody may be waiting for it yet.
+    // If the worker was lost, no caller may be waiting for it yet.
     attempt.summary.catch(() => {})
     task.last = attempt
     return attempt
@@ -139,11 +140,11 @@ export function createTasks(client: Client, timers: Timers) {
   }
 
   return {
-    /** Does one request of a page, from the first attempt to its delivery. */
+    /** Runs one request of a page, from the first attempt to the result. */
     async run<Answer, Result>(plan: TaskPlan<Answer, Result>, { deadline, signal }: TaskOptions): Promise<Result> {
       lastTask += 1
       const name = `task${lastTask.toString(36)}`
-      const giveUp = new AbortController()
+      const controller = new AbortController()
       const task: Task = {
         plan: plan as TaskPlan<never, unknown>,
         envelope: undefined,
@@ -151,22 +152,22 @@ export function createTasks(client: Client, timers: Timers) {
         hasSlot: false,
         queue: undefined,
         isSending: false,
-        stop: () => {},
+        cancel: () => {},
         error: undefined,
       }
       const judge = async (): Promise<Result> => {
-        const api = findApi(await client.apis(giveUp.signal), new URL(plan.url))
+        const api = findApi(await client.apis(controller.signal), new URL(plan.url))
         task.envelope = api?.envelope
         await client.repeat(
           async (connection) =>
             connection.call('task', [await toWireTask(name, task, api?.isSigned === true)], {
-              signal: giveUp.signal,
+              signal: controller.signal,
             }),
-          giveUp.signal,
+          controller.signal,
         )
         return plan.deliver((await task.last?.answer) as Answer, task.envelope)
       }
-      let wantsToken = false
+      let waitedForToken = false
       tasks.set(name, task)
       try {
         return await waitFor(judge(), {
@@ -175,30 +176,30 @@ export function createTasks(client: Client, timers: Timers) {
           timers,
           onGiveUp() {
             const isIdle = !task.isSending && task.queue === undefined
-            wantsToken = isIdle && plan.auth !== false && client.getSnapshot().tokenServer === 'unreachable'
-            task.error = new LingpaiError('aborted', 'The task was given up.')
-            task.stop()
-            giveUp.abort()
+            waitedForToken = isIdle && plan.auth !== false && client.getSnapshot().tokenServer === 'unreachable'
+            task.error = new LingpaiError('aborted', 'The task was aborted.')
+            task.cancel()
+            controller.abort()
           },
         })
       } catch (error) {
         task.error ??= new LingpaiError('aborted', 'The task has ended.')
-        // Where its worker was lost for good, it may still wait for a place, which nobody would give back.
-        if (task.queue) task.stop()
+        // If the worker was lost for good, the task may still be queued, and its slot would never be released.
+        if (task.queue) task.cancel()
         task.last?.answer.then((answer) => plan.discard?.(answer as Answer, false)).catch(() => {})
-        // The broker's own wait for a token began later, and would have said so.
-        throw wantsToken && isTimeout(error) ? tokenServerUnreachable() : error
+        // The broker's own wait for a token began later, so its error has not arrived yet.
+        throw waitedForToken && isTimeout(error) ? tokenServerUnreachable() : error
       } finally {
         tasks.delete(name)
-        // An exchange that is under way keeps its place until it has ended.
+        // A request in flight keeps its slot until it has ended.
         if (!task.isSending) releaseSlot(task)
       }
     },
 
-    /** The worker's order to send an attempt. Where all places are taken, waits for one, and asks for a new order. */
+    /** Sends an attempt that the worker has ordered. If no slot is free, waits for one, then asks for a new order. */
     async sendTask(order: TaskOrder): Promise<TaskAnswer> {
       const task = findTask(order.name)
-      if (!task.hasSlot && !slots.tryTake() && !(order.ticket === undefined && takeIdleSlot())) {
+      if (!task.hasSlot && !semaphore.tryAcquire() && !(order.ticket === undefined && takeIdleSlot())) {
         await waitForSlot(task)
         return { hasWaited: true }
       }
@@ -208,7 +209,7 @@ export function createTasks(client: Client, timers: Timers) {
 
     async awaitTask(name: string): Promise<TaskAnswer> {
       const { last } = findTask(name)
-      if (last === undefined) throw new LingpaiError('invalid_call', 'The task was not sent yet.')
+      if (last === undefined) throw new LingpaiError('invalid_call', 'The task has not been sent yet.')
       return last.summary
     },
   }

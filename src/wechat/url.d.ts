@@ -1,4 +1,4 @@
-/** As far as it is used; the mini program build puts `src/protocol/strict-url.ts` in its place. */
+/** The part of `URL` that is used here. The mini program build replaces it with `src/protocol/strict-url.ts`. */
 declare class URL {
   static canParse(url: string): boolean
   constructor(url: string)

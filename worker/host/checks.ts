@@ -37,14 +37,15 @@ export const fetchChecks: Checks<FetchTable> = {
 function toHello(value: unknown): Hello {
   const hello = toRecord(value, 'hello')
   const [oldest, newest] = [getOwn(hello, 'oldest'), getOwn(hello, 'newest')]
-  if (!Number.isInteger(oldest) || !Number.isInteger(newest)) throw invalid('hello has no protocol versions')
   const [build, lock] = [getOwn(hello, 'build'), getOwn(hello, 'lock')]
+  // An error's text quotes the build.
+  const isBuild = typeof build === 'string' && /^[\w.+-]{1,40}$/.test(build)
+  if (!Number.isInteger(oldest) || !Number.isInteger(newest) || !isBuild) throw invalid('hello has no valid versions')
   if (lock !== undefined && !isPageLock(lock)) throw invalid("hello.lock is not a page's lock")
   return {
     oldest: oldest as number,
     newest: newest as number,
-    // Quoted in an error text, so anything but a version is dropped.
-    ...(typeof build === 'string' && /^[\w.+-]{1,40}$/.test(build) && { build }),
+    build,
     ...(lock !== undefined && { lock }),
   }
 }

@@ -303,7 +303,7 @@ test('every answer carries the id of the thread that answers, where it has one',
 })
 
 test.each<[string, object]>([
-  ['only calls are answered', { type: 'GET', path: ['ping'] }],
+  ['it is not a method call', { type: 'GET', path: ['ping'] }],
   ['it names no method', { type: 'APPLY', path: [], argumentList: [] }],
   ['there is no such method', callFrame('unknown')],
   ['it has too many arguments', callFrame('ping', 1, 2, 3, 4, 5)],
@@ -659,9 +659,11 @@ test.each<[string, unknown]>([
 })
 
 test.each<[string, unknown]>([
-  ['no versions', {}],
-  ['versions that are strings', { oldest: '1', newest: '1' }],
-  ['a version that is no integer', { oldest: 1, newest: 1.5 }],
+  ['no versions', { build: '1.0.0' }],
+  ['versions that are strings', { oldest: '1', newest: '1', build: '1.0.0' }],
+  ['a version that is not an integer', { oldest: 1, newest: 1.5, build: '1.0.0' }],
+  ['no build', { oldest: 1, newest: 1 }],
+  ['a build that is not a version', { oldest: 1, newest: 1, build: '<b>' }],
   ['null', null],
 ])('hello is refused with %s', async (_what, hello) => {
   await expectRefused(callFrame('hello', hello))
@@ -671,11 +673,14 @@ test.each([
   [0, 0],
   [99, 100],
 ])('hello from a page that speaks versions %i to %i only is a protocol_mismatch', async (oldest, newest) => {
-  expect(codeOf(await page.call('hello', { oldest, newest }))).toBe('protocol_mismatch')
+  expect(codeOf(await page.call('hello', { oldest, newest, build: '1.0.0' }))).toBe('protocol_mismatch')
 })
 
 test('hello from a newer page that still speaks our version is welcome, in our version', async () => {
-  expect(await page.call('hello', { oldest: 1, newest: 99 })).toMatchObject({ type: 'RAW', value: { protocol: 1 } })
+  expect(await page.call('hello', { oldest: 1, newest: 99, build: '1.0.0' })).toMatchObject({
+    type: 'RAW',
+    value: { protocol: 1 },
+  })
 })
 
 test.skipIf(isQuick)('the 10,001st unanswered call is told busy, and nothing else suffers', async () => {
@@ -804,7 +809,10 @@ test('a user whose profile cannot be cloned is refused at sign-in, and the worke
       refresh: async () => ({ accessToken: `${canary}.access` }),
     },
   })
-  expect(await page.call('hello', { oldest: 1, newest: 1 })).toMatchObject({ type: 'RAW', value: { protocol: 1 } })
+  expect(await page.call('hello', { oldest: 1, newest: 1, build: '1.0.0' })).toMatchObject({
+    type: 'RAW',
+    value: { protocol: 1 },
+  })
 })
 
 test('goodbye ends the calls of its own page and of no other', async () => {
@@ -913,7 +921,7 @@ test('calls of two pages with the same id wait for one refresh, and both are ans
 test('explain tells which page a call is of, and which of them is the one that asks', async () => {
   const service = createTestServer({}, async () => new Response(null, { status: 204 }))
   const pages = [new RawPage(service), new RawPage(service)]
-  for (const own of pages) await own.call('hello', { oldest: 1, newest: 1 })
+  for (const own of pages) await own.call('hello', { oldest: 1, newest: 1, build: '1.0.0' })
   await pages[0]?.call('signIn', 's', {})
   for (const own of pages) await own.call('fetch', 'same', good)
   pages[0]?.post({ lingpai: 'goodbye' })
@@ -937,7 +945,7 @@ test('explain tells which page a call is of, and which of them is the one that a
 
 test('hello tells a page where tokens may go, and nothing else of the configuration', async () => {
   await open({ apis: [{ origin: apiOrigin, pathPrefix: '/v1', sign: (request) => request, signInRequired: [403] }] })
-  const { value } = await page.call('hello', { oldest: 1, newest: 1 })
+  const { value } = await page.call('hello', { oldest: 1, newest: 1, build: '1.0.0' })
   expect((value as Welcome).apis).toEqual([{ origin: apiOrigin, pathPrefix: '/v1' }])
 })
 
@@ -948,7 +956,7 @@ test('where the configuration is wrong, every method is invalid_config, and the 
   expect(log).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'invalid_config' }))
   log.mockRestore()
   const given: Record<string, unknown[]> = {
-    hello: [{ oldest: 1, newest: 1 }],
+    hello: [{ oldest: 1, newest: 1, build: '1.0.0' }],
     fetch: ['c', good],
     request: ['c', good],
     signIn: ['c', {}],

@@ -1,27 +1,27 @@
 import type { HttpAnswer, Network, OutgoingRequest, Running } from './network.ts'
 
-/** A refresh has a request or two; older ones than these are of no use to anybody. */
+/** A refresh sends one or two requests, so older ones are not needed. */
 const MAX_KEPT = 8
 
-interface Exchange {
+interface GrantRequest {
   readonly connection: number
   readonly running: Running<HttpAnswer>
 }
 
-export type Exchanges = ReturnType<typeof createExchanges>
+export type GrantRequests = ReturnType<typeof createGrantRequests>
 
 /**
- * The grant's requests. One that a lost worker has sent is kept until the session is stored anew: its successor, asking for
- * the same, gets that one's answer, so that no refresh token is used twice when the first answer is known (I2).
+ * The requests of the grant. They are kept until the session is stored again. If a worker is lost, the next worker asks for
+ * the same request and gets the answer to the one that was sent, so that no consumed refresh token is sent again (I2).
  */
-export function createExchanges(network: Pick<Network, 'request'>) {
-  const kept = new Map<string, Exchange>()
+export function createGrantRequests(network: Pick<Network, 'request'>) {
+  const kept = new Map<string, GrantRequest>()
 
   return {
     send(connection: number, name: string | undefined, request: OutgoingRequest): Running<HttpAnswer> {
       if (name === undefined) return network.request(request)
       const earlier = kept.get(name)
-      // The same worker asks again only where it means to send again.
+      // The same worker asks again only to retry: send again.
       const running = earlier && earlier.connection !== connection ? earlier.running : network.request(request)
       kept.delete(name)
       kept.set(name, { connection, running })
@@ -35,7 +35,7 @@ export function createExchanges(network: Pick<Network, 'request'>) {
       }
     },
 
-    /** The session was stored or ended: what was asked before is settled. */
+    /** Call when the session was stored or ended: the next worker does not need the earlier requests. */
     clear(): void {
       kept.clear()
     },
