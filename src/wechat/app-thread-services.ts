@@ -40,13 +40,14 @@ export const serviceChecks: Checks<AppThreadTable> = {
 
 export interface ServiceParts {
   readonly tasks: Pick<Tasks, 'sendTask' | 'awaitTask'>
-  readonly grantRequests: GrantRequests
+  /** The requests of the grant. */
+  readonly requests: GrantRequests
   readonly storage: Storage
   readonly login: (signal: CancelSignal) => Promise<string>
 }
 
 export function createAppThreadServices(
-  { tasks, grantRequests, storage, login }: ServiceParts,
+  { tasks, requests, storage, login }: ServiceParts,
   connection: number,
 ): AppThreadServices {
   const running = new Map<string, { abort(): void }>()
@@ -70,7 +71,7 @@ export function createAppThreadServices(
       async send(call, { exchange, ...request }): Promise<AppThreadAnswer> {
         try {
           const { status, headers, text } = await run(call, () =>
-            grantRequests.send(connection, exchange, { ...request, timeout: SEND_TIMEOUT, refusesRedirects: true }),
+            requests.send(connection, exchange, { ...request, timeout: SEND_TIMEOUT, refusesRedirects: true }),
           )
           return { status, headers, body: text }
         } catch (error) {
@@ -83,11 +84,11 @@ export function createAppThreadServices(
       load: (key) => storage.load(key),
       async save(key, text) {
         const saved = await storage.save(key, text)
-        grantRequests.clear()
+        requests.clear()
         return saved
       },
       async clear(key) {
-        grantRequests.clear()
+        requests.clear()
         await storage.clear(key)
       },
       login: (call) =>

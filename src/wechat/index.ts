@@ -90,21 +90,21 @@ export function connect<B extends Broker<never> | Broker = Broker>(
   )
   const { worker, useExperimentalWorker = false, signInPage, onSignInRequired } = wechat
   if (worker === undefined && inline === undefined) throw invalidConfig('wechat.worker is missing')
-  if (typeof worker === 'string' && !/^[^./]/.test(worker))
-    throw invalidConfig('wechat.worker must be a path such as "workers/token.js", without a slash or dot in front')
-  if (worker !== undefined && typeof worker !== 'string' && typeof worker?.postMessage !== 'function')
-    throw invalidConfig('wechat.worker must be a path such as "workers/token.js", or what wx.createWorker() returned')
+  const isPath = typeof worker === 'string' && /^[^./]/.test(worker)
+  if (worker !== undefined && !isPath && typeof (worker as Partial<WechatWorker> | null)?.postMessage !== 'function')
+    throw invalidConfig(
+      'wechat.worker must be a path such as "workers/token.js" without a leading slash or dot, or a worker of wx.createWorker()',
+    )
   if (onSignInRequired !== undefined && typeof onSignInRequired !== 'function')
     throw invalidConfig('wechat.onSignInRequired must be a function')
   const timers = createAwakeTimers(platformTimers, Date.now)
   const network = createNetwork(wx)
-  const grantRequests = createGrantRequests(network)
   const storage = createStorage(wx, readSdkVersion(), timers)
   const login = createLogin(wx, timers, Date.now)
   const signInNavigation = createSignInNavigation()
 
   const services: ServiceParts = {
-    grantRequests,
+    requests: createGrantRequests(network),
     storage,
     login,
     // Created later, since they need the client: it connects at once, to a worker that may call these.

@@ -1,5 +1,5 @@
 import type { Timers } from '../protocol/awake-timers.ts'
-import { LingpaiError } from '../protocol/errors.ts'
+import { invalidConfigOf } from '../protocol/errors.ts'
 import type { SignInPageOptions } from './mini-program-session.ts'
 
 interface NavigationApi extends Pick<WechatMiniprogram.Wx, 'showToast' | 'reLaunch'> {}
@@ -32,12 +32,13 @@ export function createSignInPage(
   { url, message = DEFAULT_MESSAGE, delay = DEFAULT_DELAY }: SignInPageOptions,
   { wx, timers, currentRoute }: SignInPageHost,
 ): SignInNavigation {
+  const invalidConfig = invalidConfigOf('connect()')
   if (typeof url !== 'string' || !/^\/[^/]/.test(url)) {
-    throw new LingpaiError('invalid_config', 'signInPage.url must be a path such as "/pages/login/login".')
+    throw invalidConfig('wechat.signInPage.url must be a path such as "/pages/login/login"')
   }
-  if (typeof message !== 'string') throw new LingpaiError('invalid_config', 'signInPage.message must be a string.')
+  if (typeof message !== 'string') throw invalidConfig('wechat.signInPage.message must be a string')
   if (!(typeof delay === 'number' && delay >= 0)) {
-    throw new LingpaiError('invalid_config', 'signInPage.delay must be a number of milliseconds.')
+    throw invalidConfig('wechat.signInPage.delay must be a number of milliseconds')
   }
   const route = url.slice(1).split('?')[0]
   let isNavigating = false

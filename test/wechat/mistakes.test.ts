@@ -56,8 +56,8 @@ test.each([
 test.each([
   [`{ wechat: { workerPath: 'workers/token.js' } }`, 'wechat.workerPath is no option'],
   [`{ wechat: { worker: 'workers/token.js' }, signInPage: {} }`, 'signInPage is no option'],
-  [connectTo(`'/workers/token.js'`), 'without a slash or dot in front'],
-  [connectTo(`'./workers/token.js'`), 'without a slash or dot in front'],
+  [connectTo(`'/workers/token.js'`), 'without a leading slash or dot'],
+  [connectTo(`'./workers/token.js'`), 'without a leading slash or dot'],
   [connectTo(`() => wx.createWorker('workers/token.js')`), 'or what wx.createWorker() returned'],
 ])('connect(%s) throws where it is called', async (options, text) => {
   await expect(startApp(api, { app: { files: { 'app.js': appFile(options) } } })).rejects.toThrow(text)

@@ -193,7 +193,7 @@ test.each<[string, CallOptions, RegExp]>([
   ['a method of nobody', { method: 'FETCH' }, /method must be one of .*POST/],
   ['a method that is no text', { method: 7 }, /method must be one of/],
   ['`header`', { header: { a: 'b' } }, /called headers, not header/],
-  ['headers that are no texts', { headers: { a: 1 } }, /headers must be an object of texts/],
+  ['headers whose values are not strings', { headers: { a: 1 } }, /headers must be an object of strings/],
   ['a relative URL', { url: '/list' }, /absolute URL/],
   ['no URL', { url: undefined }, /absolute URL/],
   ['another scheme', { url: 'ftp://localhost/list' }, /absolute URL/],

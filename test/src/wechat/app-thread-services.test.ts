@@ -13,7 +13,7 @@ interface Reply {
 
 /** What the page would do for a worker; each of it is counted. */
 const parts = {
-  grantRequests: {
+  requests: {
     send: vi.fn(() => ({
       answer: Promise.resolve({ status: 200, headers: {}, text: 'fine' }),
       abort: vi.fn(),
@@ -32,8 +32,8 @@ const parts = {
   login: vi.fn(async (_signal: CancelSignal) => 'code'),
 }
 const allParts = [
-  parts.grantRequests.send,
-  parts.grantRequests.clear,
+  parts.requests.send,
+  parts.requests.clear,
   ...Object.values(parts.storage),
   ...Object.values(parts.tasks),
   parts.login,
@@ -109,7 +109,7 @@ test('what the table has is done, and nothing else of a request gets through', a
     type: 'RAW',
     value: { status: 200, body: 'fine' },
   })
-  expect(parts.grantRequests.send).toHaveBeenCalledExactlyOnceWith(expect.any(Number), 'e.1', {
+  expect(parts.requests.send).toHaveBeenCalledExactlyOnceWith(expect.any(Number), 'e.1', {
     ...request,
     body: '{}',
     timeout: expect.any(Number),
@@ -264,21 +264,21 @@ test('own fields named __proto__ of the data stay fields', async () => {
 })
 
 test('an id that is in use is refused, both of the frame and of the request', async () => {
-  parts.grantRequests.send.mockImplementationOnce(() => ({ answer: new Promise(() => {}), abort: vi.fn() }))
+  parts.requests.send.mockImplementationOnce(() => ({ answer: new Promise(() => {}), abort: vi.fn() }))
   worker.post({ ...frameOf('send', ['c1', request]), id: 'same' })
   worker.post({ ...frameOf('login', []), id: 'same' })
   expect(await worker.call('send', 'c1', request)).toMatchObject({ value: { code: 'invalid_call' } })
-  expect(parts.grantRequests.send).toHaveBeenCalledOnce()
+  expect(parts.requests.send).toHaveBeenCalledOnce()
   expect(parts.login).not.toHaveBeenCalled()
 })
 
 test('an abort ends the request of that id, once it is asked for, and no other', async () => {
   const aborts = [vi.fn(), vi.fn()]
   for (const abort of aborts)
-    parts.grantRequests.send.mockImplementationOnce(() => ({ answer: new Promise(() => {}), abort }))
+    parts.requests.send.mockImplementationOnce(() => ({ answer: new Promise(() => {}), abort }))
   worker.post({ ...frameOf('send', ['c1', request]), id: 'f1' })
   worker.post({ ...frameOf('send', ['c2', request]), id: 'f2' })
-  await vi.waitFor(() => expect(parts.grantRequests.send).toHaveBeenCalledTimes(2))
+  await vi.waitFor(() => expect(parts.requests.send).toHaveBeenCalledTimes(2))
   for (const call of ['c3', '__proto__', 'constructor', 1, null]) worker.post({ lingpai: 'abort', call })
   expect(aborts.map(({ mock }) => mock.calls.length)).toEqual([0, 0])
   worker.post({ lingpai: 'abort', call: 'c2' })
@@ -298,7 +298,7 @@ test.each([{ lingpai: 'goodbye' }, { lingpai: 'resumed' }, { lingpai: 'snapshot'
 test('a request that did not leave the phone says so, and one that failed rejects with its code', async () => {
   const { LingpaiError } = await import('../../../src/protocol/errors.ts')
   for (const message of ['createRequestTask:fail busy', 'no answer']) {
-    parts.grantRequests.send.mockImplementationOnce(() => ({
+    parts.requests.send.mockImplementationOnce(() => ({
       answer: Promise.reject(new LingpaiError('network_error', message)),
       abort: vi.fn(),
     }))
@@ -311,13 +311,13 @@ test('a request that did not leave the phone says so, and one that failed reject
 test('once the session is stored or cleared, earlier exchanges are given to nobody; a failed save keeps them', async () => {
   parts.storage.save.mockRejectedValueOnce(new Error('full'))
   await worker.call('save', 'key', 'text')
-  expect(parts.grantRequests.clear).not.toHaveBeenCalled()
+  expect(parts.requests.clear).not.toHaveBeenCalled()
   await worker.call('save', 'key', 'text')
-  expect(parts.grantRequests.clear).toHaveBeenCalledOnce()
+  expect(parts.requests.clear).toHaveBeenCalledOnce()
   await worker.call('clear', 'key')
-  expect(parts.grantRequests.clear).toHaveBeenCalledTimes(2)
+  expect(parts.requests.clear).toHaveBeenCalledTimes(2)
   await worker.call('load', 'key')
-  expect(parts.grantRequests.clear).toHaveBeenCalledTimes(2)
+  expect(parts.requests.clear).toHaveBeenCalledTimes(2)
 })
 
 test('whatever a worker sends, the page goes on answering, and its prototypes stay as they are', async () => {

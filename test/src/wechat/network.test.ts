@@ -1,6 +1,5 @@
 import { expect, test, vi } from 'vitest'
 import { isRedirect } from '../../../src/protocol/http.ts'
-import { createFiles } from '../../../src/wechat/files.ts'
 import { createNetwork, isUnsent, type OutgoingRequest, type Running } from '../../../src/wechat/network.ts'
 
 /** What `wx.request` and its kind were given. */
@@ -260,52 +259,4 @@ test('only what never left the phone is unsent', async () => {
     false,
     false,
   ])
-})
-
-/** A file system with one file, or with one that cannot be read. */
-function createFileSystem({ size = 5, data = 'hello' as unknown, infoFails = false, readFails = false } = {}) {
-  const readFile = vi.fn(({ success, fail }) => (readFails ? fail({ errMsg: 'no' }) : success({ data })))
-  const unlink = vi.fn()
-  const manager = {
-    getFileInfo: ({ success, fail }: Record<string, (answer: object) => void>) =>
-      infoFails ? fail?.({ errMsg: 'no such file' }) : success?.({ size }),
-    readFile,
-    unlink,
-  }
-  return { files: createFiles({ getFileSystemManager: () => manager } as never), readFile, unlink }
-}
-
-test("a short file's text is read as UTF-8", async () => {
-  const { files, readFile } = createFileSystem()
-  expect(await files.readShortText('/tmp/1', 5)).toBe('hello')
-  expect(readFile.mock.calls[0]?.[0]).toMatchObject({ filePath: '/tmp/1', encoding: 'utf8' })
-})
-
-test('a longer file is not even read', async () => {
-  const { files, readFile } = createFileSystem({ size: 6 })
-  expect(await files.readShortText('/tmp/1', 5)).toBeUndefined()
-  expect(readFile).not.toHaveBeenCalled()
-})
-
-test.each<[string, Parameters<typeof createFileSystem>[0]]>([
-  ['is not there', { infoFails: true }],
-  ['cannot be read', { readFails: true }],
-  ['is no text', { data: new ArrayBuffer(1) }],
-])('a file that %s has no text, and nothing rejects', async (_what, changes) => {
-  expect(await createFileSystem(changes).files.readShortText('/tmp/1', 5)).toBeUndefined()
-})
-
-test('where there is no file system, a file has no text, and nothing rejects', async () => {
-  const wx = {
-    getFileSystemManager: () => {
-      throw new Error('not supported')
-    },
-  }
-  expect(await createFiles(wx as never).readShortText('/tmp/1', 5)).toBeUndefined()
-})
-
-test('a file is removed by its path', () => {
-  const { files, unlink } = createFileSystem()
-  files.remove('/tmp/1')
-  expect(unlink.mock.calls).toEqual([[expect.objectContaining({ filePath: '/tmp/1' })]])
 })

@@ -121,14 +121,14 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     { stored: expired },
     (harness) => after(harness, 30_000, failRefresh(harness, new TypeError('no network'))),
     'refresh_unavailable',
-    /^The token server cannot be reached.*still signed in: try again later/,
+    /^The token server could not be reached.*still signed in: try again later/,
   ],
   [
     'the token server cannot be reached, and is being asked once more',
     { stored: expired, rules: { timeout: 60_000 } },
     (harness) => after(harness, 30_000, failRefresh(harness, new TypeError('no network'))),
     'refresh_unavailable',
-    /^The token server cannot be reached/,
+    /^The token server could not be reached/,
   ],
   [
     'a call is aborted while it waits for a refresh',
