@@ -160,7 +160,7 @@ test.each(['uploadFile', 'downloadFile'] as const)('a progress callback that thr
 test.each<[string, CallOptions, RegExp]>([
   ['no file', { filePath: '' }, /filePath is missing/],
   ['no field for the file', { name: undefined }, /name, the form field/],
-  ['a form that is no object', { formData: 'a=b' }, /formData must be an object/],
+  ['a form that is not an object', { formData: 'a=b' }, /formData must be an object/],
   ['a form that is a list', { formData: ['a'] }, /formData must be an object/],
   ['`header`', { header: {} }, /called headers/],
   ['a relative URL', { url: '/upload' }, /absolute URL/],

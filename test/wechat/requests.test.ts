@@ -191,7 +191,7 @@ test.each<[string, CallOptions, RegExp]>([
   ['PATCH', { method: 'PATCH' }, /wx\.request has no PATCH.*PUT or POST/],
   ['patch', { method: 'patch' }, /has no PATCH/],
   ['a method of nobody', { method: 'FETCH' }, /method must be one of .*POST/],
-  ['a method that is no text', { method: 7 }, /method must be one of/],
+  ['a method that is not a string', { method: 7 }, /method must be one of/],
   ['`header`', { header: { a: 'b' } }, /called headers, not header/],
   ['headers whose values are not strings', { headers: { a: 1 } }, /headers must be an object of strings/],
   ['a relative URL', { url: '/list' }, /absolute URL/],
@@ -199,7 +199,7 @@ test.each<[string, CallOptions, RegExp]>([
   ['another scheme', { url: 'ftp://localhost/list' }, /absolute URL/],
   ['a text as the data of a GET', { method: 'GET', data: 'a=b' }, /no object/],
   ['an auth of nobody', { auth: 'yes' }, /auth must be true or false/],
-  ['a timeout that is no number', { timeout: '5' }, /timeout must be milliseconds/],
+  ['a timeout that is not a number', { timeout: '5' }, /timeout must be milliseconds/],
   ['a negative timeout', { timeout: -1 }, /timeout must be milliseconds/],
 ])('%s is an invalid_call, and nothing is sent', async (_name, options, message) => {
   const phone = await startSignedInPhone(server)

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { platformTimers } from '../../../src/connect/timers.ts'
 import { borrowWorker } from '../../../src/connect/wechat.ts'
 
-test("what a lost worker still says is lingpai's, and no message of the app's own", () => {
+test("a message of a lost worker is claimed as lingpai's, and is not passed to the app", () => {
   const borrowed = borrowWorker(
     { postMessage() {} },
     {

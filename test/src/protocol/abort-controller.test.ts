@@ -6,10 +6,10 @@ type Step =
   | { readonly do: 'add' | 'remove'; readonly listener: number }
   | { readonly do: 'abort'; readonly reason: unknown }
 
-/** What a listener does when it is called, by its number. */
+/** The action of a listener when it is called, by the listener's number. */
 type Reaction = { readonly do: 'nothing' } | Step
 
-/** What anybody can see of a controller that goes through these steps. */
+/** The visible behaviour of a controller after these steps. */
 function observe(controller: AbortController | OwnAbortController, steps: readonly Step[], reactions: Reaction[]) {
   const signal = controller.signal as AbortSignal
   const seen: unknown[] = []
@@ -30,7 +30,7 @@ function observe(controller: AbortController | OwnAbortController, steps: readon
   return seen
 }
 
-/** The platform's own error is a DOMException, and ours is an Error of the same name. */
+/** The platform's error is a DOMException; lingpai's is an Error of the same name. */
 function describe(reason: unknown): unknown {
   return (reason as Error | undefined)?.name === 'AbortError' ? 'AbortError' : reason
 }
@@ -47,8 +47,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-test('it does what the platform does, whatever is asked of it in whatever order', () => {
-  // Node also calls what is added meanwhile, which the standard says is not called.
+test('it behaves like the platform after any sequence of steps', () => {
+  // Node also calls listeners that are added meanwhile, contrary to the standard.
   const reaction = fc.oneof(
     fc.constant<Reaction>({ do: 'nothing' }),
     step.filter((next) => next.do !== 'add'),
@@ -67,7 +67,7 @@ test('it does what the platform does, whatever is asked of it in whatever order'
   )
 })
 
-test('a listener that an earlier one has removed is not called', () => {
+test('a listener that an earlier listener has removed is not called', () => {
   const { signal, abort } = bound(new OwnAbortController())
   const removed = vi.fn()
   signal.addEventListener('abort', () => signal.removeEventListener('abort', removed))
@@ -86,7 +86,7 @@ test('a listener that is added while others are called, or later, is not called'
   expect(added).not.toHaveBeenCalled()
 })
 
-test('a listener that throws keeps no other from being called', () => {
+test('a listener that throws does not keep the others from being called', () => {
   const { signal, abort } = bound(new OwnAbortController())
   const error = new Error("the app's own bug")
   const other = vi.fn()
@@ -98,7 +98,7 @@ test('a listener that throws keeps no other from being called', () => {
   expect(other).toHaveBeenCalledOnce()
 })
 
-test('the reason is kept as it is, and the first one stays', () => {
+test('the reason is kept unchanged, and a second abort does not replace it', () => {
   const reason = { exactly: 'this' }
   const controller = new OwnAbortController()
   controller.abort(reason)
@@ -106,7 +106,7 @@ test('the reason is kept as it is, and the first one stays', () => {
   expect(controller.signal.reason).toBe(reason)
 })
 
-test('without a reason, it is an error named AbortError', () => {
+test('the default reason is an error named AbortError', () => {
   const controller = new OwnAbortController()
   expect(controller.signal.reason).toBeUndefined()
   controller.abort()
@@ -114,7 +114,7 @@ test('without a reason, it is an error named AbortError', () => {
   expect(controller.signal.reason).toMatchObject({ name: 'AbortError' })
 })
 
-test('the signals of two controllers have nothing in common', () => {
+test('the signals of two controllers are independent', () => {
   const [one, other] = [new OwnAbortController(), new OwnAbortController()]
   const called = vi.fn()
   other.signal.addEventListener('abort', called)

@@ -6,7 +6,7 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
-/** An app whose timers stand still while it is frozen, and are all due at once when it returns. */
+/** An app whose timers stop while it is frozen and all fire when it returns. */
 function createApp() {
   interface Timer {
     readonly due: number
@@ -53,14 +53,14 @@ function createApp() {
     },
     freeze(milliseconds: number): void {
       elapsed += milliseconds
-      // What is due fires on the return, before anything else.
+      // On return, due timers fire before anything else.
       run(0)
     },
   }
 }
 
 test.each([0, 1, 250, 999, 1000, 1001, 5000, 29_999, 5 * MINUTE])(
-  'a wait of %i ms is over then, and not before',
+  'a wait of %i ms ends after that time, and not before',
   (milliseconds) => {
     const { timers, run, pending } = createApp()
     const callback = vi.fn()
@@ -73,7 +73,7 @@ test.each([0, 1, 250, 999, 1000, 1001, 5000, 29_999, 5 * MINUTE])(
   },
 )
 
-test.each([-1, Number.NEGATIVE_INFINITY, Number.NaN])('a wait of %d ms is over at once', (milliseconds) => {
+test.each([-1, Number.NEGATIVE_INFINITY, Number.NaN])('a wait of %d ms ends at once', (milliseconds) => {
   const { timers, run } = createApp()
   const callback = vi.fn()
   timers.setTimeout(callback, milliseconds)
@@ -88,7 +88,7 @@ test('a wait of zero does not call back before setTimeout has returned', () => {
   expect(callback).not.toHaveBeenCalled()
 })
 
-test('a freeze of an hour ends no wait, and costs at most a second', () => {
+test('a freeze of an hour does not end a wait, and delays it by at most a second', () => {
   const { timers, run, freeze } = createApp()
   const callback = vi.fn()
   timers.setTimeout(callback, 30 * SECOND)
@@ -101,7 +101,7 @@ test('a freeze of an hour ends no wait, and costs at most a second', () => {
   expect(callback).toHaveBeenCalledOnce()
 })
 
-test('each of many freezes costs at most a second', () => {
+test('each of several freezes delays a wait by at most a second', () => {
   const { timers, run, freeze } = createApp()
   const callback = vi.fn()
   timers.setTimeout(callback, 30 * SECOND)
@@ -134,7 +134,7 @@ test('a timer that is a little late, as on a busy phone, still counts', () => {
   expect(pending()).toBe(0)
 })
 
-test('a timer ends all the same on a phone that is late every time (I3)', () => {
+test('a wait also ends on a phone whose timers are always late (I3)', () => {
   const { timers, freeze, pending } = createApp()
   const callback = vi.fn()
   timers.setTimeout(callback, SECOND)
@@ -143,7 +143,7 @@ test('a timer ends all the same on a phone that is late every time (I3)', () => 
   expect(pending()).toBe(0)
 })
 
-test('a clock that is set back shortens and lengthens nothing', () => {
+test('a wait takes the same time if the clock is set back', () => {
   const { timers, run, setClock } = createApp()
   const callback = vi.fn()
   timers.setTimeout(callback, 10 * SECOND)
@@ -155,7 +155,7 @@ test('a clock that is set back shortens and lengthens nothing', () => {
   expect(callback).toHaveBeenCalledOnce()
 })
 
-test('a clock that is set forward looks like a freeze, and costs no more than one', () => {
+test('a clock that is set forward delays a wait no more than a freeze', () => {
   const { timers, run, setClock } = createApp()
   const callback = vi.fn()
   timers.setTimeout(callback, 10 * SECOND)
@@ -167,7 +167,7 @@ test('a clock that is set forward looks like a freeze, and costs no more than on
   expect(callback).toHaveBeenCalledOnce()
 })
 
-test('a wait that was cleared never calls back, in whichever slice, and leaves no timer behind', () => {
+test('a cleared wait never calls back, in any slice, and leaves no timer', () => {
   for (const after of [0, 500, 1500, 60_500]) {
     const { timers, run, freeze, pending } = createApp()
     const callback = vi.fn()
@@ -192,7 +192,7 @@ test('clearing one wait leaves the others alone', () => {
   expect([cleared.mock.calls.length, kept.mock.calls.length]).toEqual([0, 1])
 })
 
-test('clearing nothing, or what is over, does nothing', () => {
+test('clearing undefined, or a wait that has ended, does nothing', () => {
   const { timers, run, pending } = createApp()
   timers.clearTimeout(undefined)
   const wait = timers.setTimeout(() => {}, 10)
@@ -205,14 +205,14 @@ test('clearing nothing, or what is over, does nothing', () => {
   expect(later).toHaveBeenCalledOnce()
 })
 
-test('the platform is never asked for more than a second, so that a freeze can be told', () => {
+test('no platform timer is longer than a second, so that a freeze is noticed', () => {
   const { timers, run, delays } = createApp()
   timers.setTimeout(() => {}, 10 * MINUTE)
   run(11 * MINUTE)
   expect(Math.max(...delays)).toBeLessThanOrEqual(SECOND)
 })
 
-test('whatever the app does, a wait lasts as long as the app was awake, and at most a second more for each freeze', () => {
+test('a wait counts the time in which the app is awake, and at most a second more for each freeze', () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant('run' as const), milliseconds: fc.nat(7000) }),
     fc.record({ do: fc.constant('freeze' as const), milliseconds: fc.integer({ min: 3000, max: 10_000_000 }) }),
@@ -230,7 +230,7 @@ test('whatever the app does, a wait lasts as long as the app was awake, and at m
         if (what === 'run') awake += length
         else freezes += 1
         app[what](length)
-        // A phone that is late six times for one slice is taken to be always late.
+        // After six late timers for one slice, the phone counts as always late.
         const forgiven = Math.floor(freezes / 6) * SECOND
         if (isOver) expect(awake).toBeGreaterThanOrEqual(milliseconds - freezes - forgiven)
         else expect(awake).toBeLessThan(Math.max(milliseconds, 1) + freezes * SECOND)

@@ -15,7 +15,7 @@ function openPage(connection = 'page') {
   const channel = createPageChannel((message) => sent.push(message as Sent), connection, onRestart)
   const calls = received(channel, 'calls')
   const services = received(channel, 'services')
-  /** Forgets what was sent so far. */
+  /** Clears the record of sent messages. */
   const take = () => sent.splice(0)
   return { ...channel, channel, sent, onRestart, calls, services, take }
 }
@@ -51,7 +51,7 @@ const readyFor = (connection: string, instance = 'worker') => ({
 })
 const readyForNobody = (instance = 'worker') => ({ lingpai: 'channel', kind: 'ready', instance })
 
-/** A page and a worker whose messages wait until the test carries them over. */
+/** A page and a worker; the test delivers their messages. */
 function connect() {
   const page = openPage()
   const worker = openWorker()
@@ -66,7 +66,7 @@ function connect() {
   return { page, worker, carry }
 }
 
-test('what the page posts before the worker listens arrives once it does, in order and once', () => {
+test('messages that the page posts before the worker listens arrive later, once and in order', () => {
   const { page, worker, carry } = connect()
   page.channel.calls.postMessage({ n: 1 })
   page.channel.services.postMessage({ n: 2 })
@@ -81,7 +81,7 @@ test('what the page posts before the worker listens arrives once it does, in ord
   expect([calls, services]).toEqual([[{ n: 1 }, { n: 3 }, { n: 4 }], [{ n: 2 }]])
 })
 
-test('a worker that starts after the page asked is asked again, and the page is heard', () => {
+test('the page asks a worker again that starts after the first question, and its messages arrive', () => {
   const page = openPage()
   page.take()
   const worker = openWorker()
@@ -94,7 +94,7 @@ test('a worker that starts after the page asked is asked again, and the page is 
   expect(page.sent).toMatchObject([{ kind: 'calls', instance: 'worker', body: 'heard' }])
 })
 
-test("a page that opens after the worker's first word, which nobody heard, is answered", () => {
+test("a page that opens after the worker's first message was lost gets an answer", () => {
   const worker = openWorker()
   worker.take()
   const page = openPage()
@@ -104,7 +104,7 @@ test("a page that opens after the worker's first word, which nobody heard, is an
   expect(page.sent).toMatchObject([{ kind: 'calls', instance: 'worker', body: 'heard' }])
 })
 
-test('where neither first word is lost, one connection is opened and nothing is sent twice', () => {
+test('if neither first message is lost, one connection opens and no message is sent twice', () => {
   const { page, worker, carry } = connect()
   page.channel.calls.postMessage('once')
   carry()
@@ -115,7 +115,7 @@ test('where neither first word is lost, one connection is opened and nothing is 
   expect(page.sent).toEqual([])
 })
 
-test('a worker that is only known to listen gets nothing but the question', () => {
+test('a worker that has only said that it listens gets only the question', () => {
   const page = openPage()
   page.channel.calls.postMessage('kept')
   page.take()
@@ -124,7 +124,7 @@ test('a worker that is only known to listen gets nothing but the question', () =
   expect(page.sent.map(({ kind }) => kind)).toEqual(['open', 'open'])
 })
 
-test('each topic has its own listeners, and a listener that was removed hears nothing', () => {
+test('each topic has its own listeners, and a removed listener gets no messages', () => {
   const { page, worker, carry } = connect()
   carry()
   const [opened] = worker.opened as [Channel]
@@ -138,7 +138,7 @@ test('each topic has its own listeners, and a listener that was removed hears no
   expect(removed).not.toHaveBeenCalled()
 })
 
-test('a listener that removes itself keeps no other from hearing', () => {
+test('a listener that removes itself does not keep the others from being called', () => {
   const { page, worker, carry } = connect()
   carry()
   const heard: number[] = []
@@ -153,7 +153,7 @@ test('a listener that removes itself keeps no other from hearing', () => {
   expect(heard).toEqual([1, 2, 2])
 })
 
-test('a listener that is added while a message is heard hears the next one only', () => {
+test('a listener that is added during a message gets only the next one', () => {
   const { page, worker, carry } = connect()
   carry()
   const heard: unknown[] = []
@@ -167,7 +167,7 @@ test('a listener that is added while a message is heard hears the next one only'
 test.each<[string, () => unknown]>([
   ['a big number', () => ({ a: 1n })],
   ['a cycle', () => createCycle()],
-])('what JSON cannot carry, such as %s, is refused as invalid_call, and nothing is sent', (_what, create) => {
+])('%s cannot be sent as JSON: posting it throws invalid_call, and nothing is sent', (_what, create) => {
   const { page, carry } = connect()
   carry()
   expect(() => page.channel.calls.postMessage(create())).toThrow(expect.objectContaining({ code: 'invalid_call' }))
@@ -179,7 +179,7 @@ test.each<[string, Sent]>([
   ['another instance', { connection: 'page', instance: 'other' }],
   ['no connection', { instance: 'worker' }],
   ['no instance', { connection: 'page' }],
-])('the page drops a message of %s, which is still one of ours', (_what, changes) => {
+])('the page drops a message of %s, and claims it as one of lingpai’s', (_what, changes) => {
   const { page, carry } = connect()
   carry()
   for (const kind of ['calls', 'services']) {
@@ -194,7 +194,7 @@ test.each<[string, Sent]>([
   ['another instance', { connection: 'page', instance: 'other' }],
   ['no connection', { instance: 'worker' }],
   ['no instance', { connection: 'page' }],
-])('the worker drops a message of %s, which is still one of ours', (_what, changes) => {
+])('the worker drops a message of %s, and claims it as one of lingpai’s', (_what, changes) => {
   const { worker, carry } = connect()
   carry()
   const calls = received(worker.opened[0] as Channel, 'calls')
@@ -203,7 +203,7 @@ test.each<[string, Sent]>([
   expect(worker.sent).toEqual([])
 })
 
-test('a worker that was started anew without a word is noticed, and gets none of what its predecessor was sent', () => {
+test('the page notices a worker that has replaced another, and sends it no messages of the earlier one', () => {
   const { page, carry } = connect()
   carry()
   page.handleMessage(readyForNobody('second'))
@@ -215,14 +215,14 @@ test('a worker that was started anew without a word is noticed, and gets none of
   expect(second.opened).toEqual([])
 })
 
-test("a successor's answer to the old question is a restart too", () => {
+test("a new worker's answer to the old question counts as a restart", () => {
   const { page, carry } = connect()
   carry()
   page.handleMessage(readyFor('page', 'second'))
   expect(page.onRestart).toHaveBeenCalledOnce()
 })
 
-test('the same worker saying again that it is ready is no restart', () => {
+test('a second ready of the same worker does not count as a restart', () => {
   const { page, carry } = connect()
   carry()
   page.handleMessage(readyForNobody())
@@ -238,7 +238,7 @@ test('a ready without an instance is dropped', () => {
   expect(page.sent).toEqual([])
 })
 
-test('a second connection takes the place of the first one, whose messages go nowhere any more', () => {
+test('a second connection replaces the first, whose messages are dropped', () => {
   const { page: first, worker, carry } = connect()
   carry()
   const second = openPage('second')
@@ -255,7 +255,7 @@ test('a second connection takes the place of the first one, whose messages go no
   expect(second.calls).toEqual([])
 })
 
-test('a question that is asked again opens nothing anew, and is answered', () => {
+test('a repeated question gets an answer and does not open another connection', () => {
   const { worker, carry } = connect()
   carry()
   worker.handleMessage({ lingpai: 'channel', kind: 'open', connection: 'page' })
@@ -263,7 +263,7 @@ test('a question that is asked again opens nothing anew, and is answered', () =>
   expect(worker.sent).toEqual([readyFor('page')])
 })
 
-test('a question that names no connection opens none', () => {
+test('a question without a connection does not open one', () => {
   const worker = openWorker()
   worker.take()
   expect(worker.handleMessage({ lingpai: 'channel', kind: 'open' })).toBe(true)
@@ -271,7 +271,7 @@ test('a question that names no connection opens none', () => {
   expect([worker.opened, worker.sent]).toEqual([[], []])
 })
 
-test('messages arrive bare or as {message}, as platforms differ', () => {
+test('messages are accepted bare and as {message}', () => {
   const page = openPage()
   expect(page.handleMessage({ message: readyFor('page') })).toBe(true)
   const calls = { lingpai: 'channel', kind: 'calls', connection: 'page', instance: 'worker' }
@@ -286,16 +286,16 @@ test('messages arrive bare or as {message}, as platforms differ', () => {
 test.each<[string, unknown]>([
   ['undefined', undefined],
   ['null', null],
-  ['a text', 'channel'],
+  ['a string', 'channel'],
   ['a number', 1],
   ['an array', [{ lingpai: 'channel' }]],
   ["an app's object", { type: 'progress', kind: 'ready' }],
   ["an app's {message}", { message: 'hello' }],
   ["an app's {message: object}", { message: { kind: 'ready', instance: 'worker' } }],
-  ['a notice of another kind of ours', { lingpai: 'snapshot' }],
+  ['another notice of lingpai’s', { lingpai: 'snapshot' }],
   ['an inherited mark', Object.create({ lingpai: 'channel', kind: 'open', connection: 'page' })],
-  ['a message twice wrapped', { message: { message: { lingpai: 'channel', kind: 'ready' } } }],
-])('a message that is %s is left to the app: nothing is sent, and the answer is false', (_what, message) => {
+  ['a message that is wrapped twice', { message: { message: { lingpai: 'channel', kind: 'ready' } } }],
+])('a message that is %s is left to the app: handleMessage returns false, and nothing is sent', (_what, message) => {
   const page = openPage()
   const worker = openWorker()
   page.take()
@@ -304,7 +304,7 @@ test.each<[string, unknown]>([
   expect([page.sent, worker.sent, worker.opened]).toEqual([[], [], []])
 })
 
-test('a message of ours of an unknown kind is ours, and changes nothing', () => {
+test('a message of an unknown kind is claimed as lingpai’s, and changes nothing', () => {
   const { page, worker, carry } = connect()
   carry()
   const message = { lingpai: 'channel', kind: 'constructor', connection: 'page', instance: 'worker', body: 1 }
@@ -312,7 +312,7 @@ test('a message of ours of an unknown kind is ours, and changes nothing', () => 
   expect([page.sent, worker.sent, page.calls]).toEqual([[], [], []])
 })
 
-test('whatever is posted, only JSON in plain objects goes out, and later changes do not reach it', () => {
+test('any posted value is sent as JSON in a plain object, and later changes do not reach it', () => {
   const { page, carry } = connect()
   carry()
   fc.assert(
@@ -331,7 +331,7 @@ test('whatever is posted, only JSON in plain objects goes out, and later changes
   expect(page.sent[0]?.body).toStrictEqual({ n: 1 })
 })
 
-test('every message of the handshake is JSON too', () => {
+test('every message of the handshake is JSON', () => {
   const page = openPage()
   const worker = openWorker()
   for (const message of page.sent) worker.handleMessage(message)
@@ -341,7 +341,7 @@ test('every message of the handshake is JSON too', () => {
   }
 })
 
-test('whatever is lost on the way before both listen, and in whatever order they start, they find each other', () => {
+test('page and worker connect, in any order of their starts and with any message lost before both listen', () => {
   fc.assert(
     fc.property(fc.boolean(), fc.boolean(), fc.boolean(), (pageFirst, losesOpen, losesReady) => {
       const toWorker: unknown[] = []
@@ -363,7 +363,7 @@ test('whatever is lost on the way before both listen, and in whatever order they
       const opened: Channel[] = []
       let page: ReturnType<typeof start.page>
       let worker: ReturnType<typeof start.worker>
-      // The first word of whoever starts first may be lost; the other one is listened to by then.
+      // The first message of the side that starts first may be lost; that side listens by the time of the other's.
       if (pageFirst) {
         page = start.page()
         if (losesOpen) toWorker.length = 0

@@ -14,7 +14,7 @@ import {
 
 const full = { status: 402, apiCode: 900_211, apiMessage: '登录失败，请重新登录', cause: new Error('why') }
 
-/** What a message becomes on a channel that carries JSON only. */
+/** Copies a message as a channel does that carries only JSON. */
 function overJson<Value>(value: Value): Value {
   return JSON.parse(JSON.stringify(value))
 }
@@ -28,12 +28,12 @@ test('an error carries its code and fields, and its cause is not enumerable', ()
   expect(error).toBeInstanceOf(Error)
 })
 
-test('the text of an error says what failed, and where more is said about it', () => {
+test('the message of an error says what failed and ends with a link to its explanation', () => {
   const { message } = new LingpaiError('timeout', 'Too late.')
   expect(message).toMatch(/^Too late\..*docs\/errors\.md#timeout/)
 })
 
-test('an error has only the fields that it was given', () => {
+test('an error has only the fields that were passed', () => {
   const error = new LingpaiError('timeout', 'Too late.')
   for (const name of ['status', 'apiCode', 'apiMessage', 'cause']) expect(error).not.toHaveProperty(name)
 })
@@ -57,7 +57,7 @@ test('an error keeps its code and fields over a JSON channel, and drops its stac
   expect(decoded).not.toHaveProperty('cause')
 })
 
-test('an encoded error has no undefined in it, which JSON would lose', () => {
+test('an encoded error contains no undefined, which JSON would lose', () => {
   const wire = encodeError(new LingpaiError('timeout', 'Too late.'))
   expect(Object.keys(wire)).toEqual(['name', 'message', 'code'])
   expect(wire).toEqual(overJson(wire))
@@ -70,7 +70,7 @@ test('a TypeError stays a TypeError over a channel', () => {
   expect(isLingpaiError(decoded)).toBe(false)
 })
 
-test('an error of another class keeps its name and text', () => {
+test('an error of another class keeps its name and message', () => {
   const decoded = decodeError(overJson(encodeError(new DOMException('stopped', 'AbortError'))))
   expect(decoded.name).toBe('AbortError')
   expect(decoded.message).toBe('stopped')
@@ -82,7 +82,7 @@ test.each([
   ['undefined', undefined],
   ['null', null],
   ['an object', { token: 'canary' }],
-])('a thrown %s crosses as an error that says nothing of it (I11)', (_title, thrown) => {
+])('a thrown %s crosses a channel as an error that does not quote it (I11)', (_title, thrown) => {
   const wire = encodeError(thrown)
   expect(JSON.stringify(wire)).not.toContain('canary')
   expect(decodeError(wire)).toBeInstanceOf(Error)
@@ -97,7 +97,7 @@ test.each([new LingpaiError('timeout', 'Too late.'), new TypeError('Failed to fe
   },
 )
 
-test('fetch gets a TypeError with our code and fields, for which isLingpaiError is true', () => {
+test('toFetchError returns a TypeError with the code and fields, for which isLingpaiError is true', () => {
   const original = new LingpaiError('origin_not_allowed', 'Not there.', full)
   const error = toFetchError(original)
   expect(error).toBeInstanceOf(TypeError)
@@ -107,15 +107,15 @@ test('fetch gets a TypeError with our code and fields, for which isLingpaiError 
   expect(error.message).toBe(original.message)
 })
 
-test("fetch's TypeError keeps the cause", () => {
+test('toFetchError keeps the cause', () => {
   expect(toFetchError(new LingpaiError('aborted', 'Stopped.', full)).cause).toBe(full.cause)
 })
 
-test('a copy of the fields of an error is no error of ours', () => {
+test('a copy of the fields of an error is not an error of lingpai', () => {
   expect(isLingpaiError({ ...new LingpaiError('timeout', 'Too late.') })).toBe(false)
 })
 
-test('a TypeError with our code keeps the code over a channel', () => {
+test('a TypeError with a code of lingpai keeps the code over a channel', () => {
   const error = toFetchError(new LingpaiError('sign_in_required', 'The user is not signed in.'))
   expect(decodeError(overJson(encodeError(error)))).toMatchObject({ code: 'sign_in_required' })
 })
@@ -147,7 +147,7 @@ test.each([
   new Error('timeout'),
   { code: 'timeout' },
   Object.assign(new Error('no'), { code: 'timeout' }),
-])('%j is no error of ours', (value) => {
+])('%j is not an error of lingpai', (value) => {
   expect(isLingpaiError(value)).toBe(false)
 })
 
@@ -198,7 +198,7 @@ test.each<[string, number, string, unknown]>([
   ['404 with HTML', 404, '<html>', failing('api_error', 404)],
   ['500 with the code of success', 500, '{"code":0,"data":1}', failing('api_error', 500, { apiCode: 0 })],
   ['500 with the code of an expired token', 500, '{"code":40101}', expiredAnswer],
-])('an answer of %s is read by the envelope', (_title, status, text, expected) => {
+])('an answer of %s is read with an envelope', (_title, status, text, expected) => {
   expect(readAnswer(envelope, status, text)).toEqual(expected)
 })
 
@@ -216,7 +216,7 @@ test.each<[string, number, string, unknown]>([
   expect(readAnswer(undefined, status, text)).toEqual(expected)
 })
 
-test('an envelope may have other names', () => {
+test('an envelope may have other field names', () => {
   const names: Envelope = { ...envelope, code: 'errcode', message: 'errmsg', data: 'result' }
   expect(readAnswer(names, 200, '{"errcode":0,"result":1,"data":2}')).toEqual({ kind: 'payload', payload: 1 })
   expect(readAnswer(names, 200, '{"errcode":3,"errmsg":"busy"}')).toMatchObject({ error: { apiMessage: 'busy' } })
@@ -308,16 +308,16 @@ test.each<[string, string | undefined]>([
   expect(findApi(apis, new URL(url))?.name).toBe(name)
 })
 
-test('userinfo is no part of an origin: whoever sends a token refuses it besides', () => {
+test('userinfo is not part of an origin: the code that sends tokens rejects it too', () => {
   const url = new URL('https://user:password@api.example.com/api')
   expect(findApi(apis, url)?.name).toBe('api')
   expect([url.username, url.password]).toEqual(['user', 'password'])
 })
 
-test('an opaque origin belongs to no API, even to one that is called null', () => {
+test('an opaque origin does not belong to any API, not even to one with the origin null', () => {
   expect(findApi([{ origin: 'null', pathPrefix: '/' }], new URL('data:text/plain,x'))).toBeUndefined()
 })
 
-test('where nothing is listed, nothing is found', () => {
+test('without listed APIs, none is found', () => {
   expect(findApi([], new URL('https://api.example.com/api'))).toBeUndefined()
 })

@@ -43,7 +43,7 @@ async function open(changes: Parameters<typeof createTestServer>[0], fetch?: Fet
   return page
 }
 
-/** What an attack must leave as it was. */
+/** State that an attack must not change. */
 async function stateOfTheWorker(): Promise<unknown> {
   const own = (target: object) => Reflect.ownKeys(target).map(String)
   return {
@@ -89,10 +89,10 @@ test.each<[string, object]>([
   ['ENDPOINT with a path', { type: 'ENDPOINT', path: ['fetch'] }],
   ['RELEASE', { type: 'RELEASE' }],
   ['an unknown type', { type: 'DESTROY', path: ['ping'], argumentList: [] }],
-  ['a type that is no string', { type: ['APPLY'], path: ['ping'], argumentList: [] }],
+  ['a type that is not a string', { type: ['APPLY'], path: ['ping'], argumentList: [] }],
   ['a frame without a type', { path: ['ping'], argumentList: [] }],
   ['an empty frame', {}],
-])('%s is refused and changes nothing', async (_what, frame) => {
+])('%s is rejected and changes nothing', async (_what, frame) => {
   await expectRefused(frame)
 })
 
@@ -105,7 +105,7 @@ test.each<[string, unknown]>([
   ['that holds a number', [0]],
   ['that holds an array', [['ping']]],
   ['that has a hole', new Array(1)],
-])('a path %s is refused', async (_what, path) => {
+])('a path %s is rejected', async (_what, path) => {
   await expectRefused({ type: 'APPLY', path, argumentList: [] })
 })
 
@@ -122,7 +122,7 @@ test.each([
   'fetch ',
   'Fetch',
   '',
-])('the method name %j is refused', async (name) => {
+])('the method name %j is rejected', async (name) => {
   await expectRefused(callFrame(name))
 })
 
@@ -131,14 +131,14 @@ test.each<[string, unknown]>([
   ['throw of a value', { type: 'HANDLER', name: 'throw', value: { isError: false, value: 1 } }],
   ['an unknown handler', { type: 'HANDLER', name: 'unknown', value: 1 }],
   ['a handler named constructor', { type: 'HANDLER', name: 'constructor', value: 1 }],
-  ['no wire value', 'text'],
+  ['not a wire value', 'text'],
   ['null', null],
   ['an object without a type', { value: 1 }],
-])('an argument that is %s is refused', async (_what, argument) => {
+])('an argument that is %s is rejected', async (_what, argument) => {
   await expectRefused({ type: 'APPLY', path: ['ping'], argumentList: [argument] })
 })
 
-test('an argument that is a proxied callback is refused, and its port is never used', async () => {
+test('an argument that is a proxied callback is rejected, and its port is never used', async () => {
   const { port1, port2 } = new MessageChannel()
   const heard: unknown[] = []
   port1.onmessage = ({ data }) => heard.push(data)
@@ -152,15 +152,15 @@ test('an argument that is a proxied callback is refused, and its port is never u
 
 test.each<[string, unknown]>([
   ['that is absent', undefined],
-  ['that is no array', { 0: raw('a'), length: 1 }],
+  ['that is not an array', { 0: raw('a'), length: 1 }],
   ['of five', [1, 2, 3, 4, 5].map(raw)],
   ['of a million', new Array(1_000_000)],
   ['with a hole', new Array(2)],
-])('an argument list %s is refused', async (_what, argumentList) => {
+])('an argument list %s is rejected', async (_what, argumentList) => {
   await expectRefused({ type: 'APPLY', path: ['fetch'], argumentList })
 })
 
-/** Structured cloning keeps an array's own fields, also those that shadow a method of arrays. */
+/** Structured cloning keeps the own fields of an array, even if they shadow its methods. */
 function withOwn(list: unknown[], name: string): unknown[] {
   return Object.assign(list, { [name]: 1 })
 }
@@ -191,7 +191,7 @@ test.each<[string, unknown]>([
   ['a String object', new String('abc')],
   ['with a line break', 'a\n'],
   ['not ASCII', '令牌'],
-])('a frame whose id is %s is ignored: there is nobody to answer', async (_what, id) => {
+])('a frame whose id is %s is ignored, since an answer could not be delivered', async (_what, id) => {
   const before = page.replies.length
   page.post({ ...callFrame('signOut', false), id })
   const snapshot = await page.snapshot()
@@ -222,7 +222,7 @@ test('the id __proto__ is answered like any other', async () => {
   expect(own).toContain('__proto__')
 })
 
-test('an id that is in use is refused, and the first call is still answered', async () => {
+test('an id that is in use is rejected, and the first call is still answered', async () => {
   let answer = (_response: Response): void => {}
   await open({}, () => new Promise((resolve) => (answer = resolve)))
   const frame = { ...callFrame('fetch', 'c', { url: `${apiOrigin}/`, method: 'GET', headers: [] }), id: 'twice' }
@@ -236,7 +236,7 @@ test('an id that is in use is refused, and the first call is still answered', as
   expect(answered).toMatchObject({ type: 'RAW', value: { status: 200 } })
 })
 
-test('two calls with the same call id are told apart: the second is refused, the first goes on', async () => {
+test('a second call with the same call id is rejected, and the first goes on', async () => {
   let answer = (_response: Response): void => {}
   await open({}, () => new Promise((resolve) => (answer = resolve)))
   const request = { url: `${apiOrigin}/`, method: 'GET', headers: [] }
@@ -246,7 +246,7 @@ test('two calls with the same call id are told apart: the second is refused, the
   expect(await first).toMatchObject({ type: 'RAW' })
 })
 
-/** A port without structured cloning: what is sent and delivered stays as it is. */
+/** A port without structured cloning. */
 function barePort() {
   const sent: unknown[] = []
   let hear = (_event: { data: unknown }): void => {}
@@ -262,7 +262,7 @@ function barePort() {
   return { port, sent, close, deliver: (data: unknown) => hear({ data }) }
 }
 
-/** A guard over such a port, and all that it lets through. */
+/** A guard over such a port, and the messages that it passes on. */
 function bareGuard() {
   const bare = barePort()
   const passed: unknown[] = []
@@ -275,7 +275,7 @@ function bareGuard() {
   return { ...bare, passed }
 }
 
-test('a port may have 10,000 unanswered calls; the next is refused as busy, and one answer makes room for one', () => {
+test('a port may have 10,000 unanswered calls; the next is rejected as busy, and each answer makes room for one', () => {
   const { port, sent, deliver } = barePort()
   const passed: unknown[] = []
   const guarded = guard(port, { checks: controlChecks, onNotice() {} })
@@ -291,7 +291,7 @@ test('a port may have 10,000 unanswered calls; the next is refused as busy, and 
   expect(sent.map((answer) => (answer as Reply).id)).toEqual(['late', 'c0', 'two'])
 })
 
-test('every answer carries the id of the thread that answers, where it has one', () => {
+test('every answer carries the id of the answering thread, if it has one', () => {
   for (const instance of ['instance', undefined]) {
     const { port, sent, deliver } = barePort()
     const guarded = guard(port, { checks: controlChecks, ...(instance && { instance }), onNotice() {} })
@@ -309,14 +309,14 @@ test.each<[string, object]>([
   ['it has too many arguments', callFrame('ping', 1, 2, 3, 4, 5)],
   ['an argument is not plain data', { type: 'APPLY', path: ['ping'], argumentList: [1] }],
   ['its id is in use', { ...callFrame('ping'), id: 'used' }],
-])('a refusal says why: %s', (reason, frame) => {
+])('a rejection gives the reason: %s', (reason, frame) => {
   const { deliver, sent } = bareGuard()
   deliver({ ...callFrame('ping'), id: 'used' })
   deliver({ id: 'a', ...frame })
   expect(sent).toMatchObject([{ value: { code: 'invalid_call', message: expect.stringContaining(reason) } }])
 })
 
-test('a check that breaks is told as our own words, which quote nothing of what was sent', () => {
+test('if a check throws, the answer is an error of lingpai that does not quote the message', () => {
   const { port, sent, deliver } = barePort()
   const check = (given: readonly unknown[]) => {
     throw new TypeError(`No such thing as ${given[0]}`)
@@ -335,7 +335,7 @@ test('a call may have four arguments', () => {
   expect(check).toHaveBeenCalledExactlyOnceWith([1, 2, 3, 4])
 })
 
-test('a guarded port sends notices, starts the port, and hears no more of calls for a listener that was taken off', () => {
+test('a guarded port sends notices and starts the port; a removed listener gets no calls', () => {
   const { port, sent, deliver } = barePort()
   const start = vi.fn()
   const guarded = guard({ ...port, start }, { checks: controlChecks, instance: 'instance', onNotice() {} })
@@ -351,7 +351,7 @@ test('a guarded port sends notices, starts the port, and hears no more of calls 
   expect(() => guard(port, { checks: controlChecks, onNotice() {} }).start?.()).not.toThrow()
 })
 
-test('a page that came back is a notice; a message of an unknown kind is none, even with a call', () => {
+test('resumed is a notice; a message of an unknown kind is not, even with a call', () => {
   const { deliver, passed } = bareGuard()
   deliver({ lingpai: 'resumed' })
   deliver({ lingpai: 'unknown', call: 'c' })
@@ -368,7 +368,7 @@ test('fields that a message inherits are not read', () => {
   expect(sent).toMatchObject([{ id: 'a', value: { code: 'invalid_call' } }])
 })
 
-test('of a notice only the fields that are known get through', () => {
+test('only the known fields of a notice are passed on', () => {
   const { deliver, sent, passed } = bareGuard()
   deliver({ lingpai: 'abort', call: 'c', instance: 'forged', snapshot: {} })
   deliver({ lingpai: 'goodbye', call: 'c' })
@@ -377,7 +377,7 @@ test('of a notice only the fields that are known get through', () => {
   expect(sent).toEqual([])
 })
 
-test('a refused call leaves its id free for the next one', async () => {
+test('after a rejected call, its id can be used again', async () => {
   page.post({ ...callFrame('unknown'), id: 'again' })
   page.post({ ...callFrame('ping'), id: 'again' })
   await page.snapshot()
@@ -386,12 +386,12 @@ test('a refused call leaves its id free for the next one', async () => {
   expect(answered).toMatchObject({ type: 'RAW' })
 })
 
-test('a call with five arguments is refused, even of a method that reads none', async () => {
+test('a call with five arguments is rejected, even of a method without parameters', async () => {
   await expectRefused(callFrame('ping', 1, 2, 3, 4, 5))
 })
 
 test.each(['yes', 1, {}, null, undefined])(
-  'signOut with %j ends the session here only, not everywhere',
+  'signOut with %j ends the session only here, not everywhere',
   (everywhere) => {
     const { deliver, passed } = bareGuard()
     deliver({ ...callFrame('signOut', everywhere), id: 'a' })
@@ -399,7 +399,7 @@ test.each(['yes', 1, {}, null, undefined])(
   },
 )
 
-test('what somebody has put on Object.prototype does not turn a broken message into a call', async () => {
+test('a field of Object.prototype does not turn a broken message into a call', async () => {
   const prototype = Object.prototype as unknown as Record<string, unknown>
   Object.assign(prototype, { type: 'APPLY', path: ['signOut'], argumentList: [], lingpai: 'goodbye' })
   try {
@@ -464,11 +464,11 @@ test.each<[string, unknown]>([
   ['a buffer', new Uint8Array(3)],
   ['an error', new Error('x')],
   ['a regular expression', /x/],
-])('a sign-in input that is %s is refused', async (_what, input) => {
+])('a sign-in input that is %s is rejected', async (_what, input) => {
   await expectRefused(callFrame('signIn', 'c', input))
 })
 
-/** A few bytes of a message can hold each of them; a walk over four billion holes takes minutes. */
+/** Each takes only a few bytes of a message; a walk over four billion holes takes minutes. */
 const sparse: [string, unknown][] = [
   ['four billion holes', new Array(2 ** 32 - 1)],
   ['a hole', new Array(1)],
@@ -476,7 +476,7 @@ const sparse: [string, unknown][] = [
   ['a hole, and a field beside it', Object.assign(new Array(1), { field: 1 })],
 ]
 
-test.each(sparse)('%s in a message of signIn or adopt: it is refused, also where adopt is off', async (_what, list) => {
+test.each(sparse)('%s in a message of signIn or adopt is rejected, even if adopt is off', async (_what, list) => {
   for (const [method, ...values] of [
     ['signIn', 'c', list],
     ['signIn', 'c', { list: [[list]] }],
@@ -487,13 +487,13 @@ test.each(sparse)('%s in a message of signIn or adopt: it is refused, also where
   }
 })
 
-test.each(sparse)('%s in the data of a task: it is refused, and nothing passes', (_what, list) => {
+test.each(sparse)('%s in the data of a task is rejected, and nothing passes', (_what, list) => {
   for (const data of [list, { list: [[list]] }]) {
     expect(passTask('c', { ...task, data })).toEqual({ passed: [], refused: 'invalid_call' })
   }
 })
 
-test('a list of a million numbers reaches the grant, and one that is longer than the limit is refused', async () => {
+test('a list of a million numbers reaches the grant, and a list above the limit is rejected', async () => {
   expect(await page.call('signIn', 'c', new Array(1_000_000).fill(0))).toMatchObject({ type: 'RAW' })
   await expectRefused(callFrame('signIn', 'c', new Array(1 << 20).fill(0)))
 })
@@ -507,7 +507,7 @@ test('an element that an array inherits does not fill its hole', () => {
   }
 })
 
-test('a sign-in input of ordinary JSON reaches the grant as it was', async () => {
+test('a sign-in input of ordinary JSON reaches the grant unchanged', async () => {
   const inputs: unknown[] = []
   await open({
     grant: {
@@ -530,7 +530,7 @@ test.each<[string, unknown]>([
   ['longer than 32', 'a'.repeat(33)],
   ['with a dot, as the worker has in its own ids', '1.a'],
   ['an object', {}],
-])('a call id that is %s is refused', async (_what, id) => {
+])('a call id that is %s is rejected', async (_what, id) => {
   await expectRefused(callFrame('getAccessToken', id))
 })
 
@@ -542,14 +542,14 @@ test('a url of 65,536 characters is not too long', async () => {
 })
 
 test.each<[string, unknown]>([
-  ['no object', 'https://api.example/'],
-  ['null', null],
-  ['an array', [good]],
+  ['that is not an object', 'https://api.example/'],
+  ['that is null', null],
+  ['that is an array', [good]],
   ['without a url', { ...good, url: undefined }],
-  ['with a url that is no string', { ...good, url: { href: good.url } }],
+  ['with a url that is not a string', { ...good, url: { href: good.url } }],
   ['with a url of 65,537 characters', { ...good, url: urlOf(65_537) }],
   ['without a method', { ...good, method: undefined }],
-  ['with a method that is no string', { ...good, method: 1 }],
+  ['with a method that is not a string', { ...good, method: 1 }],
   ['with a method of 101 characters', { ...good, method: 'A'.repeat(101) }],
   ['without headers', { ...good, headers: undefined }],
   ['with headers that are an object', { ...good, headers: { accept: 'x' } }],
@@ -557,9 +557,9 @@ test.each<[string, unknown]>([
   ['with 1,001 headers', { ...good, headers: new Array(1001).fill(['a', 'b']) }],
   ['with a header of three parts', { ...good, headers: [['a', 'b', 'c']] }],
   ['with a header of one part', { ...good, headers: [['a']] }],
-  ['with a header that is no pair', { ...good, headers: ['ab'] }],
-  ['with a header name that is no string', { ...good, headers: [[1, 'b']] }],
-  ['with a header value that is no string', { ...good, headers: [['a', { toString: 1 }]] }],
+  ['with a header that is not a pair', { ...good, headers: ['ab'] }],
+  ['with a header name that is not a string', { ...good, headers: [[1, 'b']] }],
+  ['with a header value that is not a string', { ...good, headers: [['a', { toString: 1 }]] }],
   ['with two million characters of headers', { ...good, headers: [['a', 'b'.repeat(2_000_000)]] }],
   ['with many headers that are too long together', { ...good, headers: new Array(900).fill(['a', 'b'.repeat(2000)]) }],
   ['with a body that is an object', { ...good, method: 'POST', body: { a: 1 } }],
@@ -574,10 +574,10 @@ test.each<[string, unknown]>([
   ['with an unknown redirect', { ...good, redirect: 'always' }],
   ['with redirect as an array', { ...good, redirect: ['follow'] }],
   ['with an unknown priority', { ...good, priority: 'urgent' }],
-  ['with an integrity that is no string', { ...good, integrity: 1 }],
-  ['with a referrer that is no string', { ...good, referrer: {} }],
-  ['with a referrer policy that is no string', { ...good, referrerPolicy: [] }],
-])('a request %s is refused', async (_what, request) => {
+  ['with an integrity that is not a string', { ...good, integrity: 1 }],
+  ['with a referrer that is not a string', { ...good, referrer: {} }],
+  ['with a referrer policy that is not a string', { ...good, referrerPolicy: [] }],
+])('a request %s is rejected', async (_what, request) => {
   await expectRefused(callFrame('fetch', 'c', request))
 })
 
@@ -587,14 +587,14 @@ test.each<[string, unknown]>([
   ['whose auth is neither true nor false', { ...good, auth: 'false' }],
   ['whose timeout is text', { ...good, timeout: '5' }],
   ['whose timeout is negative', { ...good, timeout: -1 }],
-  ['whose timeout is no number', { ...good, timeout: Number.NaN }],
+  ['whose timeout is not a number', { ...good, timeout: Number.NaN }],
   ['without headers', { url: good.url, method: 'GET' }],
   ['without a url', { method: 'GET', headers: [] }],
-])('a call of session.request %s is refused', async (_what, request) => {
+])('a call of session.request %s is rejected', async (_what, request) => {
   await expectRefused(callFrame('request', 'c', request))
 })
 
-test('only the fields of a request that are known reach fetch', async () => {
+test('only the known fields of a request reach fetch', async () => {
   const inits: RequestInit[] = []
   await open({}, async (_input, init) => {
     inits.push(init)
@@ -638,7 +638,7 @@ test('only the fields of a request that are known reach fetch', async () => {
   expect([...new Headers(headers)].map(([name]) => name)).toEqual(['authorization', 'x-one'])
 })
 
-test('a keepalive that is neither true nor false does not reach fetch as it is', async () => {
+test('a keepalive that is neither true nor false reaches fetch as false', async () => {
   const inits: RequestInit[] = []
   await open({}, async (_input, init) => {
     inits.push(init)
@@ -649,12 +649,12 @@ test('a keepalive that is neither true nor false does not reach fetch as it is',
 })
 
 test.each<[string, unknown]>([
-  ['no object', 'redirect'],
+  ['not an object', 'redirect'],
   ['via is unknown', { via: 'iframe' }],
   ['via is absent', {}],
-  ['returnTo is no string', { via: 'redirect', returnTo: 1 }],
+  ['returnTo is not a string', { via: 'redirect', returnTo: 1 }],
   ['returnTo is too long', { via: 'redirect', returnTo: 'a'.repeat(65_537) }],
-])('authorize is refused where its input is wrong: %s', async (_what, input) => {
+])('authorize is rejected if its input is wrong: %s', async (_what, input) => {
   await expectRefused(callFrame('authorize', 'c', input))
 })
 
@@ -665,32 +665,32 @@ test.each<[string, unknown]>([
   ['no build', { oldest: 1, newest: 1 }],
   ['a build that is not a version', { oldest: 1, newest: 1, build: '<b>' }],
   ['null', null],
-])('hello is refused with %s', async (_what, hello) => {
+])('hello is rejected with %s', async (_what, hello) => {
   await expectRefused(callFrame('hello', hello))
 })
 
 test.each([
   [0, 0],
   [99, 100],
-])('hello from a page that speaks versions %i to %i only is a protocol_mismatch', async (oldest, newest) => {
+])('hello from a page that supports only versions %i to %i rejects with protocol_mismatch', async (oldest, newest) => {
   expect(codeOf(await page.call('hello', { oldest, newest, build: '1.0.0' }))).toBe('protocol_mismatch')
 })
 
-test('hello from a newer page that still speaks our version is welcome, in our version', async () => {
+test('hello from a newer page that supports the worker’s version is answered in that version', async () => {
   expect(await page.call('hello', { oldest: 1, newest: 99, build: '1.0.0' })).toMatchObject({
     type: 'RAW',
     value: { protocol: 1 },
   })
 })
 
-test.skipIf(isQuick)('the 10,001st unanswered call is told busy, and nothing else suffers', async () => {
+test.skipIf(isQuick)('the 10,001st unanswered call rejects with busy, and the others are answered', async () => {
   const answers: ((response: Response) => void)[] = []
   await open({}, () => new Promise((resolve) => answers.push(resolve)))
   const calls = Array.from({ length: MAX_PENDING_CALLS }, (_, index) => page.call('fetch', `c${index}`, good))
   expect(codeOf(await page.call('fetch', 'late', good))).toBe('busy')
   let replies: Reply[] | undefined
   void Promise.all(calls).then((all) => (replies = all))
-  // They go to the network in turn.
+  // They are sent one after the other.
   while (replies === undefined) {
     await new Promise((resolve) => setImmediate(resolve))
     for (const answer of answers.splice(0)) answer(new Response('fine'))
@@ -742,7 +742,7 @@ test.each<[string, (token: string) => Response, string?]>([
   expect(bytesOf(await page.call('request', 'c', good))).not.toContain(canary)
 })
 
-/** An API that refuses the first token, so that every call comes to a refresh and a replay. */
+/** An API that rejects the first token, so that every call needs a refresh and a replay. */
 function refusingFirst(answer: (token: string) => Response, refuse = () => new Response('', { status: 401 })): Fetch {
   let first: string | undefined
   return async (_input, init) => {
@@ -760,7 +760,7 @@ test('an answer to a replay that contains the new token is not passed on (I11)',
   expect(codeOf(await page.call('fetch', 'c', good))).toBe('token_reflected')
 })
 
-test('the body of an answer that a replay takes the place of is given up', async () => {
+test('the body of an answer that a replay replaces is cancelled', async () => {
   const cancel = vi.fn()
   const refuse = () => new Response(new ReadableStream({ cancel }), { status: 401 })
   await open(
@@ -774,19 +774,16 @@ test('the body of an answer that a replay takes the place of is given up', async
 test.each<[string, object, object]>([
   ['304', { status: 304, type: 'cors' }, { type: 'RAW', value: { status: 304 } }],
   ['opaque redirect', { status: 0, type: 'opaqueredirect' }, { type: 'HANDLER', value: { code: 'redirect_refused' } }],
-])(
-  'an answer that is a %s to a token in a header of its own is told from its like (I4)',
-  async (_what, fields, reply) => {
-    await open({ apis: [{ origin: apiOrigin, attach: header('X-TOKEN') }] }, async () => {
-      const response = new Response(null)
-      for (const [name, value] of Object.entries(fields)) Object.defineProperty(response, name, { value })
-      return response
-    })
-    expect(await page.call('fetch', 'c', good)).toMatchObject(reply)
-  },
-)
+])('a %s as the answer to a token in a custom header is handled by its status (I4)', async (_what, fields, reply) => {
+  await open({ apis: [{ origin: apiOrigin, attach: header('X-TOKEN') }] }, async () => {
+    const response = new Response(null)
+    for (const [name, value] of Object.entries(fields)) Object.defineProperty(response, name, { value })
+    return response
+  })
+  expect(await page.call('fetch', 'c', good)).toMatchObject(reply)
+})
 
-test('an error of the platform that quotes the token keeps it in the worker (I11)', async () => {
+test('an error of the platform that quotes the token does not leave the worker with it (I11)', async () => {
   await open({}, async (_input, init) => {
     throw new TypeError(`Invalid header: ${new Headers(init.headers).get('authorization')}`)
   })
@@ -802,7 +799,7 @@ test('no stack leaves the worker', async () => {
   expect(bytesOf(reply)).not.toMatch(/stack|guard\.ts|service\.ts/)
 })
 
-test('a user whose profile cannot be cloned is refused at sign-in, and the worker goes on answering', async () => {
+test('a sign-in whose profile cannot be cloned is rejected, and the worker still answers', async () => {
   await open({
     grant: {
       signIn: async () => ({ accessToken: `${canary}.access`, profile: { greet: () => 'hello' } }),
@@ -815,7 +812,7 @@ test('a user whose profile cannot be cloned is refused at sign-in, and the worke
   })
 })
 
-test('goodbye ends the calls of its own page and of no other', async () => {
+test('goodbye ends the calls of its own page, and not those of others', async () => {
   const signals: AbortSignal[] = []
   const service = createTestServer({}, (_input, init) => {
     signals.push(init.signal as AbortSignal)
@@ -835,7 +832,7 @@ test('goodbye ends the calls of its own page and of no other', async () => {
   staying.close()
 })
 
-test('goodbye closes the port, and nothing is sent over it any more', async () => {
+test('goodbye closes the port, and nothing more is sent over it', async () => {
   const service = createTestServer()
   const { port, sent, close, deliver } = barePort()
   service.attach(port)
@@ -848,7 +845,7 @@ test('goodbye closes the port, and nothing is sent over it any more', async () =
   staying.close()
 })
 
-test('an abort notice ends the request that session.request had sent, and is no network error', async () => {
+test('an abort notice ends the request of session.request, and is not a network error', async () => {
   let sent: AbortSignal | undefined
   await open({}, (_input, init) => {
     sent = init.signal as AbortSignal
@@ -864,7 +861,7 @@ test('an abort notice ends the request that session.request had sent, and is no 
 test.each<[string, unknown]>([
   ['signIn', { account: 'alice' }],
   ['authorize', { via: 'redirect' }],
-])('an abort notice ends the work of the grant on %s', async (method, input) => {
+])('an abort notice ends the grant’s %s', async (method, input) => {
   let given: CancelSignal | undefined
   const wait = (_input: unknown, io: GrantIO): Promise<never> => {
     given = io.signal
@@ -883,7 +880,7 @@ test.each<[string, unknown]>([
   expect(given.aborted).toBe(true)
 })
 
-test('a request of the grant that is aborted rejects with the exact reason, and is no network error', async () => {
+test('an aborted request of the grant rejects with the exact reason, and is not a network error', async () => {
   const controller = new AbortController()
   const reason = { exactly: 'this' }
   const fetch = async () => {
@@ -918,7 +915,7 @@ test('calls of two pages with the same id wait for one refresh, and both are ans
   for (const own of pages) own.close()
 })
 
-test('explain tells which page a call is of, and which of them is the one that asks', async () => {
+test('explain shows which page a call belongs to, and which page calls explain', async () => {
   const service = createTestServer({}, async () => new Response(null, { status: 204 }))
   const pages = [new RawPage(service), new RawPage(service)]
   for (const own of pages) await own.call('hello', { oldest: 1, newest: 1, build: '1.0.0' })
@@ -943,13 +940,13 @@ test('explain tells which page a call is of, and which of them is the one that a
   pages[1]?.close()
 })
 
-test('hello tells a page where tokens may go, and nothing else of the configuration', async () => {
+test('the answer to hello lists the APIs, and contains nothing else of the configuration', async () => {
   await open({ apis: [{ origin: apiOrigin, pathPrefix: '/v1', sign: (request) => request, signInRequired: [403] }] })
   const { value } = await page.call('hello', { oldest: 1, newest: 1, build: '1.0.0' })
   expect((value as Welcome).apis).toEqual([{ origin: apiOrigin, pathPrefix: '/v1' }])
 })
 
-test('where the configuration is wrong, every method is invalid_config, and the console says why', async () => {
+test('if the configuration is wrong, every method rejects with invalid_config, and the console says why', async () => {
   const log = vi.spyOn(console, 'error').mockImplementation(() => {})
   page.close()
   page = new RawPage(createTestServer({ store: undefined as never }))
@@ -969,7 +966,7 @@ test('where the configuration is wrong, every method is invalid_config, and the 
   }
 })
 
-test('an abort notice for an unknown call, or of an odd type, changes nothing', async () => {
+test('an abort notice for an unknown call, or of a wrong type, changes nothing', async () => {
   const before = await stateOfTheWorker()
   for (const call of ['unknown', '__proto__', 1, null, {}]) page.post({ lingpai: 'abort', call })
   page.post({ lingpai: 'abort' })
@@ -1039,7 +1036,7 @@ function anyFrame(): fc.Arbitrary<unknown> {
 }
 
 test.skipIf(isQuick)(
-  'whatever a page sends, the worker stays alive, its prototypes stay as they are, and no token leaves it',
+  'with any messages of a page, the worker stays alive, its prototypes do not change, and no token leaves it',
   {
     timeout: 60_000,
   },
@@ -1056,7 +1053,7 @@ test.skipIf(isQuick)(
           try {
             page.post(frame)
           } catch {
-            // Not every value that fast-check makes can be cloned: then nothing was sent.
+            // If a generated value cannot be cloned, nothing was sent.
             return
           }
           expect(await page.call('ping')).toMatchObject({ type: 'RAW' })
@@ -1077,7 +1074,7 @@ test.skipIf(isQuick)(
 const task = { name: 'task1', url: `${apiOrigin}/orders`, method: 'POST', headers: [['x-a', '1']] }
 const ticket = { sessionId: 'session-1', version: 2, subject: 'alice', hasRefreshed: true }
 
-/** What a guard lets through of a call of `task`. */
+/** The frames that a guard passes on for a call of `task`. */
 function passTask(...values: readonly unknown[]): { passed: unknown[]; refused: unknown } {
   const { port, sent, deliver } = barePort()
   const passed: unknown[] = []
@@ -1090,7 +1087,7 @@ function passTask(...values: readonly unknown[]): { passed: unknown[]; refused: 
   return { passed, refused: sent.length > 0 ? codeOf(sent[0] as never) : undefined }
 }
 
-test('a task passes with what is known of it, and with nothing else', () => {
+test('only the known fields of a task are passed on', () => {
   const whole = { ...task, auth: false, data: { a: [1, null] }, sent: { isReplay: true, ticket } }
   expect(passTask('c', { ...whole, other: 1, body: 'x' })).toEqual({ passed: ['c', whole], refused: undefined })
   expect(passTask('c', task).passed[1]).toStrictEqual({ ...task, auth: undefined })
@@ -1099,51 +1096,54 @@ test('a task passes with what is known of it, and with nothing else', () => {
 
 test.each<[string, unknown[]]>([
   ['without a call id', [undefined, task]],
-  ['under a call id that is no id', ['../c', task]],
+  ['with an invalid call id', ['../c', task]],
   ['that is absent', ['c']],
   ['that is null', ['c', null]],
   ['that is a list', ['c', [task]]],
-  ['that is a text', ['c', 'task1']],
+  ['that is a string', ['c', 'task1']],
   ['that inherits its fields', ['c', Object.create(task)]],
   ['without a name', ['c', { ...task, name: undefined }]],
   ['named by a path', ['c', { ...task, name: 'a.b' }]],
-  ['with an endless name', ['c', { ...task, name: 'x'.repeat(33) }]],
+  ['with a name that is too long', ['c', { ...task, name: 'x'.repeat(33) }]],
   ['named by a number', ['c', { ...task, name: 1 }]],
   ['without a url', ['c', { ...task, url: undefined }]],
   ['whose url is an object', ['c', { ...task, url: new URL(task.url) }]],
-  ['whose url is endless', ['c', { ...task, url: 'x'.repeat((1 << 16) + 1) }]],
-  ['whose method is no text', ['c', { ...task, method: null }]],
-  ['whose method is endless', ['c', { ...task, method: 'x'.repeat(101) }]],
+  ['whose url is too long', ['c', { ...task, url: 'x'.repeat((1 << 16) + 1) }]],
+  ['whose method is not a string', ['c', { ...task, method: null }]],
+  ['whose method is too long', ['c', { ...task, method: 'x'.repeat(101) }]],
   ['without headers', ['c', { ...task, headers: undefined }]],
   ['whose headers are an object', ['c', { ...task, headers: { a: 'b' } }]],
   ['with half a header', ['c', { ...task, headers: [['a']] }]],
   ['with headers that have a hole', ['c', { ...task, headers: new Array(1) }]],
   ['with a header that is a number', ['c', { ...task, headers: [['a', 1]] }]],
-  ['whose auth is a text', ['c', { ...task, auth: 'true' }]],
+  ['whose auth is a string', ['c', { ...task, auth: 'true' }]],
   ['whose auth is null', ['c', { ...task, auth: null }]],
-  ['whose data hold a function', ['c', { ...task, data: { submit() {} } }]],
+  ['whose data contain a function', ['c', { ...task, data: { submit() {} } }]],
   ['whose data are a date', ['c', { ...task, data: new Date() }]],
-  ['whose data are a big number', ['c', { ...task, data: 1n }]],
-  ['whose data are huge', ['c', { ...task, data: 'x'.repeat(1 << 24) }]],
-  ['sent, by a text', ['c', { ...task, sent: 'yes' }]],
-  ['sent, by null', ['c', { ...task, sent: null }]],
+  ['whose data are a bigint', ['c', { ...task, data: 1n }]],
+  ['whose data are too large', ['c', { ...task, data: 'x'.repeat(1 << 24) }]],
+  ['whose sent is a string', ['c', { ...task, sent: 'yes' }]],
+  ['whose sent is null', ['c', { ...task, sent: null }]],
   ['sent with a ticket that is a list', ['c', { ...task, sent: { ticket: [] } }]],
   ['sent with a ticket without a version', ['c', { ...task, sent: { ticket: { sessionId: 'session-1' } } }]],
   ['sent with a fractional version', ['c', { ...task, sent: { ticket: { ...ticket, version: 1.5 } } }]],
   ['sent with a sessionId that is a number', ['c', { ...task, sent: { ticket: { ...ticket, sessionId: -1 } } }]],
-  ['sent with a version beyond all numbers', ['c', { ...task, sent: { ticket: { ...ticket, version: 2 ** 53 } } }]],
+  [
+    'sent with a version that is not a safe integer',
+    ['c', { ...task, sent: { ticket: { ...ticket, version: 2 ** 53 } } }],
+  ],
   ['sent for a subject that is a number', ['c', { ...task, sent: { ticket: { ...ticket, subject: 1 } } }]],
-])('a task %s is refused, and nothing passes', (_what, values) => {
+])('a task %s is rejected, and nothing is passed on', (_what, values) => {
   expect(passTask(...values)).toEqual({ passed: [], refused: 'invalid_call' })
 })
 
-test('a ticket is copied field by field: only true means that it has refreshed', () => {
+test('a ticket is copied field by field, and only true counts as hasRefreshed', () => {
   const given = { ...ticket, hasRefreshed: 'yes', accessToken: 'forged' }
   const [, passed] = passTask('c', { ...task, sent: { isReplay: 1, ticket: given } }).passed
   expect(passed).toMatchObject({ sent: { isReplay: false, ticket: { ...ticket, hasRefreshed: false } } })
   expect(JSON.stringify(passed)).not.toContain('forged')
 })
 
-test('a worker of the web does not know tasks', async () => {
+test('a worker on the web has no method task', async () => {
   expect(codeOf(await page.call('task', 'c', task))).toBe('invalid_call')
 })

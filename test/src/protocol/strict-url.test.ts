@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { URL as StrictUrl } from '../../../src/protocol/strict-url.ts'
 
-/** Raise it after a change to the code: `URL_RUNS=1000000 npx vitest run --project node test/src/protocol/strict-url.test.ts`. */
+/** Raise it after a change of strict-url.ts: `URL_RUNS=1000000 npx vitest run --project node test/src/protocol/strict-url.test.ts`. */
 const runs = Number(process.env.URL_RUNS ?? 2000)
 const options = { numRuns: runs }
 const timeout = 30_000 + runs
@@ -26,8 +26,8 @@ function tryToRead(text: string): StrictUrl | undefined {
 }
 
 /**
- * The platform's reading. Node 20 leaves dot segments behind after one such as `.a`, which the standard never does; a `/.` in
- * front makes it look at all of them (https://github.com/ada-url/ada/issues/935).
+ * Parses a URL with the platform. Contrary to the standard, Node 20 keeps dot segments after a segment such as `.a`. A `/.` in
+ * front makes it resolve all of them (https://github.com/ada-url/ada/issues/935).
  */
 function parseByStandard(text: string): URL {
   const url = new URL(text)
@@ -96,13 +96,13 @@ const ordinary = [
   `https://${'a'.repeat(63)}.example/${'b/'.repeat(5000)}?${'c=d&'.repeat(5000)}`,
 ]
 
-test.each(ordinary)('reads %j as the platform does', (text) => {
+test.each(ordinary)('parses %j like the platform', (text) => {
   expect(readAll(new StrictUrl(text))).toEqual(readAll(parseByStandard(text)))
   expect(StrictUrl.canParse(text)).toBe(true)
 })
 
 const refused = [
-  // Not absolute, or not the web's.
+  // Not absolute, or not http or https.
   '',
   ' ',
   '/orders',
@@ -133,7 +133,7 @@ const refused = [
   'blob:https://api.example.com/1',
   'view-source:https://api.example.com',
   'wxfile://tmp/1',
-  // Names before the host.
+  // User names.
   'https://user@api.example.com',
   'https://user:pass@api.example.com',
   'https://@api.example.com',
@@ -264,24 +264,24 @@ const refused = [
   'https://api.example.com:443a',
   'https://api.example.com:443.evil.example',
   'https://api.example.com:\uff14\uff14\uff13',
-  // Escaped since 2024 by the standard, and not by older engines.
+  // The standard escapes it since 2024; older engines do not.
   'https://api.example.com/a^b',
 ]
 
-test.each(refused)('refuses %j', (text) => {
+test.each(refused)('rejects %j', (text) => {
   expect(() => new StrictUrl(text)).toThrow(TypeError)
   expect(StrictUrl.canParse(text)).toBe(false)
 })
 
 test.each([undefined, null, 7, {}, Symbol('x'), ['https://api.example.com'], new URL('https://api.example.com')])(
-  'refuses what is no text (%#)',
+  'rejects a value that is not a string (%#)',
   (given) => {
     expect(() => new StrictUrl(given as never)).toThrow(TypeError)
     expect(StrictUrl.canParse(given as never)).toBe(false)
   },
 )
 
-test('does not repeat the text that it refuses', () => {
+test('does not repeat the rejected text', () => {
   expect(() => new StrictUrl('https://user:hunter2@api.example.com')).toThrow(/^(?!.*hunter2)/)
 })
 
@@ -328,7 +328,7 @@ const piece = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 4 }),
   codeUnits(4),
 )
-/** Without what is refused: nothing else may be. */
+/** URLs without the rejected forms: all of them must be accepted. */
 const text = (unclear: RegExp) =>
   fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join('').replace(unclear, '').replace(/ +$/, ''))
 const optional = (mark: string, arbitrary: fc.Arbitrary<string>) =>
@@ -342,7 +342,7 @@ const goodUrl = fc
   .map(([first, ...rest]) => `${first}://${rest.join('')}`)
 
 test(
-  'reads every good URL, as the platform does',
+  'parses every accepted form like the platform',
   () => {
     fc.assert(
       fc.property(goodUrl, (given) => {
@@ -405,7 +405,7 @@ test.each([
   ['any text after the scheme', fc.oneof(codeUnits(12), fc.string({ unit: 'binary' })).map((rest) => `http://${rest}`)],
   ['any text', fc.oneof(codeUnits(12), fc.string(), fc.webUrl({ withQueryParameters: true, withFragments: true }))],
 ])(
-  'either refuses %s, or reads it as the platform does',
+  'either rejects %s, or parses it like the platform',
   (_name, arbitrary) => {
     fc.assert(fc.property(arbitrary, expectSameOrRefused), options)
   },
@@ -413,7 +413,7 @@ test.each([
 )
 
 test(
-  'reads what it writes as the same',
+  'parses its own href to the same URL',
   () => {
     fc.assert(
       fc.property(goodUrl, (given) => {
@@ -449,7 +449,7 @@ const word = fc.oneof(
 )
 
 test(
-  'sets and gets parameters as the platform does',
+  'sets and gets parameters like the platform',
   () => {
     fc.assert(
       fc.property(goodUrl, fc.array(fc.tuple(word, word), { maxLength: 4 }), word, (given, changes, name) => {
@@ -470,7 +470,7 @@ test(
 )
 
 test(
-  'decodes broken UTF-8 in parameters as the platform does',
+  'decodes broken UTF-8 in parameters like the platform',
   () => {
     const bytes = fc
       .array(
@@ -491,7 +491,7 @@ test(
   timeout,
 )
 
-test('replaces a repeated parameter where it first was, and drops the others', () => {
+test('set replaces the first of repeated parameters and drops the others', () => {
   const url = new StrictUrl('https://api.example.com/?a=1&b=2&a=3&c')
   url.searchParams.set('a', "x y'")
   expect(url.href).toBe('https://api.example.com/?a=x+y%27&b=2&c=')

@@ -11,7 +11,7 @@ interface Reply {
   readonly value?: { readonly code?: string }
 }
 
-/** What the page would do for a worker; each of it is counted. */
+/** The services of the page as mocks. */
 const parts = {
   requests: {
     send: vi.fn(() => ({
@@ -39,7 +39,7 @@ const allParts = [
   parts.login,
 ]
 
-/** A worker that was taken over: it knows the channel, and says what it likes. */
+/** A compromised worker: it sends any message over the channel. */
 function openWorker() {
   const replies: Reply[] = []
   let deliver = (_message: unknown): void => {}
@@ -102,7 +102,7 @@ beforeEach(() => {
 const request = { url: 'https://api.example/refresh', method: 'POST', headers: [['x-a', '1']] }
 const order = { ...request, name: 'task1', isReplay: false }
 
-test('what the table has is done, and nothing else of a request gets through', async () => {
+test('the services of the table run, with only the known fields of a request', async () => {
   expect(
     await worker.call('send', 'c1', { ...request, body: '{}', exchange: 'e.1', timeout: 1, redirect: 'follow' }),
   ).toMatchObject({
@@ -136,7 +136,7 @@ test('what the table has is done, and nothing else of a request gets through', a
   expect(parts.login.mock.calls).toEqual([[expect.objectContaining({ aborted: false })]])
 })
 
-test('a login is given up under its own id, and that id is nobody else’s meanwhile', async () => {
+test('an abort ends a login by its id, and no other call can use that id meanwhile', async () => {
   let give = (_code: string): void => {}
   parts.login.mockImplementationOnce(() => new Promise((resolve) => (give = resolve)))
   const answer = worker.call('login', 'c1')
@@ -160,13 +160,13 @@ test.each<[string, object]>([
     { type: 'CONSTRUCT', path: ['constructor', 'constructor'], argumentList: [raw('return wx')] },
   ],
   ['code through a service', { type: 'APPLY', path: ['login', 'constructor'], argumentList: [raw('return wx')] }],
-  ['the text of a service', { type: 'APPLY', path: ['send', 'toString'], argumentList: [] }],
+  ['the source text of a service', { type: 'APPLY', path: ['send', 'toString'], argumentList: [] }],
   ['ENDPOINT', { type: 'ENDPOINT', path: ['login'] }],
   ['RELEASE', { type: 'RELEASE' }],
-  ['a path that is a text', { type: 'APPLY', path: 'login', argumentList: [] }],
+  ['a path that is a string', { type: 'APPLY', path: 'login', argumentList: [] }],
   ['no path', { type: 'APPLY', argumentList: [] }],
   ['too many arguments', frameOf('login', [1, 2, 3, 4, 5])],
-  ['arguments that are no list', { type: 'APPLY', path: ['login'], argumentList: { length: 0 } }],
+  ['arguments that are not a list', { type: 'APPLY', path: ['login'], argumentList: { length: 0 } }],
   [
     'an argument for a handler',
     { type: 'APPLY', path: ['load'], argumentList: [{ type: 'HANDLER', name: 'proxy', value: 1 }] },
@@ -176,7 +176,7 @@ test.each<[string, object]>([
     { type: 'APPLY', path: ['load'], argumentList: [{ type: 'HANDLER', name: 'throw', value: {} }] },
   ],
   ['an empty frame', {}],
-])('%s is refused, and nothing is done or changed', async (_what, frame) => {
+])('%s is rejected, and nothing runs or changes', async (_what, frame) => {
   const before = stateOfThePage()
   expect(await worker.ask(frame)).toMatchObject({ type: 'HANDLER', name: 'throw', value: { code: 'invalid_call' } })
   expectNothingDone()
@@ -195,7 +195,7 @@ test.each([
   'task',
   'Login',
   '',
-])('there is no service named %j', async (name) => {
+])('a call of a service named %j is rejected', async (name) => {
   expect(await worker.call(name)).toMatchObject({ value: { code: 'invalid_call' } })
   expectNothingDone()
 })
@@ -204,66 +204,66 @@ const deep = (levels: number): unknown => (levels === 0 ? 1 : { a: deep(levels -
 
 test.each<[string, string, unknown[]]>([
   ['send without a call id', 'send', [undefined, request]],
-  ['send under a call id that is no id', 'send', ['../1', request]],
-  ['send under an endless call id', 'send', ['x'.repeat(33), request]],
-  ['send of nothing', 'send', ['c']],
+  ['send with an invalid call id', 'send', ['../1', request]],
+  ['send with a call id that is too long', 'send', ['x'.repeat(33), request]],
+  ['send without a request', 'send', ['c']],
   ['send of a list', 'send', ['c', []]],
   ['send without a url', 'send', ['c', { ...request, url: undefined }]],
-  ['send to an endless url', 'send', ['c', { ...request, url: `https://x/${'x'.repeat(1 << 16)}` }]],
-  ['send with a method that is no text', 'send', ['c', { ...request, method: ['GET'] }]],
-  ['send with an endless method', 'send', ['c', { ...request, method: 'x'.repeat(21) }]],
+  ['send to a url that is too long', 'send', ['c', { ...request, url: `https://x/${'x'.repeat(1 << 16)}` }]],
+  ['send with a method that is not a string', 'send', ['c', { ...request, method: ['GET'] }]],
+  ['send with a method that is too long', 'send', ['c', { ...request, method: 'x'.repeat(21) }]],
   ['send with headers that are an object', 'send', ['c', { ...request, headers: { a: 'b' } }]],
-  ['send with a header of three', 'send', ['c', { ...request, headers: [['a', 'b', 'c']] }]],
+  ['send with a header of three parts', 'send', ['c', { ...request, headers: [['a', 'b', 'c']] }]],
   ['send with a header that is a number', 'send', ['c', { ...request, headers: [['a', 1]] }]],
   ['send with headers that have a hole', 'send', ['c', { ...request, headers: new Array(1) }]],
   ['send with too many headers', 'send', ['c', { ...request, headers: Array(1001).fill(['a', 'b']) }]],
   ['send with a body that is an object', 'send', ['c', { ...request, body: {} }]],
-  ['send with a huge body', 'send', ['c', { ...request, body: 'x'.repeat((1 << 20) + 1) }]],
-  ['send with an exchange that is no text', 'send', ['c', { ...request, exchange: 1 }]],
-  ['send with an endless exchange', 'send', ['c', { ...request, exchange: 'x'.repeat(101) }]],
-  ['sendTask of nothing', 'sendTask', []],
-  ['sendTask of no task', 'sendTask', [{ ...order, name: undefined }]],
-  ['sendTask of a task by a path', 'sendTask', [{ ...order, name: '__proto__.x' }]],
+  ['send with a body that is too large', 'send', ['c', { ...request, body: 'x'.repeat((1 << 20) + 1) }]],
+  ['send with an exchange that is not a string', 'send', ['c', { ...request, exchange: 1 }]],
+  ['send with an exchange that is too long', 'send', ['c', { ...request, exchange: 'x'.repeat(101) }]],
+  ['sendTask without an order', 'sendTask', []],
+  ['sendTask without a name', 'sendTask', [{ ...order, name: undefined }]],
+  ['sendTask with a path as the name', 'sendTask', [{ ...order, name: '__proto__.x' }]],
   ['sendTask without a url', 'sendTask', [{ ...order, url: 1 }]],
-  ['sendTask with a ticket that is a text', 'sendTask', [{ ...order, ticket: 'x' }]],
-  ['sendTask with a ticket without numbers', 'sendTask', [{ ...order, ticket: { sessionId: 1, version: 1 } }]],
+  ['sendTask with a ticket that is a string', 'sendTask', [{ ...order, ticket: 'x' }]],
+  ['sendTask with a sessionId that is a number', 'sendTask', [{ ...order, ticket: { sessionId: 1, version: 1 } }]],
   ['sendTask with a negative version', 'sendTask', [{ ...order, ticket: { sessionId: 'session-1', version: -1 } }]],
   ['sendTask with data that are too deep', 'sendTask', [{ ...order, data: deep(30) }]],
   ['sendTask with data that have a hole', 'sendTask', [{ ...order, data: new Array(1) }]],
   ['sendTask with data of four billion holes', 'sendTask', [{ ...order, data: { list: new Array(2 ** 32 - 1) } }]],
-  ['awaitTask of nothing', 'awaitTask', []],
+  ['awaitTask without a name', 'awaitTask', []],
   ['awaitTask of an object', 'awaitTask', [{ toString: 'task1' }]],
   ['load without a key', 'load', []],
-  ['load of a key that is no text', 'load', [['lingpai.session']]],
+  ['load of a key that is not a string', 'load', [['lingpai.session']]],
   ['load of an empty key', 'load', ['']],
   ['load of a key with a slash', 'load', ['../key']],
   ['load of a key with a space', 'load', ['my key']],
   ['load of a key with a line end', 'load', ['key\n']],
-  ['load of an endless key', 'load', ['k'.repeat(101)]],
-  ['save under no key', 'save', [undefined, 'text']],
+  ['load of a key that is too long', 'load', ['k'.repeat(101)]],
+  ['save without a key', 'save', [undefined, 'text']],
   ['save of an object', 'save', ['key', { a: 1 }]],
-  ['save of nothing', 'save', ['key']],
-  ['save of a huge text', 'save', ['key', 'x'.repeat((1 << 20) + 1)]],
-  ['clear of everything', 'clear', ['*']],
+  ['save without a text', 'save', ['key']],
+  ['save of a text that is too large', 'save', ['key', 'x'.repeat((1 << 20) + 1)]],
+  ['clear of the key *', 'clear', ['*']],
   ['clear without a key', 'clear', []],
-])('%s is refused, and nothing is done', async (_what, method, values) => {
+])('%s is rejected, and nothing runs', async (_what, method, values) => {
   expect(await worker.call(method, ...values)).toMatchObject({ type: 'HANDLER', value: { code: 'invalid_call' } })
   expectNothingDone()
 })
 
-test('a refusal repeats nothing of what was sent (I11)', async () => {
+test('a rejection does not quote the message (I11)', async () => {
   const reply = await worker.call('save', 'secret key', { token: 'secret-text' })
   expect(JSON.stringify(reply)).not.toMatch(/secret|stack/)
 })
 
-test('own fields named __proto__ of the data stay fields', async () => {
+test('an own field named __proto__ in the data stays a field', async () => {
   await worker.call('sendTask', { ...order, data: JSON.parse('{"__proto__": {"polluted": 1}}') })
   const [[given]] = parts.tasks.sendTask.mock.calls as unknown as [[{ data: object }]]
   expect(Object.getPrototypeOf(given.data)).toBe(Object.prototype)
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
 })
 
-test('an id that is in use is refused, both of the frame and of the request', async () => {
+test('an id that is in use is rejected, for the frame and for the request', async () => {
   parts.requests.send.mockImplementationOnce(() => ({ answer: new Promise(() => {}), abort: vi.fn() }))
   worker.post({ ...frameOf('send', ['c1', request]), id: 'same' })
   worker.post({ ...frameOf('login', []), id: 'same' })
@@ -272,7 +272,7 @@ test('an id that is in use is refused, both of the frame and of the request', as
   expect(parts.login).not.toHaveBeenCalled()
 })
 
-test('an abort ends the request of that id, once it is asked for, and no other', async () => {
+test('an abort ends the request of its id, and not the others', async () => {
   const aborts = [vi.fn(), vi.fn()]
   for (const abort of aborts)
     parts.requests.send.mockImplementationOnce(() => ({ answer: new Promise(() => {}), abort }))
@@ -286,7 +286,7 @@ test('an abort ends the request of that id, once it is asked for, and no other',
 })
 
 test.each([{ lingpai: 'goodbye' }, { lingpai: 'resumed' }, { lingpai: 'snapshot' }, { lingpai: ['abort'], call: 'c' }])(
-  'a notice that is none of the page’s (%j) changes nothing',
+  'a notice that the app thread does not handle (%j) changes nothing',
   async (notice) => {
     worker.post(notice)
     expect(worker.replies).toEqual([])
@@ -295,7 +295,7 @@ test.each([{ lingpai: 'goodbye' }, { lingpai: 'resumed' }, { lingpai: 'snapshot'
   },
 )
 
-test('a request that did not leave the phone says so, and one that failed rejects with its code', async () => {
+test('a request that did not leave the phone resolves as unsent, and one that failed rejects with its code', async () => {
   const { LingpaiError } = await import('../../../src/protocol/errors.ts')
   for (const message of ['createRequestTask:fail busy', 'no answer']) {
     parts.requests.send.mockImplementationOnce(() => ({
@@ -304,11 +304,11 @@ test('a request that did not leave the phone says so, and one that failed reject
     }))
   }
   expect(await worker.call('send', 'c', request)).toMatchObject({ type: 'RAW', value: { unsent: 'not_sent' } })
-  // The id is free again, too.
+  // The id can be used again.
   expect(await worker.call('send', 'c', request)).toMatchObject({ type: 'HANDLER', value: { code: 'network_error' } })
 })
 
-test('once the session is stored or cleared, earlier exchanges are given to nobody; a failed save keeps them', async () => {
+test('the requests of the grant are dropped when the session is stored or cleared, and kept if a save fails', async () => {
   parts.storage.save.mockRejectedValueOnce(new Error('full'))
   await worker.call('save', 'key', 'text')
   expect(parts.requests.clear).not.toHaveBeenCalled()
@@ -320,7 +320,7 @@ test('once the session is stored or cleared, earlier exchanges are given to nobo
   expect(parts.requests.clear).toHaveBeenCalledTimes(2)
 })
 
-test('whatever a worker sends, the page goes on answering, and its prototypes stay as they are', async () => {
+test('with any messages of a worker, the page still answers, and its prototypes do not change', async () => {
   const before = stateOfThePage()
   const name = fc.oneof(fc.constantFrom(...Object.keys(serviceChecks), 'constructor', '__proto__'), fc.string())
   const argument = fc.oneof(

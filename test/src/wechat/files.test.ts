@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { createFiles } from '../../../src/wechat/files.ts'
 
-/** A file system with one file, or with one that cannot be read. */
+/** A file system with one file, which may fail to be read. */
 function createFileSystem({ size = 5, data = 'hello' as unknown, infoFails = false, readFails = false } = {}) {
   const readFile = vi.fn(({ success, fail }) => (readFails ? fail({ errMsg: 'no' }) : success({ data })))
   const unlink = vi.fn()
@@ -20,7 +20,7 @@ test("a short file's text is read as UTF-8", async () => {
   expect(readFile.mock.calls[0]?.[0]).toMatchObject({ filePath: '/tmp/1', encoding: 'utf8' })
 })
 
-test('a longer file is not even read', async () => {
+test('a file above the limit is not read', async () => {
   const { files, readFile } = createFileSystem({ size: 6 })
   expect(await files.readShortText('/tmp/1', 5)).toBeUndefined()
   expect(readFile).not.toHaveBeenCalled()
@@ -29,12 +29,12 @@ test('a longer file is not even read', async () => {
 test.each<[string, Parameters<typeof createFileSystem>[0]]>([
   ['is not there', { infoFails: true }],
   ['cannot be read', { readFails: true }],
-  ['is no text', { data: new ArrayBuffer(1) }],
-])('a file that %s has no text, and nothing rejects', async (_what, changes) => {
+  ['is not text', { data: new ArrayBuffer(1) }],
+])('readShortText resolves with undefined for a file that %s', async (_what, changes) => {
   expect(await createFileSystem(changes).files.readShortText('/tmp/1', 5)).toBeUndefined()
 })
 
-test('where there is no file system, a file has no text, and nothing rejects', async () => {
+test('readShortText resolves with undefined if there is no file system', async () => {
   const wx = {
     getFileSystemManager: () => {
       throw new Error('not supported')

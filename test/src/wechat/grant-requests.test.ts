@@ -19,18 +19,15 @@ function createFakeNetwork() {
   return { grantRequests, send, sent }
 }
 
-test('a successor gets the answer that a lost worker was waiting for, and nothing is sent again (I2)', async () => {
+test('the next worker gets the answer to the request of a lost worker, and nothing is sent again (I2)', async () => {
   const { send, sent } = createFakeNetwork()
-  const [lost, successor] = [send(1, 'a.1'), send(2, 'a.1')]
+  const [lost, next] = [send(1, 'a.1'), send(2, 'a.1')]
   expect(sent).toHaveLength(1)
   sent[0]?.succeed('new tokens')
-  expect(await Promise.all([lost.answer, successor.answer])).toMatchObject([
-    { text: 'new tokens' },
-    { text: 'new tokens' },
-  ])
+  expect(await Promise.all([lost.answer, next.answer])).toMatchObject([{ text: 'new tokens' }, { text: 'new tokens' }])
 })
 
-test('an answer that has come already is given to the successor too (I2)', async () => {
+test('the next worker also gets an answer that arrived before it asked (I2)', async () => {
   const { send, sent } = createFakeNetwork()
   const { answer } = send(1, 'a.1')
   sent[0]?.succeed('new tokens')
@@ -40,7 +37,7 @@ test('an answer that has come already is given to the successor too (I2)', async
   expect(sent).toHaveLength(1)
 })
 
-test('the same worker that asks again means to send again, and so does its next retry', () => {
+test('a second request of the same worker is sent again, as is each retry', () => {
   const { send, sent } = createFakeNetwork()
   send(1, 'a.1')
   send(1, 'a.1')
@@ -50,7 +47,7 @@ test('the same worker that asks again means to send again, and so does its next 
   expect(sent).toHaveLength(3)
 })
 
-test('another name, or none, is another request', () => {
+test('a request with another name, or without one, is sent', () => {
   const { send, sent } = createFakeNetwork()
   send(1, 'a.1')
   send(2, 'a.2')
@@ -59,7 +56,7 @@ test('another name, or none, is another request', () => {
   expect(sent).toHaveLength(4)
 })
 
-test('an aborted exchange is given to nobody', () => {
+test('the next worker does not get an aborted request', () => {
   const { send, sent } = createFakeNetwork()
   send(1, 'a.1').abort()
   expect(sent[0]?.abort).toHaveBeenCalledOnce()
@@ -67,24 +64,24 @@ test('an aborted exchange is given to nobody', () => {
   expect(sent).toHaveLength(2)
 })
 
-test('a late abort of an earlier attempt leaves the later one to be taken over', async () => {
+test('a late abort of an earlier attempt does not keep the next worker from the later one', async () => {
   const { send, sent } = createFakeNetwork()
   const first = send(1, 'a.1')
   send(1, 'a.1')
   first.abort()
-  const successor = send(2, 'a.1')
+  const next = send(2, 'a.1')
   expect(sent).toHaveLength(2)
   sent[1]?.succeed('of the second')
-  expect(await successor.answer).toMatchObject({ text: 'of the second' })
+  expect(await next.answer).toMatchObject({ text: 'of the second' })
 })
 
-test('an abort without a name ends its own request', () => {
+test('a request without a name can be aborted', () => {
   const { send, sent } = createFakeNetwork()
   send(1, undefined).abort()
   expect(sent[0]?.abort).toHaveBeenCalledOnce()
 })
 
-test('once the session is stored, what was asked before is settled', () => {
+test('after clear, an earlier request is sent again', () => {
   const { grantRequests, send, sent } = createFakeNetwork()
   send(1, 'a.1')
   grantRequests.clear()
@@ -92,7 +89,7 @@ test('once the session is stored, what was asked before is settled', () => {
   expect(sent).toHaveLength(2)
 })
 
-test('only the last eight are kept, whichever were asked for last', () => {
+test('only the eight requests that were asked for last are kept', () => {
   const { send, sent } = createFakeNetwork()
   for (let number = 1; number <= 8; number += 1) send(1, `a.${number}`)
   send(2, 'a.1')

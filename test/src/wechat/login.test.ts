@@ -21,7 +21,7 @@ function createFakeLogin(now: () => number = Date.now) {
   return { asked, login: (signal: AbortSignal = new AbortController().signal) => loginUntil(signal) }
 }
 
-test('each who asks gets a code of their own, one after the other', async () => {
+test('each caller gets its own code, one after the other', async () => {
   const { asked, login } = createFakeLogin()
   const codes = [login(), login()]
   await vi.advanceTimersByTimeAsync(5000)
@@ -33,7 +33,7 @@ test('each who asks gets a code of their own, one after the other', async () => 
   expect(await Promise.all(codes)).toEqual(['first', 'second'])
 })
 
-test('WeChat is asked at most once a second', async () => {
+test('wx.login is called at most once a second', async () => {
   const { asked, login } = createFakeLogin()
   const begun = Date.now()
   for (let count = 0; count < 4; count += 1) {
@@ -48,7 +48,7 @@ test('WeChat is asked at most once a second', async () => {
   expect(asked.map(({ at }) => at - begun)).toEqual([0, 1000, 2000, 3000])
 })
 
-test('whoever gives up while they wait asks for no code, and keeps nobody waiting', async () => {
+test('a call that is aborted while it waits does not call wx.login, and does not delay the next one', async () => {
   const { asked, login } = createFakeLogin()
   const begun = Date.now()
   void login()
@@ -59,14 +59,14 @@ test('whoever gives up while they wait asks for no code, and keeps nobody waitin
   for (const controller of controllers.slice(1)) controller.abort()
   asked[0]?.options.success({ code: 'first' })
   await vi.advanceTimersByTimeAsync(500)
-  // In the middle of the pause before its turn.
+  // During the pause before its wx.login.
   controllers[0]?.abort()
   await vi.advanceTimersByTimeAsync(500)
   expect(await Promise.all(left)).toMatchObject(Array(4).fill({ code: 'aborted' }))
   expect(asked.map(({ at }) => at - begun)).toEqual([0, 1000])
 })
 
-test('a clock that was set back keeps nobody waiting', async () => {
+test('a clock that was set back does not delay the next login', async () => {
   let clock = 1_800_000_000_000
   const { asked, login } = createFakeLogin(() => clock)
   void login()
@@ -80,11 +80,11 @@ test('a clock that was set back keeps nobody waiting', async () => {
 
 test.each<[string, (options: LoginOptions) => void]>([
   ['fails', ({ fail }) => fail({ errMsg: 'login:fail network' })],
-  ['fails and says endlessly why', ({ fail }) => fail({ errMsg: 'x'.repeat(10_000) })],
-  ['fails without a word', ({ fail }) => fail({})],
-  ['gives an empty code', ({ success }) => success({ code: '' })],
-  ['gives no code', ({ success }) => success({})],
-])('a login that %s is a network error, and the next one is tried', async (_what, end) => {
+  ['fails with a very long text', ({ fail }) => fail({ errMsg: 'x'.repeat(10_000) })],
+  ['fails without a text', ({ fail }) => fail({})],
+  ['returns an empty code', ({ success }) => success({ code: '' })],
+  ['returns no code', ({ success }) => success({})],
+])('a login that %s rejects with network_error, and the next one runs', async (_what, end) => {
   const { asked, login } = createFakeLogin()
   const [failing, next] = [outcomeOf(login()), login()]
   await vi.advanceTimersByTimeAsync(0)
@@ -97,7 +97,7 @@ test.each<[string, (options: LoginOptions) => void]>([
   expect(await next).toBe('code')
 })
 
-test('a login has a timeout of its own, since nothing else ends it', async () => {
+test('wx.login gets a timeout, since nothing else ends it', async () => {
   const { asked, login } = createFakeLogin()
   void login()
   await vi.advanceTimersByTimeAsync(0)

@@ -2,14 +2,14 @@ import { expect, test, vi } from 'vitest'
 import { isRedirect } from '../../../src/protocol/http.ts'
 import { createNetwork, isUnsent, type OutgoingRequest, type Running } from '../../../src/wechat/network.ts'
 
-/** What `wx.request` and its kind were given. */
+/** The options of `wx.request`, `wx.uploadFile` and `wx.downloadFile`. */
 interface Options {
   readonly [name: string]: unknown
   success(answer: object): void
   fail(failure?: object): void
 }
 
-/** A `wx` whose every exchange the test ends. */
+/** A `wx` whose requests the test ends. */
 function createWx() {
   const sent: { readonly kind: string; readonly options: Options; readonly task: ReturnType<typeof createTask> }[] = []
   const createTask = () => ({ abort: vi.fn(), onHeadersReceived: vi.fn(), onProgressUpdate: vi.fn() })
@@ -33,7 +33,7 @@ const url = 'https://api.example/orders'
 const order: OutgoingRequest = { url, method: 'POST', headers: [['x-a', '1']] }
 const errorOf = (running: Running<unknown>) => running.answer.catch((error: unknown) => error)
 
-test('a request is handed over as it is, and its answer stays text', async () => {
+test('a request is passed to WeChat unchanged, and its answer stays text', async () => {
   const { network, last } = createWx()
   const running = network.request({ ...order, body: '{}', timeout: 1000 })
   const { kind, options } = last()
@@ -44,7 +44,7 @@ test('a request is handed over as it is, and its answer stays text', async () =>
   expect(await running.answer).toEqual({ status: 200, headers: { 'x-request-id': 'r1', age: '5' }, text: '{"a":1}' })
 })
 
-test('what is not asked for is not handed over, since undefined is a value to WeChat', () => {
+test('absent options are not passed to WeChat, which treats undefined as a value', () => {
   const { network, last } = createWx()
   void network.request(order)
   for (const name of ['data', 'timeout', 'redirect']) expect(last().options).not.toHaveProperty(name)
@@ -54,7 +54,7 @@ test('what is not asked for is not handed over, since undefined is a value to We
   for (const name of ['filePath', 'timeout']) expect(last().options).not.toHaveProperty(name)
 })
 
-test.each([100, 204, 302, 401, 404, 500, 599])('status %i is an answer, and no failure', async (statusCode) => {
+test.each([100, 204, 302, 401, 404, 500, 599])('status %i is an answer, not a failure', async (statusCode) => {
   const { network, last } = createWx()
   const running = network.request(order)
   last().options.success({ statusCode, header: {}, data: '' })
@@ -62,11 +62,11 @@ test.each([100, 204, 302, 401, 404, 500, 599])('status %i is an answer, and no f
 })
 
 test.each<[string, unknown, string]>([
-  ['an object, parsed against our wish', { a: 1 }, '{"a":1}'],
+  ['an object, parsed in spite of dataType', { a: 1 }, '{"a":1}'],
   ['a number', 5, '5'],
   ['null', null, ''],
   ['nothing', undefined, ''],
-])('a body that arrives as %s is text again', async (_what, data, text) => {
+])('a body that arrives as %s is converted to text', async (_what, data, text) => {
   const { network, last } = createWx()
   const running = network.request(order)
   last().options.success({ statusCode: 200, header: {}, data })
@@ -91,7 +91,7 @@ test.each<[string, string]>([
   ['request:fail', 'network_error'],
   ['request:fail -109:net::ERR_ADDRESS_UNREACHABLE', 'network_error'],
   ['', 'network_error'],
-])('the failure %j is a %s', async (errMsg, code) => {
+])('the failure %j rejects with %s', async (errMsg, code) => {
   const { network, last } = createWx()
   for (const start of [
     () => network.request(order),
@@ -107,15 +107,15 @@ test.each<[string, string]>([
 test.each<[string, object | undefined]>([
   ['nothing', undefined],
   ['an empty object', {}],
-  ['a text that is no text', { errMsg: 5 }],
-])('a failure that says %s is a network error', async (_what, failure) => {
+  ['a text that is not a string', { errMsg: 5 }],
+])('a failure that says %s rejects with network_error', async (_what, failure) => {
   const { network, last } = createWx()
   const running = network.request(order)
   last().options.fail(failure)
   expect(await errorOf(running)).toMatchObject({ code: 'network_error' })
 })
 
-test('what the platform says is told, with its number, but no address, whose query may hold a code (I11)', async () => {
+test('the error quotes WeChat’s text and errno, but no URL, whose query may hold a code (I11)', async () => {
   const { network, last } = createWx()
   const running = network.request(order)
   last().options.fail({ errMsg: 'request:fail to https://api.example/?code=secret, again', errno: 600_003 })
@@ -125,14 +125,14 @@ test('what the platform says is told, with its number, but no address, whose que
   expect(message).not.toContain('secret')
 })
 
-test('an endless failure text is cut, and soon', async () => {
+test('a very long failure text is cut, and quickly', async () => {
   const { network, last } = createWx()
   const running = network.request(order)
   last().options.fail({ errMsg: 'x'.repeat(1_000_000) })
   expect(((await errorOf(running)) as Error).message.length).toBeLessThan(1000)
 })
 
-test('a platform that throws rejects, and nothing escapes', async () => {
+test('an exception of the platform becomes a rejection', async () => {
   const error = new Error('parameter error')
   const wx = {
     request: () => {
@@ -142,7 +142,7 @@ test('a platform that throws rejects, and nothing escapes', async () => {
   expect(await errorOf(createNetwork(wx as never).request(order))).toBe(error)
 })
 
-test('abort ends the exchange by its own task, for each of the three ways', () => {
+test('abort ends a request, an upload and a download by its own task', () => {
   const { network, last } = createWx()
   for (const start of [
     () => network.request(order),
@@ -156,7 +156,7 @@ test('abort ends the exchange by its own task, for each of the three ways', () =
   }
 })
 
-test('where WeChat returns no task, an abort does nothing, and the answer still comes', async () => {
+test('if WeChat returns no task, an abort does nothing, and the answer still arrives', async () => {
   let options: Options | undefined
   const request = (given: Options) => {
     options = given
@@ -168,7 +168,7 @@ test('where WeChat returns no task, an abort does nothing, and the answer still 
   expect(await running.answer).toMatchObject({ text: 'x' })
 })
 
-test('only a request that refuses redirects says so, and listens for the headers', () => {
+test('only a request with refusesRedirects sets redirect, and listens for the headers', () => {
   const { network, last } = createWx()
   void network.request(order)
   expect(last().task.onHeadersReceived).not.toHaveBeenCalled()
@@ -177,7 +177,7 @@ test('only a request that refuses redirects says so, and listens for the headers
   expect(last().task.onHeadersReceived).toHaveBeenCalledOnce()
 })
 
-test('a redirect that ends with its headers is an answer', async () => {
+test('a redirect of which only the headers arrive is an answer', async () => {
   const { network, last } = createWx()
   const running = network.request({ ...order, refusesRedirects: true })
   const listener = last().task.onHeadersReceived.mock.calls[0]?.[0]
@@ -202,12 +202,12 @@ test.each<[string, object]>([
   expect(await running.answer).toMatchObject({ status: 200, text: 'body' })
 })
 
-test('301, 302, 303, 307 and 308 are redirects; 200, 300, 304 and 401 are none', () => {
+test('301, 302, 303, 307 and 308 are redirects; 200, 300, 304 and 401 are not', () => {
   expect([301, 302, 303, 307, 308].filter((status) => !isRedirect(status))).toEqual([])
   expect([200, 300, 304, 309, 401].filter(isRedirect)).toEqual([])
 })
 
-test('an upload hands over its file and form, and tells its progress', async () => {
+test('an upload passes its file and form to WeChat, and reports its progress', async () => {
   const { network, last } = createWx()
   const onProgress = vi.fn()
   const running = network.uploadFile({
@@ -234,7 +234,7 @@ test('an upload hands over its file and form, and tells its progress', async () 
   expect(await running.answer).toEqual({ status: 201, headers: {}, text: '{"id":1}' })
 })
 
-test('a download tells where its file is', async () => {
+test('a download returns the path of its file', async () => {
   const { network, last } = createWx()
   const temporary = network.downloadFile({ url, headers: [] })
   last().options.success({ statusCode: 200, tempFilePath: '/tmp/1', filePath: '' })
@@ -245,7 +245,7 @@ test('a download tells where its file is', async () => {
   expect(await chosen.answer).toEqual({ status: 200, filePath: '/user/1' })
 })
 
-test('only what never left the phone is unsent', async () => {
+test('only a request that never left the phone is unsent', async () => {
   const { network, last } = createWx()
   const errors = []
   for (const errMsg of ['createRequestTask:fail request limited', 'request:fail abort', 'request:fail']) {

@@ -17,7 +17,7 @@ function createFakePage(options: Partial<SignInPageOptions> = {}) {
   return { ...navigation, showToast, reLaunch, current }
 }
 
-test('the user is told first, and then led to the page', async () => {
+test('a toast is shown, and then the page opens', async () => {
   const { navigate, showToast, reLaunch } = createFakePage()
   navigate()
   expect(showToast.mock.calls).toEqual([[{ title: '登录失败，请重新登录', icon: 'none', duration: 1500 }]])
@@ -36,7 +36,7 @@ test('however many calls need a sign-in, there is one toast and one reLaunch', a
   expect([showToast.mock.calls.length, reLaunch.mock.calls.length]).toEqual([1, 1])
 })
 
-test('once the page has opened, a later end of the session leads there again', async () => {
+test('after the page has opened, it can be opened again later', async () => {
   const { navigate, reLaunch, current } = createFakePage()
   navigate()
   await vi.advanceTimersByTimeAsync(1200)
@@ -48,7 +48,7 @@ test('once the page has opened, a later end of the session leads there again', a
 })
 
 test.each(['/pages/login/login', '/pages/login/login?from=session'])(
-  'whoever is on the page already (%s) is left alone',
+  'nothing happens if the user is already on the page (%s)',
   async (url) => {
     const { navigate, showToast, reLaunch, current } = createFakePage({ url })
     current.route = 'pages/login/login'
@@ -58,7 +58,7 @@ test.each(['/pages/login/login', '/pages/login/login?from=session'])(
   },
 )
 
-test('whoever went there by themselves meanwhile is left alone, and led there another time', async () => {
+test('the page does not open if the user went there meanwhile, and opens the next time', async () => {
   const { navigate, reLaunch, current } = createFakePage()
   navigate()
   current.route = 'pages/login/login'
@@ -70,7 +70,7 @@ test('whoever went there by themselves meanwhile is left alone, and led there an
   expect(reLaunch).toHaveBeenCalledOnce()
 })
 
-test('whoever signs in meanwhile stays where they are, and is led there another time', async () => {
+test('after a cancel the page does not open, and opens the next time', async () => {
   const { navigate, cancel, reLaunch } = createFakePage()
   cancel()
   navigate()
@@ -82,7 +82,7 @@ test('whoever signs in meanwhile stays where they are, and is led there another 
   expect(reLaunch).toHaveBeenCalledOnce()
 })
 
-test('where no page is open yet, the user is led all the same', async () => {
+test('the page also opens if no page is open yet', async () => {
   const { navigate, reLaunch, current } = createFakePage()
   current.route = undefined
   navigate()
@@ -90,7 +90,7 @@ test('where no page is open yet, the user is led all the same', async () => {
   expect(reLaunch).toHaveBeenCalledOnce()
 })
 
-test('an empty message shows no toast, and a long delay a long one', async () => {
+test('an empty message shows no toast, and a long delay shows a long one', async () => {
   const silent = createFakePage({ message: '', delay: 0 })
   silent.navigate()
   await vi.advanceTimersByTimeAsync(0)
@@ -106,11 +106,11 @@ test.each<[string, object]>([
   ['an absolute url', { url: 'https://example.com/' }],
   ['a url that begins with two slashes', { url: '//pages/login' }],
   ['a bare slash', { url: '/' }],
-  ['a message that is no text', { message: 5 }],
+  ['a message that is not a string', { message: 5 }],
   ['a negative delay', { delay: -1 }],
-  ['a delay that is no number', { delay: '1200' }],
+  ['a delay that is not a number', { delay: '1200' }],
   ['a delay that is NaN', { delay: Number.NaN }],
-])('a sign-in page with %s is invalid_config', (_what, changes) => {
+])('a sign-in page with %s throws invalid_config', (_what, changes) => {
   expect(() => createFakePage(changes as Partial<SignInPageOptions>)).toThrow(
     expect.objectContaining({ code: 'invalid_config' }),
   )

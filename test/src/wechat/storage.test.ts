@@ -13,7 +13,7 @@ interface StorageOptions {
   fail(failure: { errMsg?: string }): void
 }
 
-/** A storage as phones have it: what was written encrypted is only read so, and the other way round. */
+/** A storage like a phone's: encrypted values can be read only as encrypted, and plain ones only as plain. */
 function createFakeStorage() {
   const kept = new Map<string, { data: unknown; isEncrypted: boolean }>()
   const log: string[] = []
@@ -29,7 +29,7 @@ function createFakeStorage() {
   return {
     kept,
     log,
-    /** The next operation of that kind, on that key, fails so. */
+    /** Makes the operations of that kind on that key fail. */
     fail: (what: string, failure: { errMsg?: string }) => failures.set(what, failure),
     heal: () => failures.clear(),
     hold() {
@@ -90,7 +90,7 @@ test.each<[string, boolean]>([
   expect(await storage.load('key')).toEqual({ isEncrypted, text: 'text' })
 })
 
-test('an update of the base library finds the record that was kept in the clear, and the next save removes that', async () => {
+test('after an update of the base library, the plain record is found, and the next save removes it', async () => {
   const { wx, kept } = createFakeStorage()
   await createStorage(wx, '2.20.2').save('key', 'old')
   const storage = createStorage(wx, '3.0.0')
@@ -99,7 +99,7 @@ test('an update of the base library finds the record that was kept in the clear,
   expect([...kept]).toEqual([['lingpai.key', { data: 'new', isEncrypted: true }]])
 })
 
-test('a base library that is set back does not stumble over the encrypted record', async () => {
+test('an older base library ignores the encrypted record', async () => {
   const { wx } = createFakeStorage()
   await createStorage(wx, '3.0.0').save('key', 'new')
   expect(await createStorage(wx, '2.20.2').load('key')).toEqual({ isEncrypted: false })
@@ -114,7 +114,7 @@ test.each(['3.0.0', '2.20.2'])('clear removes both records (%s)', async (version
   expect([...kept.keys()]).toEqual(['lingpai.another'])
 })
 
-test('what another hand has put there, and is no text, is no record', async () => {
+test('a value that is not a string is not a record', async () => {
   const { wx, kept } = createFakeStorage()
   kept.set('lingpai.key', { data: { an: 'object' }, isEncrypted: true })
   expect(await createStorage(wx, '3.0.0').load('key')).toEqual({ isEncrypted: true })
@@ -127,7 +127,7 @@ test.each<[string, string, (storage: ReturnType<typeof createStorage>) => Promis
   ['delete', 'remove lingpai.key', (storage) => storage.clear('key')],
   ['delete', 'remove lingpai.key.plain', (storage) => storage.clear('key')],
 ])(
-  'where WeChat cannot %s (%s fails), it rejects with store_failed, and without the record (I11)',
+  'if WeChat cannot %s (%s fails), the call rejects with store_failed, without the record (I11)',
   async (what, operation, work) => {
     for (const failure of [{ errMsg: 'storage is full' }, { errMsg: 'x'.repeat(10_000) }, {}]) {
       const { wx, fail, heal } = createFakeStorage()
@@ -138,14 +138,14 @@ test.each<[string, string, (storage: ReturnType<typeof createStorage>) => Promis
       expect(error.message).toContain(`could not ${what}`)
       expect(error.message).not.toContain('secret-text')
       expect(error.message.length).toBeLessThan(1000)
-      // What failed keeps nothing that follows from being done.
+      // A failure does not block the next operation.
       heal()
       expect(await storage.save('key', 'later')).toEqual({ isEncrypted: true })
     }
   },
 )
 
-test('an operation that WeChat never answers is given up, and keeps no later one (I3)', async () => {
+test('an operation that WeChat never answers times out, and does not block later ones (I3)', async () => {
   const { wx } = createFakeStorage()
   const storage = createStorage(Object.assign(wx, { getStorage: () => {} }), '3.0.0')
   const loaded = outcomeOf(storage.load('key'))
@@ -155,7 +155,7 @@ test('an operation that WeChat never answers is given up, and keeps no later one
   expect(await saved).toEqual({ isEncrypted: true })
 })
 
-test('operations take their turn: one begins when the one before it has ended, whatever it ended with', async () => {
+test('operations run in order: each begins when the one before has succeeded or failed', async () => {
   const { wx, log, hold, release, fail } = createFakeStorage()
   const storage = createStorage(wx, '3.0.0')
   hold()
@@ -170,12 +170,12 @@ test('operations take their turn: one begins when the one before it has ended, w
   expect(log).toEqual(['set lingpai.key encrypted', 'remove lingpai.key', 'remove lingpai.key.plain'])
 })
 
-test('a late save of a lost worker does not overtake what its successor saves', async () => {
+test('a late save of a lost worker does not overwrite the next worker’s', async () => {
   const { wx, kept, hold, release } = createFakeStorage()
   const storage = createStorage(wx, '3.0.0')
   hold()
-  const saves = [storage.save('key', 'of the lost one'), storage.save('key', 'of its successor')]
+  const saves = [storage.save('key', 'of the lost worker'), storage.save('key', 'of the next worker')]
   await release()
   await Promise.all(saves)
-  expect(kept.get('lingpai.key')?.data).toBe('of its successor')
+  expect(kept.get('lingpai.key')?.data).toBe('of the next worker')
 })

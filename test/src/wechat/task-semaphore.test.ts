@@ -2,13 +2,13 @@ import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { createTaskSemaphore } from '../../../src/wechat/task-semaphore.ts'
 
-test('there are nine places by default, so that one of WeChat’s ten stays free', () => {
+test('the default limit is nine, so that one of WeChat’s ten slots stays free', () => {
   const semaphore = createTaskSemaphore()
   const acquired = Array.from({ length: 10 }, () => semaphore.tryAcquire())
   expect(acquired).toEqual([...Array(9).fill(true), false])
 })
 
-test('a released place goes to whoever has waited longest, and to nobody else', () => {
+test('a released slot goes only to the caller that has waited longest', () => {
   const semaphore = createTaskSemaphore(1)
   semaphore.tryAcquire()
   const got: string[] = []
@@ -23,7 +23,7 @@ test('a released place goes to whoever has waited longest, and to nobody else', 
   expect(semaphore.tryAcquire()).toBe(true)
 })
 
-test('whoever leaves the queue gets no place, and keeps none from the next one', () => {
+test('a caller that has left the queue gets no slot, and does not keep one from the next', () => {
   const semaphore = createTaskSemaphore(1)
   semaphore.tryAcquire()
   const [left, stays] = [vi.fn(), vi.fn()]
@@ -36,7 +36,7 @@ test('whoever leaves the queue gets no place, and keeps none from the next one',
   expect(stays).toHaveBeenCalledOnce()
 })
 
-test('leaving after the place was given changes nothing', () => {
+test('leaving the queue after the slot was acquired changes nothing', () => {
   const semaphore = createTaskSemaphore(1)
   semaphore.tryAcquire()
   const leave = semaphore.acquire(() => {})
@@ -45,7 +45,7 @@ test('leaving after the place was given changes nothing', () => {
   expect(semaphore.tryAcquire()).toBe(false)
 })
 
-test('the same function may wait twice, and is called for each', () => {
+test('the same function may be queued twice, and is called twice', () => {
   const semaphore = createTaskSemaphore(1)
   semaphore.tryAcquire()
   const onAcquired = vi.fn()
@@ -56,7 +56,7 @@ test('the same function may wait twice, and is called for each', () => {
   expect(onAcquired).toHaveBeenCalledTimes(2)
 })
 
-test('whoever gives the place back at once hands it on', () => {
+test('a slot that is released at once goes to the next caller', () => {
   const semaphore = createTaskSemaphore(1)
   semaphore.tryAcquire()
   const got = vi.fn()
@@ -66,7 +66,7 @@ test('whoever gives the place back at once hands it on', () => {
   expect(got).toHaveBeenCalledOnce()
 })
 
-test('whatever happens in whatever order, never more are acquired than there are, and nobody waits beside a free place', () => {
+test('in any order of steps, the limit holds, and no caller waits while a slot is free', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 4 }),
@@ -82,7 +82,7 @@ test('whatever happens in whatever order, never more are acquired than there are
             else {
               const id = ++lastId
               const leave = semaphore.acquire(() => {
-                // First come first served.
+                // In the order of the calls.
                 expect(queue.shift()?.id).toBe(id)
                 acquired += 1
               })
