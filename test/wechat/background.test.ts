@@ -58,7 +58,7 @@ test.each(phoneEngines)(
 )
 
 test.each(phoneEngines)(
-  'timers that all fire at once after ten minutes call nothing lost: the answer that had come is used, on %s (I2)',
+  'timers that all fire at once after ten minutes end no wait: the answer that has arrived is used, on %s (I2)',
   async (engine) => {
     let release = () => {}
     const { phone, lists } = await startRefreshing(
@@ -70,7 +70,7 @@ test.each(phoneEngines)(
     await phone.hide()
     await phone.advance(4999)
     release()
-    // Frozen with the answer on its way: the callback waits behind every timer that is due.
+    // Frozen while the answer is in transit: its callback runs after all due timers.
     await phone.advance(10 * MINUTE)
     await phone.show()
     expect(await phone.until(lists)).toEqual(answered())
@@ -79,7 +79,7 @@ test.each(phoneEngines)(
   },
 )
 
-test('a freeze in the midst of calls costs their deadlines nothing (I3)', async () => {
+test('a freeze does not count against the deadlines of calls (I3)', async () => {
   const phone = await startSignedIn(api)
   const { call } = await startWaiting(phone)
   await phone.advance(20_000)
@@ -92,7 +92,7 @@ test('a freeze in the midst of calls costs their deadlines nothing (I3)', async 
   expect(await phone.until(call)).toBe('refresh_unavailable')
 })
 
-/** A call that waits for a token server that is down for as long as the test takes. */
+/** A call that waits for a token server that is down during the whole test. */
 async function startWaiting(phone: Phone): Promise<{ call: Promise<string> }> {
   api.expireAccessTokens()
   api.failRefreshes(...Array(100).fill({ kind: 'answer', status: 503 } as const))
@@ -107,7 +107,7 @@ async function isPending(phone: Phone): Promise<boolean> {
   return (await phone.evaluate('getApp().isOver')) === undefined
 }
 
-test('a worker that is frozen while it starts is not given up', async () => {
+test('a worker that is frozen while it starts is still used', async () => {
   const phone = await startSignedIn(api)
   const loading = phone.holdNext('getStorage')
   await phone.restartApp()
@@ -122,7 +122,7 @@ test('a worker that is frozen while it starts is not given up', async () => {
   expect(api.counters).toEqual({ logins: 1, refreshes: 0, reuseDetections: 0 })
 })
 
-test('frozen with an answer at the page, and a worker that never heard of it: it is not sent twice (I2)', async () => {
+test('if the app is frozen before the worker gets an answer, the refresh is not sent twice (I2)', async () => {
   const { phone, lists } = await startRefreshing((phone) => phone.holdNext('setStorage', { afterwards: true }))
   await phone.hide()
   await phone.advance(10 * MINUTE)
@@ -136,7 +136,7 @@ test.each([
   ['it timed out', { errMsg: 'request:fail timeout', errno: 5 }],
   ['it was aborted', { errMsg: 'request:fail abort', errno: 600011 }],
   ['it was interrupted', { errMsg: 'request:fail interrupted', errno: 600003 }],
-])('a refresh that failed since %s is unknown, and is sent again (I7)', async (_why, failure) => {
+])('a refresh that failed because %s is unknown, and is sent again (I7)', async (_why, failure) => {
   const { phone, lists } = await startRefreshing((phone) =>
     phone.failNext('request', failure, { matching: '/refresh' }),
   )
@@ -146,7 +146,7 @@ test.each([
   expect(phone.toasts).toEqual([])
 })
 
-test('where a lost answer had rotated the token, and the server forgives nothing, the snapshot says so (I9)', async () => {
+test('if the token of a lost answer was rotated and the server rejects re-use, the snapshot says so (I9)', async () => {
   const { phone, lists } = await startRefreshing((phone) =>
     phone.failNext('request', { errMsg: 'request:fail', errno: 5 }, { matching: '/refresh', afterwards: true }),
   )
@@ -157,7 +157,7 @@ test('where a lost answer had rotated the token, and the server forgives nothing
 test.each([
   ['none', 'wifi'],
   ['none', '4g'],
-] as const)('offline (%s), then on %s: the refresh is tried again at once', async (offline, online) => {
+] as const)('after being offline (%s), the refresh is retried at once on %s', async (offline, online) => {
   const phone = await startSignedIn(api)
   await phone.setNetwork(offline)
   api.expireAccessTokens()
@@ -167,7 +167,7 @@ test.each([
   expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
 })
 
-/** A phone whose token server has been out of reach for some minutes. */
+/** A phone whose token server has been unreachable for some minutes. */
 async function startOutage() {
   const phone = await startSignedIn(api)
   await phone.openPage('pages/home/home')
@@ -181,7 +181,7 @@ async function startOutage() {
   return { phone, attempts: countRequests(api, '/refresh'), since: phone.now() }
 }
 
-test('whoever comes online again is refreshed within the shortest pause, not the longest (I10, I12)', async () => {
+test('when the phone is online again, the refresh is retried within the shortest pause, not the longest (I10, I12)', async () => {
   const { phone, attempts, since } = await startOutage()
   await phone.setNetwork('none')
   await phone.setNetwork('wifi')
@@ -191,7 +191,7 @@ test('whoever comes online again is refreshed within the shortest pause, not the
   expect(await fetchLists(phone, api)).toEqual(answered())
 })
 
-test('an app that returns to the foreground is refreshed at once, where the shortest pause is over', async () => {
+test('when the app returns to the foreground after the shortest pause, the refresh is retried at once', async () => {
   const { phone, attempts } = await startOutage()
   await phone.hide()
   await phone.advance(10 * MINUTE)
@@ -221,7 +221,7 @@ test('while the token server is down, attempts stay below thirty in five minutes
   expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
 })
 
-test.each([429, 503])('the Retry-After of a %i is kept, to the second', async (status) => {
+test.each([429, 503])('the Retry-After of a %i is observed to the second', async (status) => {
   const { phone, lists } = await startRefreshing(() =>
     api.failRefreshes({ kind: 'answer', status, headers: { 'Retry-After': '20' } }),
   )
@@ -233,7 +233,7 @@ test.each([429, 503])('the Retry-After of a %i is kept, to the second', async (s
   expect(api.counters).toEqual({ logins: 1, refreshes: 2, reuseDetections: 0 })
 })
 
-test('a server that holds a refresh for longer than its timeout is asked again, and the session goes on', async () => {
+test('a refresh that the server holds beyond its timeout is sent again, and the session goes on', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   api.failRefreshes({ kind: 'hang' })
@@ -247,7 +247,7 @@ test('a server that holds a refresh for longer than its timeout is asked again, 
   expect(phone.tasks.filter(({ url }) => url.endsWith('/refresh'))[0]?.failure?.errMsg).toMatch(/abort/)
 })
 
-test('a page that only polls is told of an outage, and of its end', async () => {
+test('a page that only polls sees an outage and its end in the snapshot', async () => {
   const { phone } = await startOutage()
   expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
   await phone.advance(MINUTE)

@@ -8,7 +8,7 @@ import { builtLibrary } from '../fixtures/wechat/mini-program.ts'
 import { type Engine, type Phone, type PhoneOptions, startPhone } from '../fixtures/wechat/phone.ts'
 import { renderPage } from '../fixtures/wechat/rendered-page.ts'
 
-// The demo's own files, as a person opens them in DevTools, against the demo's own server.
+// The demo's own files, as opened in DevTools, against the demo's own server.
 
 const root = fileURLToPath(new URL('../../demo/miniprogram', import.meta.url))
 const engines: readonly Engine[] = ['jsc', 'quickjs']
@@ -56,14 +56,14 @@ function type(phone: Phone, handler: string, value: string): void {
   phone.tap(topPage(phone), handler, { detail: { value } })
 }
 
-/** Taps what the page's WXML shows, and waits for what the page's function returns. */
+/** Taps an element of the page's WXML, and waits for the result of its handler. */
 async function press(phone: Phone, selector: string): Promise<void> {
   const page = topPage(phone)
   const { handler, event } = await renderPage(root, page).tap(selector)
   await phone.until(Promise.resolve(phone.tap(page, handler, event)))
 }
 
-test.each(engines)('a wrong password is told in words, with code and message, on %s', async (engine) => {
+test.each(engines)('a wrong password shows a text with code and message, on %s', async (engine) => {
   const phone = await openDemo(engine)
   type(phone, 'typePassword', 'wrong')
   await press(phone, '#password')
@@ -74,7 +74,7 @@ test.each(engines)('a wrong password is told in words, with code and message, on
   expect(phone.navigations).toEqual([])
 })
 
-test.each(engines)('a password leads to the list, whose six calls are answered, on %s', async (engine) => {
+test.each(engines)('a sign-in with a password opens the list, whose six calls are answered, on %s', async (engine) => {
   const phone = await openSignedIn(engine)
   expect(texts(phone, '.heading')).toEqual(['Alice Liddell'])
   expect(texts(phone, '.row')).toHaveLength(6)
@@ -91,7 +91,7 @@ test('wx.login signs in, and the page never sees its code', async () => {
   expect(api.counters.logins).toBe(1)
 })
 
-test('whoever is signed in is led on from the login page when the app is opened again', async () => {
+test('the login page opens the list if the user is signed in when the app is opened again', async () => {
   const phone = await openSignedIn('jsc')
   phone.killApp()
   await phone.restartApp()
@@ -100,7 +100,7 @@ test('whoever is signed in is led on from the login page when the app is opened 
   expect(api.counters.logins).toBe(1)
 })
 
-test.each(engines)('after "expire", six calls cost one refresh, which the page shows, on %s (I1)', async (engine) => {
+test.each(engines)('after "expire", six calls cost one refresh, and the page shows it, on %s (I1)', async (engine) => {
   const phone = await openSignedIn(engine)
   await press(phone, '#expire')
   expect(texts(phone, '.row .good')).toHaveLength(6)
@@ -108,7 +108,7 @@ test.each(engines)('after "expire", six calls cost one refresh, which the page s
   expect(texts(phone)[0]).toContain('续期 refreshes 1')
 })
 
-test.each(engines)('after "revoke", six calls bring one toast and one login page, on %s', async (engine) => {
+test.each(engines)('after "revoke", six calls show one toast and open the login page once, on %s', async (engine) => {
   const phone = await openSignedIn(engine)
   await press(phone, '#revoke')
   expect(texts(phone, '.row .bad')).toEqual(Array(6).fill('请先登录'))
@@ -119,7 +119,7 @@ test.each(engines)('after "revoke", six calls bring one toast and one login page
   expect(api.counters.refreshes).toBe(1)
 })
 
-test('an API that asks for a sign-in brings one toast and one login page, which stays until somebody signs in', async () => {
+test('an API that requires a sign-in causes one toast and one login page, which stays until the user signs in', async () => {
   const list = readFolder(root)['pages/list/list.js'] ?? ''
   const phone = await openDemo('jsc', { files: { 'pages/list/list.js': list.replace('/list`', '/forbidden`') } })
   const signIn = async () => {
@@ -138,7 +138,7 @@ test('an API that asks for a sign-in brings one toast and one login page, which 
   expect(api.counters.logins).toBe(2)
 })
 
-test('"sign out" leads to the login page without a toast', async () => {
+test('"sign out" opens the login page without a toast', async () => {
   const phone = await openSignedIn('jsc')
   await press(phone, '#sign-out')
   await phone.until(() => phone.page?.path === 'pages/login/login')
@@ -146,7 +146,7 @@ test('"sign out" leads to the login page without a toast', async () => {
   expect(phone.storage.getEncrypted('lingpai.session')).toBeUndefined()
 })
 
-test('a server that cannot be reached is told in words', async () => {
+test('an unreachable server shows a text', async () => {
   const phone = await openSignedIn('jsc')
   await phone.setNetwork('none')
   await press(phone, '#expire')
@@ -176,7 +176,7 @@ test.each(engines)('a chosen image is uploaded, listed, downloaded and previewed
   expect(await phone.evaluate('wx.previewed')).toEqual([page.data.preview])
 })
 
-/** Presses the button for a picture, which the phone refuses. */
+/** Presses the button for a picture; the phone denies access to the album. */
 async function chooseInVain(errMsg: string): Promise<Phone> {
   const phone = await openSignedIn('jsc')
   await phone.evaluate(`wx.chooseMedia = ({ fail }) => fail({ errMsg: '${errMsg}' })`)
@@ -187,7 +187,7 @@ async function chooseInVain(errMsg: string): Promise<Phone> {
 }
 
 test.each(['chooseMedia:fail auth deny', 'chooseMedia:fail api scope is not declared in the privacy agreement'])(
-  'an album that may not be opened (%s) is told in words',
+  'an album that may not be opened (%s) shows a text',
   async (errMsg) => {
     const phone = await chooseInVain(errMsg)
     expect(texts(phone, '.problem .bad')).toEqual(['没能打开相册，请检查相册权限和隐私保护指引（chooseMedia）'])
@@ -195,7 +195,7 @@ test.each(['chooseMedia:fail auth deny', 'chooseMedia:fail api scope is not decl
   },
 )
 
-test('whoever closes the album without choosing is told nothing', async () => {
+test('no text is shown if the user closes the album without choosing', async () => {
   expect(texts(await chooseInVain('chooseMedia:fail cancel'), '.problem')).toEqual([])
 })
 
@@ -218,7 +218,7 @@ test('an upload is aborted by its button, and the page says so', async () => {
   expect(page.data.isRunning).toBe(false)
 })
 
-test.each(engines)('the checklist runs its automatic checks, and copies what it found, on %s', async (engine) => {
+test.each(engines)('the checklist runs its automatic checks, and copies the results, on %s', async (engine) => {
   const phone = await openSignedIn(engine)
   await phone.evaluate('wx.setClipboardData = ({ data }) => { wx.copied = data }')
   await press(phone, '#checklist')
@@ -242,7 +242,7 @@ test('the checklist shows a failed check with its reason', async () => {
   expect(texts(phone, '.result')).toContainEqual(expect.stringContaining('network_error'))
 })
 
-/** What an automatic check of this name says, after all have run. */
+/** The result of the automatic check of this name, after all have run. */
 async function runChecks(phone: Phone): Promise<(id: string) => { state: string; note: string } | undefined> {
   await press(phone, '#checklist')
   await phone.until(() => phone.page?.path === 'pages/checklist/checklist')
@@ -251,7 +251,7 @@ async function runChecks(phone: Phone): Promise<(id: string) => { state: string;
   return (id) => automatic.find((row) => row.id === id)
 }
 
-test('the automatic checks say what a phone of today does', async () => {
+test('the automatic checks report the behaviour of a current phone', async () => {
   const checks = await runChecks(await openSignedIn('jsc'))
   expect(checks('phone')?.note).toContain('promises are the engine’s')
   expect(checks('wx-login')).toMatchObject({ state: 'passed', note: 'signed-in after 0 ms' })
@@ -259,7 +259,7 @@ test('the automatic checks say what a phone of today does', async () => {
   expect(checks('eleventh')?.note).toBe('11 of 11 answered · at most 10 at once at the server · the rest waited')
 })
 
-test('the automatic checks say what an old phone does, and pass where lingpai can do with it', async () => {
+test('the automatic checks report the behaviour of an old phone, and pass if lingpai supports it', async () => {
   const checks = await runChecks(await openSignedIn('jsc', { promises: 'macrotask', overLimit: 'fail' }))
   expect(checks('phone')?.note).toContain('promises are WeChat’s own')
   expect(checks('eleventh')).toEqual(
@@ -274,7 +274,7 @@ test.each([
   ['wx-login', 'login', 'login:fail system error', 'network_error'],
   ['storage-speed', 'setStorage', 'setStorage:fail quota', 'setStorage:fail quota'],
   ['eleventh', 'request', 'request:fail too many', '9 of 11 answered'],
-])('the check "%s" fails where it must', async (id, api, errMsg, note) => {
+])('the check "%s" fails if its API fails', async (id, api, errMsg, note) => {
   const phone = await openSignedIn('jsc')
   const matching = { login: '', setStorage: 'checklist.speed', request: '/demo/wait' }[api] ?? ''
   phone.failNext(api, { errMsg }, { matching, times: 2 })
@@ -282,7 +282,7 @@ test.each([
   expect(checks(id)).toEqual(expect.objectContaining({ state: 'failed', note: expect.stringContaining(note) }))
 })
 
-test('the check "storage-speed" fails where an operation takes longer than a second', async () => {
+test('the check "storage-speed" fails if an operation takes longer than a second', async () => {
   const phone = await openSignedIn('jsc')
   const hold = phone.holdNext('getStorage', { matching: 'checklist.speed' })
   await press(phone, '#checklist')
@@ -302,7 +302,7 @@ test('the check "storage-speed" fails where an operation takes longer than a sec
   )
 })
 
-/** Starts the manual check of this name, and returns what becomes of it. */
+/** Starts the manual check of this name, and returns its result. */
 async function beginCheck(phone: Phone, id: string) {
   await press(phone, '#checklist')
   await phone.until(() => phone.page?.path === 'pages/checklist/checklist')
@@ -324,14 +324,14 @@ test('the check "background": six calls are answered after the app was frozen du
   await phone.until(() => phone.tasks.some(({ url, state }) => url.endsWith('/refresh') && state === 'running'))
   await phone.hide()
   await phone.advance(15_000)
-  // Its eight seconds are real ones, and those of the phone are not.
+  // Its eight seconds are real time; the phone's time is virtual.
   api.clearFaults()
   await phone.show()
   await phone.until(work)
   expect(read()).toMatchObject({ state: 'passed', note: expect.stringContaining('ok ok ok ok ok ok') })
 })
 
-test('the check "airplane": nobody is signed out for a network that was lost during a refresh', async () => {
+test('the check "airplane": a network that is lost during a refresh does not end the session', async () => {
   const phone = await openSignedIn('jsc')
   const { work, read } = await beginCheck(phone, 'airplane')
   await phone.until(() => phone.tasks.some(({ url, state }) => url.endsWith('/refresh') && state === 'running'))
@@ -342,7 +342,7 @@ test('the check "airplane": nobody is signed out for a network that was lost dur
   expect(read()).toMatchObject({ state: 'passed' })
 })
 
-test('the check "killed": it waits until the app was really ended, and finds the user signed in', async () => {
+test('the check "killed": waits until the app was really ended, and finds the user signed in', async () => {
   const phone = await openSignedIn('jsc')
   const { read } = await beginCheck(phone, 'killed')
   expect(read()?.state).toBe('waiting')
@@ -371,7 +371,7 @@ test('the check "freeze": passed, once the timers are on time again', async () =
   })
 })
 
-test('the check "freeze": failed, where timers stay late', async () => {
+test('the check "freeze": failed, if timers stay late', async () => {
   const phone = await openSignedIn('jsc')
   const { work, read } = await beginCheck(phone, 'freeze')
   await phone.hide()
@@ -385,7 +385,7 @@ test('the check "freeze": failed, where timers stay late', async () => {
   expect(read()).toMatchObject({ state: 'failed', note: expect.stringMatching(/after the return, at most 1500 ms$/) })
 })
 
-test('the check "freeze": says so where nothing was frozen', async () => {
+test('the check "freeze": says so if the app was not frozen', async () => {
   const phone = await openSignedIn('jsc')
   const { page, work, read } = await beginCheck(phone, 'freeze')
   await phone.until(work)
@@ -393,7 +393,7 @@ test('the check "freeze": says so where nothing was frozen', async () => {
   expect(page.data.isOver).toBe(false)
 })
 
-test('the check "memory": passed, where the worker was taken away and is there again', async () => {
+test('the check "memory": passed, if the worker was ended and another one started', async () => {
   const phone = await openSignedIn('jsc')
   await phone.killWorker()
   const { work, read } = await beginCheck(phone, 'memory')
@@ -401,7 +401,7 @@ test('the check "memory": passed, where the worker was taken away and is there a
   expect(read()).toMatchObject({ state: 'passed', note: expect.stringContaining('ok ok ok ok ok ok') })
 })
 
-test('the check "memory": failed, where one of the six calls is', async () => {
+test('the check "memory": failed, if one of the six calls failed', async () => {
   const phone = await openSignedIn('jsc')
   const { work, read } = await beginCheck(phone, 'memory')
   phone.failNext('request', { errMsg: 'request:fail timeout' }, { matching: '/list' })
@@ -409,7 +409,7 @@ test('the check "memory": failed, where one of the six calls is', async () => {
   expect(read()).toMatchObject({ state: 'failed', note: expect.stringContaining('timeout') })
 })
 
-/** Runs a check that takes the only worker, to the point where the app is started anew. */
+/** Runs a check that needs the only worker, until the app is restarted. */
 async function probe(phone: Phone, id: string) {
   await phone.evaluate('wx.restartMiniProgram = ({ path }) => { wx.restartedAt = path }')
   const { page, work, read } = await beginCheck(phone, id)
@@ -437,7 +437,7 @@ test.each(
   })
 })
 
-/** What a phone does to the workers that its app creates from now on. */
+/** Changes the workers that the app creates from now on. */
 async function spoilWorkers(phone: Phone, spoil: string): Promise<void> {
   await phone.evaluate(`(() => {
     const { createWorker } = wx
@@ -450,7 +450,7 @@ async function spoilWorkers(phone: Phone, spoil: string): Promise<void> {
   })()`)
 }
 
-test('the check "messages" fails where something is lost on the way', async () => {
+test('the check "messages" fails if a message is lost', async () => {
   const phone = await openSignedIn('jsc')
   await spoilWorkers(
     phone,
@@ -466,7 +466,7 @@ test('the check "messages" fails where something is lost on the way', async () =
 })
 
 test.each(['messages', 'worker-error', 'worker-killed'])(
-  'the check "%s" fails where the worker is dumb',
+  'the check "%s" fails if the worker sends nothing',
   async (id) => {
     const phone = await openSignedIn('jsc')
     await spoilWorkers(phone, '(worker) => { worker.postMessage = () => {} }')
@@ -474,7 +474,7 @@ test.each(['messages', 'worker-error', 'worker-killed'])(
   },
 )
 
-test('the check "worker-error": passed, where onError tells of it', async () => {
+test('the check "worker-error": passed, if onError reports it', async () => {
   const phone = await openSignedIn('jsc')
   expect(await probe(phone, 'worker-error')).toMatchObject({
     state: 'passed',
@@ -482,7 +482,7 @@ test('the check "worker-error": passed, where onError tells of it', async () => 
   })
 })
 
-test('the check "worker-error": passed, where there is no onError and the worker goes on', async () => {
+test('the check "worker-error": passed, if there is no onError and the worker goes on', async () => {
   const phone = await openSignedIn('jsc', { baseLibrary: '2.20.2' })
   expect(await probe(phone, 'worker-error')).toMatchObject({
     state: 'passed',
@@ -490,7 +490,7 @@ test('the check "worker-error": passed, where there is no onError and the worker
   })
 })
 
-/** From the moment on when its script is asked for it, a worker says nothing more. */
+/** The worker sends nothing more after it gets this question. */
 const dieAt = (question: string) => `(worker) => {
   const { postMessage, onMessage } = worker
   let isDead = false
@@ -506,13 +506,13 @@ const dieAt = (question: string) => `(worker) => {
 test.each([
   ['worker-error', 'fail', 'onError says nothing · the worker is silent'],
   ['worker-killed', 'end', 'it is silent, and onProcessKilled says nothing'],
-])('the check "%s" fails where a worker dies without a word', async (id, question, note) => {
+])('the check "%s" fails if a worker dies silently', async (id, question, note) => {
   const phone = await openSignedIn('jsc')
   await spoilWorkers(phone, dieAt(question))
   expect(await probe(phone, id)).toMatchObject({ state: 'failed', note: expect.stringContaining(note) })
 })
 
-test('the check "worker-killed": passed, where the end is told and a next worker starts', async () => {
+test('the check "worker-killed": passed, if the end is reported and another worker starts', async () => {
   const phone = await openSignedIn('jsc')
   expect(await probe(phone, 'worker-killed')).toMatchObject({
     state: 'passed',
@@ -520,7 +520,7 @@ test('the check "worker-killed": passed, where the end is told and a next worker
   })
 })
 
-test('the check "worker-killed": says so where no worker is ended', async () => {
+test('the check "worker-killed": says so if no worker is ended', async () => {
   const phone = await openSignedIn('jsc')
   await spoilWorkers(
     phone,
@@ -535,9 +535,9 @@ test('the check "worker-killed": says so where no worker is ended', async () => 
   })
 })
 
-test('after a check that took the worker, the app is opened anew and still signed in', async () => {
+test('after a check that used the worker, the app is restarted and the user still signed in', async () => {
   const phone = await openSignedIn('jsc')
-  // A base library before 3.0.1 starts nothing anew.
+  // A base library before 3.0.1 cannot restart an app.
   const { page, work } = await beginCheck(phone, 'worker-killed')
   await phone.until(work)
   expect(page.data.isOver).toBe(true)
@@ -549,7 +549,7 @@ test('after a check that took the worker, the app is opened anew and still signe
   expect(await phone.run(list)).toMatchObject({ subject: 'alice' })
 })
 
-test('the check "revoked": the person says what they saw', async () => {
+test('the check "revoked": the tester reports what the phone showed', async () => {
   const phone = await openSignedIn('jsc')
   await beginCheck(phone, 'revoked')
   await phone.until(() => phone.page?.path === 'pages/login/login')
@@ -570,7 +570,7 @@ test.each(files)('%s needs no enhanced compilation', (_name, source) => {
   expect(source).not.toMatch(/\basync\b|\bawait\b|\.finally\(/)
 })
 
-test('an upload with an expired token costs one refresh, and its fields are signed anew', async () => {
+test('an upload with an expired token costs one refresh, and its fields are signed again', async () => {
   const phone = await openSignedIn('jsc')
   phone.files.set('http://tmp/photo.png', Buffer.alloc(1000))
   await press(phone, '#upload')
@@ -582,13 +582,13 @@ test('an upload with an expired token costs one refresh, and its fields are sign
   expect(api.requests.filter(({ path }) => path === '/upload').map(({ status }) => status)).toEqual([401, 200])
 })
 
-test("the demo's server refuses what is not signed", async () => {
+test("the demo's server rejects requests without a signature", async () => {
   for (const path of ['/list', '/login', '/refresh', '/files'])
     expect((await fetch(api.origin + path, { method: 'POST', body: '{}' })).status).toBe(400)
   expect((await fetch(`${api.origin}/download?id=sample`)).status).toBe(400)
 })
 
-test('pages and worker name the same server', () => {
+test('pages and worker use the same server', () => {
   const originOf = (file: string) => /'(http[^']+)'/.exec(readFolder(root)[file] ?? '')?.[1]
   expect(originOf('server.js')).toMatch(/^https?:/)
   expect(originOf('workers/server.js')).toBe(originOf('server.js'))

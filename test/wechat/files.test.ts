@@ -28,7 +28,7 @@ const stories: readonly CallPhoneOptions[] = [
 const PHOTO = 'http://tmp/photo.jpg'
 const softly = { api: `envelope: envelope({ success: 'SUCCESS', expired: 40101 }),` }
 
-/** A phone with a photo of 3,000 bytes, among them each that text would not survive. */
+/** A phone with a photo of 3,000 bytes, including every byte that is not text. */
 async function startWithPhoto(options: CallPhoneOptions = {}): Promise<Phone> {
   const phone = await startSignedInPhone(server, options)
   phone.files.set(PHOTO, downloadBytes(0, 3000))
@@ -47,7 +47,7 @@ function download(phone: Phone, path: string, options: CallOptions = {}) {
   return call(phone, 'downloadFile', { url: server.origin + path, ...options })
 }
 
-/** The files that are there besides the photo. */
+/** The files besides the photo. */
 function filesOf(phone: Phone): string[] {
   return [...phone.files.keys()].filter((path) => path !== PHOTO)
 }
@@ -55,7 +55,7 @@ function filesOf(phone: Phone): string[] {
 const progressOf = (phone: Phone) => phone.evaluate<unknown[]>('getApp().progress')
 
 test.each(stories)(
-  'an upload is refused, refreshed and sent again, file and signed form, on $engine',
+  'an upload with an expired token is refreshed and sent again, with file and signed form, on $engine',
   async (options) => {
     const phone = await startWithPhoto(options)
     server.api.expireAccessTokens()
@@ -74,7 +74,7 @@ test.each(stories)(
 )
 
 test.each(stories)(
-  'a download is refused, refreshed and fetched again, and no refusal is left, on $engine',
+  'a download with an expired token is refreshed and fetched again, and no error body is left, on $engine',
   async (options) => {
     const phone = await startWithPhoto(options)
     server.api.expireAccessTokens()
@@ -109,7 +109,7 @@ test.each(
   if (kind === 'downloadFile') expect(filesOf(phone)).toHaveLength(1)
 })
 
-test('a form’s fields arrive as they were signed: texts, numbers, flags and objects as JSON; what is nothing is left out', async () => {
+test('form fields arrive as signed: strings unchanged, numbers, booleans and objects as JSON; null and undefined are omitted', async () => {
   const phone = await startWithPhoto()
   const formData = { n: 1.5, yes: true, list: [1, { a: '茶' }], empty: '', none: null, absent: undefined }
   expect(await upload(phone, '/upload', { formData })).toMatchObject({ value: { subject: 'alice' } })
@@ -118,13 +118,13 @@ test('a form’s fields arrive as they were signed: texts, numbers, flags and ob
   expect(fields).toEqual({ n: '1.5', yes: 'true', list: '[1,{"a":"茶"}]', empty: '' })
 })
 
-test('without a form of its own, an upload is signed all the same', async () => {
+test('an upload without formData is signed too', async () => {
   const phone = await startWithPhoto()
   expect(await upload(phone)).toMatchObject({ value: { subject: 'alice', size: 3000 } })
   expect(server.seenAt('/upload')[0]?.parameters).toHaveProperty('signature')
 })
 
-test('where nothing is signed, the fields go as they are, and the worker never sees them', async () => {
+test('without a signer, the fields are sent unchanged, and the worker never sees them', async () => {
   server = await startCallServer({ isSigned: false })
   const phone = await startWithPhoto({ app: { api: 'sign: undefined,' } })
   const note = 'n'.repeat(200_000)
@@ -135,7 +135,7 @@ test('where nothing is signed, the fields go as they are, and the worker never s
   expect(server.seenAt('/upload')[0]?.parameters).toEqual({ note })
 })
 
-test('an upload tells its progress, and its business code is read', async () => {
+test('an upload reports its progress, and its business code is read', async () => {
   const phone = await startWithPhoto()
   const outcome = await upload(phone, '/upload-full', { onProgress: 'note' })
   expect(failureOf(outcome, server)).toMatchObject({
@@ -159,7 +159,7 @@ test.each(['uploadFile', 'downloadFile'] as const)('a progress callback that thr
 
 test.each<[string, CallOptions, RegExp]>([
   ['no file', { filePath: '' }, /filePath is missing/],
-  ['no field for the file', { name: undefined }, /name, the form field/],
+  ['no form field for the file', { name: undefined }, /name, the form field/],
   ['a form that is not an object', { formData: 'a=b' }, /formData must be an object/],
   ['a form that is a list', { formData: ['a'] }, /formData must be an object/],
   ['`header`', { header: {} }, /called headers/],
@@ -176,7 +176,7 @@ test.each<[string, CallOptions, RegExp]>([
   expect(phone.tasks).toHaveLength(before)
 })
 
-test('a file that is not there is told in WeChat’s words', async () => {
+test('the error of a missing file quotes WeChat', async () => {
   const phone = await startWithPhoto()
   const outcome = await upload(phone, '/upload', { filePath: 'http://tmp/gone.jpg' })
   expect(failureOf(outcome, server).message).toContain('file not found')
@@ -184,7 +184,7 @@ test('a file that is not there is told in WeChat’s words', async () => {
   expect(await upload(phone)).toHaveProperty('value')
 })
 
-test.each(['uploadFile', 'downloadFile'] as const)('an abort ends %s on the wire', async (kind) => {
+test.each(['uploadFile', 'downloadFile'] as const)('an abort ends the request of %s', async (kind) => {
   const phone = await startWithPhoto()
   const held = phone.holdNext(kind)
   const options = kind === 'uploadFile' ? toUpload('/upload') : { url: `${server.origin}/file?size=10` }
@@ -196,7 +196,7 @@ test.each(['uploadFile', 'downloadFile'] as const)('an abort ends %s on the wire
   expect(filesOf(phone)).toEqual([])
 })
 
-test('an abort after a file has come, while its refusal leads to a refresh, leaves no file', async () => {
+test('an abort during the refresh for a rejected download leaves no file', async () => {
   const phone = await startWithPhoto()
   server.api.expireAccessTokens()
   const held = phone.holdNext('request', { matching: '/refresh' })
@@ -212,7 +212,7 @@ test('an abort after a file has come, while its refusal leads to a refresh, leav
   expect(server.seenAt('/file')).toHaveLength(1)
 })
 
-test.each(['uploadFile', 'downloadFile'] as const)('the timeout of %s is for each attempt', async (kind) => {
+test.each(['uploadFile', 'downloadFile'] as const)('the timeout of %s applies to each attempt', async (kind) => {
   const phone = await startWithPhoto()
   const options = kind === 'uploadFile' ? toUpload('/upload') : { url: `${server.origin}/file?size=10` }
   phone.holdNext(kind)
@@ -244,7 +244,7 @@ test.each([
   }
 })
 
-test.each([403, 401])('an upload that is refused with %i for good says so', async (status) => {
+test.each([403, 401])('an upload that is rejected with %i again rejects with that status', async (status) => {
   const phone = await startWithPhoto()
   const text = JSON.stringify({ code: 7, message: 'no', data: null })
   const outcome = await upload(phone, '/say', { formData: { status, text } })
@@ -254,7 +254,7 @@ test.each([403, 401])('an upload that is refused with %i for good says so', asyn
   expect(server.seenAt('/say')).toHaveLength(status === 403 ? 1 : 2)
 })
 
-test('a code in an upload’s answer that says "expired" has the file sent again', async () => {
+test('a code "expired" in the answer to an upload causes a refresh, and the file is sent again', async () => {
   const phone = await startWithPhoto({ app: softly })
   server.api.expireAccessTokens()
   const text = JSON.stringify({ code: 40101, message: 'expired' })
@@ -263,7 +263,7 @@ test('a code in an upload’s answer that says "expired" has the file sent again
   expect(server.seenAt('/say').map(({ file }) => file?.length)).toEqual([3000, 3000])
 })
 
-test('a download tells its progress, and lies where it was asked to', async () => {
+test('a download reports its progress, and is saved at filePath', async () => {
   const phone = await startWithPhoto()
   const filePath = 'http://usr/chart.bin'
   expect(await download(phone, '/file?size=800', { filePath, onProgress: 'note' })).toEqual({
@@ -276,7 +276,7 @@ test('a download tells its progress, and lies where it was asked to', async () =
   ])
 })
 
-test('a file that was asked to a path and first refused is there in the end, whole', async () => {
+test('a download to a filePath that is first rejected is complete in the end', async () => {
   const phone = await startWithPhoto()
   server.api.expireAccessTokens()
   const filePath = 'http://usr/chart.bin'
@@ -285,7 +285,7 @@ test('a file that was asked to a path and first refused is there in the end, who
   expect(phone.files.get(filePath)).toEqual(downloadBytes(0, 800))
 })
 
-test('five megabytes of a file cross to nobody, and are not read', async () => {
+test('a file of five megabytes does not cross to the worker, and is not read', async () => {
   const phone = await startWithPhoto()
   const size = await measureMessages(phone, async () => {
     expect(await download(phone, `/file?size=${5 << 20}`)).toHaveProperty('value')
@@ -296,7 +296,7 @@ test('five megabytes of a file cross to nobody, and are not read', async () => {
   expect(phone.files.get(path)?.equals(downloadBytes(0, 5 << 20))).toBe(true)
 })
 
-test('a file with "expired" inside, HTTP 200, is refreshed and fetched again', async () => {
+test('an error body with the code "expired" and HTTP 200 causes a refresh, and the file is fetched again', async () => {
   const phone = await startWithPhoto({ app: softly })
   server.api.expireAccessTokens()
   expect(await download(phone, '/file-expired-code')).toHaveProperty('value')
@@ -310,14 +310,14 @@ test.each([
   ['/file-forbidden', { code: 'sign_in_required', status: 403 }],
   ['/file-missing', { code: 'api_error', status: 404, apiCode: 40401, apiMessage: 'no such file' }],
   ['/say?status=502', { code: 'api_error', status: 502 }],
-] as const)('%s instead of a file is the error that it is, and no file is left', async (path, error) => {
+] as const)('%s instead of a file rejects with its error, and no file is left', async (path, error) => {
   const phone = await startWithPhoto()
   expect(failureOf(await download(phone, path), server)).toMatchObject(error)
   await phone.settle()
   expect(filesOf(phone)).toEqual([])
 })
 
-test('a download that is refused again after its refresh leaves no file', async () => {
+test('a download that is rejected again after its refresh leaves no file', async () => {
   const phone = await startWithPhoto()
   const text = encodeURIComponent('{"code":7,"message":"no"}')
   const outcome = await download(phone, `/say?status=401&text=${text}`)
@@ -327,7 +327,7 @@ test('a download that is refused again after its refresh leaves no file', async 
   expect(server.seenAt('/say')).toHaveLength(2)
 })
 
-test('a download whose refresh is rejected asks for a sign-in, and leaves no file', async () => {
+test('a download whose refresh is rejected rejects with sign_in_required, and leaves no file', async () => {
   const phone = await startWithPhoto()
   server.api.expireAccessTokens()
   server.api.expireRefreshTokens()
@@ -341,16 +341,16 @@ test.each([
   ['an HTML page', '/say', undefined],
   ['an empty file', '/file?size=0', Buffer.alloc(0)],
   ['JSON with a code of success', `/say?text=${encodeURIComponent('{"code":"SUCCESS"}')}`, undefined],
-  ['JSON that is broken', `/say?text=${encodeURIComponent('{"code":')}`, undefined],
+  ['invalid JSON', `/say?text=${encodeURIComponent('{"code":')}`, undefined],
   ['a list', `/say?text=${encodeURIComponent('[{"code":42}]')}`, Buffer.from('[{"code":42}]')],
-] as const)('%s is a file like any other', async (_name, path, content) => {
+] as const)('%s is saved as a file', async (_name, path, content) => {
   const phone = await startWithPhoto()
   expect(await download(phone, path)).toEqual({ value: { statusCode: 200, tempFilePath: expect.any(String) } })
   const [file = ''] = filesOf(phone)
   if (content !== undefined) expect(phone.files.get(file)).toEqual(content)
 })
 
-test('a file of another server comes without a token, and is nobody’s JSON', async () => {
+test('a file of another server is fetched without a token, and is not parsed', async () => {
   const other = await startCallServer()
   const phone = await startWithPhoto()
   const text = encodeURIComponent('{"code":42}')

@@ -16,21 +16,21 @@ test('storage keeps JSON copies', async () => {
   expect(await phone.evaluate('wx.getStorageInfoSync().keys')).toEqual(['a'])
 })
 
-test('storage takes a value as it is when it is given', async () => {
+test('storage copies a value at the time of the call', async () => {
   const phone = await start()
   await phone.evaluate(`(function () { var data = { a: 1 }; wx.setStorage({ key: 'k', data: data }); data.a = 2 })()`)
   await phone.settle()
   expect(phone.storage.get('k')).toEqual({ a: 1 })
 })
 
-test('a missing key fails, and gives an empty string at once', async () => {
+test('getStorage fails for a missing key, and getStorageSync returns an empty string', async () => {
   const phone = await start()
   const failure = await phone.run(`wx.getStorage({ key: 'none' })`).catch((reason) => reason)
   expect(failure).toMatchObject({ errMsg: 'getStorage:fail data not found' })
   expect(await phone.evaluate(`wx.getStorageSync('none')`)).toBe('')
 })
 
-test('encrypted and plain values are apart', async () => {
+test('encrypted and plain values are separate', async () => {
   const phone = await start()
   await phone.run(`wx.setStorage({ key: 'a', data: 'secret', encrypt: true })`)
   expect(await phone.run(`wx.getStorage({ key: 'a', encrypt: true })`)).toMatchObject({ data: 'secret' })
@@ -58,7 +58,7 @@ test.each([
   expect(await write(kilobytes * 1024 + 1)).toMatchObject({ errMsg: expect.stringContaining('size limit') })
 })
 
-test('a write can fail, and can be done though its answer is lost', async () => {
+test('a write can fail, or succeed while its answer is lost', async () => {
   const phone = await start()
   phone.failNext('setStorage', { errMsg: 'setStorage:fail full' }, { matching: 'a' })
   phone.failNext('setStorage', { errMsg: 'setStorage:fail lost' }, { afterwards: true })
@@ -69,7 +69,7 @@ test('a write can fail, and can be done though its answer is lost', async () => 
   expect(phone.storage.keys()).toEqual(['a'])
 })
 
-test('callbacks come later, success before complete', async () => {
+test('callbacks run later, success before complete', async () => {
   const phone = await start()
   await phone.evaluate(`(function () {
     var app = getApp()
@@ -80,7 +80,7 @@ test('callbacks come later, success before complete', async () => {
   expect(await events(phone)).toEqual(['called', 'success', 'complete'])
 })
 
-test('a fifth login within a second is refused', async () => {
+test('a fifth login within a second is rejected', async () => {
   const phone = await start()
   const login = () => phone.run<{ code: string }>('wx.login()').catch((reason) => reason)
   for (let count = 1; count <= 4; count += 1) expect(await login()).toMatchObject({ code: `code-${count}` })
@@ -90,21 +90,21 @@ test('a fifth login within a second is refused', async () => {
   expect(phone.logins.filter(({ code }) => code !== undefined)).toHaveLength(5)
 })
 
-test('what an older platform lacks is missing', async () => {
+test('an older platform lacks newer APIs', async () => {
   const phone = await start({ wx: { without: ['createWorker', 'getRandomValues'] } })
   expect(
     await phone.evaluate(`[typeof wx.createWorker, typeof wx.getRandomValues, wx.canIUse('createWorker')]`),
   ).toEqual(['undefined', 'undefined', false])
 })
 
-test('randomness comes as bytes', async () => {
+test('random values are bytes', async () => {
   const phone = await start()
   const asked = `wx.getRandomValues({ length: 6 }).then(function (result) {
     return [result.randomValues instanceof ArrayBuffer, result.randomValues.byteLength] })`
   expect(await phone.run(asked)).toEqual([true, 6])
 })
 
-test('toasts and dialogs are recorded, and a toast goes away', async () => {
+test('toasts and dialogs are recorded, and a toast disappears', async () => {
   const phone = await start()
   await phone.run(`wx.showToast({ title: '登录失败', icon: 'none', duration: 1200 })`)
   expect(phone.toasts).toEqual([{ title: '登录失败', icon: 'none', duration: 1200, at: phone.now() }])
@@ -132,7 +132,7 @@ const LIVES = (name: string) => `Page({
 
 const pages = { 'pages/home/home.js': LIVES('home'), 'pages/other/other.js': LIVES('other') }
 
-test('pages live as the user moves', async () => {
+test('pages are created and destroyed as the user navigates', async () => {
   const phone = await start({ files: pages })
   await phone.openPage('pages/home/home', { id: '1' })
   await phone.run(`wx.navigateTo({ url: '/pages/other/other?a=%E4%B8%AD' })`)
@@ -162,8 +162,13 @@ test.each([
     '/pages/none/none',
     'reLaunch:fail page "pages/none/none" is not found',
   ],
-  ['a tab, but by switchTab', 'navigateTo', '/pages/tab/tab', 'navigateTo:fail can not navigateTo a tabbar page'],
-  ['what is no tab, by switchTab', 'switchTab', '/pages/home/home', 'switchTab:fail can not switch to no-tabBar page'],
+  ['a tab without switchTab', 'navigateTo', '/pages/tab/tab', 'navigateTo:fail can not navigateTo a tabbar page'],
+  [
+    'a page that is not a tab with switchTab',
+    'switchTab',
+    '/pages/home/home',
+    'switchTab:fail can not switch to no-tabBar page',
+  ],
 ])('the app cannot go to %s', async (_name, api, url, errMsg) => {
   const phone = await start()
   expect(await phone.run(`wx.${api}({ url: '${url}' })`).catch((reason) => reason)).toMatchObject({ errMsg })
@@ -196,7 +201,7 @@ test('a component can be a page', async () => {
   expect(await events(phone)).toEqual(['show', 'detached'])
 })
 
-test('the app is launched and told when it shows', async () => {
+test('onLaunch and onShow of the app are called', async () => {
   const phone = await start({
     files: {
       'app.js': `App({ globalData: { name: 'app' }, events: [],

@@ -14,7 +14,7 @@ const NOTE_TIMERS = `(function () {
   later('c', 20000); later('a', 8000); later('before', 4000); later('b', 9000)
 })()`
 
-test('the app thread has no global names but those of the platform and the language', async () => {
+test('the app thread has only the global names of the platform and the language', async () => {
   const phone = await start()
   const names = await phone.evaluate<string[]>(`Object.getOwnPropertyNames(globalThis).sort()`)
   const platform = names.filter((name) => !(name in globalThis))
@@ -24,7 +24,7 @@ test('the app thread has no global names but those of the platform and the langu
   expect(names.filter((name) => missing.includes(name))).toEqual([])
 })
 
-test('the app thread of base library 2.20.2 has what core-js adds, and nothing newer', async () => {
+test('the app thread of base library 2.20.2 has the additions of core-js, and nothing newer', async () => {
   const phone = await start({ baseLibrary: '2.20.2' })
   const types = await phone.evaluate<string[]>(`[typeof globalThis, typeof Object.fromEntries, typeof [].flat,
     typeof Promise.allSettled, typeof Promise.prototype.finally, typeof ''.matchAll,
@@ -33,7 +33,7 @@ test('the app thread of base library 2.20.2 has what core-js adds, and nothing n
   expect(new Set(types.slice(6))).toEqual(new Set(['undefined']))
 })
 
-test('the app requires packages and its own files, but none of the worker', async () => {
+test('the app can require packages and its own files, but not those of the worker', async () => {
   const phone = await start({
     files: {
       'miniprogram_npm/kit/index.js': `module.exports = require('./extra.js')`,
@@ -60,7 +60,7 @@ describe.each(engines)('with a worker in %s', (engine) => {
     expect(await received(phone)).toEqual(['worker 100', 'app 150', 'worker 200', 'worker 300', 'app 300'])
   })
 
-  test('a frozen worker does nothing, and then everything at once', async () => {
+  test('a frozen worker does nothing, and then handles everything at once', async () => {
     const script = `var begin = Date.now()
       worker.onMessage(function (message) { worker.postMessage(message) })
       setTimeout(function () { worker.postMessage('timer ' + (Date.now() - begin)) }, 7000)`
@@ -72,7 +72,7 @@ describe.each(engines)('with a worker in %s', (engine) => {
     expect(await received(phone)).toEqual(['timer 60000'])
   })
 
-  test('a killed worker is gone with its messages, and another can be started', async () => {
+  test('a killed worker loses its messages, and another can be started', async () => {
     const phone = await start({ engine }, ECHO)
     await phone.evaluate('getApp().worker.postMessage({})')
     await phone.killWorker()
@@ -86,14 +86,14 @@ describe.each(engines)('with a worker in %s', (engine) => {
     expect(await received(phone)).toEqual([{ echo: { again: true } }])
   })
 
-  test('a worker can have itself killed, and its pending messages with it', async () => {
+  test('a worker can kill itself, and its pending messages are lost', async () => {
     const phone = await start({ engine }, `worker.postMessage('too late'); worker.testOnProcessKilled()`)
     expect(await events(phone)).toEqual(['killed'])
     expect(await received(phone)).toEqual([])
     expect(phone.hasWorker).toBe(false)
   })
 
-  test('a crashed worker is silent, and keeps its place until it is terminated', async () => {
+  test('a crashed worker is silent, and counts as the one worker until it is terminated', async () => {
     const phone = await start({ engine }, ECHO)
     await phone.crashWorker('out of luck')
     await post(phone, '{}')
@@ -138,7 +138,7 @@ test('an app that may go on in the background does not freeze', async () => {
   expect(await events(phone)).toEqual(['before 4000', 'a 8000', 'b 9000'])
 })
 
-test('a killed app does nothing more, and starts anew with its storage', async () => {
+test('a killed app does nothing more, and restarts with its storage', async () => {
   const phone = await start({}, ECHO)
   await phone.evaluate(`(wx.setStorageSync('kept', 1), setTimeout(function () { wx.setStorageSync('late', 1) }, 10))`)
   phone.killApp()
@@ -165,7 +165,7 @@ test('an exception in a callback of the app is recorded and reported to wx.onErr
   expect(await events(phone)).toEqual(['in a timer'])
 })
 
-test('until rejects when something takes longer than it may', async () => {
+test('until rejects when its time is over', async () => {
   const phone = await start()
   const slow = phone.evaluate(`new Promise(function (resolve) { setTimeout(resolve, 5000, 'done') })`)
   await expect(phone.until(slow, { within: 4999 })).rejects.toThrow('4999 virtual milliseconds')
@@ -181,7 +181,7 @@ test('rejections keep the name, the message and the fields of their error', asyn
   expect(error).toMatchObject({ name: 'RangeError', message: 'too far', code: 'far', data: { a: 1 } })
 })
 
-test('something that goes round in circles is told apart from work', async () => {
+test('an endless loop of steps is detected', async () => {
   const phone = await start()
   await phone.evaluate('(function again() { setTimeout(again, 0) })()')
   await expect(phone.settle()).rejects.toThrow('still more to do')

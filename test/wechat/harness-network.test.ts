@@ -11,7 +11,7 @@ interface StoreRead {
   readonly body: string
 }
 
-/** A phone whose api.example.com is a server that answers by path. */
+/** A phone for which api.example.com is a server that answers by path. */
 async function start(options: Partial<PhoneOptions> = {}) {
   const seen: StoreRead[] = []
   const server = createServer((request, response) => {
@@ -43,7 +43,7 @@ async function start(options: Partial<PhoneOptions> = {}) {
   const phone = await startSample({ hosts: { 'api.example.com': port }, ...options })
   onTestFinished(() => phone.close())
 
-  /** Calls an API and gives what it told its callbacks. */
+  /** Calls an API and returns the arguments of its callbacks. */
   const call = <T = Record<string, unknown>>(api: string, asked: string) =>
     phone.run<T>(`new Promise(function (resolve) {
       var asked = ${asked}
@@ -78,7 +78,7 @@ test('every status is a success', async () => {
   ])
 })
 
-test('an answer has its header, its cookies, and data that is parsed where it can be', async () => {
+test('an answer has its header, its cookies, and data that is parsed if it is JSON', async () => {
   const { call } = await start()
   expect(await call('request', `{ url: 'https://api.example.com/json' }`)).toMatchObject({
     success: { data: { ok: true }, cookies: ['a=1', 'b=2'], header: { 'X-Answer': 'yes' } },
@@ -115,14 +115,14 @@ test.each([
     '/json',
     'a=b%20c',
   ],
-  ['that is a string is sent as it is', `method: 'PUT', data: 'as it is'`, '/json', 'as it is'],
+  ['that is a string is sent unchanged', `method: 'PUT', data: 'as it is'`, '/json', 'as it is'],
 ])('data %s', async (_name, asked, url, body) => {
   const { seen, call } = await start()
   await call('request', `{ url: 'https://api.example.com/json', ${asked} }`)
   expect(seen[0]).toMatchObject({ url, body })
 })
 
-test('requests return a task, not a promise, and other APIs a promise when they get no callbacks', async () => {
+test('requests return a task; other APIs return a promise if they get no callbacks', async () => {
   const { phone } = await start()
   const [request, login, withCallback] = await phone.evaluate<string[]>(`[
     typeof wx.request({ url: 'https://api.example.com/json' }).then,
@@ -156,7 +156,7 @@ test('a redirect is followed, or ends the request with its headers', async () =>
   expect(await events(phone)).toEqual(['302 /json'])
 })
 
-test('a request that is not answered fails after its timeout, by virtual time', async () => {
+test('a request without an answer fails after its timeout in virtual time', async () => {
   const { call, phone } = await start({ patience: 50 })
   const begin = phone.now()
   expect(await call('request', `{ url: 'https://api.example.com/never', timeout: 3000 }`)).toMatchObject({
@@ -204,7 +204,7 @@ test('on an older client the eleventh task fails', async () => {
   expect((await events(phone)).filter((text) => text !== 'ok')).toEqual([expect.stringContaining('exceed max')])
 })
 
-test('what is unfinished after five seconds in the background is interrupted, and told on return', async () => {
+test('requests in flight after five seconds in the background are interrupted, and fail on return', async () => {
   const { phone, seen } = await start()
   phone.holdNext('request', { afterwards: true })
   const answer = phone.evaluate(`new Promise(function (resolve) {
@@ -219,7 +219,7 @@ test('what is unfinished after five seconds in the background is interrupted, an
   expect(await answer).toEqual({ errMsg: 'request:fail interrupted', errno: 600003 })
 })
 
-test('nothing can be sent from the background, and again in the foreground', async () => {
+test('no request can be sent from the background, but again in the foreground', async () => {
   const { phone, call, seen } = await start({ freezes: false })
   await phone.hide()
   await phone.advance(5000)
@@ -231,7 +231,7 @@ test('nothing can be sent from the background, and again in the foreground', asy
   })
 })
 
-test('a change of the network fails what is under way, and tells the app', async () => {
+test('a change of the network fails the requests in flight, and calls the app’s listener', async () => {
   const { phone, call } = await start()
   phone.holdNext('request', { afterwards: true })
   await phone.evaluate(`(wx.onNetworkStatusChange(function (change) { getApp().events.push(JSON.stringify(change)) }),
@@ -256,7 +256,7 @@ test('a failure can come before the server is asked, or instead of its answer', 
   expect(await call('request', asked)).toMatchObject({ success: {} })
 })
 
-test('an upload is a form with the file in it, tells its progress, and answers with text', async () => {
+test('an upload sends a form with the file, reports its progress, and answers with text', async () => {
   const { phone, call, seen } = await start()
   phone.files.set('http://tmp/photo.png', Buffer.from('picture'))
   const answer = await call(
@@ -274,7 +274,7 @@ test('an upload is a form with the file in it, tells its progress, and answers w
   expect(await events(phone)).toEqual([50, 100])
 })
 
-test('an upload of a file that is not there fails', async () => {
+test('an upload of a missing file fails', async () => {
   const { call } = await start()
   expect(
     await call('uploadFile', `{ url: 'https://api.example.com/json', filePath: 'none', name: 'f' }`),
@@ -283,7 +283,7 @@ test('an upload of a file that is not there fails', async () => {
   })
 })
 
-test('the download of a 401 is a success whose file holds the refusal', async () => {
+test('the download of a 401 succeeds, and the file holds the error body', async () => {
   const { phone, call } = await start()
   const { success } = await call<{ success: { tempFilePath: string } }>(
     'downloadFile',
@@ -294,7 +294,7 @@ test('the download of a 401 is a success whose file holds the refusal', async ()
   expect(await phone.evaluate(read, success.tempFilePath)).toBe('{"code":401}')
 })
 
-test('a download can name its file, which can be removed', async () => {
+test('a download can be saved at filePath, and the file removed', async () => {
   const { phone, call } = await start()
   const path = 'http://usr/report.json'
   const answer = await call('downloadFile', `{ url: 'https://api.example.com/json', filePath: '${path}' }`)
@@ -305,7 +305,7 @@ test('a download can name its file, which can be removed', async () => {
   await expect(phone.evaluate(unlink)).rejects.toThrow('unlinkSync:fail no such file')
 })
 
-test('a killed app hears nothing of what was under way', async () => {
+test('a killed app gets no answer to its requests in flight', async () => {
   const { phone } = await start()
   const held = phone.holdNext('request', { afterwards: true })
   await phone.evaluate(
@@ -318,7 +318,7 @@ test('a killed app hears nothing of what was under way', async () => {
   expect(phone.storage.keys()).toEqual([])
 })
 
-test('what still runs of a killed app reaches nothing', async () => {
+test('code of a killed app that still runs has no effect', async () => {
   const { phone, seen } = await start()
   void phone.evaluate(`Promise.resolve().then(function () {}).then(function () {
     wx.request({ url: 'https://api.example.com/json' }).abort()

@@ -15,13 +15,13 @@ describe.each(engines)('a worker in %s', (engine) => {
     return phone
   }
 
-  test('gets messages as copies and answers in kind', async () => {
+  test('gets copies of messages and posts copies', async () => {
     const phone = await start(ECHO)
     await post(phone, `{ text: '中文', list: [1, null, true] }`)
     expect(await received(phone)).toEqual([{ echo: { text: '中文', list: [1, null, true] } }])
   })
 
-  test('gets messages as they were when they were posted', async () => {
+  test('gets messages in their state at the time of posting', async () => {
     const phone = await start(ECHO)
     await phone.evaluate(`(function () {
       var message = { value: 1 }
@@ -32,7 +32,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect(await received(phone)).toEqual([{ echo: { value: 1 } }])
   })
 
-  test('has no global names but those of the platform and the language', async () => {
+  test('has only the global names of the platform and the language', async () => {
     const phone = await start(LIST_GLOBALS)
     const [names] = (await received(phone)) as string[][]
     const language = [
@@ -49,7 +49,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect([...WORKER_NAMES, ...language]).toEqual(expect.arrayContaining(names ?? []))
   })
 
-  test('lacks what browsers and newer engines have', async () => {
+  test('lacks the APIs of browsers and newer engines', async () => {
     const phone =
       await start(`worker.postMessage([typeof wx, typeof URL, typeof TextEncoder, typeof crypto, typeof fetch,
       typeof structuredClone, typeof MessageChannel, typeof queueMicrotask, typeof performance, typeof WebAssembly,
@@ -71,7 +71,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect(await received(phone)).toEqual([['function', 'object', 'object', true]])
   })
 
-  test('of base library 2.20.2 has only what iOS 11 and Chrome 66 had', async () => {
+  test('of base library 2.20.2 has only the APIs of iOS 11 and Chrome 66', async () => {
     const phone = await start(
       `worker.postMessage([typeof Object.hasOwn, typeof Object.fromEntries, typeof Array.prototype.at, typeof [].flat,
         typeof [].flatMap, typeof [].findLast, typeof ''.replaceAll, typeof ''.matchAll, typeof ''.at, typeof ''.trimEnd,
@@ -101,7 +101,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect(await received(phone)).toEqual([['b!', 'a', 1, 'k', 1]])
   })
 
-  test('makes no code of strings, but gives the global object', async () => {
+  test('cannot create code from strings, but returns the global object', async () => {
     const phone = await start(`
       function attempt(run) { try { run(); return 'ran' } catch (error) { return error.name } }
       worker.postMessage([
@@ -146,7 +146,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect(await received(phone)).toEqual([1, 2, 3])
   })
 
-  test('dates behave as dates', async () => {
+  test('has a Date that behaves like Date', async () => {
     const phone = await start(`class Day extends Date {}
       worker.postMessage([new Date(0).toISOString(), new Date(2020, 1, 2).getFullYear(), new Date() instanceof Date,
         typeof Date(), new Day(5).getTime(), Date.UTC(1970, 0), new Date().constructor === Date])`)
@@ -181,7 +181,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect(await received(phone)).toEqual([[{ a: 1 }, { a: 1 }]])
   })
 
-  test('requires files of its folder only, by relative path, and each once', async () => {
+  test('can require only files of its folder, by relative path, and each runs once', async () => {
     const script = `
       function attempt(name) { try { return require(name) } catch (error) { return error.message } }
       worker.postMessage([attempt('./lib/count.js'), attempt('./lib/count'), attempt('./lib'), attempt('../app.js'),
@@ -199,7 +199,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect(result?.[5]).toBe(`module 'workers/none.js' is not defined, require args is './none'`)
   })
 
-  test('tells the app of an exception, and goes on', async () => {
+  test('reports an exception to the app, and goes on', async () => {
     const phone = await start(`worker.onMessage(function (message) {
       if (message.fail) throw new RangeError('went wrong')
       worker.postMessage('still here')
@@ -243,7 +243,7 @@ describe.each(engines)('a worker in %s', (engine) => {
     expect(await received(phone)).toEqual(['done'])
   })
 
-  test('can be ended while it has work, and started anew', async () => {
+  test('can be terminated while it has work, and started again', async () => {
     const phone = await start(`${ECHO}; setInterval(function () { worker.postMessage('tick') }, 10)`)
     await phone.advance(10)
     await phone.evaluate('getApp().worker.terminate()')
@@ -255,13 +255,13 @@ describe.each(engines)('a worker in %s', (engine) => {
   })
 })
 
-test('a rejection that nothing handles is recorded, in JavaScriptCore', async () => {
+test('an unhandled rejection is recorded, in JavaScriptCore', async () => {
   const phone = await startSample({ engine: 'jsc' }, `Promise.reject(new RangeError('nobody cares'))`)
   onTestFinished(() => phone.close())
   expect(phone.errors).toEqual([expect.objectContaining({ thread: 'worker', message: 'nobody cares' })])
 })
 
-test('messages that are posted before the script ran are not lost', async () => {
+test('messages that are posted before the script runs are not lost', async () => {
   const phone = await startSample()
   onTestFinished(() => phone.close())
   await phone.evaluate(`(function () { getApp().start(); getApp().worker.postMessage({ early: true }) })()`)
@@ -273,14 +273,14 @@ test('messages that are posted before the script ran are not lost', async () => 
   ])
 })
 
-test('a message that nobody listens to is lost', async () => {
+test('a message without a listener is lost', async () => {
   const phone = await startSample({}, 'var quiet = true')
   onTestFinished(() => phone.close())
   await post(phone, '{}')
   expect(phone.messages).toEqual([expect.objectContaining({ from: 'app', lost: true })])
 })
 
-test('closing a phone fails when something was posted that is not JSON', async () => {
+test('closing a phone fails if a posted message was not JSON', async () => {
   const phone = await startSample({}, ECHO)
   await expect(phone.evaluate('getApp().worker.postMessage({ at: new Date() })')).rejects.toThrow(
     'message.at is a Date',
@@ -291,7 +291,7 @@ test('closing a phone fails when something was posted that is not JSON', async (
 test.each([
   ['while another runs', 'getApp().start(), getApp().start()', 'exceed max concurrent'],
   ['from a path that starts with a slash', `wx.createWorker('/workers/main.js')`, 'must not start with "/"'],
-  ['from a file that is not there', `wx.createWorker('workers/none.js')`, 'not found'],
+  ['from a missing file', `wx.createWorker('workers/none.js')`, 'not found'],
   ['from a file outside its folder', `wx.createWorker('app.js')`, 'not found'],
 ])('a worker cannot be started %s', async (_name, expression, message) => {
   const phone = await startSample()

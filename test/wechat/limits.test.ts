@@ -22,7 +22,7 @@ const stories: readonly CallPhoneOptions[] = [
   { engine: 'quickjs', baseLibrary: 'latest', delivery: 'wrapped' },
 ]
 
-/** An app that counts how many of WeChat's tasks run at once. An eleventh fails, as with older clients. */
+/** An app that counts how many of WeChat's tasks run at once. The eleventh fails, as with older clients. */
 const counting: CallPhoneOptions = {
   overLimit: 'fail',
   app: {
@@ -55,7 +55,7 @@ function toPath(path: string, options: CallOptions = {}): CallOptions {
   return { url: server.origin + path, method: 'POST', data: {}, ...options }
 }
 
-/** Begins so many numbered requests; each has a controller of its number. */
+/** Starts this many numbered requests; each has a controller of its number. */
 function beginMany(phone: Phone, count: number, path = '/echo'): Promise<Outcome>[] {
   return Array.from({ length: count }, (_none, n) =>
     begin(phone, 'request', toPath(path, { data: { n }, signal: true }), String(n)),
@@ -67,12 +67,12 @@ function runningPaths(phone: Phone): string[] {
   return phone.tasks.filter(({ state }) => state === 'running').map(({ url }) => new URL(url).pathname)
 }
 
-/** The numbers of the requests that the server saw, in the order of arrival. */
+/** The numbers of the requests at the server, in the order of arrival. */
 function numbersAt(path = '/echo'): unknown[] {
   return server.seenAt(path).map(({ parameters }) => parameters.n)
 }
 
-/** Shows that no place was lost: nine still run at once, and a tenth waits. */
+/** Expects that no slot was lost: nine requests run at once, and a tenth waits. */
 async function expectAllPlaces(phone: Phone): Promise<void> {
   const held = phone.holdNext('request', { matching: '/list', times: 9 })
   const pending = beginMany(phone, 10, '/list')
@@ -83,7 +83,7 @@ async function expectAllPlaces(phone: Phone): Promise<void> {
 }
 
 test.each(stories)(
-  'thirty requests with an expired token: one refresh, never an eleventh task, thirty answers, on $engine (I1)',
+  'thirty requests with an expired token get one refresh, never an eleventh task, and thirty answers, on $engine (I1)',
   async (options) => {
     const phone = await startSignedInPhone(server, { ...options, ...counting })
     server.api.expireAccessTokens()
@@ -122,7 +122,7 @@ test.each(stories)('a refresh runs as the tenth task beside nine that do not end
   expect(server.api.counters.refreshes).toBe(1)
 })
 
-test('what waited for a place goes first come, first served, with the newest token and a fresh signature', async () => {
+test('requests that wait for a slot are sent in order, with the newest token and a fresh signature', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list', times: 9 })
   const nine = beginMany(phone, 9, '/list')
@@ -142,7 +142,7 @@ test('what waited for a place goes first come, first served, with the newest tok
   }
 })
 
-test('what waited for a place is never sent as another user (I6)', async () => {
+test('a request that waits for a slot is never sent as another user (I6)', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list', times: 9 })
   const nine = beginMany(phone, 9, '/list')
@@ -157,7 +157,7 @@ test('what waited for a place is never sent as another user (I6)', async () => {
   await expectAllPlaces(phone)
 })
 
-test('a token that expires anew while a request waits for a place is refreshed for it', async () => {
+test('a token that expires while a request waits for a slot is refreshed for it', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list', times: 9 })
   const nine = beginMany(phone, 9, '/list')
@@ -171,7 +171,7 @@ test('a token that expires anew while a request waits for a place is refreshed f
   await phone.until(Promise.all(nine))
 })
 
-test('who aborts while waiting for a place leaves the queue, and the others keep theirs', async () => {
+test('a request that is aborted while it waits for a slot leaves the queue, and the others stay', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list', times: 9 })
   const nine = beginMany(phone, 9, '/list')
@@ -194,7 +194,7 @@ test('who aborts while waiting for a place leaves the queue, and the others keep
   await expectAllPlaces(phone)
 })
 
-test('who has no time left while waiting for a place leaves the queue as well', async () => {
+test('a request that times out while it waits for a slot leaves the queue too', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list', times: 9 })
   const nine = beginMany(phone, 9, '/list')
@@ -208,7 +208,7 @@ test('who has no time left while waiting for a place leaves the queue as well', 
   await expectAllPlaces(phone)
 })
 
-test('uploads and downloads take places too', async () => {
+test('uploads and downloads need slots too', async () => {
   const phone = await startSignedInPhone(server, counting)
   phone.files.set('http://tmp/a', Buffer.from('a'))
   const held = [phone.holdNext('uploadFile', { times: 5 }), phone.holdNext('downloadFile', { times: 4 })]
@@ -226,7 +226,7 @@ test('uploads and downloads take places too', async () => {
   expect(await mostAtOnce(phone)).toBe(9)
 })
 
-test('places that wait for a token keep no request waiting that needs none', async () => {
+test('tasks that hold a slot and wait for a token do not delay requests without a token', async () => {
   const phone = await startSignedInPhone(server)
   server.api.expireAccessTokens()
   const refresh = phone.holdNext('request', { matching: '/refresh' })
@@ -241,14 +241,14 @@ test('places that wait for a token keep no request waiting that needs none', asy
   await expectAllPlaces(phone)
 })
 
-test('a place is not lost to a request that ends, without a word of its own, while it waits for one', async () => {
+test('a slot is not lost if a request ends because of its worker while it waits for one', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list', times: 9 })
   const nine = beginMany(phone, 9, '/list')
   await phone.settle()
   const waiting = begin(phone, 'request', toPath('/echo'))
   await phone.settle()
-  // A worker that dies again and again: after some repeats, calls are told that it is lost.
+  // The worker dies again and again: after some retries, the calls reject with worker_lost.
   for (let loss = 0; loss < 4; loss += 1) {
     await phone.killWorker()
     await phone.advance(3000)
@@ -261,7 +261,7 @@ test('a place is not lost to a request that ends, without a word of its own, whi
   await expectAllPlaces(phone)
 })
 
-test('a hundred calls that end in every way there is cost no place', async () => {
+test('a hundred calls that end in every possible way lose no slot', async () => {
   const phone = await startSignedInPhone(server, { ...counting, manualRedirect: 'success' })
   phone.files.set('http://tmp/a', Buffer.from('a'))
   const upload = { url: `${server.origin}/upload`, filePath: 'http://tmp/a', name: 'a' }
@@ -291,7 +291,7 @@ test('a hundred calls that end in every way there is cost no place', async () =>
   phone.failNext('request', { errMsg: 'request:fail interrupted', errno: 600003 }, { matching: '/echo', times: 9 })
   const pending = Array.from({ length: 100 }, (_none, n) => kinds[n % kinds.length]?.(String(n)) as Promise<Outcome>)
   const slow = Array.from({ length: 100 }, (_none, n) => n).filter((n) => [8, 16, 19].includes(n % kinds.length))
-  // Some are aborted before they are sent, some while they wait for a place, and some while they run.
+  // Some are aborted before they are sent, some while they wait for a slot, and some while they run.
   for (const n of slow.slice(-4)) await abort(phone, String(n))
   for (const n of slow.slice(0, -4)) {
     await phone.settle()

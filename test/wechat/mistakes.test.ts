@@ -3,7 +3,7 @@ import type { LegacyApi } from '../../servers/legacy/legacy-api.ts'
 import type { AppOptions } from '../fixtures/wechat/mini-program.ts'
 import { listCall, outcome, readSnapshot, startApi, startApp, startSignedIn } from '../fixtures/wechat/session-app.ts'
 
-// What somebody gets wrong who sets lingpai up for the first time, and where they are told.
+// Mistakes of a first set-up, and where the developer sees the error.
 let api: LegacyApi
 
 beforeEach(async () => {
@@ -27,27 +27,30 @@ const workerMistakes: readonly (readonly [string, Partial<AppOptions>, RegExp])[
   ['a worker file without serve()', { files: { 'workers/token.js': '' } }, /has not called serve\(\)/],
 ]
 
-test.each(workerMistakes)('%s is told by the call and on the console, with the remedy', async (name, app, remedy) => {
-  const twice = `
+test.each(workerMistakes)(
+  '%s is reported by the call and on the console, with the remedy',
+  async (name, app, remedy) => {
+    const twice = `
     const { connect } = require('lingpai/wechat')
     const options = ${connectTo(`'workers/token.js'`)}
     connect(options)
     App({ session: connect(options) })`
-  const phone = await startApp(api, {
-    app: name === 'a second connect()' ? { files: { 'app.js': twice } } : app,
-  })
-  const told = await phone.run<string>(failure(listCall(api)))
-  expect(told).toMatch(/^worker_lost: /)
-  expect(told).toMatch(remedy)
-  expect(told.match(/docs\/errors/g)).toHaveLength(1)
-  expect(phone.console.filter(({ thread, text }) => thread === 'app' && remedy.test(text))).not.toEqual([])
-})
+    const phone = await startApp(api, {
+      app: name === 'a second connect()' ? { files: { 'app.js': twice } } : app,
+    })
+    const told = await phone.run<string>(failure(listCall(api)))
+    expect(told).toMatch(/^worker_lost: /)
+    expect(told).toMatch(remedy)
+    expect(told.match(/docs\/errors/g)).toHaveLength(1)
+    expect(phone.console.filter(({ thread, text }) => thread === 'app' && remedy.test(text))).not.toEqual([])
+  },
+)
 
 test.each([
   ['api', { serve: 'api: [],' }],
   ['apis[0].header', { api: `header: 'X-TOKEN',` }],
   ['envelopeGrant(): login', { grant: `login: {},` }],
-])('an option that there is not, %s, is named on the app thread too', async (_name, app) => {
+])('the unknown option %s is named on the app thread too', async (_name, app) => {
   const phone = await startApp(api, { app })
   expect(await phone.run(failure(listCall(api)))).toMatch(/^invalid_config: .* is not an option; the options are /)
   expect(phone.console.filter(({ thread, text }) => thread === 'app' && /is no option/.test(text))).toHaveLength(1)
@@ -59,7 +62,7 @@ test.each([
   [connectTo(`'/workers/token.js'`), 'without a leading slash or dot'],
   [connectTo(`'./workers/token.js'`), 'without a leading slash or dot'],
   [connectTo(`() => wx.createWorker('workers/token.js')`), 'or what wx.createWorker() returned'],
-])('connect(%s) throws where it is called', async (options, text) => {
+])('connect(%s) throws synchronously', async (options, text) => {
   await expect(startApp(api, { app: { files: { 'app.js': appFile(options) } } })).rejects.toThrow(text)
 })
 
@@ -67,18 +70,18 @@ test.each([
   ['success() {}', 'await the promise'],
   ['body: {}', 'called data, not body'],
   [`url: 'https://接口.中国/list'`, 'xn--'],
-])('a request with %s is refused, not sent without it', async (option, text) => {
+])('a request with %s is rejected, not sent without it', async (option, text) => {
   const phone = await startSignedIn(api)
   expect(await phone.run(failure(listCall(api, option)))).toMatch(new RegExp(`^invalid_call: .*${text}`))
 })
 
-test('an upload of a file that is not there is no fault of the network', async () => {
+test('an upload of a missing file is not a network_error', async () => {
   const phone = await startSignedIn(api)
   const upload = `getApp().session.uploadFile({ url: '${api.origin}/pictures', filePath: 'wxfile://none', name: 'file' })`
   expect(await phone.run(outcome(upload))).toBe('invalid_call')
 })
 
-test('a code of the refresh that nobody has listed is refresh_unavailable, by the default timeout too', async () => {
+test('an unlisted code of the refresh rejects with refresh_unavailable, within the default timeout', async () => {
   const phone = await startSignedIn(api, { app: { grant: 'rejected: [],' } })
   api.expireAccessTokens()
   api.expireRefreshTokens()
@@ -86,13 +89,13 @@ test('a code of the refresh that nobody has listed is refresh_unavailable, by th
   expect(JSON.stringify(await phone.run('getApp().session.explain()'))).toContain('code_900211')
 })
 
-test('a success that envelope() does not list is named by the sign-in', async () => {
+test('the sign-in names a success code that envelope() does not list', async () => {
   const phone = await startApp(api, { app: { grant: 'envelope: envelope(),' } })
   const call = `getApp().session.signIn({ account: 'alice', password: 'lingpai' })`
   expect(await phone.run(failure(call))).toContain('its code "SUCCESS" is no success here (0)')
 })
 
-test('a sign-in page that is not there is named on the console', async () => {
+test('a missing sign-in page is named on the console', async () => {
   const connect = `{ wechat: { worker: 'workers/token.js', signInPage: { url: '/pages/none/none' } } }`
   const phone = await startApp(api, { app: { connect } })
   await phone.run(outcome(listCall(api)))
@@ -102,7 +105,7 @@ test('a sign-in page that is not there is named on the console', async () => {
   )
 })
 
-test('an own worker whose messages nobody passes on is named on the console', async () => {
+test('the console names an own worker whose messages are not passed on', async () => {
   const phone = await startApp(api, { app: { connect: connectTo(`wx.createWorker('workers/token.js')`) } })
   await phone.advance(10_000)
   expect(phone.console.filter(({ text }) => text.includes('session.handleMessage'))).toHaveLength(1)
@@ -114,20 +117,20 @@ test.each([
   ['signIn', `signIn: { url: 'https://api.example.com/login', method: 'PATCH' },`],
   ['refresh', `refresh: { url: 'https://api.example.com/refresh', method: 'PATCH' },`],
   ['signOut', `signOut: { url: 'https://api.example.com/leave', method: 'PATCH' },`],
-])('%s of envelopeGrant with PATCH, which wx.request lacks, is told at the start', async (_name, grant) => {
+])('%s of envelopeGrant with PATCH, which wx.request lacks, is reported at the start', async (_name, grant) => {
   const phone = await startApp(api, { app: { grant } })
   expect(await phone.run(failure(listCall(api)))).toMatch(/^invalid_config: .*PATCH.*wx\.request.*PUT or POST/)
   expect(phone.console.filter(({ thread, text }) => thread === 'app' && /PATCH/.test(text))).toHaveLength(1)
 })
 
-test('a sign-in that its signer has made a PATCH is no fault of the network, and nothing is sent', async () => {
+test('a sign-in that its signer changes to PATCH rejects with invalid_config, and nothing is sent', async () => {
   const phone = await startApp(api, { app: { grant: patched(`request.url.endsWith('/login')`) } })
   const call = `getApp().session.signIn({ account: 'alice', password: 'lingpai' })`
   expect(await phone.run(failure(call))).toMatch(/^invalid_config: wx\.request has no PATCH/)
   expect(phone.tasks).toEqual([])
 })
 
-test('a refresh that its signer has made a PATCH is reported, and is no outage that is tried again', async () => {
+test('a refresh that its signer changes to PATCH is reported, and is not retried like an outage', async () => {
   const phone = await startSignedIn(api, { app: { grant: patched(`request.url.endsWith('/refresh')`) } })
   api.expireAccessTokens()
   expect(await phone.run(failure(listCall(api)))).toMatch(/^refresh_unavailable: .*invalid_config/)
@@ -137,7 +140,7 @@ test('a refresh that its signer has made a PATCH is reported, and is no outage t
   expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', tokenServer: 'ok', reason: 'refresh_failed' })
 })
 
-test('a silent sign-in that its signer has made a PATCH is reported too, and asks for one code', async () => {
+test('a silent sign-in that its signer changes to PATCH is reported too, and asks for one code', async () => {
   const grant = `
     signIn: { url: '${api.origin}/login-with-code' },
     silentSignIn: true,
@@ -149,7 +152,7 @@ test('a silent sign-in that its signer has made a PATCH is reported too, and ask
   expect(phone.logins).toHaveLength(1)
 })
 
-test('a call that its signer has made a PATCH rejects with what is wrong, and keeps no other from being sent', async () => {
+test('a call that its signer changes to PATCH rejects with the reason, and does not block others', async () => {
   const phone = await startSignedIn(api, { app: { api: patched('request.data.patched') } })
   const calls = Array.from({ length: 12 }, () => failure(listCall(api, 'data: { patched: true },')))
   const told = await phone.run<string[]>(`Promise.all([${calls.join(', ')}])`)
@@ -157,7 +160,7 @@ test('a call that its signer has made a PATCH rejects with what is wrong, and ke
   expect(await phone.run(outcome(listCall(api)))).toBe('answered')
 })
 
-test('a grant of the app that sends a PATCH is told so', async () => {
+test('a PATCH of the app’s own grant rejects with invalid_config', async () => {
   const serve = `grant: {
     signIn: (input, io) => io.send({ url: '${api.origin}/login', method: 'PATCH', body: '{}' }),
     refresh() {},

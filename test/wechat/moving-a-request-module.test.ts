@@ -6,10 +6,10 @@ import { createVerifier } from '../../servers/legacy/signature-check.ts'
 import { builtLibrary } from '../fixtures/wechat/mini-program.ts'
 import { type Engine, type Phone, startPhone } from '../fixtures/wechat/phone.ts'
 
-// Runs the code of docs/moving-a-request-module.md as it stands there, against a server that speaks the protocol.
+// Runs the code of docs/moving-a-request-module.md unchanged, against a server of that protocol.
 const page = readFileSync(new URL('../../docs/moving-a-request-module.md', import.meta.url), 'utf8')
 
-/** The code blocks of a section, by the file that each one's first line names. */
+/** The code blocks of a section, by the file name in their first line. */
 function readFiles(heading: string): Record<string, string> {
   const section = page.split(/^(?=## )/m).find((text) => text.startsWith(`## ${heading}\n`)) ?? ''
   const blocks = section.matchAll(/^```js\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)
@@ -22,7 +22,7 @@ const pages = {
   'pages/home/home.js': after['pages/home/home.js'] ?? '',
   'pages/login/login.js': after['pages/login/login.js'] ?? '',
 }
-/** What the page leaves out of the old app: its hash and its nonces. */
+/** The parts of the old app that the page omits: its hash and its nonces. */
 const signing = `
   const { sortedParams } = require('lingpai/envelope')
   const signer = sortedParams({ algorithm: 'md5', secret: 'secret', fields: { timestamp: false, nonce: false } })
@@ -66,14 +66,14 @@ async function signIn(phone: Phone): Promise<void> {
   await phone.run(`require('./services/api.js').signIn(${JSON.stringify(account)})`)
 }
 
-/** Signs in by the page's own pages: the sign-in page leads to the home page, which makes six calls. */
+/** Signs in with the documented pages: the sign-in page opens the home page, which makes six calls. */
 async function openHome(phone: Phone): Promise<void> {
   const login = await phone.openPage('pages/login/login')
   await phone.until(Promise.resolve(phone.tap(login, 'submit', { detail: { value: account } })))
   await phone.until(() => (phone.page?.data as { lists?: unknown[] } | undefined)?.lists?.length === 6)
 }
 
-/** What becomes of six calls within ten minutes. */
+/** The outcomes of six calls after ten minutes. */
 async function outcomes(phone: Phone): Promise<unknown> {
   await phone.evaluate(`(() => {
     globalThis.ended = Array(6).fill('waiting')
@@ -103,21 +103,21 @@ describe('before', () => {
   let phone: Phone
 
   async function start(options: LegacyApiOptions = {}): Promise<void> {
-    // With the check of nonces, its first replay would be the last.
+    // With the check of nonces, the first replay would fail.
     const verifySignature = createVerifier({ algorithm: 'md5', secret: 'secret', nonceField: false })
     await startApi({ verifySignature, ...options })
     phone = await startApp({ ...before, 'services/sign.js': signing }, 'vm')
     await signIn(phone)
   }
 
-  test('six calls with an expired token cost one refresh, as long as it succeeds', async () => {
+  test('six calls with an expired token cost one refresh if it succeeds', async () => {
     await start()
     api.expireAccessTokens()
     expect(await outcomes(phone)).toEqual(Array(6).fill(listed))
     expect(api.counters.refreshes).toBe(1)
   })
 
-  test('a rejected refresh leaves six calls waiting for ever, and nobody is asked to sign in', async () => {
+  test('a rejected refresh leaves six calls waiting for ever, and no sign-in page opens', async () => {
     await start()
     api.expireAccessTokens()
     api.expireRefreshTokens()
@@ -132,13 +132,13 @@ describe('before', () => {
     expect(await outcomes(phone)).toEqual(Array(6).fill('waiting'))
   })
 
-  test('a 401 that comes after the refresh costs another refresh', async () => {
+  test('a 401 that arrives after the refresh costs another refresh', async () => {
     await start()
     expect(await lateDenial(phone)).toEqual(listed)
     expect(api.counters.refreshes).toBe(2)
   })
 
-  test('an API that keeps answering 401 is asked for ever', async () => {
+  test('an API that keeps answering 401 gets endless requests', async () => {
     await start({ accessTokenSeconds: 0 })
     await phone.evaluate(`void post('/list', {})`)
     const settled = phone.settle()
@@ -147,7 +147,7 @@ describe('before', () => {
     await settled
   })
 
-  test('six answers 403 cost six toasts and six navigations, and the calls resolve with nothing', async () => {
+  test('six answers 403 cause six toasts and six navigations, and the calls resolve with undefined', async () => {
     await start()
     const count = phone.navigations.length
     expect(await forbidden(phone)).toEqual(Array(6).fill({}))
@@ -183,7 +183,7 @@ describe.each<Engine>(['jsc', 'vm'])('after, with the worker in %s', (engine) =>
   const apiError = (fields: object) => ({ error: expect.objectContaining({ code: 'api_error', ...fields }) })
   const mustSignIn = { error: expect.objectContaining({ code: 'sign_in_required' }) }
 
-  test('a success gives the payload', async () => {
+  test('a success resolves with the payload', async () => {
     await start()
     expect(await phone.run(`post('/list', {})`)).toEqual({ items: ['tea', 'ink'], subject: 'alice' })
     expect(await phone.run(`post('/null', {})`)).toBe(null)
@@ -206,7 +206,7 @@ describe.each<Engine>(['jsc', 'vm'])('after, with the worker in %s', (engine) =>
     expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
   })
 
-  test('every attempt has a time and nonce of its own, also a refresh', async () => {
+  test('every attempt has its own time and nonce, and so has a refresh', async () => {
     await start()
     api.expireAccessTokens()
     await phone.run(`post('/list', {})`)
@@ -228,7 +228,7 @@ describe.each<Engine>(['jsc', 'vm'])('after, with the worker in %s', (engine) =>
 
   test('so does one rejected with 900212', async () => {
     await start()
-    // What a backup of the phone would bring back: a refresh token that was used since.
+    // Restore an old backup of the phone: its refresh token has been used since.
     const key = phone.storage.keys().find((name) => name.startsWith('lingpai')) ?? ''
     const kept = phone.storage.getEncrypted(key)
     api.expireAccessTokens()
@@ -251,7 +251,7 @@ describe.each<Engine>(['jsc', 'vm'])('after, with the worker in %s', (engine) =>
     expectOneSignInPage(count)
   })
 
-  test('an outage of the token server keeps six calls waiting until it is over, and nobody has to sign in (I7)', async () => {
+  test('during an outage of the token server six calls wait, and the session goes on (I7)', async () => {
     await start()
     api.expireAccessTokens()
     api.failRefreshes({ kind: 'answer', status: 503, body: '{}' })
@@ -259,7 +259,7 @@ describe.each<Engine>(['jsc', 'vm'])('after, with the worker in %s', (engine) =>
     expect(phone.toasts).toEqual([])
   })
 
-  test('a 401 that comes after the refresh costs no other', async () => {
+  test('a 401 that arrives after the refresh does not cost another', async () => {
     await start()
     expect(await lateDenial(phone)).toEqual(listed)
     expect(api.counters.refreshes).toBe(1)
@@ -302,7 +302,7 @@ test.each([
 
 const acceptOnce = () => createVerifier({ algorithm: 'md5', secret: 'secret', tolerance: 3_600_000 })
 
-/** Two calls with an expired token; the first one's 401 arrives when the second has its answer. Gives the first's outcome. */
+/** Two calls with an expired token; the 401 of the first arrives after the answer to the second. Returns the outcome of the first. */
 async function lateDenial(phone: Phone): Promise<unknown> {
   api.expireAccessTokens()
   const denial = phone.holdNext('request', { matching: '/list', afterwards: true })

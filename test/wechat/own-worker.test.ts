@@ -26,7 +26,7 @@ beforeEach(async () => {
 
 const PAGE = `signInPage: { url: '/pages/login/login' }`
 
-/** An app that owns its worker, and has a dispatcher on each side: `ask` sends a message, whose echo comes to `heard`. */
+/** An app that owns its worker, with a dispatcher on each side: `ask` sends a message, whose echo arrives in `heard`. */
 function ownApp() {
   return {
     files: {
@@ -63,7 +63,7 @@ function ownApp() {
   }
 }
 
-/** An app that has a broker on its own thread, for where no worker can be had. */
+/** An app with an inline broker in case no worker can be created. */
 function inlineApp(wechat: string) {
   return {
     files: {
@@ -81,7 +81,7 @@ const deliveries = ['bare', 'wrapped'] as const
 const ownVariants = phoneEngines.flatMap((engine) => deliveries.map((delivery) => ({ engine, delivery })))
 
 test.each(ownVariants)(
-  'in a worker of the app, $delivery messages reach lingpai, and the app its own, on $engine',
+  'in a worker of the app, $delivery messages reach lingpai and the app, each its own, on $engine',
   async ({ engine, delivery }) => {
     const phone = await startSignedIn(api, { engine, delivery, listeners: 'replace', app: ownApp() })
     api.expireAccessTokens()
@@ -98,14 +98,14 @@ test.each(ownVariants)(
   },
 )
 
-test.each(deliveries)('a worker that lingpai creates takes %s messages', async (delivery) => {
+test.each(deliveries)('a worker that lingpai creates accepts %s messages', async (delivery) => {
   const phone = await startSignedIn(api, { delivery, listeners: 'replace' })
   api.expireAccessTokens()
   expect(await fetchLists(phone, api)).toEqual(answered())
   expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
 })
 
-test('in a worker of the app, where a second onMessage is added, no message is taken twice', async () => {
+test('in a worker of the app, if a second onMessage is added, no message is handled twice', async () => {
   const phone = await startSignedIn(api, { listeners: 'add', app: ownApp() })
   await fetchLists(phone, api)
   const openings = phone.messages.filter(({ data }) => (data as { kind?: string }).kind === 'open')
@@ -116,7 +116,7 @@ test('in a worker of the app, where a second onMessage is added, no message is t
   expect(readies).toHaveLength(openings.length)
 })
 
-test('a worker that the app has created anew takes over: the session is restored, and what was sent is not sent again', async () => {
+test('after the app has replaced its worker, the session is restored, and no request in flight is sent again', async () => {
   const phone = await startSignedIn(api, { app: ownApp() })
   const answer = phone.holdNext('request', { matching: '/list', afterwards: true })
   const list = phone.evaluate(outcome(listCall(api)))
@@ -132,7 +132,7 @@ test('a worker that the app has created anew takes over: the session is restored
   expect(await phone.evaluate('getApp().heard')).toEqual([{ echo: 'still there' }])
 })
 
-test('a worker of the app that dies during a refresh leaves its answer to the one that replaces it (I2)', async () => {
+test('if a worker of the app dies during a refresh, the next worker gets the answer (I2)', async () => {
   const phone = await startSignedIn(api, { app: ownApp() })
   api.expireAccessTokens()
   const answer = phone.holdNext('request', { matching: '/refresh', afterwards: true })
@@ -146,7 +146,7 @@ test('a worker of the app that dies during a refresh leaves its answer to the on
   expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
 })
 
-test('a worker of the app that is replaced while it starts is not waited for', async () => {
+test('lingpai does not wait for a worker of the app that is replaced while it starts', async () => {
   const phone = await startSignedIn(api, { app: ownApp() })
   const loading = phone.holdNext('getStorage')
   await phone.evaluate('getApp().recreate()')
@@ -156,7 +156,7 @@ test('a worker of the app that is replaced while it starts is not waited for', a
   expect(await fetchLists(phone, api)).toEqual(answered())
 })
 
-test('close() leaves the worker to its app, and rejects every later call with closed', async () => {
+test('close() does not end the app’s worker, and every later call rejects with closed', async () => {
   const phone = await startSignedIn(api, { app: ownApp() })
   await phone.evaluate('getApp().session.close()')
   expect(await fetchLists(phone, api, 1)).toEqual(refused('closed', 1))
@@ -165,7 +165,7 @@ test('close() leaves the worker to its app, and rejects every later call with cl
   expect(await phone.evaluate('getApp().heard')).toEqual([{ echo: 'hello' }])
 })
 
-test('replaceWorker is refused where lingpai creates the worker', async () => {
+test('replaceWorker throws if lingpai creates the worker', async () => {
   const phone = await startApp(api)
   const call = `Promise.resolve().then(() => getApp().session.replaceWorker({ postMessage() {} }))`
   expect(await phone.run(outcome(call))).toBe('invalid_call')
@@ -173,7 +173,7 @@ test('replaceWorker is refused where lingpai creates the worker', async () => {
 
 const OCCUPIED = `try { wx.createWorker('workers/other.js') } catch (error) {}`
 
-/** An app in which another part has taken the one worker. */
+/** An app in which another part has created the one worker. */
 function occupied(app: { files: Record<string, string> }) {
   const { 'app.js': source = '' } = app.files
   return { files: { ...app.files, 'workers/other.js': '', 'app.js': `${OCCUPIED}\n${source}` } }
@@ -184,38 +184,32 @@ const noWorker = [
     'wx.createWorker is missing',
     (app: { files: Record<string, string> }) => ({ app, wx: { without: ['createWorker'] } }),
   ],
-  ['another worker is there', (app: { files: Record<string, string> }) => ({ app: occupied(app) })],
+  ['there is another worker', (app: { files: Record<string, string> }) => ({ app: occupied(app) })],
 ] as const
 
-test.each(noWorker)(
-  'where %s, the broker runs on the app thread, if the app has composed it',
-  async (_why, prepare) => {
-    const phone = await startSignedIn(api, prepare(inlineApp(`worker: 'workers/token.js',`)))
-    api.expireAccessTokens()
-    expect(await fetchLists(phone, api)).toEqual(answered())
-    expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', mode: 'inline' })
-    expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
-  },
-)
+test.each(noWorker)('if %s, the broker runs on the app thread if the app has set `inline`', async (_why, prepare) => {
+  const phone = await startSignedIn(api, prepare(inlineApp(`worker: 'workers/token.js',`)))
+  api.expireAccessTokens()
+  expect(await fetchLists(phone, api)).toEqual(answered())
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', mode: 'inline' })
+  expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
+})
 
-test.each(noWorker)(
-  'where %s, and nothing else is composed, calls are worker_lost, and say why',
-  async (why, prepare) => {
-    const app = {
-      files: {
-        'app.js': `
+test.each(noWorker)('if %s, without `inline`, calls reject with worker_lost and the reason', async (why, prepare) => {
+  const app = {
+    files: {
+      'app.js': `
         const { connect } = require('lingpai/wechat')
         App({ session: connect({ wechat: { worker: 'workers/token.js', ${PAGE} } }) })`,
-      },
-    }
-    const phone = await startApp(api, prepare(app))
-    const text = await phone.run(`${listCall(api)}.catch((error) => error.code + ': ' + error.message)`)
-    expect(text).toMatch(why.includes('missing') ? /^worker_lost: .*createWorker/ : /^worker_lost: .*limit/)
-  },
-)
+    },
+  }
+  const phone = await startApp(api, prepare(app))
+  const text = await phone.run(`${listCall(api)}.catch((error) => error.code + ': ' + error.message)`)
+  expect(text).toMatch(why.includes('missing') ? /^worker_lost: .*createWorker/ : /^worker_lost: .*limit/)
+})
 
 test.each(['2.20.2', 'latest'] as const)(
-  'a worker whose script throws at its start is given up for the broker on the app thread, with base library %s',
+  'if the worker’s script throws at its start, the broker runs on the app thread, with base library %s',
   async (baseLibrary) => {
     const app = inlineApp(`worker: 'workers/token.js',`)
     const files = { ...app.files, 'workers/token.js': `throw new Error('no such luck')` }
@@ -226,7 +220,7 @@ test.each(['2.20.2', 'latest'] as const)(
   },
 )
 
-test('a worker that the system takes back while it starts is started again, not given up', async () => {
+test('a worker that the system ends while it starts is started again', async () => {
   const phone = await startSignedIn(api, { app: inlineApp(`worker: 'workers/token.js',`) })
   const loading = phone.holdNext('getStorage')
   await phone.killWorker()
@@ -252,7 +246,7 @@ async function openHome(phone: Phone): Promise<void> {
   await phone.openPage('pages/home/home')
 }
 
-test('inline, a rejected refresh gives six sign_in_required, one toast and one reLaunch', async () => {
+test('inline, a rejected refresh rejects six calls with sign_in_required, with one toast and one reLaunch', async () => {
   const phone = await startSignedIn(api, { app: inlineApp('') })
   await openHome(phone)
   api.expireAccessTokens()
@@ -263,7 +257,7 @@ test('inline, a rejected refresh gives six sign_in_required, one toast and one r
   expect(phone.navigations.map(({ url }) => url)).toEqual(['/pages/login/login'])
 })
 
-test('inline, a restarted app goes on with its session, and an interrupted refresh is sent again', async () => {
+test('inline, a restarted app continues its session, and sends an interrupted refresh again', async () => {
   const phone = await startSignedIn(api, { app: inlineApp('') })
   await phone.restartApp()
   await openHome(phone)
@@ -279,7 +273,7 @@ test('inline, a restarted app goes on with its session, and an interrupted refre
   expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
 })
 
-test('a session of an app thread whose promises come by timers is the same (iOS 15)', async () => {
+test('a session works on an app thread whose promises use timers (iOS 15)', async () => {
   const phone = await startApp(api, { promises: 'macrotask' })
   await signIn(phone)
   api.expireAccessTokens()

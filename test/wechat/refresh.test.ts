@@ -28,7 +28,7 @@ beforeEach(async () => {
 const TOAST = '登录失败，请重新登录'
 const LOGIN = '/pages/login/login'
 
-/** The answer of a refresh that the server refuses for good. */
+/** The server's answer to a refresh that it rejects. */
 function rejection(code: number) {
   return { kind: 'answer', status: 200, body: JSON.stringify({ code, message: 'no', data: null }) } as const
 }
@@ -113,7 +113,7 @@ test('six pages that are opened when the refresh is rejected get one toast and o
 })
 
 test.each(phoneEngines)(
-  'a rejected refresh gives six calls sign_in_required, one toast and one reLaunch, on %s',
+  'a rejected refresh rejects six calls with sign_in_required, with one toast and one reLaunch, on %s',
   async (engine) => {
     const phone = await startRejected({ engine, baseLibrary: '2.20.2' })
     expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
@@ -139,7 +139,7 @@ test.each([900211, 900212, 100001])(
   },
 )
 
-test('a code below those that are listed does not end the session (I7)', async () => {
+test('a code below the listed ones does not end the session (I7)', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   api.failRefreshes(rejection(100000))
@@ -148,7 +148,7 @@ test('a code below those that are listed does not end the session (I7)', async (
   expect(phone.toasts).toEqual([])
 })
 
-test('a later session that ends leads to the sign-in page again', async () => {
+test('the end of a later session opens the sign-in page again', async () => {
   const phone = await startRejected()
   await fetchLists(phone, api)
   await phone.advance(2000)
@@ -163,7 +163,7 @@ test('a later session that ends leads to the sign-in page again', async () => {
   expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN, LOGIN])
 })
 
-test('an app that is killed between the toast and the page leads there anew when it is started again', async () => {
+test('an app that is killed between the toast and the page opens the page after its restart', async () => {
   const phone = await startRejected()
   await fetchLists(phone, api)
   await phone.advance(600)
@@ -178,7 +178,7 @@ test('an app that is killed between the toast and the page leads there anew when
   expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN])
 })
 
-test('whoever is on the sign-in page already is left alone', async () => {
+test('nothing happens if the user is already on the sign-in page', async () => {
   const phone = await startRejected()
   await phone.openPage('pages/login/login')
   expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
@@ -187,7 +187,7 @@ test('whoever is on the sign-in page already is left alone', async () => {
   expect(phone.navigations).toEqual([])
 })
 
-test('whoever goes to the sign-in page while the toast is shown is not led there once more', async () => {
+test('the sign-in page does not open again if the user goes there while the toast is shown', async () => {
   const phone = await startRejected()
   await fetchLists(phone, api)
   await phone.openPage('pages/login/login')
@@ -199,7 +199,7 @@ test('whoever goes to the sign-in page while the toast is shown is not led there
   expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN])
 })
 
-test('where the reLaunch fails, a later call leads there again', async () => {
+test('if the reLaunch fails, a later call tries again', async () => {
   const phone = await startRejected()
   phone.failNext('reLaunch', { errMsg: 'reLaunch:fail timeout' })
   await fetchLists(phone, api)
@@ -211,7 +211,7 @@ test('where the reLaunch fails, a later call leads there again', async () => {
   expect(phone.toasts).toHaveLength(2)
 })
 
-test('the page, the message and the delay are the ones that the app names', async () => {
+test('the page, the message and the delay are those of the app’s options', async () => {
   const page = `signInPage: { url: '/pages/login/login?from=lost', message: 'Please sign in', delay: 300 }`
   const phone = await startRejected({ app: { connect: pageOptions(page) } })
   await fetchLists(phone, api)
@@ -231,7 +231,7 @@ test('an empty message shows no toast', async () => {
   expect(phone.navigations).toHaveLength(1)
 })
 
-test("the app's own onSignInRequired takes the page's place", async () => {
+test("the app's own onSignInRequired replaces the page", async () => {
   const handler = `onSignInRequired: () => { wx.showToast({ title: 'mine' }) }, signInPage: { url: '${LOGIN}' }`
   const phone = await startRejected({ app: { connect: pageOptions(handler) } })
   expect(await fetchLists(phone, api, 1)).toEqual(refused('sign_in_required', 1))
@@ -241,7 +241,7 @@ test("the app's own onSignInRequired takes the page's place", async () => {
   expect(phone.navigations).toEqual([])
 })
 
-test('without a page, nobody is led anywhere', async () => {
+test('without the option signInPage, no page opens', async () => {
   const phone = await startRejected({ app: { connect: pageOptions('') } })
   expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
   await phone.advance(5000)
@@ -249,7 +249,7 @@ test('without a page, nobody is led anywhere', async () => {
 })
 
 test.each(['2.20.2', 'latest'] as const)(
-  'whoever signs out is led nowhere until a call needs a token, with base library %s',
+  'after a sign-out, no page opens until a call needs a token, with base library %s',
   async (baseLibrary) => {
     const phone = await startSignedIn(api, { baseLibrary })
     await phone.openPage('pages/home/home')
@@ -264,7 +264,7 @@ test.each(['2.20.2', 'latest'] as const)(
   },
 )
 
-test('whoever signs in again before the delay ends stays where they are', async () => {
+test('the page does not open if the user signs in again during the delay', async () => {
   const phone = await startRejected()
   await fetchLists(phone, api)
   await phone.advance(600)
@@ -274,7 +274,7 @@ test('whoever signs in again before the delay ends stays where they are', async 
   expect(phone.navigations).toEqual([])
 })
 
-test('an app that starts without a session leads nowhere until a call needs a token', async () => {
+test('an app that starts without a session opens no page until a call needs a token', async () => {
   const phone = await startApp(api)
   await phone.openPage('pages/home/home')
   await phone.advance(5000)
@@ -284,7 +284,7 @@ test('an app that starts without a session leads nowhere until a call needs a to
   expect(phone.toasts).toHaveLength(1)
 })
 
-test('a 403 that means sign-in leads to the page, and the session stays', async () => {
+test('a 403 that means sign-in opens the page, and the session stays', async () => {
   const phone = await startSignedIn(api)
   await phone.openPage('pages/home/home')
   const call = `getApp().session.request({ url: '${api.origin}/forbidden', method: 'POST', data: {} })`
@@ -295,7 +295,7 @@ test('a 403 that means sign-in leads to the page, and the session stays', async 
   expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in' })
 })
 
-test('a page that goes on where somebody is signed in is told that the API asks for a sign-in, until there is one', async () => {
+test('the snapshot of a signed-in session says that the API requires a sign-in, until the next one', async () => {
   const phone = await startSignedIn(api)
   await phone.openPage('pages/home/home')
   const call = `getApp().session.request({ url: '${api.origin}/forbidden', method: 'POST', data: {} })`
@@ -310,7 +310,7 @@ test('a page that goes on where somebody is signed in is told that the API asks 
   expect(await readSnapshot(phone)).not.toHaveProperty('reason')
 })
 
-test('calls that come while a refresh is under way wait for it, and those that need no token do not', async () => {
+test('calls during a refresh wait for it, and calls without a token do not', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   const refresh = phone.holdNext('request', { matching: '/refresh' })
@@ -325,7 +325,7 @@ test('calls that come while a refresh is under way wait for it, and those that n
   expect(api.counters.refreshes).toBe(1)
 })
 
-test('a 401 for a token that was replaced meanwhile is replayed without another refresh', async () => {
+test('a 401 for a token that was replaced meanwhile causes a replay without another refresh', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   const slow = phone.holdNext('request', { matching: '/list', afterwards: true })
@@ -337,7 +337,7 @@ test('a 401 for a token that was replaced meanwhile is replayed without another 
   expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
 })
 
-test('an API that goes on refusing gets one replay, and the call its 401 (I10)', async () => {
+test('an API that keeps answering 401 gets one replay, and the call rejects with the 401 (I10)', async () => {
   const phone = await startSignedIn(api, { app: { api: `attach: header('X-OTHER')` } })
   expect(await phone.run(outcome(listCall(api)))).toBe('api_error')
   expect(countRequests(api, '/list')).toBe(2)

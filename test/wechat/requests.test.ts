@@ -42,17 +42,14 @@ async function refusal(phone: Phone, path: string, options: CallOptions = {}) {
 const MEGABYTES_5 = 5 << 20
 const LIST = { items: ['tea', 'ink'], subject: 'alice' }
 
-test.each(stories)(
-  'a call resolves with its payload, also with one that is null or absent, on $engine',
-  async (options) => {
-    const phone = await startSignedInPhone(server, options)
-    expect(await request(phone, '/list')).toEqual({ value: LIST })
-    expect(await request(phone, '/null')).toEqual({ value: null })
-    expect(await request(phone, '/say', { data: { text: '{"code":"SUCCESS"}' } })).toEqual({ value: undefined })
-  },
-)
+test.each(stories)('a call resolves with its payload, even if that is null or absent, on $engine', async (options) => {
+  const phone = await startSignedInPhone(server, options)
+  expect(await request(phone, '/list')).toEqual({ value: LIST })
+  expect(await request(phone, '/null')).toEqual({ value: null })
+  expect(await request(phone, '/say', { data: { text: '{"code":"SUCCESS"}' } })).toEqual({ value: undefined })
+})
 
-test.each(stories)('explain tells the way of a call, and nothing of its address (I11), on $engine', async (options) => {
+test.each(stories)('explain lists the steps of a call, without its URL (I11), on $engine', async (options) => {
   const phone = await startSignedInPhone(server, options)
   await request(phone, '/list?secret=canary')
   await request(phone, '/fail')
@@ -70,7 +67,7 @@ test.each(stories)('explain tells the way of a call, and nothing of its address 
   expect(JSON.stringify(history)).not.toMatch(/canary|\/fail/)
 })
 
-test.each(stories)('a business code rejects with api_error and what the API said, on $engine', async (options) => {
+test.each(stories)('a business code rejects with api_error and the API’s message, on $engine', async (options) => {
   const phone = await startSignedInPhone(server, options)
   const error = await refusal(phone, '/fail')
   expect(error).toMatchObject({ code: 'api_error', status: 200, apiCode: 42, apiMessage: 'out of stock' })
@@ -88,7 +85,7 @@ test.each(stories)(
 )
 
 test.each(stories)(
-  'each attempt is signed anew, and the server finds every signature right, on $engine',
+  'each attempt is signed again, and the server accepts every signature, on $engine',
   async (options) => {
     const phone = await startSignedInPhone(server, options)
     server.api.expireAccessTokens()
@@ -101,7 +98,7 @@ test.each(stories)(
   },
 )
 
-test.each(stories)('five megabytes either way never cross to the worker, on $engine', async (options) => {
+test.each(stories)('five megabytes in either direction never cross to the worker, on $engine', async (options) => {
   server = await startCallServer({ isSigned: false })
   const phone = await startSignedInPhone(server, { ...options, app: unsigned })
   server.api.expireAccessTokens()
@@ -115,7 +112,7 @@ test.each(stories)('five megabytes either way never cross to the worker, on $eng
   expect(size).toBeLessThan(20_000)
 })
 
-test('where the API is signed, the worker sees the data, and never the answer', async () => {
+test('if the API is signed, the worker sees the data, and never the answer', async () => {
   const phone = await startSignedInPhone(server)
   const size = await measureMessages(phone, async () => {
     await request(phone, '/big', { data: { size: MEGABYTES_5 } })
@@ -128,7 +125,7 @@ test('where the API is signed, the worker sees the data, and never the answer', 
   expect(big.map(({ from }) => from)).toEqual(['app', 'worker'])
 })
 
-test('a 403 that the API was configured with asks for a sign-in, and leaves the session alone (I7)', async () => {
+test('a configured 403 requires a sign-in, and the session stays (I7)', async () => {
   const phone = await startSignedInPhone(server, { app: { connect: `{ wechat: { worker: 'workers/token.js' } }` } })
   expect(await refusal(phone, '/forbidden')).toMatchObject({ code: 'sign_in_required', status: 403 })
   expect(await phone.evaluate('getApp().session.getSnapshot().status')).toBe('signed-in')
@@ -136,13 +133,13 @@ test('a 403 that the API was configured with asks for a sign-in, and leaves the 
   expect(server.api.counters).toMatchObject({ logins: 1, refreshes: 0 })
 })
 
-test('a code that the envelope was configured with asks for a sign-in, whatever the status', async () => {
+test('a configured code of the envelope requires a sign-in, with any status', async () => {
   const app = { api: `envelope: envelope({ success: 'SUCCESS', signInRequired: 42 }),` }
   const phone = await startSignedInPhone(server, { app })
   expect(await refusal(phone, '/fail')).toMatchObject({ code: 'sign_in_required', status: 200 })
 })
 
-test('an API that answers 401 again gets one replay, and the page its answer (I10)', async () => {
+test('an API that answers 401 again gets one replay, and the page gets the answer (I10)', async () => {
   const phone = await startSignedInPhone(server)
   const text = JSON.stringify({ code: 9, message: 'not you', data: null })
   const error = await refusal(phone, '/say', { data: { status: 401, text } })
@@ -165,13 +162,13 @@ test('a code that still says "expired" after the replay is the answer (I10)', as
 test.each([
   ['an HTML page with status 200', { status: 200 }, /is not JSON/],
   ['an HTML page of a broken gateway', { status: 502 }, /status 502/],
-  ['a text', { text: 'ok' }, /is not JSON/],
+  ['plain text', { text: 'ok' }, /is not JSON/],
   ['JSON that is cut short', { text: '{"code":"SUCCESS","data":{"a"' }, /is not JSON/],
   ['JSON without the envelope', { text: '{"items":[]}' }, /no field "code"/],
   ['a bare null', { text: 'null' }, /no field "code"/],
-  ['nothing at all', { status: 204, text: '' }, /no field "code"/],
-  ['a code of no kind that codes are', { text: '{"code":{"SUCCESS":1}}' }, /no field "code"/],
-] as const)('%s is an api_error that tells the status, sent once', async (_name, data, message) => {
+  ['an empty body', { status: 204, text: '' }, /no field "code"/],
+  ['a code that is an object', { text: '{"code":{"SUCCESS":1}}' }, /no field "code"/],
+] as const)('%s rejects with an api_error with the status, and is sent once', async (_name, data, message) => {
   const phone = await startSignedInPhone(server)
   const status = 'status' in data ? data.status : 200
   const error = await refusal(phone, '/say', { data })
@@ -180,7 +177,7 @@ test.each([
   expect(server.seenAt('/say')).toHaveLength(1)
 })
 
-test('without an envelope, the JSON body is the payload, and an empty answer is none', async () => {
+test('without an envelope, the JSON body is the payload, and an empty body is undefined', async () => {
   const phone = await startSignedInPhone(server, { app: { api: 'envelope: undefined,' } })
   expect(await request(phone, '/say', { data: { text: '[1,2]' } })).toEqual({ value: [1, 2] })
   expect(await request(phone, '/say', { data: { status: 204, text: '' } })).toEqual({ value: undefined })
@@ -190,18 +187,18 @@ test('without an envelope, the JSON body is the payload, and an empty answer is 
 test.each<[string, CallOptions, RegExp]>([
   ['PATCH', { method: 'PATCH' }, /wx\.request has no PATCH.*PUT or POST/],
   ['patch', { method: 'patch' }, /has no PATCH/],
-  ['a method of nobody', { method: 'FETCH' }, /method must be one of .*POST/],
+  ['an unknown method', { method: 'FETCH' }, /method must be one of .*POST/],
   ['a method that is not a string', { method: 7 }, /method must be one of/],
   ['`header`', { header: { a: 'b' } }, /called headers, not header/],
   ['headers whose values are not strings', { headers: { a: 1 } }, /headers must be an object of strings/],
   ['a relative URL', { url: '/list' }, /absolute URL/],
   ['no URL', { url: undefined }, /absolute URL/],
   ['another scheme', { url: 'ftp://localhost/list' }, /absolute URL/],
-  ['a text as the data of a GET', { method: 'GET', data: 'a=b' }, /no object/],
-  ['an auth of nobody', { auth: 'yes' }, /auth must be true or false/],
+  ['a string as the data of a GET', { method: 'GET', data: 'a=b' }, /no object/],
+  ['an auth that is not a boolean', { auth: 'yes' }, /auth must be true or false/],
   ['a timeout that is not a number', { timeout: '5' }, /timeout must be milliseconds/],
   ['a negative timeout', { timeout: -1 }, /timeout must be milliseconds/],
-])('%s is an invalid_call, and nothing is sent', async (_name, options, message) => {
+])('%s rejects with invalid_call, and nothing is sent', async (_name, options, message) => {
   const phone = await startSignedInPhone(server)
   const before = phone.tasks.length
   const error = await refusal(phone, '/list', options)
@@ -210,7 +207,7 @@ test.each<[string, CallOptions, RegExp]>([
   expect(phone.tasks).toHaveLength(before)
 })
 
-test('data that JSON cannot write, or that cannot be signed, are an invalid_call', async () => {
+test('data that are not JSON, or cannot be signed, reject with invalid_call', async () => {
   const phone = await startSignedInPhone(server)
   const before = phone.tasks.length
   const send = (data: string) =>
@@ -239,7 +236,7 @@ test.each(['PUT', 'DELETE', 'put'])('%s sends its data as JSON, signed', async (
   })
 })
 
-test('headers go along, the content type is JSON unless said otherwise, and no page sets the token', async () => {
+test('headers are sent, the default content type is JSON, and a page cannot set the token', async () => {
   const phone = await startSignedInPhone(server)
   await request(phone, '/list', { headers: { 'X-Trace': 't1', 'x-token': 'forged' } })
   await request(phone, '/list', { headers: { 'Content-Type': 'application/json; charset=utf-8' } })
@@ -249,7 +246,7 @@ test('headers go along, the content type is JSON unless said otherwise, and no p
   expect(second?.header['content-type']).toBe('application/json; charset=utf-8')
 })
 
-test('with auth: false a listed API gets a signed request without a token, also while a refresh is held', async () => {
+test('with auth: false a listed API gets a signed request without a token, even during a refresh', async () => {
   const phone = await startSignedInPhone(server)
   server.api.expireAccessTokens()
   const held = phone.holdNext('request', { matching: '/refresh' })
@@ -270,7 +267,7 @@ test('with auth: false a 401 is the answer: nothing is refreshed', async () => {
   expect(server.api.requests.filter(({ path }) => path === '/list')).toHaveLength(1)
 })
 
-test('a signed-out user may call with auth: false, and is asked to sign in for anything else', async () => {
+test('a signed-out user may call with auth: false, and other calls reject with sign_in_required', async () => {
   const phone = await startSignedInPhone(server)
   await phone.run('getApp().session.signOut()')
   expect(await request(phone, '/open', { auth: false })).toMatchObject({ value: { hasToken: false } })
@@ -279,14 +276,14 @@ test('a signed-out user may call with auth: false, and is asked to sign in for a
   expect(phone.tasks).toHaveLength(before)
 })
 
-test('the token goes to the listed origin alone; auth: true for another is refused before anything is sent (I4)', async () => {
+test('the token is sent only to the listed origin; auth: true for another rejects before anything is sent (I4)', async () => {
   const other = await startCallServer()
   const phone = await startSignedInPhone(server, { app: unsigned })
   const elsewhere = (options: CallOptions) =>
     call(phone, 'request', { url: `${other.origin}/say`, method: 'POST', data: { text: '{"free":1}' }, ...options })
   expect(failureOf(await elsewhere({ auth: true }), server)).toMatchObject({ code: 'origin_not_allowed' })
   expect(other.seen).toHaveLength(0)
-  // Nobody signs it, so that the other server, which verifies, refuses it: it got the request, and no token.
+  // The request is not signed, so the other server rejects it: it got the request, but no token.
   expect(failureOf(await elsewhere({}), server)).toMatchObject({ code: 'api_error', status: 400 })
   expect(other.seen).toMatchObject([{ path: '/say', token: undefined }])
   for (const token of server.api.issuedTokens) {
@@ -307,7 +304,7 @@ test('an origin is compared whole: another port, host or scheme gets no token (I
   }
 })
 
-test('a name in front of the host is no way to a token (I4)', async () => {
+test('a URL with a user name gets no token (I4)', async () => {
   const phone = await startSignedInPhone(server)
   const port = portOf(server.origin)
   for (const url of [`http://localhost:${port}@127.0.0.1:${port}/open`, `http://me@localhost:${port}/open`]) {
@@ -321,7 +318,7 @@ test('a name in front of the host is no way to a token (I4)', async () => {
 })
 
 test.each(['silent', 'success'] as const)(
-  'a redirect of a request with a token is refused, and the other server hears nothing (%s, I4)',
+  'a redirect of a request with a token is not followed, and the other server gets no request (%s, I4)',
   async (manualRedirect) => {
     const other = await startCallServer()
     const phone = await startSignedInPhone(server, { manualRedirect })
@@ -334,7 +331,7 @@ test.each(['silent', 'success'] as const)(
   },
 )
 
-test('a redirect of a refresh is refused as well, and the session stays (I4, I7)', async () => {
+test('a redirect of a refresh is not followed either, and the session stays (I4, I7)', async () => {
   const other = await startCallServer()
   const phone = await startSignedInPhone(server)
   server.api.expireAccessTokens()
@@ -344,7 +341,7 @@ test('a redirect of a refresh is refused as well, and the session stays (I4, I7)
   expect(other.api.requests).toHaveLength(0)
 })
 
-test('the timeout is for the whole call, and ends what is under way', async () => {
+test('the timeout applies to the whole call, and aborts the request in flight', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list' })
   const pending = begin(phone, 'request', toPath('/list', { timeout: 2500 }))
@@ -404,7 +401,7 @@ test('an abort before the call sends nothing', async () => {
   expect(phone.tasks).toHaveLength(before)
 })
 
-test('an abort while the call waits for a token ends it alone: the refresh goes on for the others', async () => {
+test('an abort while a call waits for a token ends only that call: the refresh goes on for the others', async () => {
   const phone = await startSignedInPhone(server)
   server.api.expireAccessTokens()
   const held = phone.holdNext('request', { matching: '/refresh' })
@@ -420,7 +417,7 @@ test('an abort while the call waits for a token ends it alone: the refresh goes 
   expect(server.api.counters.refreshes).toBe(1)
 })
 
-test('an abort while the request is under way ends it on the wire', async () => {
+test('an abort during the request ends it on the network', async () => {
   const phone = await startSignedInPhone(server)
   const held = phone.holdNext('request', { matching: '/list' })
   const pending = begin(phone, 'request', toPath('/list', { signal: true }))
@@ -431,7 +428,7 @@ test('an abort while the request is under way ends it on the wire', async () => 
   expect(await request(phone, '/list')).toEqual({ value: LIST })
 })
 
-test('an abort between a 401 and the replay keeps the replay from being sent', async () => {
+test('after an abort between a 401 and the replay, the replay is not sent', async () => {
   const phone = await startSignedInPhone(server)
   server.api.expireAccessTokens()
   const held = phone.holdNext('request', { matching: '/refresh' })
@@ -459,7 +456,7 @@ test.each([
   [{ errMsg: 'request:fail url not in domain list', errno: 600002 }, 'invalid_config'],
   [{ errMsg: 'request:fail createRequestTask:fail' }, 'network_error'],
   [{ errMsg: '' }, 'network_error'],
-] as const)('the failure %o is told as %s, and the call is not sent again', async (failure, code) => {
+] as const)('the failure %o rejects with %s, and the call is not sent again', async (failure, code) => {
   const phone = await startSignedInPhone(server)
   const before = phone.tasks.length
   phone.failNext('request', failure, { matching: '/list' })
@@ -482,7 +479,7 @@ test('a failure after the server has acted is not sent again either', async () =
   expect(server.seenAt('/echo')).toHaveLength(1)
 })
 
-test('no address of a failure, and so no secret of its query, is told', async () => {
+test('an error never quotes the URL of a failure, whose query may hold a secret', async () => {
   const phone = await startSignedInPhone(server)
   const errMsg = `request:fail invalid url "${server.origin}/list?secret=hush" (https://api.example.com/a?secret=hush)`
   phone.failNext('request', { errMsg, errno: 600009 }, { matching: '/list' })
@@ -491,7 +488,7 @@ test('no address of a failure, and so no secret of its query, is told', async ()
   expect(error.message).not.toContain('hush')
 })
 
-test('a server outside of the app’s domain list is told as what it is: a setting of the app', async () => {
+test('a server outside of the app’s domain list rejects with invalid_config', async () => {
   const phone = await startSignedInPhone(server)
   const outcome = await call(phone, 'request', { url: 'https://elsewhere.example/list' })
   expect(failureOf(outcome, server)).toMatchObject({

@@ -61,13 +61,13 @@ test.each(phoneEngines)('a code of wx.login signs in, on %s', async (engine) => 
   expect(await fetchLists(phone, api)).toEqual(answered())
 })
 
-test('the other fields go along with the code', async () => {
+test('the other fields are sent with the code', async () => {
   const phone = await startApp(api, { app: codeGrant() })
   await phone.run(`getApp().session.signIn({ via: 'wx.login', invitation: 'abc' })`)
   expect(JSON.parse(String(phone.tasks.at(-1)?.data))).toMatchObject({ code: 'code-1', invitation: 'abc' })
 })
 
-test('a code that the API refuses is sign_in_failed, and the next attempt has a code of its own', async () => {
+test('a code that the API rejects is sign_in_failed, and the next attempt gets its own code', async () => {
   const phone = await startApp(api, { app: codeGrant() })
   owner = undefined
   expect(await phone.run(outcome(WITH_CODE))).toBe('sign_in_failed')
@@ -82,14 +82,14 @@ test('six sign-ins at once ask for two codes, a second apart, and one of them wi
   expect(outcomes.filter((one) => one === 'answered')).toHaveLength(1)
   expect(outcomes.filter((one) => one === 'sign_in_cancelled')).toHaveLength(5)
   const times = phone.logins.map(({ at }) => at)
-  // The first one's, which was under way, and that of the last.
+  // The codes of the first sign-in, which was in flight, and of the last one.
   expect(times).toHaveLength(2)
   expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(1000)
   expect(api.counters.logins).toBe(1)
   expect(await fetchLists(phone, api)).toEqual(answered())
 })
 
-test('a wx.login that fails is a network_error, and the next one works', async () => {
+test('a wx.login that fails rejects with network_error, and the next one works', async () => {
   const phone = await startApp(api, { app: codeGrant() })
   phone.failNext('login', { errMsg: 'login:fail internal error' })
   expect(await phone.run(outcome(WITH_CODE))).toBe('network_error')
@@ -109,7 +109,7 @@ test.each(phoneEngines)(
   },
 )
 
-test('a silent sign-in that the API refuses ends the session, and leads to the sign-in page', async () => {
+test('a silent sign-in that the API rejects ends the session, and opens the sign-in page', async () => {
   const phone = await startSilent()
   owner = undefined
   expect(await fetchLists(phone, api)).toEqual(refused('sign_in_required'))
@@ -119,14 +119,14 @@ test('a silent sign-in that the API refuses ends the session, and leads to the s
   expect(phone.logins).toHaveLength(2)
 })
 
-test('a silent sign-in as somebody else does not take over the session (I6)', async () => {
+test('a silent sign-in as another user does not replace the session (I6)', async () => {
   const phone = await startSilent()
   owner = 'bob'
   expect(await fetchLists(phone, api)).not.toContain('answered')
   expect(await readSnapshot(phone)).not.toMatchObject({ user: { subject: 'bob' } })
 })
 
-test('a wx.login that fails costs no session: it is tried again, and the rejected token is not sent again (I2, I7)', async () => {
+test('a wx.login that fails does not end the session: it is retried, and the rejected token is not sent again (I2, I7)', async () => {
   const phone = await startSilent()
   phone.failNext('login', { errMsg: 'login:fail internal error' })
   expect(await fetchLists(phone, api)).toEqual(answered())
@@ -143,7 +143,7 @@ test('a code whose answer is lost is not used again', async () => {
   expect(api.counters).toEqual({ logins: 3, refreshes: 1, reuseDetections: 0 })
 })
 
-/** An app whose tokens are refused, and whose silent sign-in finds no server. */
+/** An app whose tokens are rejected, and whose silent sign-in cannot reach the server. */
 async function startFailing() {
   const grant = `signIn: { url: 'http://localhost:1/login' }, silentSignIn: true,`
   const phone = await startApp(api, { app: { grant, serve: 'adopt: true,' } })
@@ -151,7 +151,7 @@ async function startFailing() {
   return phone
 }
 
-test('a silent sign-in that keeps failing calls wx.login three times, and then after growing minutes', async () => {
+test('a silent sign-in that keeps failing calls wx.login three times, and then after increasing minutes', async () => {
   const phone = await startFailing()
   expect(await phone.run(outcome(listCall(api)))).toBe('refresh_unavailable')
   for (let minute = 0; minute < 60; minute += 1) {
@@ -167,7 +167,7 @@ test('a silent sign-in that keeps failing calls wx.login three times, and then a
   expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
 })
 
-test('a worker that is killed during a silent sign-in signs nobody out', async () => {
+test('a worker that is killed during a silent sign-in does not end the session', async () => {
   const phone = await startSilent()
   const login = phone.holdNext('login')
   const lists = phone.evaluate(outcome(listCall(api)))
@@ -189,7 +189,7 @@ test('without silentSignIn, wx.login is not called for a rejected refresh', asyn
 })
 
 test.each(phoneEngines)(
-  'calls that are made while a sign-in by wx.login runs wait for it, and nothing is shown, on %s',
+  'calls during a sign-in by wx.login wait for it, and nothing is shown, on %s',
   async (engine) => {
     const phone = await startApp(api, { engine, app: codeGrant() })
     await phone.openPage('pages/home/home')
@@ -206,13 +206,13 @@ test.each(phoneEngines)(
   },
 )
 
-test('a call right after a sign-in waits for it, though promises of the phone take a timer for each step', async () => {
+test('a call right after a sign-in waits for it, even if promises use timers', async () => {
   const phone = await startApp(api, { app: codeGrant(), promises: 'macrotask' })
   const both = `Promise.all([${outcome(WITH_CODE)}, ${outcome(listCall(api))}])`
   expect(await phone.run(both)).toEqual(answered(2))
 })
 
-test('calls that wait for a sign-in which fails reject together, and lead to the sign-in page once', async () => {
+test('calls that wait for a failing sign-in all reject, and open the sign-in page once', async () => {
   const phone = await startApp(api, { app: codeGrant() })
   await phone.openPage('pages/home/home')
   owner = undefined
@@ -229,7 +229,7 @@ test('calls that wait for a sign-in which fails reject together, and lead to the
   expect(phone.navigations).toHaveLength(1)
 })
 
-/** A sign-in that takes the place of another one, which a call has waited for; its `wx.login` is held. */
+/** A sign-in that replaces another one, for which a call has waited; its `wx.login` is held. */
 async function replaceSignIn() {
   const phone = await startApp(api, { app: codeGrant() })
   await phone.openPage('pages/home/home')
@@ -247,7 +247,7 @@ async function replaceSignIn() {
   return { phone, login, signedIn }
 }
 
-test('a call whose sign-in gave way to another one leads nobody away when that succeeds', async () => {
+test('a call whose sign-in was replaced does not open the sign-in page if the other one succeeds', async () => {
   const { phone, login, signedIn } = await replaceSignIn()
   login.release()
   expect(await phone.until(signedIn)).toBe('answered')
@@ -255,7 +255,7 @@ test('a call whose sign-in gave way to another one leads nobody away when that s
   expect([phone.toasts, phone.navigations]).toEqual([[], []])
 })
 
-test('a call whose sign-in gave way to another one leads to the sign-in page when that fails', async () => {
+test('a call whose sign-in was replaced opens the sign-in page if the other one fails', async () => {
   const { phone, login, signedIn } = await replaceSignIn()
   login.fail({ errMsg: 'login:fail internal error' })
   expect(await phone.until(signedIn)).toBe('network_error')
@@ -277,7 +277,7 @@ async function signInDuringToast() {
   return { phone, login, signedIn }
 }
 
-test('a sign-in that begins while the toast is shown keeps the user where they are', async () => {
+test('a sign-in that begins while the toast is shown keeps the user on the page', async () => {
   const { phone, login, signedIn } = await signInDuringToast()
   login.release()
   expect(await phone.until(signedIn)).toBe('answered')
@@ -285,7 +285,7 @@ test('a sign-in that begins while the toast is shown keeps the user where they a
   expect(phone.navigations).toEqual([])
 })
 
-test('a sign-in that begins while the toast is shown, and fails, leads to the sign-in page after all', async () => {
+test('a sign-in that begins while the toast is shown, and fails, opens the sign-in page', async () => {
   const { phone, login, signedIn } = await signInDuringToast()
   login.fail({ errMsg: 'login:fail internal error' })
   expect(await phone.until(signedIn)).toBe('network_error')
@@ -293,7 +293,7 @@ test('a sign-in that begins while the toast is shown, and fails, leads to the si
   expect(phone.navigations).toHaveLength(1)
 })
 
-test('a sign-out takes a sign-in along that waits for its code', async () => {
+test('a sign-out cancels a sign-in that waits for its code', async () => {
   const phone = await startApp(api, { app: codeGrant() })
   const login = phone.holdNext('login')
   const call = phone.evaluate(outcome(WITH_CODE))
@@ -304,7 +304,7 @@ test('a sign-out takes a sign-in along that waits for its code', async () => {
   expect(countRequests(api, '/login-with-code')).toBe(0)
 })
 
-test('a call of the last user that fails because somebody else has signed in leads nobody to the sign-in page', async () => {
+test('a call of the last user that fails because another user has signed in does not open the sign-in page', async () => {
   const phone = await startSignedIn(api)
   await phone.openPage('pages/home/home')
   api.expireAccessTokens()

@@ -25,7 +25,7 @@ const KEY = 'lingpai.session'
 const PLAIN_KEY = `${KEY}.plain`
 
 test.each(phoneEngines)(
-  'a restarted app goes on with its session, and refreshes an expired token once, on %s',
+  'a restarted app continues its session, and refreshes an expired token once, on %s',
   async (engine) => {
     const phone = await startSignedIn(api, { engine })
     await phone.restartApp()
@@ -38,7 +38,7 @@ test.each(phoneEngines)(
   },
 )
 
-test('an app that is killed during a refresh sends it again, and the server decides (I7)', async () => {
+test('an app that is killed during a refresh sends it again, and the server’s answer counts (I7)', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   phone.holdNext('request', { matching: '/refresh' })
@@ -50,7 +50,7 @@ test('an app that is killed during a refresh sends it again, and the server deci
   expect(api.counters).toEqual({ logins: 1, refreshes: 1, reuseDetections: 0 })
 })
 
-test('the record is encrypted where the phone can, and the snapshot needs no reason', async () => {
+test('the record is encrypted if the phone can do it, and the snapshot has no reason', async () => {
   const phone = await startSignedIn(api)
   expect(phone.storage.keys()).toEqual([KEY])
   expect(phone.storage.get(KEY)).toBeUndefined()
@@ -58,7 +58,7 @@ test('the record is encrypted where the phone can, and the snapshot needs no rea
   expect(await readSnapshot(phone)).not.toHaveProperty('reason')
 })
 
-test('where the phone cannot encrypt, the record is plain, and the snapshot says so', async () => {
+test('if the phone cannot encrypt, the record is plain, and the snapshot says so', async () => {
   const phone = await startSignedIn(api, { baseLibrary: '2.20.2' })
   expect(phone.storage.keys()).toEqual([PLAIN_KEY])
   expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-in', reason: 'stored-unencrypted' })
@@ -71,7 +71,7 @@ test('after an update of the base library, the plain record is found, and the ne
   const old = await startSignedIn(api, { baseLibrary: '2.20.2' })
   const record = old.storage.get(PLAIN_KEY)
   const phone = await startApp(api)
-  // As the old phone has left it: nothing was read before.
+  // The state that the old base library has left: nothing was read before.
   phone.killApp()
   phone.storage.set(PLAIN_KEY, record)
   await phone.restartApp()
@@ -85,12 +85,12 @@ test('after an update of the base library, the plain record is found, and the ne
 })
 
 test.each([
-  ['no JSON', '{"format":1,'],
+  ['not JSON', '{"format":1,'],
   ['not a session', '{"format":1,"tokens":{"accessToken":7}}'],
   ['of another format', '{"format":99}'],
-  ['no text', { format: 1 }],
+  ['not a string', { format: 1 }],
   ['null', 'null'],
-])('a record that is %s is no session, and the next sign-in replaces it', async (_what, record) => {
+])('a record that is %s is ignored, and the next sign-in replaces it', async (_what, record) => {
   const phone = await startApp(api)
   phone.killApp()
   phone.storage.set(KEY, record, { encrypt: true })
@@ -101,7 +101,7 @@ test.each([
   expect(await fetchLists(phone, api, 1)).toEqual(answered(1))
 })
 
-test('where the storage is full, the session goes on in memory, and the snapshot says so', async () => {
+test('if the storage is full, the session continues in memory, and the snapshot says so', async () => {
   const phone = await startApp(api)
   phone.failNext('setStorage', { errMsg: 'setStorage:fail exceed storage max size 10Mb' }, { times: 100 })
   await signIn(phone)
@@ -111,7 +111,7 @@ test('where the storage is full, the session goes on in memory, and the snapshot
   expect(phone.storage.keys()).toEqual([])
 })
 
-test('a storage that works again takes the next tokens, and the reason goes', async () => {
+test('when the storage works again, the next tokens are stored, and the reason disappears', async () => {
   const phone = await startApp(api)
   phone.failNext('setStorage', { errMsg: 'setStorage:fail' })
   await signIn(phone)
@@ -132,14 +132,14 @@ test('after a failed write, the record of an older session is not left behind (I
   expect(await readSnapshot(phone)).toMatchObject({ user: { subject: 'bob' }, reason: 'store_failed' })
 })
 
-test('a read that fails is tried again, and the session is there', async () => {
+test('a read that fails is retried, and the session is restored', async () => {
   const phone = await startSignedIn(api)
   phone.failNext('getStorage', { errMsg: 'getStorage:fail internal error' })
   await phone.restartApp()
   expect(await fetchLists(phone, api)).toEqual(answered())
 })
 
-test('a storage that is slower than the worker waits signs nobody out (I7)', async () => {
+test('a storage that is slower than the worker’s timeout does not end the session (I7)', async () => {
   const phone = await startSignedIn(api)
   const loading = phone.holdNext('getStorage')
   await phone.restartApp()
@@ -151,7 +151,7 @@ test('a storage that is slower than the worker waits signs nobody out (I7)', asy
   expect(await fetchLists(phone, api)).toEqual(answered())
 })
 
-test('a write that never ends keeps nobody waiting', async () => {
+test('a write that never ends does not block calls', async () => {
   const phone = await startApp(api)
   phone.holdNext('setStorage')
   await signIn(phone)
@@ -189,18 +189,18 @@ test('a sign-out whose record cannot be deleted says so', async () => {
   expect(phone.toasts).toEqual([])
 })
 
-test('the store keeps the session under the key that the app names, and the worker reaches no other of the app', async () => {
+test('the store uses the key of the app’s options, and the worker cannot reach the app’s other keys', async () => {
   const phone = await startSignedIn(api, { app: { serve: `store: wechatStore({ key: 'mine' })` } })
   expect(phone.storage.keys()).toEqual(['lingpai.mine'])
 })
 
-/** Whatever holds one of the tokens, of all that could be seen. */
+/** Every visible text that contains a token. */
 async function findTokens(phone: Phone, seen: readonly unknown[]): Promise<string[]> {
   const text = JSON.stringify([seen, phone.console, phone.errors, phone.toasts, phone.navigations])
   return api.issuedTokens.filter((token) => text.includes(token))
 }
 
-test.each(phoneEngines)('no token is seen in snapshots, errors, history or a console, on %s (I11)', async (engine) => {
+test.each(phoneEngines)('snapshots, errors, history and consoles contain no token, on %s (I11)', async (engine) => {
   const phone = await startSignedIn(api, { engine })
   const describe = (call: string) => `${call}.catch((error) => [error.message, error.stack, JSON.stringify(error)])`
   const fail = `getApp().session.request({ url: '${api.origin}/fail', method: 'POST', data: {} })`
@@ -217,7 +217,7 @@ test.each(phoneEngines)('no token is seen in snapshots, errors, history or a con
   expect(await findTokens(phone, seen)).toEqual([])
 })
 
-test('a message holds a token only where a request or the storage needs it', async () => {
+test('a message contains a token only if a request or the storage needs it', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   await fetchLists(phone, api)

@@ -9,11 +9,11 @@ import { createVerifier } from '../../servers/legacy/signature-check.ts'
 import { builtLibrary } from '../fixtures/wechat/mini-program.ts'
 import { type Phone, type PhoneOptions, startPhone } from '../fixtures/wechat/phone.ts'
 
-// Runs the files of docs/wechat.md as they stand there.
+// Runs the files of docs/wechat.md unchanged.
 const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8')
 const sections = read('wechat.md').split(/^(?=## )/m)
 
-/** The files of a section: the code blocks whose first line names one. */
+/** The files of a section: the code blocks whose first line is a file name. */
 function readFiles(heading: string): Record<string, string> {
   const section = sections.find((text) => text.startsWith(`## ${heading}\n`)) ?? ''
   const blocks = section.matchAll(/^```js\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)
@@ -45,7 +45,7 @@ async function startApp(
     },
   })
   onTestFinished(() => phone.close())
-  // Some examples keep the session to themselves.
+  // Some examples do not export the session.
   await phone.evaluate('globalThis.session = getApp().session')
   return { api, phone }
 }
@@ -62,13 +62,13 @@ const showsList = (phone: Phone) =>
   phone.until(() => (phone.page?.data.list as { items?: string[] } | undefined)?.items)
 const request = `session.request({ url: 'https://api.example.com/list', method: 'POST', data: {} })`
 
-test('the set-up signs in, and shows what the API has', async () => {
+test('the set-up signs in, and shows the API’s data', async () => {
   const { phone } = await startApp([])
   await signIn(phone)
   expect(await showsList(phone)).toEqual(list.items)
 })
 
-test('the sign-in page says what the API said', async () => {
+test('the sign-in page shows the API’s message', async () => {
   const { phone } = await startApp([])
   const login = await phone.openPage('pages/login/login')
   await phone.until(Promise.resolve(phone.tap(login, 'submit', { detail: { value: { account: 'alice' } } })))
@@ -93,14 +93,14 @@ test.each(['Signatures', 'An app that has a worker already', 'Without a worker']
   },
 )
 
-test('an app that has a worker goes on with the next one', async () => {
+test('an app that has a worker can replace it', async () => {
   const { phone } = await startApp(['An app that has a worker already'])
   await signIn(phone)
   await phone.killWorker()
   expect(await phone.run(request)).toEqual(list)
 })
 
-test('a handler of the app asks once, and the defaults of the sign-in page are those that the page names', async () => {
+test('the app’s handler is called once, and the documented defaults of the sign-in page are right', async () => {
   const handled = await startApp(['The sign-in page'])
   await handled.phone.run(`Promise.all([1, 2, 3].map(() => ${request}.catch(() => {})))`)
   expect(handled.phone.modals).toHaveLength(1)
@@ -126,7 +126,7 @@ test('a page shows the session, and signs out', async () => {
   expect(me.data).toEqual({ status: 'signed-out', name: '' })
 })
 
-test('its TypeScript agrees with the types of the package, as an app gets them', async () => {
+test('its TypeScript compiles with the types of the package, as an app gets them', async () => {
   const root = fileURLToPath(new URL('../..', import.meta.url))
   const place = join(root, 'node_modules/.cache/wechat-guide')
   rmSync(place, { recursive: true, force: true })
@@ -140,7 +140,7 @@ test('its TypeScript agrees with the types of the package, as an app gets them',
     ]),
   )
   const files: Record<string, string> = {
-    // What `lingpai init` writes.
+    // The files that `lingpai init` writes.
     'workers/lingpai.d.ts': `export * from 'lingpai/wechat/worker'`,
     'tsconfig.json': JSON.stringify({
       compilerOptions: {

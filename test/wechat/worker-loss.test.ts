@@ -38,7 +38,7 @@ function countWorkers({ messages }: Phone): number {
 }
 
 test.each(lossesByEngine)(
-  'a worker that was $loss before a refresh costs nothing: the session is restored, on $engine',
+  'if a worker was $loss before a refresh, the session is restored, on $engine',
   async ({ engine, loss }) => {
     const phone = await startSignedIn(api, { engine })
     await lose(phone, loss)
@@ -50,7 +50,7 @@ test.each(lossesByEngine)(
 )
 
 test.each(lossesByEngine)(
-  'a worker that is $loss while the server holds its refresh leaves the answer to the next one, on $engine (I2, I3)',
+  'if a worker is $loss while the server holds its refresh, the next one gets the answer, on $engine (I2, I3)',
   async ({ engine, loss }) => {
     const phone = await startSignedIn(api, { engine })
     api.expireAccessTokens()
@@ -69,7 +69,7 @@ test.each(lossesByEngine)(
 )
 
 test.each(lossesByEngine)(
-  'a worker that is $loss while the answer to its refresh is on its way sends no token twice, on $engine (I2, I3)',
+  'if a worker is $loss while the answer to its refresh is in transit, no token is sent twice, on $engine (I2, I3)',
   async ({ engine, loss }) => {
     const phone = await startSignedIn(api, { engine })
     api.expireAccessTokens()
@@ -85,7 +85,7 @@ test.each(lossesByEngine)(
 )
 
 test.each(LOSSES)(
-  'a worker that is %s after the answer to its refresh came to the page, and before it was stored, sends no token twice (I2)',
+  'if a worker is %s after the page got the answer to its refresh, and before it was stored, no token is sent twice (I2)',
   async (loss) => {
     const phone = await startSignedIn(api)
     api.expireAccessTokens()
@@ -100,7 +100,7 @@ test.each(LOSSES)(
   },
 )
 
-test.each(LOSSES)('a worker that is %s while it stores new tokens has stored them (I2)', async (loss) => {
+test.each(LOSSES)('if a worker is %s while it stores new tokens, they are stored (I2)', async (loss) => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   const saving = phone.holdNext('setStorage', { afterwards: true })
@@ -113,7 +113,7 @@ test.each(LOSSES)('a worker that is %s while it stores new tokens has stored the
 })
 
 test.each(lossesByEngine)(
-  'a worker that is $loss after a refresh leaves the new tokens, on $engine',
+  'if a worker is $loss after a refresh, the next one uses the new tokens, on $engine',
   async ({ engine, loss }) => {
     const phone = await startSignedIn(api, { engine })
     api.expireAccessTokens()
@@ -124,7 +124,7 @@ test.each(lossesByEngine)(
   },
 )
 
-test('a second worker that is lost during the same refresh leaves its answer to a third (I2)', async () => {
+test('if a second worker is lost during the same refresh, a third gets the answer (I2)', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()
   const answer = phone.holdNext('request', { matching: '/refresh', afterwards: true })
@@ -152,7 +152,7 @@ test('a refresh whose answer was lost with the network is sent again by the next
 })
 
 test.each(lossesByEngine)(
-  'what a worker has sent before it was $loss is not sent again, and its answer is delivered, on $engine',
+  'a request that a worker has sent before it was $loss is not sent again, and its answer is delivered, on $engine',
   async ({ engine, loss }) => {
     const phone = await startSignedIn(api, { engine })
     const answer = phone.holdNext('request', { matching: '/list', afterwards: true })
@@ -167,7 +167,7 @@ test.each(lossesByEngine)(
 )
 
 test.each(phoneEngines)(
-  'a 401 to what a killed worker has sent is refreshed and replayed by the next one, on %s',
+  'after a 401 to a request of a killed worker, the next one refreshes and replays it, on %s',
   async (engine) => {
     const phone = await startSignedIn(api, { engine })
     api.expireAccessTokens()
@@ -217,7 +217,7 @@ test.each(phoneEngines)(
   },
 )
 
-test('a request that failed while there was no worker fails as it did, and is not sent again', async () => {
+test('a request that fails while there is no worker rejects with its failure, and is not sent again', async () => {
   const phone = await startSignedIn(api)
   const answer = phone.holdNext('request', { matching: '/list', afterwards: true })
   const list = phone.evaluate(outcome(listCall(api)))
@@ -241,7 +241,7 @@ test('calls that wait for a slot when their worker is killed are all sent, once'
   expect(countRequests(api, '/list')).toBe(15)
 })
 
-test.each(LOSSES)('a worker that is %s three times during one call is made up for', async (loss) => {
+test.each(LOSSES)('a call succeeds if its worker is %s three times', async (loss) => {
   const phone = await startSignedIn(api)
   const answer = phone.holdNext('request', { matching: '/list', afterwards: true })
   const list = phone.evaluate(outcome(listCall(api)))
@@ -312,7 +312,7 @@ test.each(phoneEngines)(
   },
 )
 
-test('with memoryStore, calls that were pending when the worker was lost end as well (I3)', async () => {
+test('with memoryStore, calls that were pending when the worker was lost end too (I3)', async () => {
   const phone = await startSignedIn(api, { app: { serve: 'store: memoryStore()' } })
   api.expireAccessTokens()
   const answer = phone.holdNext('request', { matching: '/refresh', afterwards: true })
@@ -325,7 +325,7 @@ test('with memoryStore, calls that were pending when the worker was lost end as 
 
 const BAD_WORKER = { 'workers/token.js': `throw new Error('no such luck')` }
 
-test('a worker whose script throws at its start is worker_lost for every call, which says why', async () => {
+test('if the worker’s script throws at its start, every call rejects with worker_lost and the reason', async () => {
   const phone = await startApp(api, { app: { files: BAD_WORKER } })
   const message = await phone.run(`${listCall(api)}.catch((error) => error.code + ': ' + error.message)`)
   expect(message).toMatch(/^worker_lost: .*no such luck/)
@@ -333,12 +333,12 @@ test('a worker whose script throws at its start is worker_lost for every call, w
   expect(await readSnapshot(phone)).toMatchObject({ status: 'connecting', reason: 'worker_failed' })
 })
 
-test('where the base library tells of no script error, a worker that never answers is worker_lost as well', async () => {
+test('if the base library reports no script errors, a worker that never answers is worker_lost too', async () => {
   const phone = await startApp(api, { baseLibrary: '2.20.2', app: { files: BAD_WORKER } })
   expect(await phone.run(outcome(listCall(api)))).toBe('worker_lost')
 })
 
-test('a script that throws at every start is not started again and again, and each call ends by its deadline', async () => {
+test('a script that throws at every start is not started endlessly, and each call ends by its deadline', async () => {
   const phone = await startApp(api, { app: { files: BAD_WORKER } })
   const start = phone.now()
   let calls = 0
@@ -351,7 +351,7 @@ test('a script that throws at every start is not started again and again, and ea
   expect(phone.errors.length).toBeLessThan(40)
 })
 
-/** The worker of the small app, which dies of its own script so long after its start while the switch says so. */
+/** The worker of the small app; its script throws this long after its start while the switch is on. */
 function mortal(lifetime: number) {
   return {
     'workers/token.js': `
@@ -361,7 +361,7 @@ function mortal(lifetime: number) {
   }
 }
 
-test('a worker that dies soon after each start is started after longer and longer pauses', async () => {
+test('a worker that dies soon after each start is started after increasing pauses', async () => {
   const phone = await startApp(api, { app: { files: mortal(500) } })
   const start = phone.now()
   await phone.advance(120_000)
@@ -371,7 +371,7 @@ test('a worker that dies soon after each start is started after longer and longe
   expect(phone.now()).toBe(start + 120_000)
 })
 
-test('a worker that dies young now and then still serves its calls', async () => {
+test('a worker that sometimes dies soon after its start still answers its calls', async () => {
   const phone = await startApp(api, { app: { files: mortal(3000) } })
   await signIn(phone)
   for (let round = 0; round < 10; round += 1) {
@@ -381,7 +381,7 @@ test('a worker that dies young now and then still serves its calls', async () =>
   expect(countRequests(api, '/list')).toBe(20)
 })
 
-test('after many losses in a row, a worker that lives is found again without the user (I12)', async () => {
+test('after many losses in a row, a worker that lives is used again without the user (I12)', async () => {
   const phone = await startSignedIn(api)
   for (let losses = 0; losses < 8; losses += 1) {
     await phone.until(() => phone.hasWorker)
@@ -393,7 +393,7 @@ test('after many losses in a row, a worker that lives is found again without the
   expect(countWorkers(phone)).toBeLessThan(12)
 })
 
-test('news of a worker that was replaced long ago does not disturb the one that took its place', async () => {
+test('late messages of a replaced worker do not disturb the current one', async () => {
   const app = `
     const { connect } = require('lingpai/wechat')
     const createWorker = wx.createWorker
