@@ -13,14 +13,14 @@ const miniprogramCi = load('miniprogram-ci')
 /** @type {import('./settings.mjs').Order} */
 const order = JSON.parse(await readFile(orderFile, 'utf8'))
 
-// Uploading signs with the key; compiling only insists that there is one.
+// An upload signs with the key; to compile, a key must only exist.
 const privateKey = generateKeyPairSync('rsa', {
   modulusLength: 2048,
   privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
   publicKeyEncoding: { type: 'pkcs1', format: 'pem' },
 }).privateKey
 
-// Asked of Tencent's server otherwise: the verdict must not depend on the network.
+// Otherwise the compiler asks Tencent's server: the verdict must not depend on the network.
 const fileTypes = load('miniprogram-ci/dist/utils/white_ext_list')
 fileTypes.getWhiteExtList = async () => ({
   MiniProgramWhiteList: new Set(fileTypes.MiniProgramWhiteList),
@@ -44,7 +44,7 @@ for (const task of order.tasks) {
   } catch (error) {
     outcome.failures.push(describe(error))
     outcome.seconds.push((performance.now() - started) / 1000)
-    // A refusal leaves the compiler's worker pool in the middle of its work.
+    // After a rejection, the compiler's worker pool is still busy.
     break
   }
   outcome.seconds.push((performance.now() - started) / 1000)
@@ -66,7 +66,7 @@ function createProject(projectPath) {
 }
 
 /**
- * As DevTools does it: by the project's list of folders, where it has one.
+ * Like DevTools: uses the project's list of folders if it has one.
  *
  * @param {string} project
  * @returns {Promise<string[]>}
@@ -118,7 +118,7 @@ async function writeOutput(directory, files) {
   }
 }
 
-/** Some of the compiler's texts leave out the file. @param {any} error */
+/** Some of the compiler's errors omit the file. @param {any} error */
 function describe(error) {
   const text = error?.message ?? String(error)
   return error?.path && !text.includes(error.path) ? `${error.path}: ${text}` : text

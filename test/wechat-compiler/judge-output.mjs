@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { parse } from 'acorn'
 
-// Checked by Tencent's server only. https://developers.weixin.qq.com/miniprogram/dev/framework/subpackages.html
+// Only Tencent's server checks it. https://developers.weixin.qq.com/miniprogram/dev/framework/subpackages.html
 const packageLimit = 2 * 1024 * 1024
 
 /**
@@ -15,8 +15,8 @@ const packageLimit = 2 * 1024 * 1024
  */
 
 /**
- * Reads what the compiler wrote and names everything that would fail on a phone: the compiler itself looks at one file
- * at a time, and neither follows `require` nor notices a global that exists nowhere.
+ * Reads the compiler's output and lists everything that would fail on a phone. The compiler itself checks one file at a time:
+ * it does not follow `require`, and does not notice undefined globals.
  *
  * @param {string} output
  * @param {Expectation} expectation

@@ -1,6 +1,6 @@
 // @ts-check
 
-/** The smallest app that uses every entry of the library, with nothing else in it. @type {{ [file: string]: string }} */
+/** The smallest app that uses every entry of the library. @type {{ [file: string]: string }} */
 export const minimalApp = {
   'package.json': JSON.stringify({ name: 'minimal-app', version: '1.0.0', private: true }),
   'project.config.json': JSON.stringify({
@@ -32,7 +32,7 @@ export const minimalApp = {
 /**
  * The same app in a folder of its own, beside package.json.
  *
- * @param {{ miniprogramRoot: string, setting: object }} config What project.config.json says of it.
+ * @param {{ miniprogramRoot: string, setting: object }} config The values of project.config.json.
  * @returns {{ [file: string]: string }}
  */
 export function separateApp(config) {
@@ -45,7 +45,7 @@ export function separateApp(config) {
   return { ...Object.fromEntries(files), 'project.config.json': JSON.stringify({ ...usual, ...config }) }
 }
 
-/** What an installed `lingpai` must bring along. */
+/** The files that an installed `lingpai` must contain. */
 export const libraryFiles = ['index', 'wechat', 'worker', 'inline', 'envelope'].map(
   (name) => `miniprogram_npm/lingpai/${name}.js`,
 )

@@ -10,7 +10,7 @@ const classic = both.filter(({ compiler }) => compiler === 'classic')
 const upload = both.filter(({ compiler }) => compiler === 'upload')
 
 /**
- * Faults that must be noticed: by the compiler, or by our reading of what it wrote.
+ * Faults that the compiler, or the check of its output, must report.
  *
  * @type {{ name: string, files: { [file: string]: string }, variants: import('./settings.mjs').Variant[], naming: string }[]}
  */

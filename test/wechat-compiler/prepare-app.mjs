@@ -10,7 +10,7 @@ const npmLimit = 5 * 60 * 1000
  * @typedef {object} PreparedApp
  * @property {string} project The folder of project.config.json.
  * @property {string} root The mini program's own folder, in `project`.
- * @property {string[]} files What the app itself consists of, from `root`.
+ * @property {string[]} files The app's own files, from `root`.
  * @property {string} workers Its workers folder, from `root`.
  */
 
@@ -40,7 +40,7 @@ export async function writeApp(files, directory) {
 }
 
 /**
- * Copies an app without what installing and building leave behind, which the copy must make anew.
+ * Copies an app without the results of installing and building, which the copy must create again.
  *
  * @param {string} source
  * @param {string} directory
@@ -53,7 +53,7 @@ export async function copyApp(source, directory) {
 }
 
 /**
- * Does what an app's owner does: installs the library where package.json is, then `npx lingpai init <workers folder>` there.
+ * Acts like an app's owner: installs the library where package.json is, then `npx lingpai init <workers folder>` there.
  *
  * @param {string} project
  * @param {string} tarball

@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process'
 
 /**
- * Runs a program silently; its output is shown only in the error of a run that failed.
+ * Runs a program silently; the error of a failed run contains its output.
  *
  * @param {string} program
  * @param {string[]} parameters
  * @param {{ directory: string, timeLimit: number }} options
- * @returns {Promise<string>} What it wrote to its standard output.
+ * @returns {Promise<string>} Its standard output.
  */
 export function runProgram(program, parameters, { directory, timeLimit }) {
   const title = [program, ...parameters].join(' ')

@@ -71,7 +71,7 @@ export async function checkMiniProgram({ library, demo, log }) {
         await writeApp(separateApp(await readDocumentedLayout(library)), project)
         const app = await installLibrary(project, tarball)
         await packNpm(app)
-        // The layout has no part in the language: one setting for each compiler will do.
+        // The layout does not affect the language: one setting for each compiler is enough.
         const enhanced = variants.filter(({ setting }) => setting === settings.enhanced)
         await expectAccepted(app, [...libraryFiles, 'workers/token.js'], enhanced)
       },
@@ -102,7 +102,7 @@ export async function checkMiniProgram({ library, demo, log }) {
 
   /** @param {PreparedApp} app */
   async function packNpm(app) {
-    // Twice: an owner does it again after every update, and the first result lies in its way then.
+    // Twice: an owner repeats it after every update, when the earlier result exists.
     const { warnings } = await order({ packNpm: [app.project, app.project], tasks: [] })
     if (warnings.length > 0) throw new Error(`packNpm warns about ${app.project}:\n${warnings.join('\n')}`)
     const missing = libraryFiles.filter((file) => !existsSync(path.join(app.root, file)))
@@ -122,7 +122,7 @@ export async function checkMiniProgram({ library, demo, log }) {
     if (failed.length > 0) throw new Error(failed.map((verdict) => describe(app, verdict)).join('\n'))
   }
 
-  /** A compiler that skips a file in silence would accept everything. @param {PreparedApp} app */
+  /** Guards against a compiler that silently skips files. @param {PreparedApp} app */
   async function expectRefusals(app) {
     const remaining = plants.flatMap((plant) => plant.variants.map((variant) => ({ ...plant, variant })))
     const compileRemaining = async () => {
@@ -157,7 +157,7 @@ export async function checkMiniProgram({ library, demo, log }) {
     const verdicts = []
     for (const [index, { app, variant, files }] of compilations.entries()) {
       const failure = failures[index]
-      // The compilations after a refused one were not tried.
+      // The compilations after a rejected one did not run.
       if (failure === undefined) break
       const output = path.join(outputs, String(index))
       const expectation = { files: [...app.files, ...files], workers: app.workers, es5: variant.setting.es6 }
@@ -184,7 +184,7 @@ export async function checkMiniProgram({ library, demo, log }) {
 }
 
 /**
- * What the documentation has an owner write into project.config.json, where package.json is in another folder.
+ * The documented project.config.json for an app whose package.json is in another folder.
  *
  * @param {string} library
  */

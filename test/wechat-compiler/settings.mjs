@@ -1,7 +1,7 @@
 // @ts-check
 
 /**
- * How an app's owner may have set up the language level in project.config.json.
+ * The possible language settings in project.config.json.
  *
  * @typedef {{ name: string, es6: boolean, enhance: boolean }} LanguageSetting
  */
@@ -28,7 +28,7 @@ export const settings = {
  * @typedef {{ warnings: string[], failures: (string | null)[], seconds: number[] }} Outcome
  */
 
-/** Every setting with the compiler that tells it apart. @type {Variant[]} */
+/** Every setting, with a compiler for which it makes a difference. @type {Variant[]} */
 export const variants = [
   { compiler: 'classic', setting: settings.enhanced },
   { compiler: 'classic', setting: settings.plain },

@@ -53,15 +53,15 @@ test.each([
 ])('the unknown option %s is named on the app thread too', async (_name, app) => {
   const phone = await startApp(api, { app })
   expect(await phone.run(failure(listCall(api)))).toMatch(/^invalid_config: .* is not an option; the options are /)
-  expect(phone.console.filter(({ thread, text }) => thread === 'app' && /is no option/.test(text))).toHaveLength(1)
+  expect(phone.console.filter(({ thread, text }) => thread === 'app' && /is not an option/.test(text))).toHaveLength(1)
 })
 
 test.each([
-  [`{ wechat: { workerPath: 'workers/token.js' } }`, 'wechat.workerPath is no option'],
-  [`{ wechat: { worker: 'workers/token.js' }, signInPage: {} }`, 'signInPage is no option'],
+  [`{ wechat: { workerPath: 'workers/token.js' } }`, 'wechat.workerPath is not an option'],
+  [`{ wechat: { worker: 'workers/token.js' }, signInPage: {} }`, 'signInPage is not an option'],
   [connectTo(`'/workers/token.js'`), 'without a leading slash or dot'],
   [connectTo(`'./workers/token.js'`), 'without a leading slash or dot'],
-  [connectTo(`() => wx.createWorker('workers/token.js')`), 'or what wx.createWorker() returned'],
+  [connectTo(`() => wx.createWorker('workers/token.js')`), 'or a worker of wx.createWorker()'],
 ])('connect(%s) throws synchronously', async (options, text) => {
   await expect(startApp(api, { app: { files: { 'app.js': appFile(options) } } })).rejects.toThrow(text)
 })
