@@ -208,7 +208,7 @@ export interface Peers {
    * Runs work that no other worker runs at the same time, so far as the host can: after waiting for so many milliseconds
    * it runs beside whoever has not finished. May reject at any time; the work goes on.
    */
-  exclusive(work: () => Promise<void>, patience: number): Promise<void>
+  exclusive(work: () => Promise<void>, timeout: number): Promise<void>
   /** Tells the others that the store has changed. */
   announce(): void
   /** Calls the listener where another worker says so, or anybody else on the origin: it must only look. */

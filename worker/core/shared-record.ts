@@ -34,12 +34,12 @@ export interface OwnSession {
  */
 export type Comparison = 'same' | 'newer' | 'other' | 'ended' | 'later-format' | 'alone'
 
-export function compareWithRecord(own: OwnSession, seen: StoreRead): Comparison {
-  if (seen.kind === 'later-format') return 'later-format'
-  if (seen.kind === 'unreadable') return 'alone'
+export function compareWithRecord(own: OwnSession, read: StoreRead): Comparison {
+  if (read.kind === 'later-format') return 'later-format'
+  if (read.kind === 'unreadable') return 'alone'
   const isHeld = own.held !== undefined
-  if (seen.kind === 'none') return isHeld && own.isStored ? 'ended' : 'alone'
-  const { sessionId, version, signedInAt } = seen.session
+  if (read.kind === 'none') return isHeld && own.isStored ? 'ended' : 'alone'
+  const { sessionId, version, signedInAt } = read.session
   if (isHeld && sessionId === own.sessionId) {
     if (version > own.version) return 'newer'
     return version === own.version ? 'same' : 'alone'
@@ -56,10 +56,10 @@ export function toStoreRead(value: unknown): StoreRead {
 }
 
 /** The state that a conditional write expects, as it was seen; `undefined` where nobody knows. */
-export function stateOf(seen: StoreRead): StoredState | null | undefined {
-  if (seen.kind === 'none') return null
-  if (seen.kind !== 'session') return undefined
-  const { sessionId, version, marker } = seen.session
+export function stateOf(read: StoreRead): StoredState | null | undefined {
+  if (read.kind === 'none') return null
+  if (read.kind !== 'session') return undefined
+  const { sessionId, version, marker } = read.session
   return { sessionId, version, marker: marker?.id ?? null }
 }
 

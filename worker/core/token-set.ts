@@ -1,6 +1,7 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import { isRecord } from '../../src/protocol/records.ts'
 import type { StoredSession, TokenSet } from './adapter.ts'
+import { optional } from './optional-fields.ts'
 
 /** The layout of the records that this build writes. */
 export const FORMAT = 1
@@ -34,11 +35,13 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
     accessToken,
     tokenType: tokenType ?? previous?.tokenType ?? 'Bearer',
     receivedAt: now,
-    ...optional('expiresAt', life === undefined ? undefined : now + life),
-    ...optional('refreshToken', refreshToken ?? previous?.refreshToken),
-    ...optional('scope', isText(scope) ? scope : previous?.scope),
-    ...optional('subject', subject ?? previous?.subject),
-    ...optional('profile', isRecord(profile) && isData(profile) ? profile : previous?.profile),
+    ...optional({
+      expiresAt: life && now + life,
+      refreshToken: refreshToken ?? previous?.refreshToken,
+      scope: isText(scope) ? scope : previous?.scope,
+      subject: subject ?? previous?.subject,
+      profile: isRecord(profile) && isData(profile) ? profile : previous?.profile,
+    }),
   }
 }
 
@@ -145,10 +148,6 @@ function isData(value: unknown, depth = 0): boolean {
 function asRecord(value: unknown): Record<string, unknown> {
   if (!isRecord(value)) throw unusable('it is not an object')
   return value
-}
-
-function optional<Name extends string, Value>(name: Name, value: Value | undefined): { [K in Name]?: Value } {
-  return value === undefined ? {} : ({ [name]: value } as { [K in Name]: Value })
 }
 
 function unusable(why: string): LingpaiError {

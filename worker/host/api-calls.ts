@@ -89,7 +89,7 @@ export function createApiCalls(
       const api = chooseApi(apis, head.url, auth)
       receiveCall(broker, call, api, head.method)
       // Ends before the page's own deadline, so that the error can name what the call waited for.
-      if (timeout !== undefined) call.patience = timeout - Math.min(1000, timeout / 10)
+      if (timeout !== undefined) call.timeout = timeout - Math.min(1000, timeout / 10)
       const send = async (permit: Permit | undefined) => {
         const request = await toSignedRequest(api, head, body)
         try {

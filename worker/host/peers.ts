@@ -18,12 +18,12 @@ export function openPeers(name: string, platform: Platform): Peers {
   const locks = findLocks()
   const channel = openChannel(`lingpai:${name}`)
   return {
-    async exclusive(work, patience) {
+    async exclusive(work, timeout) {
       if (locks === undefined) return work()
       const lock = `lingpai:refresh:${name}`
       const { signal, abort } = platform.createAbort()
       let hasBegun = false
-      const timer = platform.setTimeout(abort, patience)
+      const timer = platform.setTimeout(abort, timeout)
       const begin = () => {
         hasBegun = true
         platform.clearTimeout(timer)

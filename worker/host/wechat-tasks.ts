@@ -4,7 +4,7 @@ import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { SentPermit, WireTask } from '../../src/protocol/tasks.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
-import { type Attempt, type EarlierSend, runRequest } from '../core/broker/request-loop.ts'
+import { type SendResult, type EarlierSend, runRequest } from '../core/broker/request-loop.ts'
 import type { Permit } from '../core/session/events.ts'
 import { toHeader } from '../transport/attach.ts'
 import { awaitTask, sendTask } from '../transport/wechat.ts'
@@ -36,12 +36,12 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
   }
 
   async function runWithToken(call: Call, api: Api, task: WireTask): Promise<AnswerSummary> {
-    const send = async (permit: Permit, isReplay: boolean): Promise<Attempt<AnswerSummary>> => {
+    const send = async (permit: Permit, isReplay: boolean): Promise<SendResult<AnswerSummary>> => {
       const summary = await sendAttempt(call, api, task, isReplay, permit)
       // The app thread had no free slot. Meanwhile the token or the user may have changed.
       return summary === undefined
         ? send(await broker.authorize(call), isReplay)
-        : { ...toAttempt(api, summary), permit }
+        : { ...toSendResult(api, summary), permit }
     }
     return runRequest(broker, call, send, findEarlier(call, api, task))
   }
@@ -87,12 +87,12 @@ export function createTaskCalls(apis: readonly Api[], broker: SessionBroker, ser
         version: isOfThisSession ? version : NONE,
         tokens: { accessToken: '', tokenType: '', ...(subject !== undefined && { subject }) },
       },
-      attempt: awaitTask(services, name, url).then((summary) => toAttempt(api, summary)),
+      result: awaitTask(services, name, url).then((summary) => toSendResult(api, summary)),
     }
   }
 }
 
-function toAttempt(api: Api, summary: AnswerSummary): Attempt<AnswerSummary> {
+function toSendResult(api: Api, summary: AnswerSummary): SendResult<AnswerSummary> {
   return { answer: summary, isTokenDenied: judgeAnswer(api.envelope, summary).kind === 'expired' }
 }
 

@@ -65,7 +65,7 @@ function numbersOf({ sessions, workers, record, requests, orphans }: World): Num
       if ('record' in write) alive.add(addState(stateOf(write.record)))
       addState(('only' in write ? write.only : 'replaces' in write ? write.replaces : undefined) ?? {})
     }
-    if (looks?.seen.kind === 'session' && !looks.isOutdated) alive.add(addState(stateOf(looks.seen.session)))
+    if (looks?.read.kind === 'session' && !looks.isOutdated) alive.add(addState(stateOf(looks.read.session)))
     for (const [session, token] of Object.entries(known)) add(Number(session), token)
   }
   if (record !== undefined) alive.add(addState(stateOf(record)))

@@ -59,7 +59,7 @@ export interface Worker {
   /** The flight that waits for the lock or for a look. */
   readonly consults?: number
   /** A look that was asked for; what it has seen. */
-  readonly looks?: { readonly flight?: number; readonly seen: StoreRead; readonly isOutdated?: boolean }
+  readonly looks?: { readonly flight?: number; readonly read: StoreRead; readonly isOutdated?: boolean }
   readonly isHinted: boolean
   readonly timer?: number
   readonly waiting?: TokenRequest
@@ -155,7 +155,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
         const isAwaited = isReading(session.refresh) && session.refresh.flight === worker.consults
         const { consults, ...rest } = worker
         const next = isAwaited
-          ? { ...rest, holdsLock: consults, looks: { flight: consults, seen: seenIn(world) } }
+          ? { ...rest, holdsLock: consults, looks: { flight: consults, read: readStore(world) } }
           : rest
         add(`${name} has the lock and looks into the store`, learn(replaceWorker(world, at, next), at, isAwaited))
       }
@@ -163,15 +163,15 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
     if (worker.looks?.isOutdated) {
       // A look that an own write has overtaken is taken anew.
       const { flight } = worker.looks
-      const again = { ...worker, looks: { ...(flight !== undefined && { flight }), seen: seenIn(world) } }
+      const again = { ...worker, looks: { ...(flight !== undefined && { flight }), read: readStore(world) } }
       if (isWritten) add(`${name} looks once more`, learn(replaceWorker(world, at, again), at, true))
     } else if (worker.looks !== undefined) {
       const { looks, ...rest } = worker
-      const { flight, seen } = looks
-      const event: SessionEvent = { type: 'storeRead', flight, seen, now: NOW }
+      const { flight, read } = looks
+      const event: SessionEvent = { type: 'storeRead', flight, read, now: NOW }
       add(`${name} knows what it has seen`, apply(world, at, rest, event))
     } else if (isWritten && worker.isHinted && !isSettling(session)) {
-      const looking = { ...worker, isHinted: false, looks: { seen: seenIn(world) } }
+      const looking = { ...worker, isHinted: false, looks: { read: readStore(world) } }
       add(`${name} looks, for a hint`, learn(replaceWorker(world, at, looking), at, true))
     }
     if (worker.timer !== undefined && isDue(world, at, session)) {
@@ -358,7 +358,7 @@ function commit(world: World, at: number, write: StoreWrite): World {
   const outcome = isWanted ? 'done' : 'conflict'
   switch (write.do) {
     case 'save': {
-      const event: SessionEvent = { type: 'saved', flight: write.flight, stored: isWanted || seenIn(next) }
+      const event: SessionEvent = { type: 'saved', flight: write.flight, stored: isWanted || readStore(next) }
       return apply(next, at, before, event)
     }
     case 'writeClaim':
@@ -367,7 +367,7 @@ function commit(world: World, at: number, write: StoreWrite): World {
       const event: SessionEvent = {
         type: 'rejectionSettled',
         flight: write.flight,
-        outcome: isWanted ? 'done' : seenIn(next),
+        outcome: isWanted ? 'done' : readStore(next),
       }
       return apply(next, at, before, event)
     }
@@ -557,7 +557,7 @@ export function subjectOf(session: number): string {
   return USERS[(session - 1) % USERS.length] as string
 }
 
-function seenIn({ record }: World): StoreRead {
+function readStore({ record }: World): StoreRead {
   return record === undefined ? { kind: 'none' } : { kind: 'session', session: record }
 }
 

@@ -43,8 +43,8 @@ export const bugs = [
   {
     name: 'the old refresh token is kept after a rotation',
     file: 'worker/core/token-set.ts',
-    search: "optional('refreshToken', refreshToken ?? previous?.refreshToken)",
-    replace: "optional('refreshToken', previous?.refreshToken ?? refreshToken)",
+    search: 'refreshToken: refreshToken ?? previous?.refreshToken',
+    replace: 'refreshToken: previous?.refreshToken ?? refreshToken',
   },
   {
     name: 'whoever waits for a refresh is forgotten',
@@ -55,8 +55,8 @@ export const bugs = [
   {
     name: 'a refusal is told to nobody',
     file: `${broker}/broker.ts`,
-    search: 'waiters.settle(effect.call, toRefusal(effect.code, effect.reason))',
-    replace: '',
+    search: 'waiters.settle(call, toRefusal(code, reason))',
+    replace: 'undefined',
   },
   {
     name: 'attempts follow each other without a pause',
@@ -86,7 +86,7 @@ export const bugs = [
     name: 'no marker: a refresh that was cut off is not known to the next worker',
     file: `${session}/claim.ts`,
     search: '    ? writeClaim(session, claim, state, now, rules)',
-    replace: "    ? { kind: 'granted', replaces: state, isWritten: false }",
+    replace: '    ? sendRefresh(session, claim, state)',
   },
   {
     name: 'a marker that another worker has set meanwhile is overlooked',
@@ -98,19 +98,19 @@ export const bugs = [
     name: 'a failure is not told to other workers',
     from: 2500,
     file: `${session}/claim.ts`,
-    search: 'if (rules.owner === undefined || marked?.marker === undefined || !session.isStored) return []',
+    search: 'if (rules.owner === undefined || marked === undefined || !session.isStored) return []',
     replace: 'if (true) return []',
   },
   {
     name: 'the store is overwritten, whatever is in it',
     file: `${broker}/broker.ts`,
-    search: 'saving = access.save(effect.flight, effect.session, effect.replaces)',
-    replace: 'saving = access.save(effect.flight, effect.session)',
+    search: 'saving = access.save(flight, session, replaces)',
+    replace: 'saving = access.save(flight, session)',
   },
   {
     name: 'a sign-out leaves the store as it is',
     file: `${session}/ending.ts`,
-    search: '      ...clearStore(session, rules),\n',
+    search: '...clearStore(session, rules), ',
     replace: '',
   },
   {
@@ -150,7 +150,7 @@ export const bugs = [
     name: 'a failed look into the store is not repeated',
     from: 350,
     file: `${broker}/store-access.ts`,
-    search: "if (seen.kind === 'unreadable') readTimer = startTimer(machine, 5 * STORE_TIMEOUT, onHint)",
+    search: "if (read.kind === 'unreadable') readTimer = startTimer(platform, 5 * STORE_TIMEOUT, onHint)",
     replace: '',
   },
   {
@@ -182,8 +182,8 @@ export const bugs = [
   {
     name: 'a refresh has no deadline',
     file: 'worker/core/broker/grant-run.ts',
-    search: '          timeout === undefined\n            ? undefined',
-    replace: '          true\n            ? undefined',
+    search: '{ timeout, onTimeout, signal, onAbort: () => signal.reason }',
+    replace: '{ signal, onAbort: () => signal.reason }',
   },
   {
     name: "a page's call has no deadline",

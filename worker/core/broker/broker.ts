@@ -1,6 +1,7 @@
 import { DEFAULT_TIMEOUT } from '../../../src/protocol/deadline.ts'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import type { CancelSignal, Grant, HistoryNote, HistoryRecord, Peers, Store, TransactionStore } from '../adapter.ts'
+import { optional } from '../optional-fields.ts'
 import { type Effect, type Permit, type SessionEvent, type SessionRules, timeoutOf } from '../session/events.ts'
 import { apiRefreshesOf, LATER_BUILD, type SessionState, startSession } from '../session/state.ts'
 import { transition } from '../session/transition.ts'
@@ -70,16 +71,42 @@ export function createBroker(options: BrokerOptions) {
     saved: () => saving,
   })
 
+  const perform: { readonly [Do in Effect['do']]: (effect: Extract<Effect, { do: Do }>) => void } = {
+    permit: ({ call, permit }) => waiters.settle(call, permit),
+    keepAnswer: ({ call }) => waiters.settle(call, undefined),
+    refuse: ({ call, code, reason }) => waiters.settle(call, toRefusal(code, reason)),
+    wake: waiters.wake,
+    refresh: (effect) =>
+      access.keepLockUntil(runRefresh(machine, options, grant, { ...effect, timeout: access.timeLeft() })),
+    retryLater: ({ flight, delay }) => {
+      retryTimer = startTimer(platform, delay, () => dispatch({ type: 'retryDue', flight, now: platform.now() }))
+    },
+    cancelRetry: () => platform.clearTimeout(retryTimer),
+    abandonSignIn: ({ signIn }) => signIns.abandon(signIn),
+    save: ({ flight, session, replaces }) => {
+      saving = access.save(flight, session, replaces)
+    },
+    clear: ({ only }) => {
+      clearing = access.clear(only)
+    },
+    readClaim: ({ flight }) => access.readClaim(flight),
+    writeClaim: ({ flight, session, replaces }) => access.writeClaim(flight, session, replaces),
+    writeFailure: ({ session, replaces }) => access.writeFailure(session, replaces),
+    clearRejected: ({ flight, only }) => access.clearRejected(flight, only),
+    revoke: ({ tokens }) => signIns.revoke(tokens, false),
+    note: ({ note }) => record(note),
+  }
+
   async function restore(): Promise<void> {
-    const loading = access.load().catch(() => pause(machine, LOAD_RETRY_DELAY).then(access.load))
+    const loading = access.load().catch(() => pause(platform, LOAD_RETRY_DELAY).then(access.load))
     try {
-      const seen = await waitFor(machine, () => loading, { timeout: STORE_TIMEOUT })
-      session = startSession(seen.kind === 'session' ? seen.session : undefined)
-      if (seen.kind === 'later-format') session = { ...session, reason: LATER_BUILD }
+      const read = await waitFor(platform, () => loading, { timeout: STORE_TIMEOUT })
+      session = startSession(read.kind === 'session' ? read.session : undefined)
+      if (read.kind === 'later-format') session = { ...session, reason: LATER_BUILD }
       feed.begin(session)
       record({
         event: session.held ? 'session-restored' : 'started',
-        ...(session.held?.expiresAt !== undefined && { expiresAt: session.held.expiresAt }),
+        ...optional({ expiresAt: session.held?.expiresAt }),
       })
     } catch {
       dispatch({ type: 'storeFailed' })
@@ -102,7 +129,7 @@ export function createBroker(options: BrokerOptions) {
     const [next, effects] = transition(session, event, rules)
     session = next
     if (session.isAdopted && session.sessionId !== before.sessionId) access.forget()
-    for (const effect of effects) perform(effect)
+    for (const effect of effects) perform[effect.do](effect as never)
     if (session.generation !== before.generation) watchAge()
     // Most events are calls that want a token, and change nothing.
     if (session !== before) feed.publish(session)
@@ -110,68 +137,11 @@ export function createBroker(options: BrokerOptions) {
     if (session.loading !== 'pending') onLoaded()
   }
 
-  function perform(effect: Effect): void {
-    switch (effect.do) {
-      case 'permit':
-        waiters.settle(effect.call, effect.permit)
-        return
-      case 'keepAnswer':
-        waiters.settle(effect.call, undefined)
-        return
-      case 'refuse':
-        waiters.settle(effect.call, toRefusal(effect.code, effect.reason))
-        return
-      case 'wake':
-        waiters.wake()
-        return
-      case 'refresh':
-        access.keepLockUntil(runRefresh(machine, options, grant, { ...effect, timeout: access.timeLeft() }))
-        return
-      case 'retryLater':
-        retryTimer = startTimer(machine, effect.delay, () =>
-          dispatch({ type: 'retryDue', flight: effect.flight, now: platform.now() }),
-        )
-        return
-      case 'cancelRetry':
-        platform.clearTimeout(retryTimer)
-        return
-      case 'abandonSignIn':
-        signIns.abandon(effect.signIn)
-        return
-      case 'save':
-        saving = access.save(effect.flight, effect.session, effect.replaces)
-        return
-      case 'clear':
-        clearing = access.clear(effect.only)
-        return
-      case 'readClaim':
-        void access.readClaim(effect.flight)
-        return
-      case 'writeClaim':
-        void access.writeClaim(effect.flight, effect.session, effect.replaces)
-        return
-      case 'writeFailure':
-        access.writeFailure(effect.session, effect.replaces)
-        return
-      case 'clearRejected':
-        void access.clearRejected(effect.flight, effect.only)
-        return
-      case 'revoke':
-        void signIns.revoke(effect.tokens, false)
-        return
-      case 'note':
-        record(effect.note)
-        return
-      default:
-        effect satisfies never
-    }
-  }
-
   /** The timer is only a hint. Whether the session is too old is judged by the clock. */
   function watchAge(): void {
     platform.clearTimeout(ageTimer)
     if (rules.maxSessionAge === undefined || session.held === undefined) return
-    ageTimer = startTimer(machine, session.signedInAt + rules.maxSessionAge - platform.now(), () => {
+    ageTimer = startTimer(platform, session.signedInAt + rules.maxSessionAge - platform.now(), () => {
       dispatch({ type: 'timePassed', now: platform.now() })
       watchAge()
     })
@@ -201,7 +171,7 @@ export function createBroker(options: BrokerOptions) {
     const { signal } = call
     const signInsBefore = signIns.last()
     const isSigningIn = session.signIn !== undefined
-    await waitFor(machine, () => loaded, { timeout: DEFAULT_TIMEOUT, onTimeout: storeSilent, signal })
+    await waitFor(platform, () => loaded, { timeout: DEFAULT_TIMEOUT, onTimeout: storeSilent, signal })
     // The call was made before a user could be seen. A sign-in since then may be another user's.
     if (signIns.last() === signInsBefore && !isSigningIn)
       Object.assign(call, openCall(call.id, signal), { api: call.api })
@@ -267,7 +237,7 @@ export function createBroker(options: BrokerOptions) {
       dispatch({ type: 'signedOut' })
       const [isCleared] = await Promise.all([
         clearing,
-        waitFor(machine, () => transactions.clear(), { timeout: STORE_TIMEOUT }).catch(() => {}),
+        waitFor(platform, () => transactions.clear(), { timeout: STORE_TIMEOUT }).catch(() => {}),
       ])
       // Only the store shows whether the later build's record is gone.
       if (reason === LATER_BUILD) await access.syncWithStore()

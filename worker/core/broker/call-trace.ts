@@ -1,4 +1,5 @@
 import { isLingpaiError } from '../../../src/protocol/errors.ts'
+import { optional } from '../optional-fields.ts'
 import type { SessionBroker } from './broker.ts'
 import type { Call } from './call.ts'
 
@@ -10,16 +11,17 @@ export async function traceCall<Answer>(
 ): Promise<Answer> {
   try {
     const answer = await work()
-    broker.record({ event: 'call-answered', call: call.id, ...statusOf(call) })
+    broker.record({ event: 'call-answered', call: call.id, ...optional({ status: call.status }) })
     return answer
   } catch (error) {
-    broker.record({ event: 'call-failed', call: call.id, code: codeOf(error, call), ...statusOf(call) })
+    broker.record({
+      event: 'call-failed',
+      call: call.id,
+      code: codeOf(error, call),
+      ...optional({ status: call.status }),
+    })
     throw error
   }
-}
-
-function statusOf({ status }: Call): { status?: number } {
-  return status === undefined ? {} : { status }
 }
 
 /** Only codes of ours: the text of any other error may quote what must not leave the worker (I11). */

@@ -15,7 +15,7 @@ export interface Call {
   /** Whether the call has waited for a refresh: each call gets only one. */
   hasRefreshed: boolean
   /** The longest wait for a token in milliseconds, if it is shorter than the default. */
-  patience?: number
+  timeout?: number
   /** The HTTP status of the API's last response. */
   status?: number
 }

@@ -1,10 +1,11 @@
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import type { CancelSignal, GrantIO, GrantRequest, GrantResponse, Platform } from '../adapter.ts'
-import { MAX_TIMER, parseRetryAfter } from '../retry.ts'
+import { parseRetryAfter } from '../retry.ts'
+import { waitFor } from './machine.ts'
 
 /**
- * One request of a grant may take this long, so that a code exchange without an answer does not keep a sign-in for ever;
- * the sign-in as a whole, with a person in it, has no deadline.
+ * The longest time for one request of a grant, in milliseconds: a code exchange without a response must not keep a sign-in
+ * for ever. A sign-in as a whole has no deadline, because the user takes part in it.
  */
 export const SEND_TIMEOUT = 30_000
 
@@ -16,15 +17,13 @@ export interface GrantRunHost {
 }
 
 export interface GrantRunLimits {
-  /** How long it may take as a whole, in milliseconds; without one, only its single requests have a deadline. */
+  /** The longest time for the whole run, in milliseconds. Without it, only each request has a deadline. */
   readonly timeout?: number
-  /** Lets a request that is under way end after an abort: tokens that it brings can only be revoked with them in hand. */
+  /** Lets a request in flight end after an abort: only a worker that has the new tokens can revoke them. */
   readonly letsRequestsEnd?: boolean
 }
 
-export type GrantRun = ReturnType<typeof startGrantRun>
-
-/** One exchange of a grant: a deadline, an abort signal, and the status of the last answer, from which verdicts are read. */
+/** Runs one method of a grant: with a deadline, an abort signal, and the status of the last response for the verdict. */
 export function startGrantRun(
   { platform, origin, send, login }: GrantRunHost,
   { timeout, letsRequestsEnd = false }: GrantRunLimits = {},
@@ -41,7 +40,7 @@ export function startGrantRun(
     ...(login && { login: () => login(signal) }),
     async send(request) {
       lastStatus = undefined
-      // A grant that does not look at its signal must not send beside the attempt that took its place (I1).
+      // A grant that ignores its signal must not send while a later attempt does (I1).
       if (signal.aborted) throw signal.reason
       hasSent = true
       hasActed ||= !request.isReadOnly
@@ -53,61 +52,43 @@ export function startGrantRun(
   }
 
   function sendInTime(request: GrantRequest): Promise<GrantResponse> {
-    return new Promise((resolve, reject) => {
-      const sending = platform.createAbort()
-      const end = (reason: unknown) => {
-        reject(reason)
-        sending.abort(reason)
-      }
-      const onAbort = () => end(signal.reason)
-      // Where the app allows a whole refresh more than this, that is what its one request gets.
-      const longest = Math.max(SEND_TIMEOUT, timeout ?? 0)
-      const timer = startTimer(longest, () => end(notAnswered(longest)))
-      if (!letsRequestsEnd) signal.addEventListener('abort', onAbort)
-      Promise.resolve()
-        .then(() => send(request, sending.signal))
-        .then(resolve, reject)
-        .finally(() => {
-          platform.clearTimeout(timer)
-          signal.removeEventListener('abort', onAbort)
-        })
+    const sending = platform.createAbort()
+    const stop = (reason: unknown) => {
+      sending.abort(reason)
+      return reason
+    }
+    // If the app allows a refresh more time than this, its one request may take all of that time.
+    const longest = Math.max(SEND_TIMEOUT, timeout ?? 0)
+    return waitFor(platform, () => send(request, sending.signal), {
+      timeout: longest,
+      onTimeout: () => stop(notAnswered(longest)),
+      ...(!letsRequestsEnd && { signal, onAbort: () => stop(signal.reason) }),
     })
-  }
-
-  function startTimer(milliseconds: number, callback: () => void): unknown {
-    return platform.setTimeout(callback, Math.min(milliseconds, MAX_TIMER))
   }
 
   return {
     abort,
     lastStatus: () => lastStatus,
-    /** Whether no server can have acted on it. Unknown, so false, where a grant sends by other means than `io`. */
+    /** Whether no server can have acted on the run. Unknown, and so false, if a grant sends without `io`. */
     hasOnlyRead: () => hasSent && !hasActed,
     retryAfter: () => retryAfter,
 
     /**
-     * Rejects on abort and timeout even where the grant's own code does not look at its signal; what that still brings
-     * goes to `onLate`.
+     * Rejects on abort and at the timeout, even if the grant ignores its signal. A result that arrives after that is
+     * passed to `onLate`.
      */
     run<T>(work: (io: GrantIO) => Promise<T> | T, onLate: (result: T) => void = () => {}): Promise<T> {
-      return new Promise((resolve, reject) => {
-        const timer =
-          timeout === undefined
-            ? undefined
-            : startTimer(timeout, () => {
-                lastStatus = undefined
-                abort(notAnswered(timeout))
-              })
-        signal.addEventListener('abort', () => {
-          platform.clearTimeout(timer)
-          reject(signal.reason)
-        })
-        Promise.resolve()
-          .then(() => work(io))
-          .then((result) => (signal.aborted ? onLate(result) : resolve(result)))
-          .catch(reject)
-          .finally(() => platform.clearTimeout(timer))
-      })
+      const onTimeout = () => {
+        lastStatus = undefined
+        abort(notAnswered(timeout as number))
+        return signal.reason
+      }
+      return waitFor(
+        platform,
+        async () => work(io),
+        { timeout, onTimeout, signal, onAbort: () => signal.reason },
+        onLate,
+      )
     },
   }
 }

@@ -15,46 +15,64 @@ export interface Machine {
 }
 
 /** A timer that is clamped: a longer delay than a browser can keep would end at once. */
-export function startTimer(
-  { platform }: Pick<Machine, 'platform'>,
-  milliseconds: number,
-  callback: () => void,
-): unknown {
+export function startTimer(platform: Platform, milliseconds: number, callback: () => void): unknown {
   return platform.setTimeout(callback, Math.min(Math.max(milliseconds, 0), MAX_TIMER))
 }
 
-export function pause(machine: Pick<Machine, 'platform'>, milliseconds: number): Promise<void> {
-  return new Promise((resolve) => startTimer(machine, milliseconds, resolve))
+export function pause(platform: Platform, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => startTimer(platform, milliseconds, resolve))
 }
 
-export interface WaitOptions {
-  /** In milliseconds. */
-  readonly timeout: number
-  onTimeout?(): LingpaiError
+export interface WaitLimits {
+  /** In milliseconds. Without it, the wait has no deadline. */
+  readonly timeout?: number | undefined
+  /** Makes the error for the timeout. Default: the store did not answer. */
+  onTimeout?(): unknown
   readonly signal?: CancelSignal
+  /** Makes the error for an abort. Default: `aborted`. */
+  onAbort?(): unknown
 }
 
-/** Waits for some work, by default of the store. Rejects at the timeout, and with `aborted` if the signal aborts. */
+/** Calls `fail` at the timeout or when the signal aborts, until the returned function is called. */
+export function limitWait(
+  platform: Platform,
+  { timeout, onTimeout = storeTimedOut, signal, onAbort = aborted }: WaitLimits,
+  fail: (error: unknown) => void,
+): () => void {
+  const abort = () => {
+    stop()
+    fail(onAbort())
+  }
+  const timer = timeout === undefined ? undefined : startTimer(platform, timeout, () => fail(onTimeout()))
+  const stop = () => {
+    platform.clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
+  }
+  if (signal?.aborted) abort()
+  else signal?.addEventListener('abort', abort)
+  return stop
+}
+
+/**
+ * Starts some work and waits for it: by default, work of the store. Rejects at the timeout, and when the signal aborts. A
+ * result that arrives after the abort is passed to `onLate`.
+ */
 export function waitFor<T>(
-  machine: Pick<Machine, 'platform'>,
-  work: () => Promise<T>,
-  { timeout, onTimeout = storeTimedOut, signal }: WaitOptions,
+  platform: Platform,
+  work: () => T | Promise<T>,
+  limits: WaitLimits,
+  onLate: (result: T) => void = () => {},
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(aborted())
-    const timer = startTimer(machine, timeout, () => reject(onTimeout()))
-    if (signal?.aborted) onAbort()
-    signal?.addEventListener('abort', onAbort)
-    work()
-      .then(resolve, reject)
-      .finally(() => {
-        machine.platform.clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-      })
+    const stop = limitWait(platform, limits, reject)
+    Promise.resolve(work())
+      .then((result) => (limits.signal?.aborted ? onLate(result) : resolve(result)))
+      .catch(reject)
+      .finally(stop)
   })
 }
 
-export function aborted(): LingpaiError {
+function aborted(): LingpaiError {
   return new LingpaiError('aborted', 'The call was aborted.')
 }
 

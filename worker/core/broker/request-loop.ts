@@ -3,7 +3,7 @@ import type { SessionBroker } from './broker.ts'
 import type { Call } from './call.ts'
 
 /** What one attempt brought, and whether it means that its token has expired. */
-export interface Attempt<Answer> {
+export interface SendResult<Answer> {
   readonly answer: Answer
   readonly isTokenDenied: boolean
   /** Whether the request cannot be sent again, so that its caller gets this answer in any case. */
@@ -18,7 +18,7 @@ export interface Attempt<Answer> {
 export interface EarlierSend<Answer> {
   readonly permit: Permit
   readonly isReplay: boolean
-  readonly attempt: Promise<Attempt<Answer>>
+  readonly result: Promise<SendResult<Answer>>
 }
 
 /**
@@ -30,12 +30,12 @@ export interface EarlierSend<Answer> {
 export async function runRequest<Answer>(
   broker: SessionBroker,
   call: Call,
-  send: (permit: Permit, isReplay: boolean) => Promise<Attempt<Answer>>,
+  send: (permit: Permit, isReplay: boolean) => Promise<SendResult<Answer>>,
   earlier?: EarlierSend<Answer>,
 ): Promise<Answer> {
   const asked = earlier?.permit ?? (await broker.authorize(call))
   broker.record({ event: earlier?.isReplay ? 'call-replayed' : 'call-sent', call: call.id })
-  const first = await (earlier?.attempt ?? send(asked, false))
+  const first = await (earlier?.result ?? send(asked, false))
   const permit = first.permit ?? asked
   if (!first.isTokenDenied) broker.accept(call, permit)
   if (!first.isTokenDenied || first.isFinal || earlier?.isReplay) return first.answer

@@ -1,6 +1,7 @@
 import { DEFAULT_TIMEOUT } from '../../../src/protocol/deadline.ts'
 import { isLingpaiError, LingpaiError } from '../../../src/protocol/errors.ts'
 import type { CancelSignal, Grant, GrantIO, TokenSet, TransactionStore } from '../adapter.ts'
+import { optional } from '../optional-fields.ts'
 import { LATER_BUILD } from '../session/state.ts'
 import { toTokenSet } from '../token-set.ts'
 import { type GrantRunHost, startGrantRun } from './grant-run.ts'
@@ -32,14 +33,14 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
     if (state().loading === 'pending') await ready
     if (state().reason === LATER_BUILD) throw laterBuild()
     const signIn = ++last
-    const attempt = startGrantRun(host, { letsRequestsEnd: true })
-    const onAbort = () => attempt.abort(cancelled())
+    const grantRun = startGrantRun(host, { letsRequestsEnd: true })
+    const onAbort = () => grantRun.abort(cancelled())
     if (signal.aborted) throw cancelled()
     signal.addEventListener('abort', onAbort)
-    running.set(signIn, attempt)
+    running.set(signIn, grantRun)
     dispatch({ type: 'signInStarted', signIn })
     try {
-      const received = await attempt.run(work, (late) => dropLate(signIn, late))
+      const received = await grantRun.run(work, (late) => dropLate(signIn, late))
       const tokens = toTokenSet(received, platform.now())
       const isWanted = state().signIn === signIn
       dispatch({ type: 'signInSucceeded', signIn, tokens, sessionId: createId() })
@@ -101,18 +102,18 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
       signal: CancelSignal,
     ): Promise<{ url: string }> {
       await ready
-      const attempt = startGrantRun(host, { timeout: DEFAULT_TIMEOUT })
+      const grantRun = startGrantRun(host, { timeout: DEFAULT_TIMEOUT })
       if (signal.aborted) throw cancelled()
-      signal.addEventListener('abort', () => attempt.abort(cancelled()))
+      signal.addEventListener('abort', () => grantRun.abort(cancelled()))
       try {
-        const { url, transaction } = await attempt.run(async (io) => {
+        const { url, transaction } = await grantRun.run(async (io) => {
           if (grant.authorize === undefined || grant.callback === undefined) {
             throw new LingpaiError('invalid_call', 'This grant has no authorize: pass the input of its signIn.')
           }
           return grant.authorize(input, io)
         })
-        const kept = { ...transaction, ...(input.returnTo !== undefined && { returnTo: input.returnTo }) }
-        await waitFor(machine, () => transactions.put(kept, platform.now()), { timeout: DEFAULT_TIMEOUT })
+        const kept = { ...transaction, ...optional({ returnTo: input.returnTo }) }
+        await waitFor(platform, () => transactions.put(kept, platform.now()), { timeout: DEFAULT_TIMEOUT })
         record({ event: 'sign-in-begun' })
         return { url }
       } catch (thrown) {
@@ -131,7 +132,7 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
         throw new LingpaiError('state_missing', 'This URL is not a sign-in callback: it has no state.')
       }
       const taking = () => transactions.take(stateParameter, platform.now())
-      const transaction = await waitFor(machine, taking, { timeout: DEFAULT_TIMEOUT })
+      const transaction = await waitFor(platform, taking, { timeout: DEFAULT_TIMEOUT })
       if (transaction === undefined) {
         throw new LingpaiError(
           'state_mismatch',
@@ -156,8 +157,8 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
     async revoke(tokens: TokenSet | undefined, everywhere: boolean): Promise<{ url?: string } | undefined> {
       if (grant.signOut === undefined || (tokens === undefined && !everywhere)) return {}
       try {
-        const attempt = startGrantRun(host, { timeout: REVOCATION_TIMEOUT })
-        return await attempt.run(async (io) => (await grant.signOut?.(tokens, { ...io, everywhere })) ?? {})
+        const grantRun = startGrantRun(host, { timeout: REVOCATION_TIMEOUT })
+        return await grantRun.run(async (io) => (await grant.signOut?.(tokens, { ...io, everywhere })) ?? {})
       } catch {
         // Here, the session has ended. On the server, it ends when its tokens expire.
         record({ event: 'revocation-failed' })

@@ -43,7 +43,7 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
   }
 
   function inTime<T>(work: () => T | Promise<T>): Promise<T> {
-    return waitFor(machine, async () => work(), { timeout: STORE_TIMEOUT })
+    return waitFor(platform, work, { timeout: STORE_TIMEOUT })
   }
 
   async function write(work: () => Promise<unknown>): Promise<WriteOutcome> {
@@ -64,17 +64,17 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
   async function syncWithStore(flight?: number): Promise<void> {
     let before: number
     let begun: number
-    let seen: StoreRead
+    let read: StoreRead
     do {
       before = writes
       begun = platform.now()
-      seen = await readStore()
+      read = await readStore()
       // If the read took much longer than its timeout, the worker was frozen: retry.
-    } while (writes !== before || (seen.kind === 'unreadable' && platform.now() - begun > 2 * STORE_TIMEOUT))
+    } while (writes !== before || (read.kind === 'unreadable' && platform.now() - begun > 2 * STORE_TIMEOUT))
     platform.clearTimeout(readTimer)
     // A hint is sent only once, so the read is repeated until the store answers.
-    if (seen.kind === 'unreadable') readTimer = startTimer(machine, 5 * STORE_TIMEOUT, onHint)
-    dispatch({ type: 'storeRead', flight, seen, now: platform.now() })
+    if (read.kind === 'unreadable') readTimer = startTimer(platform, 5 * STORE_TIMEOUT, onHint)
+    dispatch({ type: 'storeRead', flight, read, now: platform.now() })
   }
 
   /** Any script of the origin can send hints: they only cause reads, which by themselves change nothing. */
@@ -87,7 +87,7 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
         const since = platform.now() - hintReads[0]
         // Negative if the clock was set back.
         if (since >= 0 && since < HINT_INTERVAL) {
-          await pause(machine, HINT_INTERVAL - since)
+          await pause(platform, HINT_INTERVAL - since)
           continue
         }
         isHinted = false

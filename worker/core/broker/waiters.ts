@@ -3,7 +3,7 @@ import { LingpaiError, tokenServerUnreachable } from '../../../src/protocol/erro
 import type { Permit, TokenRequest } from '../session/events.ts'
 import type { SessionState } from '../session/state.ts'
 import type { Call } from './call.ts'
-import { aborted, type Machine, startTimer } from './machine.ts'
+import { limitWait, type Machine } from './machine.ts'
 
 /** A permit, a refusal, or undefined: the API's answer goes to the caller as it is. */
 type Outcome = Permit | undefined | LingpaiError
@@ -73,15 +73,9 @@ export function createWaiters(machine: Machine) {
         waiters.set(call.id, { request: { ...request, waitingSince: state().version }, settle: finish })
         if (request.signIn === undefined) call.hasRefreshed = true
         record({ event: 'call-waiting', call: call.id })
-        const timeout = Math.min(call.patience ?? DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
-        const timer = startTimer(machine, timeout, () => settle(call.id, explainTimeout(state(), timeout)))
-        const onAbort = () => settle(call.id, aborted())
-        stopWaiting = () => {
-          platform.clearTimeout(timer)
-          call.signal.removeEventListener('abort', onAbort)
-        }
-        if (call.signal.aborted) onAbort()
-        else call.signal.addEventListener('abort', onAbort)
+        const timeout = Math.min(call.timeout ?? DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
+        const limits = { timeout, onTimeout: () => explainTimeout(state(), timeout), signal: call.signal }
+        stopWaiting = limitWait(platform, limits, (error) => settle(call.id, error as LingpaiError))
       })
     },
   }

@@ -3,12 +3,16 @@ import type { TokenSet } from '../adapter.ts'
 import { isPausing, shortestPause } from '../retry.ts'
 import { isExpired, isSameUser, refreshTime } from '../token-set.ts'
 import { endIfTooOld } from './ending.ts'
-import { type Effect, type SessionRules, type Step, type TokenRequest, withoutRetry } from './events.ts'
+import { type Effect, type EventOf, type SessionRules, type Step, withoutRetry } from './events.ts'
 import { startRefresh } from './refresh.ts'
 import { apiRefreshesOf, isSettling, LATER_BUILD, type SessionState } from './state.ts'
 
 /** Answers a call that asks for a token: with a permit, a refusal, or nothing if the call has to wait. */
-export function onTokenWanted(session: SessionState, request: TokenRequest, now: number, rules: SessionRules): Step {
+export function onTokenWanted(
+  session: SessionState,
+  { request, now }: EventOf<'tokenWanted'>,
+  rules: SessionRules,
+): Step {
   const { call, api, deniedVersion } = request
   const { held, refresh } = session
   if (held === undefined && session.reason === LATER_BUILD) {
@@ -60,7 +64,7 @@ export function onTokenWanted(session: SessionState, request: TokenRequest, now:
   return startRefresh({ ...session, apiRefreshes }, 'denied', outcomeLost, rules)
 }
 
-export function onTokenAccepted(session: SessionState, version: number, api: string): Step {
+export function onTokenAccepted(session: SessionState, { version, api }: EventOf<'tokenAccepted'>): Step {
   if (version !== session.version || apiRefreshesOf(session, api) === undefined) return [session, []]
   const { [api]: _accepted, ...apiRefreshes } = session.apiRefreshes
   return [{ ...session, apiRefreshes }, []]

@@ -1,4 +1,4 @@
-import { type Effect, note, type SessionRules, type Step } from './events.ts'
+import { type Effect, type EventOf, note, type SessionRules, type Step } from './events.ts'
 import { endedIdsOf, LATER_BUILD, type SessionState, startSession } from './state.ts'
 
 /** Ends the session in this worker and in the store. */
@@ -10,13 +10,7 @@ export function endSession(
 ): Step {
   return [
     toEnded(session, reason),
-    [
-      ...before,
-      { do: 'cancelRetry' },
-      ...clearStore(session, rules),
-      note('signed-out', reason === undefined ? {} : { reason }),
-      { do: 'wake' },
-    ],
+    [...before, { do: 'cancelRetry' }, ...clearStore(session, rules), note('signed-out', { reason }), { do: 'wake' }],
   ]
 }
 
@@ -32,6 +26,10 @@ export function endIfTooOld(session: SessionState, now: number, rules: SessionRu
   const { maxSessionAge } = rules
   const isTooOld = held !== undefined && maxSessionAge !== undefined && now - signedInAt >= maxSessionAge
   return isTooOld ? endSession(session, 'session_too_old', rules) : undefined
+}
+
+export function onSignedOut(session: SessionState, _event: EventOf<'signedOut'>, rules: SessionRules): Step {
+  return endSession(session, undefined, rules, abandonSignIn(session))
 }
 
 export function abandonSignIn({ signIn }: SessionState): Effect[] {

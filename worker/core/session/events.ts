@@ -1,5 +1,6 @@
 import type { LingpaiErrorCode } from '../../../src/protocol/errors.ts'
 import type { HistoryNote, RefreshOptions, StoredSession, StoredState, TokenSet } from '../adapter.ts'
+import { optional } from '../optional-fields.ts'
 import { DEFAULT_REFRESH_TIMEOUT } from '../retry.ts'
 import type { StoreRead } from '../shared-record.ts'
 import type { Verdict } from '../verdict.ts'
@@ -57,7 +58,7 @@ export type SessionEvent =
   | { readonly type: 'retryDue'; readonly flight: number; readonly now: number }
   | { readonly type: 'saved'; readonly flight: number; readonly stored: boolean | StoreRead }
   /** The shared store was read: for a flight that asked for it, or because of a hint of another worker. */
-  | { readonly type: 'storeRead'; readonly flight: number | undefined; readonly seen: StoreRead; readonly now: number }
+  | { readonly type: 'storeRead'; readonly flight: number | undefined; readonly read: StoreRead; readonly now: number }
   /** The write that claims the refresh has ended. */
   | { readonly type: 'claimWritten'; readonly flight: number; readonly outcome: WriteOutcome; readonly now: number }
   /** The rejected tokens were deleted from the store; or what the store holds instead. */
@@ -82,6 +83,8 @@ export type SessionEvent =
   /** The network is back, or the app is in the foreground again. */
   | { readonly type: 'resumed'; readonly now: number }
 
+export type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { type: Type }>
+
 export type Effect =
   | { readonly do: 'permit'; readonly call: string; readonly permit: Permit }
   | {
@@ -97,7 +100,7 @@ export type Effect =
   | { readonly do: 'refresh'; readonly flight: number; readonly tokens: TokenSet }
   | { readonly do: 'retryLater'; readonly flight: number; readonly delay: number }
   /**
-   * Start no further attempt. An attempt that is under way ends by itself: its tokens may already be rotated, and
+   * Start no further attempt. An attempt that is in flight ends on its own: its tokens may already be rotated, and
    * only a worker that has the response can revoke them.
    */
   | { readonly do: 'cancelRetry' }
@@ -134,9 +137,9 @@ export function timeoutOf({ timeout }: SessionRules): number {
   return timeout ?? DEFAULT_REFRESH_TIMEOUT
 }
 
-/** Takes any details: each caller passes those of the event that it notes. */
+/** An entry for the history. Each caller passes the details of the event that it notes. */
 export function note(event: HistoryNote['event'], details: object = {}): Effect {
-  return { do: 'note', note: { event, ...details } as HistoryNote }
+  return { do: 'note', note: { event, ...optional(details) } as HistoryNote }
 }
 
 /** Cancels the timer of a pause, then does the rest. */

@@ -1,17 +1,17 @@
 import type { StoredSession } from '../adapter.ts'
 import { compareWithRecord, type StoreRead } from '../shared-record.ts'
 import { endIfTooOld, leaveSession } from './ending.ts'
-import { note, type SessionRules, type Step, withoutRetry } from './events.ts'
-import { endedIdsOf, IDLE, LATER_BUILD, pick, type SessionState, startSession } from './state.ts'
+import { type EventOf, note, type SessionRules, type Step, withoutRetry } from './events.ts'
+import { endedIdsOf, IDLE, LATER_BUILD, type SessionState, startSession } from './state.ts'
 
 /** Takes over what another worker has done to the session; undefined if there is nothing to take over. */
-export function syncFromStore(session: SessionState, seen: StoreRead): Step | undefined {
-  const comparison = compareWithRecord(session, seen)
+export function syncFromStore(session: SessionState, read: StoreRead): Step | undefined {
+  const comparison = compareWithRecord(session, read)
   if (comparison === 'later-format') return leaveSession(session, LATER_BUILD)
   if (comparison === 'ended') return leaveSession(session, 'signed_out_elsewhere')
-  if (seen.kind !== 'session') return undefined
-  if (comparison === 'newer') return adoptTokens(session, seen.session)
-  return comparison === 'other' ? adoptSession(session, seen.session) : undefined
+  if (read.kind !== 'session') return undefined
+  if (comparison === 'newer') return adoptTokens(session, read.session)
+  return comparison === 'other' ? adoptSession(session, read.session) : undefined
 }
 
 /** Takes over newer tokens of the same session. */
@@ -28,7 +28,7 @@ export function adoptTokens(session: SessionState, { version, tokens }: StoredSe
     reason: isFailureOver ? undefined : session.reason,
     failures: 0,
   }
-  return withoutRetry([adopted, [note('tokens-adopted', pick(tokens, 'expiresAt')), { do: 'wake' }]])
+  return withoutRetry([adopted, [note('tokens-adopted', { expiresAt: tokens.expiresAt }), { do: 'wake' }]])
 }
 
 /** Takes over a session that began elsewhere. It may be another user's: calls of the user before get no token of it (I6). */
@@ -41,18 +41,22 @@ function adoptSession(session: SessionState, stored: StoredSession): Step {
     flights: session.flights,
     signIn: session.signIn,
   }
-  return withoutRetry([adopted, [note('session-adopted', pick(stored.tokens, 'expiresAt')), { do: 'wake' }]])
+  return withoutRetry([adopted, [note('session-adopted', { expiresAt: stored.tokens.expiresAt }), { do: 'wake' }]])
 }
 
 /** A slow store does not sign the user out: its session is restored, unless the user has signed in or out since (I7). */
-export function onLoadedLate(session: SessionState, seen: StoreRead, now: number, rules: SessionRules): Step {
+export function onLoadedLate(
+  session: SessionState,
+  { stored: read, now }: EventOf<'loadedLate'>,
+  rules: SessionRules,
+): Step {
   const { generation, signIn } = session
   if (generation !== 0 || signIn !== undefined) {
     return [{ ...session, loading: 'done' }, [note('late-session-dropped')]]
   }
-  if (seen.kind === 'later-format') return leaveSession({ ...session, loading: 'done' }, LATER_BUILD)
-  const stored = seen.kind === 'session' ? seen.session : undefined
+  if (read.kind === 'later-format') return leaveSession({ ...session, loading: 'done' }, LATER_BUILD)
+  const stored = read.kind === 'session' ? read.session : undefined
   const started = { ...startSession(stored), flights: session.flights }
-  const restored = started.held ? note('session-restored', pick(started.held, 'expiresAt')) : note('started')
+  const restored = note(stored ? 'session-restored' : 'started', { expiresAt: stored?.tokens.expiresAt })
   return endIfTooOld(started, now, rules) ?? [started, [restored, { do: 'wake' }]]
 }

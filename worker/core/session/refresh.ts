@@ -1,23 +1,18 @@
-import type { RefreshMarker, StoredState, TokenSet } from '../adapter.ts'
 import { clampRetryAfter, isPausing, retryDelay, shortestPause } from '../retry.ts'
-import { beginClaim, type ClaimOutcome, onClaimRead, onClaimWritten, readAgain, writeFailure } from './claim.ts'
-import { note, type SessionEvent, type SessionRules, type Step, withoutRetry } from './events.ts'
+import { onClaimRead, readAgain, startClaim, writeFailure } from './claim.ts'
+import { type Effect, type EventOf, note, type SessionRules, type Step, withoutRetry } from './events.ts'
 import { syncFromStore } from './follow.ts'
 import { settleRejection } from './rejection.ts'
 import { saveTokens } from './saving.ts'
+import { sendRefresh } from './sending.ts'
 import {
-  type Claim,
   isSettling,
   LATER_BUILD,
-  pick,
   REFRESH_ANSWER_LOST,
   type Refresh,
   type RefreshCause,
   type SessionState,
 } from './state.ts'
-
-type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { type: Type }>
-type Flight = Pick<Claim, 'flight' | 'outcomeLost' | 'cause'>
 
 /** Begins a flight. With a shared store, the worker has to claim the refresh before it sends the request. */
 export function startRefresh(
@@ -26,82 +21,41 @@ export function startRefresh(
   outcomeLost: boolean,
   rules: SessionRules,
 ): Step {
-  const flight = { flight: session.flights + 1, outcomeLost, cause }
-  const started = { ...session, flights: flight.flight }
-  if (rules.owner === undefined) return sendRefresh(started, flight)
-  return applyClaim(started, flight, beginClaim(flight), rules)
-}
-
-function sendRefresh(
-  session: SessionState,
-  { flight, outcomeLost, cause }: Flight,
-  replaces?: StoredState | null,
-): Step {
-  if (session.held === undefined) return [session, []]
-  const refresh: Refresh = { kind: 'sending', flight, outcomeLost, replaces }
-  return [
-    { ...session, refresh },
-    [
-      note('refresh-started', { reason: cause, ...pick(session.held, 'expiresAt') }),
-      { do: 'refresh', flight, tokens: session.held },
-    ],
-  ]
-}
-
-function applyClaim(session: SessionState, flight: Flight, outcome: ClaimOutcome, rules: SessionRules): Step {
-  switch (outcome.kind) {
-    case 'granted':
-      return sendRefresh({ ...session, isStored: session.isStored || outcome.isWritten }, flight, outcome.replaces)
-    case 'continued': {
-      const { claim, failures = session.failures, isOutage, effects } = outcome
-      const tokenServer = isOutage ? 'unreachable' : session.tokenServer
-      return [{ ...session, failures, tokenServer, refresh: claim }, effects]
-    }
-    case 'lost':
-      return settleRejection(session, flight.flight, REFRESH_ANSWER_LOST, rules)
-  }
+  const flight = session.flights + 1
+  const start = rules.owner === undefined ? sendRefresh : startClaim
+  return start({ ...session, flights: flight }, { flight, outcomeLost, cause })
 }
 
 /** The store was read. It may hold the work of another worker, and it may answer this worker's claim. */
 export function onStoreRead(
   session: SessionState,
-  { flight, seen, now }: EventOf<'storeRead'>,
+  { flight, read, now }: EventOf<'storeRead'>,
   rules: SessionRules,
 ): Step {
   const { refresh } = session
   // When this worker's own write is done, its outcome says what the store holds.
   if (isSettling(session)) return [session, []]
-  const synced = syncFromStore(session, seen)
+  const synced = syncFromStore(session, read)
   if (synced !== undefined) return synced
-  if (session.reason === LATER_BUILD && seen.kind === 'none') return [{ ...session, reason: undefined }, []]
+  if (session.reason === LATER_BUILD && read.kind === 'none') return [{ ...session, reason: undefined }, []]
   if (refresh.kind !== 'claim' || refresh.step.name !== 'reading' || refresh.flight !== flight) return [session, []]
-  return applyClaim(session, refresh, onClaimRead(session, refresh, seen, now, rules), rules)
+  return onClaimRead(session, refresh, read, now, rules)
 }
 
-export function onClaimWriteEnded(
-  session: SessionState,
-  { flight, outcome, now }: EventOf<'claimWritten'>,
-  rules: SessionRules,
-): Step {
-  const { refresh } = session
-  if (refresh.kind !== 'claim' || refresh.step.name !== 'writing' || refresh.flight !== flight) return [session, []]
-  return applyClaim(session, refresh, onClaimWritten(session, refresh, refresh.step, outcome, now), rules)
-}
-
-export function onRetryDue(session: SessionState, flight: number, rules: SessionRules): Step {
+export function onRetryDue(session: SessionState, { flight }: EventOf<'retryDue'>, rules: SessionRules): Step {
   const { refresh } = session
   if (!('flight' in refresh) || refresh.flight !== flight) return [session, []]
   if (refresh.kind === 'claim' && refresh.step.name === 'waiting') {
-    return applyClaim(session, refresh, readAgain(refresh, refresh.step.pause), rules)
+    return readAgain(session, refresh, refresh.step.pause)
   }
   return refresh.kind === 'waiting' ? startRefresh(session, 'retry', refresh.outcomeLost, rules) : [session, []]
 }
 
 /** The network is back: a refresh that waits out an outage starts at once. */
-export function onResumed(session: SessionState, now: number, rules: SessionRules): Step {
+export function onResumed(session: SessionState, { now }: EventOf<'resumed'>, rules: SessionRules): Step {
   const { refresh } = session
   if (refresh.kind === 'claim' && refresh.step.name === 'waiting') {
-    return withoutRetry(applyClaim(session, refresh, readAgain(refresh), rules))
+    return withoutRetry(readAgain(session, refresh))
   }
   if (refresh.kind !== 'waiting') return [session, []]
   const { flight, earliest, until, outcomeLost } = refresh
@@ -112,12 +66,13 @@ export function onResumed(session: SessionState, now: number, rules: SessionRule
   return withoutRetry([sooner, [{ do: 'retryLater', flight, delay: earliest - now }]])
 }
 
-export function onRefreshSucceeded(session: SessionState, flight: number, tokens: TokenSet): Step {
+export function onRefreshSucceeded(session: SessionState, { flight, tokens }: EventOf<'refreshSucceeded'>): Step {
   const { refresh } = session
   if (refresh.kind !== 'sending' || refresh.flight !== flight) {
     // If another session has begun, a revocation could end that one, too: servers revoke whole grants (RFC 7009 §2.1).
     const isUnwanted = session.held === undefined && session.reason !== LATER_BUILD
-    return [session, [note('late-refresh-dropped'), ...(isUnwanted ? [{ do: 'revoke', tokens } as const] : [])]]
+    const dropped = note('late-refresh-dropped')
+    return [session, isUnwanted ? [dropped, { do: 'revoke', tokens }] : [dropped]]
   }
   const renewed: SessionState = {
     ...session,
@@ -131,7 +86,7 @@ export function onRefreshSucceeded(session: SessionState, flight: number, tokens
     failures: 0,
   }
   const effects = [
-    note('refresh-succeeded', pick(tokens, 'expiresAt')),
+    note('refresh-succeeded', { expiresAt: tokens.expiresAt }),
     saveTokens(renewed, flight, tokens, refresh.replaces),
   ]
   return [renewed, effects]
@@ -154,10 +109,8 @@ export function onRefreshEnded(session: SessionState, event: EventOf<'refreshEnd
   }
   const failures = session.failures + 1
   const outcomeLost = refresh.outcomeLost || verdict === 'unknown'
-  const writeEnd = (pause: number) => {
-    const outcome: MarkedFailure = { failures, until: now + pause, pause, outcomeLost }
-    return writeFailure(session, flight, outcome, rules)
-  }
+  const writeEnd = (pause: number): Effect[] =>
+    writeFailure(session, flight, { failures, until: now + pause, pause, outcomeLost }, rules)
   if (verdict === 'failed') {
     const pause = shortestPause(failures)
     const refresh: Refresh = { kind: 'failed', until: now + pause, reason, outcomeLost }
@@ -186,5 +139,3 @@ export function onRefreshEnded(session: SessionState, event: EventOf<'refreshEnd
     ],
   ]
 }
-
-type MarkedFailure = Pick<RefreshMarker, 'failures' | 'until' | 'pause' | 'outcomeLost'>

@@ -1,6 +1,5 @@
-import type { StoreRead } from '../shared-record.ts'
 import { endSession, leaveSession } from './ending.ts'
-import type { Effect, SessionRules, Step } from './events.ts'
+import type { Effect, EventOf, SessionRules, Step } from './events.ts'
 import { syncFromStore } from './follow.ts'
 import type { SessionState } from './state.ts'
 
@@ -22,8 +21,7 @@ export function settleRejection(
 
 export function onRejectionSettled(
   session: SessionState,
-  flight: number,
-  outcome: 'done' | 'failed' | StoreRead,
+  { flight, outcome }: EventOf<'rejectionSettled'>,
   rules: SessionRules,
 ): Step {
   const { refresh } = session

@@ -1,7 +1,7 @@
 import type { StoredState, TokenSet } from '../adapter.ts'
 import { compareWithRecord, type StoreRead } from '../shared-record.ts'
 import { FORMAT } from '../token-set.ts'
-import { type Effect, note, type Step } from './events.ts'
+import { type Effect, type EventOf, note, type Step } from './events.ts'
 import { adoptTokens, syncFromStore } from './follow.ts'
 import { IDLE, type SessionState } from './state.ts'
 
@@ -20,7 +20,7 @@ export function saveTokens(
   }
 }
 
-export function onSaved(session: SessionState, flight: number, stored: boolean | StoreRead): Step {
+export function onSaved(session: SessionState, { flight, stored }: Omit<EventOf<'saved'>, 'type'>): Step {
   const { refresh } = session
   if (refresh.kind !== 'saving' || refresh.flight !== flight) return [session, []]
   if (typeof stored !== 'boolean') return onNotSaved(session, flight, refresh.signIn, stored)
@@ -35,10 +35,10 @@ export function onSaved(session: SessionState, flight: number, stored: boolean |
 }
 
 /** Another worker stored its tokens first: those count, and this worker's new tokens are dropped. */
-function onNotSaved(session: SessionState, flight: number, isSignIn: boolean, seen: StoreRead): Step {
-  const isTaken = !isSignIn && seen.kind === 'session' && compareWithRecord(session, seen) === 'same'
-  const step = isTaken ? adoptTokens(session, seen.session) : syncFromStore(session, seen)
-  if (step === undefined) return onSaved(session, flight, false)
+function onNotSaved(session: SessionState, flight: number, isSignIn: boolean, read: StoreRead): Step {
+  const isTaken = !isSignIn && read.kind === 'session' && compareWithRecord(session, read) === 'same'
+  const step = isTaken ? adoptTokens(session, read.session) : syncFromStore(session, read)
+  if (step === undefined) return onSaved(session, { flight, stored: false })
   const [next, effects] = step
   // The other worker could not revoke tokens that it did not have.
   const isSignedOut = next.reason === 'signed_out_elsewhere' && session.held !== undefined

@@ -1,5 +1,6 @@
 import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import type { StoredSession, StoredState, TokenSet } from '../adapter.ts'
+import { optional } from '../optional-fields.ts'
 
 /**
  * The session, as two axes: what is held (nothing or a token set) and what is in flight (a refresh, a sign-in).
@@ -86,6 +87,9 @@ export interface Claim {
   readonly conflicts: number
 }
 
+/** What a refresh needs to know about its flight. */
+export type Flight = Pick<Claim, 'flight' | 'outcomeLost' | 'cause'>
+
 export type ClaimStep =
   | { readonly name: 'reading' }
   | { readonly name: 'waiting'; readonly pause: number }
@@ -125,9 +129,9 @@ export function startSession(stored: StoredSession | undefined): SessionState {
 export function toSnapshot({ held, refresh, signIn, tokenServer, reason }: SessionState): BrokerSnapshot {
   // A new user is shown only after the store names the same user (I6).
   const isUnsaved = refresh.kind === 'saving' && refresh.signIn
-  const user = isUnsaved || held === undefined ? undefined : { ...pick(held, 'subject'), ...pick(held, 'profile') }
+  const user = isUnsaved || held === undefined ? undefined : optional({ subject: held.subject, profile: held.profile })
   const status = user ? 'signed-in' : isUnsaved || signIn !== undefined ? 'signing-in' : 'signed-out'
-  return { status, tokenServer, ...(user && { user }), ...(reason !== undefined && { reason }) }
+  return { status, tokenServer, ...optional({ user, reason }) }
 }
 
 /** Whether a write is pending that decides what is held. Until it ends, no call gets a token. */
@@ -149,12 +153,4 @@ export function apiRefreshesOf({ apiRefreshes }: SessionState, api: string): Api
 /** The ids of ended sessions, once the current session has ended, too. */
 export function endedIdsOf({ endedIds, sessionId }: SessionState): readonly string[] {
   return sessionId === undefined ? endedIds : [...endedIds, sessionId].slice(-MAX_ENDED_SESSIONS)
-}
-
-/** One optional field, left out if it is undefined. */
-export function pick<Source extends object, Name extends keyof Source>(
-  source: Source,
-  name: Name,
-): Pick<Source, Name> | Record<never, never> {
-  return source[name] === undefined ? {} : { [name]: source[name] }
 }

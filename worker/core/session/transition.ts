@@ -25,60 +25,49 @@
  * event. The broker performs the effects and turns their outcomes into events.
  */
 import { onTokenAccepted, onTokenWanted } from './authorize.ts'
-import { abandonSignIn, endIfTooOld, endSession } from './ending.ts'
+import { onClaimWritten } from './claim.ts'
+import { endIfTooOld, onSignedOut } from './ending.ts'
 import { note, type SessionEvent, type SessionRules, type Step } from './events.ts'
 import { onLoadedLate } from './follow.ts'
-import { onClaimWriteEnded, onRefreshEnded, onRefreshSucceeded, onResumed, onRetryDue, onStoreRead } from './refresh.ts'
+import { onRefreshEnded, onRefreshSucceeded, onResumed, onRetryDue, onStoreRead } from './refresh.ts'
 import { onRejectionSettled } from './rejection.ts'
 import { onSaved } from './saving.ts'
 import { onSignInFailed, onSignInStarted, onSignInSucceeded } from './sign-in.ts'
 import type { SessionState } from './state.ts'
 
+type Handler<Type> = (session: SessionState, event: Extract<SessionEvent, { type: Type }>, rules: SessionRules) => Step
+
+const handlers: { readonly [Type in SessionEvent['type']]: Handler<Type> } = {
+  tokenWanted: onTokenWanted,
+  tokenAccepted: onTokenAccepted,
+  refreshSucceeded: onRefreshSucceeded,
+  refreshEnded: onRefreshEnded,
+  retryDue: onRetryDue,
+  saved: onSaved,
+  storeRead: onStoreRead,
+  claimWritten: onClaimWritten,
+  rejectionSettled: onRejectionSettled,
+  signInStarted: onSignInStarted,
+  signInSucceeded: onSignInSucceeded,
+  signInFailed: onSignInFailed,
+  signedOut: onSignedOut,
+  // One API's answer ends no session (I7), and an answer to an earlier session says nothing about this one (I5).
+  signInRequired: (session, { generation }) => [
+    generation === session.generation ? { ...session, reason: 'sign_in_required' } : session,
+    [],
+  ],
+  storeFailed: (session) => {
+    // The reason why a session has ended matters more than the store.
+    const reason = session.held === undefined ? (session.reason ?? 'store_failed') : 'store_failed'
+    return [{ ...session, reason }, [note('store-failed')]]
+  },
+  loadedLate: onLoadedLate,
+  loadFailed: (session) => [session.loading === 'pending' ? { ...session, loading: 'failed' } : session, []],
+  timePassed: (session, { now }, rules) => endIfTooOld(session, now, rules) ?? [session, []],
+  resumed: onResumed,
+}
+
 /** Decides what follows from an event. Pure: the result depends only on the arguments. */
 export function transition(session: SessionState, event: SessionEvent, rules: SessionRules): Step {
-  switch (event.type) {
-    case 'tokenWanted':
-      return onTokenWanted(session, event.request, event.now, rules)
-    case 'tokenAccepted':
-      return onTokenAccepted(session, event.version, event.api)
-    case 'refreshSucceeded':
-      return onRefreshSucceeded(session, event.flight, event.tokens)
-    case 'refreshEnded':
-      return onRefreshEnded(session, event, rules)
-    case 'retryDue':
-      return onRetryDue(session, event.flight, rules)
-    case 'saved':
-      return onSaved(session, event.flight, event.stored)
-    case 'storeRead':
-      return onStoreRead(session, event, rules)
-    case 'claimWritten':
-      return onClaimWriteEnded(session, event, rules)
-    case 'rejectionSettled':
-      return onRejectionSettled(session, event.flight, event.outcome, rules)
-    case 'signInStarted':
-      return onSignInStarted(session, event.signIn)
-    case 'signInSucceeded':
-      return onSignInSucceeded(session, event.signIn, event.tokens, event.sessionId)
-    case 'signInFailed':
-      return onSignInFailed(session, event.signIn, event.reason)
-    case 'signedOut':
-      return endSession(session, undefined, rules, abandonSignIn(session))
-    case 'signInRequired':
-      // One API's answer ends no session (I7), and an answer to an earlier session says nothing about this one (I5).
-      return [event.generation === session.generation ? { ...session, reason: 'sign_in_required' } : session, []]
-    case 'storeFailed':
-      // The reason why a session has ended matters more than the store.
-      if (session.held === undefined && session.reason !== undefined) return [session, [note('store-failed')]]
-      return [{ ...session, reason: 'store_failed' }, [note('store-failed')]]
-    case 'loadedLate':
-      return onLoadedLate(session, event.stored, event.now, rules)
-    case 'loadFailed':
-      return [session.loading === 'pending' ? { ...session, loading: 'failed' } : session, []]
-    case 'timePassed':
-      return endIfTooOld(session, event.now, rules) ?? [session, []]
-    case 'resumed':
-      return onResumed(session, event.now, rules)
-    default:
-      return event satisfies never
-  }
+  return (handlers[event.type] as Handler<typeof event.type>)(session, event as never, rules)
 }

@@ -39,8 +39,8 @@ async function after(harness: Harness, milliseconds: number, work: Promise<unkno
 }
 
 /** A call that its caller allows to wait for so long. */
-async function callWithPatience({ broker, openCall }: Harness, patience: number): Promise<unknown> {
-  return broker.authorize(Object.assign(await openCall(), { patience }))
+async function callWithTimeout({ broker, openCall }: Harness, timeout: number): Promise<unknown> {
+  return broker.authorize(Object.assign(await openCall(), { timeout }))
 }
 
 async function abortLater(harness: Harness, work: (signal: AbortSignal) => Promise<unknown>): Promise<unknown> {
@@ -105,14 +105,14 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
   [
     'a refresh takes longer than the caller allows',
     { stored: expired },
-    (harness) => after(harness, 5000, callWithPatience(harness, 5000)),
+    (harness) => after(harness, 5000, callWithTimeout(harness, 5000)),
     'timeout',
     /^The token server did not answer within 5000 ms\./,
   ],
   [
     'a caller allows a refresh more than any call may wait',
     { stored: expired, rules: { timeout: 60_000 } },
-    (harness) => after(harness, 30_000, callWithPatience(harness, 45_000)),
+    (harness) => after(harness, 30_000, callWithTimeout(harness, 45_000)),
     'timeout',
     /^The token server did not answer within 30000 ms\./,
   ],

@@ -131,7 +131,7 @@ test('an answer to a request of another user, sent by an earlier worker, is not 
     harness.broker,
     await harness.openCall(),
     async () => ({ answer: ++sent, isTokenDenied: false }),
-    { permit, isReplay: false, attempt: Promise.resolve({ answer: 401, isTokenDenied: true }) },
+    { permit, isReplay: false, result: Promise.resolve({ answer: 401, isTokenDenied: true }) },
   )
   expect([answer, sent]).toEqual([401, 0])
 })

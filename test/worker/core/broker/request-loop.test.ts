@@ -1,10 +1,10 @@
 import { expect, test, vi } from 'vitest'
-import { type Attempt, type EarlierSend, runRequest } from '../../../../worker/core/broker/request-loop.ts'
+import { type EarlierSend, runRequest, type SendResult } from '../../../../worker/core/broker/request-loop.ts'
 import type { Permit } from '../../../../worker/core/session/events.ts'
 import { createHarness, storedSession, watch } from '../../../fixtures/broker-harness.ts'
 
-const accepted = (answer: string): Attempt<string> => ({ answer, isTokenDenied: false })
-const denied = (answer = '401'): Attempt<string> => ({ answer, isTokenDenied: true, discard: vi.fn() })
+const accepted = (answer: string): SendResult<string> => ({ answer, isTokenDenied: false })
+const denied = (answer = '401'): SendResult<string> => ({ answer, isTokenDenied: true, discard: vi.fn() })
 
 /** A signed-in broker, and one call of it. */
 async function open() {
@@ -18,10 +18,10 @@ async function open() {
     version,
     tokens: { ...tokens, accessToken: '', tokenType: '' },
   }
-  const earlier = (attempt: Attempt<string>, changes: Partial<EarlierSend<string>> = {}) => ({
+  const earlier = (result: SendResult<string>, changes: Partial<EarlierSend<string>> = {}) => ({
     permit: ticket,
     isReplay: false,
-    attempt: Promise.resolve(attempt),
+    result: Promise.resolve(result),
     ...changes,
   })
   const events = () => harness.broker.explain().map(({ event }) => event)
@@ -101,9 +101,7 @@ test('an earlier attempt that has failed rejects as it is, and is not sent again
   const { broker, call, earlier } = await open()
   const error = new Error('no network')
   const send = vi.fn()
-  await expect(runRequest(broker, call, send, earlier(denied(), { attempt: Promise.reject(error) }))).rejects.toBe(
-    error,
-  )
+  await expect(runRequest(broker, call, send, earlier(denied(), { result: Promise.reject(error) }))).rejects.toBe(error)
   expect(send).not.toHaveBeenCalled()
 })
 
@@ -127,7 +125,7 @@ test('what went with a newer token than it was given is judged by that one: its 
     runRequest(broker, call, send, {
       permit: older,
       isReplay: false,
-      attempt: Promise.resolve({ ...denied(), permit: newer }),
+      result: Promise.resolve({ ...denied(), permit: newer }),
     }),
   )
   await platform.settle()

@@ -805,9 +805,9 @@ test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'no
 ])('a session that is compared with a record is %s: %s', (expected, _what, changes, record) => {
   const own = { held: {}, sessionId: 'own', version: 7, signedInAt: 10, isStored: true, endedIds: [], ...changes }
   const kept = { ...storedSession(), sessionId: 'own', version: 7, signedInAt: 10 }
-  const seen: StoreRead =
+  const read: StoreRead =
     typeof record === 'string' ? { kind: record } : { kind: 'session', session: { ...kept, ...record } }
-  expect(compareWithRecord(own, seen)).toBe(expected)
+  expect(compareWithRecord(own, read)).toBe(expected)
 })
 
 test('an empty store is expected to stay empty; of one that nobody could read, nothing is expected', () => {

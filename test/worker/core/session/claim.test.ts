@@ -76,10 +76,10 @@ function saving(changes: Partial<SessionState> = {}, signIn = false): SessionSta
 const found = (session: StoredSession): StoreRead => ({ kind: 'session', session })
 
 function look(
-  seen: StoreRead | StoredSession,
+  read: StoreRead | StoredSession,
   changes: { flight?: number | undefined; now?: number } = {},
 ): SessionEvent {
-  return { type: 'storeRead', flight: 5, seen: 'kind' in seen ? seen : found(seen), now, ...changes }
+  return { type: 'storeRead', flight: 5, read: 'kind' in read ? read : found(read), now, ...changes }
 }
 
 const marked = (outcome: 'done' | 'failed' | 'conflict', at = now): SessionEvent => ({
@@ -149,7 +149,7 @@ test('a look changes nothing where no refresh waits for it, and nothing is new',
 
 test('a look changes nothing while a write is awaited that tells what the store holds', () => {
   for (const session of [saving({ version: 7 }), ending()])
-    for (const seen of [newer, ofBob]) expect(decide(session, look(seen), rules)).toEqual([session, []])
+    for (const read of [newer, ofBob]) expect(decide(session, look(read), rules)).toEqual([session, []])
 })
 
 test('a record of a session that has ended here is no news (I5)', () => {
@@ -454,8 +454,8 @@ test('what was signed in here is not taken from a record that looks alike', () =
 test.each<[string, SessionState, StoreRead]>([
   ['whatever it holds cannot be read', saving(), { kind: 'unreadable' }],
   ['it holds nothing, and has never taken the session', saving({ isStored: false }), { kind: 'none' }],
-])('new tokens that the store does not take are used all the same, where %s', (_title, session, seen) => {
-  const [next, effects] = decide(session, saved(seen), rules)
+])('new tokens that the store does not take are used all the same, where %s', (_title, session, read) => {
+  const [next, effects] = decide(session, saved(read), rules)
   expect(next).toMatchObject({ held: newTokens, isStored: false, reason: 'store_failed', refresh: { kind: 'idle' } })
   expect(effects).toEqual([{ do: 'wake' }])
 })

@@ -27,7 +27,7 @@ const stored: StoredSession = {
   tokens,
 }
 const { expiresAt, ...eternal } = newTokens
-const seen = (session: StoredSession) => ({ kind: 'session' as const, session })
+const read = (session: StoredSession) => ({ kind: 'session' as const, session })
 
 function notesOf(session: SessionState, event: SessionEvent, rules: SessionRules = {}): HistoryNote[] {
   return transition(session, event, rules)[1].flatMap((effect) => (effect.do === 'note' ? [effect.note] : []))
@@ -42,7 +42,7 @@ const signInOf = (tokensOfIt = newTokens): SessionEvent => ({
 const renewal: SessionEvent = { type: 'refreshSucceeded', flight: 5, tokens: newTokens }
 const late = (kept: StoredSession | undefined): SessionEvent => ({
   type: 'loadedLate',
-  stored: kept === undefined ? { kind: 'none' } : seen(kept),
+  stored: kept === undefined ? { kind: 'none' } : read(kept),
   now,
 })
 
@@ -199,21 +199,21 @@ test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
   [
     'another worker has refreshed',
     signedIn(),
-    { type: 'storeRead', flight: undefined, seen: seen({ ...stored, version: 8, tokens: newTokens }), now },
+    { type: 'storeRead', flight: undefined, read: read({ ...stored, version: 8, tokens: newTokens }), now },
     { owner: 'me' },
     [{ event: 'tokens-adopted', expiresAt: now + 15 * minute }],
   ],
   [
     'somebody has signed in elsewhere',
     signedIn(),
-    { type: 'storeRead', flight: undefined, seen: seen({ ...stored, sessionId: 'session-2' }), now },
+    { type: 'storeRead', flight: undefined, read: read({ ...stored, sessionId: 'session-2' }), now },
     { owner: 'me' },
     [{ event: 'session-adopted', expiresAt: now + 15 * minute }],
   ],
   [
     'somebody has signed out elsewhere',
     signedIn(),
-    { type: 'storeRead', flight: undefined, seen: { kind: 'none' }, now },
+    { type: 'storeRead', flight: undefined, read: { kind: 'none' }, now },
     { owner: 'me' },
     [{ event: 'signed-out', reason: 'signed_out_elsewhere' }],
   ],

@@ -732,11 +732,11 @@ const stored: StoredSession = {
   signedInAt: now,
   tokens,
 }
-const seen = { kind: 'session' as const, session: stored }
+const read = { kind: 'session' as const, session: stored }
 const unloaded = follow(signedOut, { type: 'storeFailed' })
 
 test('a stored session that comes late begins, where nobody has signed in or out since (I7)', () => {
-  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: seen, now })
+  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: read, now })
   expect(next).toEqual(startSession(stored))
   expect(effects).toEqual([{ do: 'wake' }])
   expect(decide(unloaded, { type: 'loadedLate', stored: { kind: 'none' }, now })[0]).toEqual(signedOut)
@@ -754,12 +754,12 @@ test.each<[string, SessionState]>([
   ],
   ['the user has signed out', follow(unloaded, { type: 'signedOut' })],
 ])('a stored session that comes late changes nothing where %s (I5)', (_title, session) => {
-  expect(decide(session, { type: 'loadedLate', stored: seen, now })).toEqual([session, []])
+  expect(decide(session, { type: 'loadedLate', stored: read, now })).toEqual([session, []])
 })
 
 test('a stored session that comes late and too old is shown to nobody', () => {
   const rules = { maxSessionAge: minute }
-  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: seen, now: now + minute }, rules)
+  const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: read, now: now + minute }, rules)
   expect(next).toMatchObject({ held: undefined, generation: 4, reason: 'session_too_old' })
   expect(effects.map((effect) => effect.do)).toEqual(['cancelRetry', 'clear', 'wake'])
 })
