@@ -19,41 +19,42 @@ export interface TokenSet {
   readonly profile?: Readonly<Record<string, unknown>>
 }
 
-/** What a store keeps. */
+/** The record that a store keeps. */
 export interface StoredSession {
   /** Version of this record's layout. */
   readonly format: 1
-  /** A random name, made at each sign-in: generation and version count within one worker, and alike in others. */
+  /** A random id, new at each sign-in. Two workers may count the same generation and version for different sessions. */
   readonly sessionId: string
   readonly generation: number
   readonly version: number
   /** When the user signed in, in milliseconds since 1970. */
   readonly signedInAt: number
   readonly tokens: TokenSet
-  /** The last refresh of these tokens that some worker has begun, until it brings new ones. */
+  /** The last refresh of these tokens that a worker began. New tokens are stored without a marker. */
   readonly marker?: RefreshMarker
 }
 
-/** Told by one worker to the others, and to the next one: a refresh is under way, or has failed. */
+/** Shows the other workers, and the next worker, that a refresh is in flight or has failed. */
 export interface RefreshMarker {
   readonly id: string
-  /** The worker that has begun it. */
+  /** The id of the worker that began the refresh. */
   readonly owner: string
   readonly isOver: boolean
-  /** While it is under way, when its outcome counts as unknown; once it is over, before when none may follow. */
+  /** While the refresh is in flight: from then on its outcome counts as unknown. After it failed: the next may begin then. */
   readonly until: number
-  /** How far that was ahead when it was written, in milliseconds: a clock set back since must not make it longer. */
+  /** Milliseconds from the write of the marker to `until`: the wait must not become longer if the clock is set back. */
   readonly pause: number
-  /** Attempts in a row that ended without a token, and whether one of them ended without an answer. */
+  /** Refreshes in a row that ended without a token. */
   readonly failures: number
+  /** Whether one of them ended without a response. */
   readonly outcomeLost: boolean
 }
 
-/** What a store must hold for a conditional write: what is absent here may be anything. */
+/** The state that a store must hold for a conditional write. An absent field may have any value. */
 export interface StoredState {
   readonly sessionId?: string
   readonly version?: number
-  /** The marker's id, or null for none. */
+  /** The marker's id, or null for a record without a marker. */
   readonly marker?: string | null
 }
 
@@ -61,27 +62,28 @@ export interface StoredState {
 export interface Store {
   load(): MaybePromise<StoredSession | undefined>
   /**
-   * With `replaces`, it must change nothing and return false where the store holds anything else, or with null, anything
-   * at all; in one step, so that of two workers that save at once, one is told. Only a store with a `sharedName` is
-   * asked so; and only that may refuse any save, where a later build has left a record of a format unknown to this one.
+   * Saves the session. With `replaces`, the store must be in that state, or be empty for null; otherwise the method changes
+   * nothing and returns false. The check and the write must be one step: if two workers save at once, one gets false. Only
+   * a store with a `sharedName` gets `replaces`. Such a store also returns false, in any case, if it holds a record of a
+   * later build in a format that this build does not know.
    */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a store that is not shared has nothing to say
+  // biome-ignore lint/suspicious/noConfusingVoidType: a store that is not shared returns nothing
   save(session: StoredSession, replaces?: StoredState | null): MaybePromise<boolean | void>
   /**
-   * Deletes whatever there is. With `only`, it must delete nothing else, nor ever such a record; it returns false where
-   * the store holds these.
+   * Deletes the record. With `only`, the method deletes a record in that state, and never a record of a later build. If
+   * the store holds another record, it returns false.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: as above
   clear(only?: StoredState): MaybePromise<boolean | void>
-  /** Other workers of this origin reach the same record, and each other, under this name: they keep one session. */
+  /** The name of the record that the workers of this origin share: they keep one session, and find each other by it. */
   readonly sharedName?: string
-  /** Whether the session ends with the worker: nothing is written that another worker could read. Default false. */
+  /** Whether the session ends with the worker, because no other worker can read what is saved. Default false. */
   readonly isVolatile?: boolean
 }
 
-/** What an OAuth sign-in must remember between the redirect and the callback. Holds no token. */
+/** The data of an OAuth sign-in between the redirect and the callback. Holds no token. */
 export interface Transaction {
-  /** The `state` parameter, by which the callback is matched to its sign-in (RFC 6749 §10.12). */
+  /** The `state` parameter, which matches the callback to its sign-in (RFC 6749 §10.12). */
   readonly state: string
   readonly [name: string]: unknown
 }
@@ -89,7 +91,7 @@ export interface Transaction {
 /** Keeps sign-in transactions while the user is at the provider, at most ten minutes. Each is taken once. */
 export interface TransactionStore {
   put(transaction: Transaction, now: number): Promise<void>
-  /** Takes a transaction out: it is gone afterwards, and its state is known as used until it would have expired. */
+  /** Removes a transaction and returns it. Until it would have expired, its state counts as used. */
   take(state: string, now: number): Promise<Transaction | 'used' | undefined>
   clear(): Promise<void>
 }
@@ -97,15 +99,15 @@ export interface TransactionStore {
 /** One HTTP request of a grant. */
 export interface GrantRequest {
   readonly url: string
-  /** Default `GET`, or `POST` where there is a body. */
+  /** Default `GET`, or `POST` if there is a body. */
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
-  /** The server cannot have acted on it: a refresh that only got as far as this may be sent again. */
+  /** Whether the request changes nothing on the server: a refresh that failed here may be sent again. */
   readonly isReadOnly?: boolean
 }
 
-/** The answer to a {@link GrantRequest}, whatever its status. */
+/** The response to a {@link GrantRequest}, with any status. */
 export interface GrantResponse {
   readonly status: number
   /** Names in lower case. */
@@ -113,16 +115,16 @@ export interface GrantResponse {
   readonly body: string
 }
 
-/** What a grant may use of its host. */
+/** The functions of the host that a grant may use. */
 export interface GrantIO {
   /**
-   * Sends a request by the host's transport, and resolves with every HTTP status. Redirects are not followed, since they
-   * would carry a refresh token elsewhere (RFC 9700 §4.11). Rejects where no answer came.
+   * Sends a request by the host's transport. Resolves with any HTTP status, and rejects if there was no response.
+   * Redirects are not followed, because they would carry a refresh token to another server (RFC 9700 §4.11).
    */
   send(request: GrantRequest): Promise<GrantResponse>
-  /** Aborts when the result is no longer wanted: time is up, the user signed out, another sign-in took over. */
+  /** Aborts if the result is no longer wanted: at the timeout, after a sign-out, or after a newer sign-in. */
   readonly signal: CancelSignal
-  /** WeChat only: a fresh code from `wx.login`. */
+  /** WeChat only: gets a new code from `wx.login`. */
   readonly login?: () => Promise<string>
   /** The app's own origin, which redirect URIs are resolved against. */
   readonly origin: string
@@ -130,64 +132,64 @@ export interface GrantIO {
 
 /** How a session begins, is refreshed, and ends. Only `refresh` is required. */
 export interface Grant<SignInInput = unknown> {
-  /** Signs in with what a page passed to `session.signIn`: a password form's fields, a code from `wx.login`. */
+  /** Signs in with the page's input of `session.signIn`, for example a form's fields or a code from `wx.login`. */
   signIn?(input: SignInInput, io: GrantIO): Promise<ReceivedTokens>
-  /** Begins a sign-in that the user completes elsewhere. */
+  /** Begins a sign-in that the user completes at the provider. */
   authorize?(
     input: { readonly via: string; readonly returnTo?: string },
     io: GrantIO,
   ): Promise<{ url: string; transaction: Transaction }>
-  /** Completes what `authorize` began. */
+  /** Completes a sign-in that `authorize` began. */
   callback?(url: string, transaction: Transaction, io: GrantIO): Promise<ReceivedTokens>
   /**
    * Gets new tokens for old ones. A field that is absent from the result keeps its old value (RFC 6749 §6).
    *
-   * Throw `rejected()` to end the session, `refused()` where the server did not process the request. Where it throws
-   * something else, the status of its last request decides: 400 and 401 are rejected, 429 and 503 refused, and after
-   * anything else nobody knows whether the server has rotated the refresh token.
+   * Throw `rejected()` to end the session, and `refused()` if the server did not process the request. After any other
+   * error, the status of the last request decides: 400 and 401 are rejected, 429 and 503 are refused. With another status,
+   * or without a response, the outcome is unknown: the server may have rotated the refresh token.
    */
   refresh(tokens: TokenSet, io: GrantIO): Promise<ReceivedTokens>
   /**
-   * Revokes the tokens, within five seconds; what it throws is only noted. With `everywhere` it may return the URL that
-   * ends the provider's own session, and is also called where nobody is signed in here: then there are no tokens.
+   * Revokes the tokens, within five seconds. An error is only recorded. With `everywhere`, the method may return the URL
+   * that ends the provider's own session. It is then also called if no user is signed in here, without tokens.
    */
   signOut?(
     tokens: TokenSet | undefined,
     io: GrantIO & { readonly everywhere: boolean },
   ): Promise<{ url?: string }> | Promise<void>
-  /** The methods of its requests, where they are known beforehand: a mini program has no PATCH, and says so at the start. */
+  /** The methods of the grant's requests, if they are known. A mini program has no PATCH, so `serve` rejects it at the start. */
   readonly methods?: readonly string[]
-  /** Checks its configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */
+  /** Checks the grant's configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */
   validate?(): void
 }
 
-/** What a signer sees of a request, and may change. */
+/** The parts of a request that a signer can read and change. */
 export interface SignableRequest {
   readonly url: string
   readonly method: string
   readonly headers: Readonly<Record<string, string>>
-  /** The data of `session.request`; absent for `session.fetch`, whose bodies are not looked into. */
+  /** The data of `session.request`. Absent for `session.fetch`, whose bodies are not parsed. */
   readonly data?: unknown
 }
 
 /** Signs a request. Called in the worker before every attempt, so that timestamp and nonce are fresh. */
 export type Signer = (request: SignableRequest) => MaybePromise<SignableRequest>
 
-/** How refreshes are done. Times are milliseconds. */
+/** The options of refreshes. Times are milliseconds. */
 export interface RefreshOptions {
   /** How long before its expiry a token is refreshed. Default: a fifth of its life, at most 60,000. */
   readonly margin?: number
   /**
-   * How long one refresh request may take before its outcome counts as unknown. Default 10,000: shorter than the 30,000
-   * that a caller waits, so that where an answer is lost, the refresh can be sent again while the callers still wait.
-   * Where workers share a store, the looks into it before count, too, and a twentieth is left for storing what it brings.
+   * How long one refresh request may take before its outcome counts as unknown. Default 10,000: a caller waits 30,000, so
+   * that a refresh whose response is lost can be sent again while its callers still wait. If workers share a store, this
+   * time includes the reads of the store before the request. The last twentieth is kept for storing the result.
    */
   readonly timeout?: number
   /** The longest pause between two attempts while the token server is failing. Default 60,000, at least 12,000. */
   readonly retry?: number
   /**
-   * What to do where nobody knows whether the server has processed a refresh. `resend` (the default) sends the same
-   * refresh token again; `sign-in` ends the session, for servers that punish re-use without a grace period.
+   * What to do if it is unknown whether the server has processed a refresh. `resend` (the default) sends the same refresh
+   * token again. `sign-in` ends the session, for servers whose reuse detection has no grace period.
    */
   readonly onUnknownOutcome?: 'resend' | 'sign-in'
 }
@@ -205,22 +207,22 @@ export interface Platform {
 /** The other workers that keep their session in the same store. */
 export interface Peers {
   /**
-   * Runs work that no other worker runs at the same time, so far as the host can: after waiting for so many milliseconds
-   * it runs beside whoever has not finished. May reject at any time; the work goes on.
+   * Runs work that no other worker runs at the same time, if the host has locks. After the timeout in milliseconds, it
+   * starts although the lock holder has not finished. May reject at any time; the work goes on.
    */
   exclusive(work: () => Promise<void>, timeout: number): Promise<void>
-  /** Tells the others that the store has changed. */
+  /** Sends the other workers a hint that the store has changed. */
   announce(): void
-  /** Calls the listener where another worker says so, or anybody else on the origin: it must only look. */
+  /** Calls the listener at each hint. Any script of the origin can send hints, so the listener must only read the store. */
   onHint(listener: () => void): void
 }
 
 type WithoutFields<Entry, Name extends string> = Entry extends unknown ? Omit<Entry, Name> : never
 
-/** An entry as the broker keeps it: whose worker and page it is of, the host knows. */
+/** An entry as the broker keeps it. The host adds the worker and the page. */
 export type HistoryRecord =
   | WithoutFields<CallEntry, 'instance' | 'page' | 'own'>
   | WithoutFields<Exclude<HistoryEntry, CallEntry>, 'instance' | 'own'>
 
-/** What is to be recorded: the rest is known to the broker. */
+/** An entry before the broker adds its number, its time and the state of the session. */
 export type HistoryNote = WithoutFields<HistoryRecord, 'number' | 'at' | 'generation' | 'version'>

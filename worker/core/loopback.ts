@@ -1,4 +1,4 @@
-/** Whether a host name means this machine, where plain http gives nothing away (RFC 8252 §8.3). */
+/** Whether a host name is a loopback name: plain http to it does not leave the machine (RFC 8252 §8.3). */
 export function isLoopbackHost(hostname: string): boolean {
   return (
     hostname === 'localhost' ||

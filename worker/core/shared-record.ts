@@ -1,36 +1,36 @@
 import type { StoredSession, StoredState } from './adapter.ts'
 import { isOfLaterFormat, readStoredSession } from './token-set.ts'
 
-/** What a look into the store has found. A record that nobody can read is none. */
+/** The result of a read of the store. A record that is not valid counts as none. */
 export type StoreRead =
   | { readonly kind: 'session'; readonly session: StoredSession }
   | { readonly kind: 'none' }
-  /** A later build has written it. */
+  /** The record was written by a later build, in a format that this build cannot read. */
   | { readonly kind: 'later-format' }
   /** The store does not answer. */
   | { readonly kind: 'unreadable' }
 
-/** What a session needs to know of itself to be compared with a record. */
+/** The part of the session that is compared with a record. */
 export interface OwnSession {
   readonly held: unknown
   readonly sessionId: string | undefined
   readonly version: number
   readonly signedInAt: number
-  /** Whether the store has taken it. */
+  /** Whether the store holds this session, as far as this worker knows. */
   readonly isStored: boolean
-  /** Lineages that have ended here. */
+  /** Ids of sessions that have ended in this worker. */
   readonly endedIds: readonly string[]
 }
 
 /**
- * What a record means to a session:
+ * How the record in the store compares with the session of this worker:
  *
- * - `same`: it is this session, with these tokens.
- * - `newer`: it is this session, with newer tokens.
- * - `other`: somebody has signed in elsewhere.
- * - `ended`: this session was stored, and is no more: somebody has signed out elsewhere.
- * - `later-format`: a later build has taken over.
- * - `alone`: the store knows less than this worker, which goes on by itself.
+ * - `same`: this session, with the same tokens.
+ * - `newer`: this session, with newer tokens.
+ * - `other`: another session: a user signed in by another worker.
+ * - `ended`: this session was stored, and the record is gone: the user signed out in another worker.
+ * - `later-format`: a later build of the app wrote the record.
+ * - `alone`: the store holds nothing newer than this worker, which goes on with its own session.
  */
 export type Comparison = 'same' | 'newer' | 'other' | 'ended' | 'later-format' | 'alone'
 
@@ -45,7 +45,7 @@ export function compareWithRecord(own: OwnSession, read: StoreRead): Comparison 
     return version === own.version ? 'same' : 'alone'
   }
   if (own.endedIds.includes(sessionId)) return 'alone'
-  // What a broken store still holds is older than a sign-in that it has not taken (I6).
+  // If the store failed to save a sign-in, its record is older than that sign-in (I6).
   return isHeld && !own.isStored && signedInAt <= own.signedInAt ? 'alone' : 'other'
 }
 
@@ -55,7 +55,7 @@ export function toStoreRead(value: unknown): StoreRead {
   return session === undefined ? { kind: 'none' } : { kind: 'session', session }
 }
 
-/** The state that a conditional write expects, as it was seen; `undefined` where nobody knows. */
+/** The state of the store, as a condition for the next write. Undefined if it is not known. */
 export function stateOf(read: StoreRead): StoredState | null | undefined {
   if (read.kind === 'none') return null
   if (read.kind !== 'session') return undefined
@@ -63,7 +63,7 @@ export function stateOf(read: StoreRead): StoredState | null | undefined {
   return { sessionId, version, marker: marker?.id ?? null }
 }
 
-/** Whether a store holds what a conditional write expects. */
+/** Whether a store is in the state that a conditional write expects. */
 export function isInState(kept: Required<StoredState> | undefined, expected: StoredState | null | undefined): boolean {
   if (expected === undefined) return true
   if (expected === null || kept === undefined) return expected === null && kept === undefined

@@ -3,7 +3,7 @@ import { isRecord } from '../../src/protocol/records.ts'
 import type { StoredSession, TokenSet } from './adapter.ts'
 import { optional } from './optional-fields.ts'
 
-/** The layout of the records that this build writes. */
+/** The version of the record's layout that this build writes. */
 export const FORMAT = 1
 
 const MAX_LIFE = 30 * 24 * 3_600_000
@@ -11,16 +11,16 @@ const MAX_MARGIN = 60_000
 const MAX_PROFILE = 20
 
 /**
- * Checks what a grant returned and works out the expiry: time of receipt plus `expiresIn`, on the local clock.
- * What a refresh leaves out keeps its previous value (RFC 6749 §6).
+ * Checks the result of a grant and computes the expiry: time of receipt plus `expiresIn`, on the local clock. A field that
+ * is absent after a refresh keeps its previous value (RFC 6749 §6).
  */
 export function toTokenSet(received: unknown, now: number, previous?: TokenSet): TokenSet {
   const { accessToken, expiresIn, scope, profile, ...rest } = asRecord(received)
   if (!isToken(accessToken)) throw unusable('it has no accessToken')
-  // At a sign-in the app's author sees what is wrong. A refresh must not fail for it: the token that it sent may be spent.
+  // At a sign-in, an error shows the app's author what is wrong. A refresh must not fail: its old token may be used up.
   const isStrict = previous === undefined
   const read = (name: string, isUsable: (value: unknown) => value is string): string | undefined => {
-    // Servers write null for what they leave out, and some an empty string.
+    // For a field without a value, some servers send null, and some an empty string.
     const value = rest[name] === '' ? undefined : (rest[name] ?? undefined)
     if (value === undefined || isUsable(value)) return value
     if (isStrict) throw unusable(`its ${name} is not a string`)
@@ -46,47 +46,47 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
 }
 
 /**
- * Who a user is, by a text or a number. JSON.parse rounds a number above 2^53, and so makes one user of two: such a number
- * is not a subject (I6).
+ * The user's id, from a text or a number. JSON.parse rounds numbers above 2^53, so that two users could get the same id:
+ * such a number is not a subject (I6).
  */
 export function toSubject(value: unknown): string | undefined {
   if (Number.isSafeInteger(value)) return String(value)
   return isText(value) ? value : undefined
 }
 
-/** Life of a token in milliseconds, or undefined where the server did not say anything usable. */
+/** Life of a token in milliseconds. Undefined if the server sent no usable value. */
 function readLife(expiresIn: unknown): number | undefined {
-  // Servers send "900" too (RFC 6749 §5.1 wants a number).
+  // Some servers send "900", although RFC 6749 §5.1 requires a number.
   const seconds = typeof expiresIn === 'string' ? Number(expiresIn) : expiresIn
-  // A token that claims to be dead on arrival is used until an API refuses it: refreshing it at once would never end.
-  // So is one whose life is an empty string, which as a number is 0.
+  // A token that is already expired when it arrives is used until an API refuses it: to refresh it at once would never end.
+  // The same holds for an empty string, which as a number is 0.
   if (typeof seconds !== 'number' || !(seconds > 0)) return undefined
   return Math.min(seconds * 1000, MAX_LIFE)
 }
 
-/** The time from which a token is refreshed before it is used. */
+/** From this time on, a token is refreshed before it is used. */
 export function refreshTime(tokens: TokenSet, margin?: number): number {
   if (tokens.expiresAt === undefined) return Number.POSITIVE_INFINITY
   const life = tokens.expiresAt - tokens.receivedAt
   return tokens.expiresAt - Math.min(margin ?? MAX_MARGIN, life * 0.2)
 }
 
-/** Whether a token has expired by the local clock. Where that was set back since, an API's 401 tells. */
+/** Whether a token has expired by the local clock. If the clock was set back, only an API's 401 shows it. */
 export function isExpired(tokens: TokenSet, now: number): boolean {
   return tokens.expiresAt !== undefined && now >= tokens.expiresAt
 }
 
-/** Whether both token sets are known to be the same user's. */
+/** Whether both are known to belong to the same user. */
 export function isSameUser(one: { readonly subject?: string | undefined }, other: typeof one): boolean {
   return one.subject !== undefined && one.subject === other.subject
 }
 
-/** Whether a later build has written this record, which is then not ours to read or to replace. */
+/** Whether a later build wrote this record: this build must not read or replace it. */
 export function isOfLaterFormat(value: unknown): boolean {
   return isRecord(value) && isCount(value.format) && value.format > FORMAT
 }
 
-/** Checks what came out of a store, which an older build or another hand may have written. */
+/** Checks a record from a store: an older build, or another script, may have written it. */
 export function readStoredSession(value: unknown): StoredSession | undefined {
   if (!isRecord(value) || !isRecord(value.tokens)) return undefined
   const { format, sessionId, generation, version, signedInAt, marker } = value
@@ -130,7 +130,7 @@ function isTime(value: unknown): value is number {
   return Number.isFinite(value) && (value as number) >= 0
 }
 
-// A line break or a control character in a token could not be sent in a header, and would fail at every call (RFC 6750 §2.1).
+// A header cannot hold a line break or a control character: with such a token, every call would fail (RFC 6750 §2.1).
 function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[\x20-\x7e]+$/.test(value)
 }
@@ -139,7 +139,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-/** Whether a value can go to every page, over a channel that carries JSON only too: no function in it, and no cycle. */
+/** Whether a value can be sent to every page, also over a channel for JSON: it holds no function and no cycle. */
 function isData(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null) return !['function', 'symbol', 'bigint'].includes(typeof value)
   return depth < MAX_PROFILE && Object.values(value).every((part) => isData(part, depth + 1))

@@ -5,16 +5,16 @@ import { isLingpaiError } from '../../src/protocol/errors.ts'
  *
  * - `rejected`: the server will never accept this refresh token again. The session ends.
  * - `refused`: the server did not process the request (429, 503). The same request may be sent again.
- * - `unknown`: no answer that can be read; the server may have rotated the refresh token, or not.
- * - `failed`: the app is misconfigured; trying again cannot help.
+ * - `unknown`: there was no response that could be read. The server may have rotated the refresh token.
+ * - `failed`: the app is misconfigured. Another attempt cannot succeed.
  */
 export type Verdict = 'rejected' | 'refused' | 'unknown' | 'failed'
 
-/** Thrown by a grant to say how a refresh ended. Made by {@link rejected}, {@link refused} and {@link failed}. */
+/** The error that a grant throws to report how a refresh ended. See {@link rejected}, {@link refused} and {@link failed}. */
 export class RefreshVerdict extends Error {
   override readonly name = 'RefreshVerdict'
   readonly verdict: Verdict
-  /** Milliseconds to wait before the next attempt, where the server said so. */
+  /** Milliseconds to wait before the next attempt, if the server asked for it. */
   readonly retryAfter: number | undefined
 
   constructor(verdict: Verdict, reason: string, retryAfter?: number) {
@@ -24,14 +24,14 @@ export class RefreshVerdict extends Error {
   }
 }
 
-/** The error that a grant throws where its refresh token is no longer good: the session ends. */
+/** Makes the error for a refresh token that the server will not accept again: the session ends. */
 export function rejected(reason = 'refresh_rejected'): RefreshVerdict {
   return new RefreshVerdict('rejected', reason)
 }
 
 /**
- * The error that a grant throws where the server did not process the refresh. The session is kept, and the refresh is
- * sent again after `retryAfter` (in milliseconds), or after a pause of our own choice.
+ * Makes the error for a refresh that the server did not process. The session is kept, and the refresh is sent again after
+ * `retryAfter` (in milliseconds), or after the broker's own pause.
  */
 export function refused({
   retryAfter,
@@ -43,17 +43,17 @@ export function refused({
   return new RefreshVerdict('refused', reason, retryAfter)
 }
 
-/** The error that a grant throws where the app's own registration is wrong: nothing is sent again. */
+/** Makes the error for an app whose registration at the server is wrong: the refresh is not sent again. */
 export function failed(reason: string): RefreshVerdict {
   return new RefreshVerdict('failed', reason)
 }
 
-/** The error that a grant throws where nobody knows whether the server has processed the refresh. */
+/** Makes the error for a refresh that the server may or may not have processed. */
 export function outcomeUnknown(reason: string): RefreshVerdict {
   return new RefreshVerdict('unknown', reason)
 }
 
-/** Reads a thrown value as a verdict; `lastStatus` and `retryAfter` are those of the grant's last HTTP answer. */
+/** Turns a thrown value into a verdict. `lastStatus` and `retryAfter` are of the grant's last HTTP response. */
 export function toVerdict(
   thrown: unknown,
   lastStatus: number | undefined,

@@ -3,7 +3,7 @@ import { optional } from '../optional-fields.ts'
 import type { SessionBroker } from './broker.ts'
 import type { Call } from './call.ts'
 
-/** Notes how a call ends. Its steps are noted where they are taken. */
+/** Records how a call ends. The code of each step records that step. */
 export async function traceCall<Answer>(
   broker: SessionBroker,
   call: Call,
@@ -24,7 +24,7 @@ export async function traceCall<Answer>(
   }
 }
 
-/** Only codes of ours: the text of any other error may quote what must not leave the worker (I11). */
+/** Only codes of LingpaiError: the text of any other error may quote a token, which must not leave the worker (I11). */
 function codeOf(error: unknown, { signal }: Call): string {
   if (signal.aborted) return 'aborted'
   return isLingpaiError(error) ? error.code : 'network_error'

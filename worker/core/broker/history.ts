@@ -1,10 +1,10 @@
 import type { HistoryNote, HistoryRecord } from '../adapter.ts'
 
 const MAX_EVENTS = 500
-/** Apart from the rest: a thousand calls must not push out why they waited. */
+/** Steps of calls are kept apart: a thousand calls must not push out the events that they waited for. */
 const MAX_STEPS = 3000
 
-/** The last things that happened, oldest first. Entries are built from named fields, so no token can slip in. */
+/** The last events, oldest first. Entries consist of named fields, so that no token can get into one. */
 export function createHistory() {
   const events = createRing(MAX_EVENTS)
   const steps = createRing(MAX_STEPS)
@@ -15,7 +15,7 @@ export function createHistory() {
       ring.add({ number: ++last, at, generation, version, ...note })
     },
 
-    /** Entries with a higher number than `after`. A number that was not reached yet is another worker's: then, all. */
+    /** Entries with a higher number than `after`. If this worker has not reached that number, it is another's: all entries. */
     entries(after = 0): readonly HistoryRecord[] {
       const newest = after > last ? 0 : after
       return [...events.newerThan(newest), ...steps.newerThan(newest)].sort((one, other) => one.number - other.number)

@@ -2,19 +2,19 @@ import type { Permit } from '../session/events.ts'
 import type { SessionBroker } from './broker.ts'
 import type { Call } from './call.ts'
 
-/** What one attempt brought, and whether it means that its token has expired. */
+/** The answer to one request, and whether it means that the token has expired. */
 export interface SendResult<Answer> {
   readonly answer: Answer
   readonly isTokenDenied: boolean
   /** Whether the request cannot be sent again, so that its caller gets this answer in any case. */
   readonly isFinal?: boolean
-  /** The permit that it was sent with at last, where it had to wait and was given a newer one. */
+  /** The permit that the request was sent with, if it had to wait and got a newer one. */
   readonly permit?: Permit
-  /** Gives up the answer's body where a replay takes its place. */
+  /** Releases the answer's body, because a replay replaces the answer. */
   discard?(): void
 }
 
-/** An attempt that was sent before, by a worker that is gone; its answer is still to be judged. */
+/** A request that a worker sent before it was lost. Its answer has not been judged yet. */
 export interface EarlierSend<Answer> {
   readonly permit: Permit
   readonly isReplay: boolean
@@ -22,8 +22,8 @@ export interface EarlierSend<Answer> {
 }
 
 /**
- * One request: authorize, send, judge. The API's refusal of a token leads to at most one refresh and one replay; the
- * answer to the replay goes to the caller, whatever it is (I10).
+ * One request: authorize, send, judge. If the API refuses the token, there is at most one refresh and one replay. The
+ * answer to the replay goes to the caller as it is (I10).
  *
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2
  */

@@ -31,7 +31,7 @@ export function adoptTokens(session: SessionState, { version, tokens }: StoredSe
   return withoutRetry([adopted, [note('tokens-adopted', { expiresAt: tokens.expiresAt }), { do: 'wake' }]])
 }
 
-/** Takes over a session that began elsewhere. It may be another user's: calls of the user before get no token of it (I6). */
+/** Takes over a session that began in another worker. It may be another user's: calls of the earlier user get no token (I6). */
 function adoptSession(session: SessionState, stored: StoredSession): Step {
   const adopted: SessionState = {
     ...startSession(stored),

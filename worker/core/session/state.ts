@@ -9,7 +9,7 @@ import { optional } from '../optional-fields.ts'
 export interface SessionState {
   /** Rises at every sign-in, sign-out and change of user. */
   readonly generation: number
-  /** Rises with every new token set. Within a generation, it tells older tokens from newer ones. */
+  /** Rises with every new token set. Within a generation, a higher version means newer tokens. */
   readonly version: number
   /** The random id of the session that is held. All workers that hold the session use the same id. */
   readonly sessionId: string | undefined
