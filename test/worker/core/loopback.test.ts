@@ -8,7 +8,7 @@ test.each(['localhost', 'app.localhost', 'a.b.localhost', '[::1]', '127.0.0.1', 
   },
 )
 
-// Plain http to any of these would give tokens to whoever listens on the way (RFC 8252 §8.3).
+// With plain http to any of these, anyone on the network path could read the tokens (RFC 8252 §8.3).
 test.each([
   '',
   'example.com',

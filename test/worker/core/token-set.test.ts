@@ -93,7 +93,7 @@ test.each([
   ['a refreshToken that is an object', { accessToken: 'access', refreshToken: {} }],
   ['a tokenType that is a number', { accessToken: 'access', tokenType: 1 }],
   ['a subject that is a number', { accessToken: 'access', subject: 42 }],
-])('%s is no token set', (_title, received) => {
+])('%s is not a token set', (_title, received) => {
   expect(() => toTokenSet(received, now)).toThrow(expect.objectContaining({ code: 'sign_in_failed' }))
 })
 
@@ -179,7 +179,7 @@ test('a subject that is a number at a refresh is compared as text, so that anoth
 })
 
 test.each([2 ** 53, -(2 ** 53), 7.5, Number.NaN, {}, true])(
-  'a subject of %s at a refresh cannot be told apart from others, and costs no tokens: the user stays (I6, I9)',
+  'a subject of %s at a refresh is ambiguous: the tokens are kept, and the user stays (I6, I9)',
   (subject) => {
     expect(toTokenSet({ accessToken: 'new-access', subject }, now, previous)).toMatchObject({
       accessToken: 'new-access',
@@ -225,7 +225,7 @@ test('what a refresh leaves out keeps its previous value', () => {
   })
 })
 
-test('what a refresh brings takes the place of the previous value', () => {
+test('a value of a refresh replaces the previous value', () => {
   const received = {
     accessToken: 'new-access',
     tokenType: 'Bearer',
@@ -250,7 +250,7 @@ test.each([
   expect(refreshTime({ ...previous, receivedAt: now, expiresAt: now + life })).toBe(now + life - margin)
 })
 
-test('a configured margin takes the place of the 60 s, but not of the 20 %', () => {
+test('a configured margin replaces the 60 s, but not the 20 %', () => {
   expect(refreshTime({ ...previous, receivedAt: now, expiresAt: now + 1_000_000 }, 120_000)).toBe(now + 880_000)
   expect(refreshTime({ ...previous, receivedAt: now, expiresAt: now + 100_000 }, 120_000)).toBe(now + 80_000)
   expect(refreshTime({ ...previous, receivedAt: now, expiresAt: now + 100_000 }, 0)).toBe(now + 100_000)
@@ -341,10 +341,10 @@ test.each<[string, unknown]>([
   ['without an id', { ...marker, id: undefined }],
   ['whose id is empty', { ...marker, id: '' }],
   ['without an owner', { ...marker, owner: undefined }],
-  ['whose end is no time', { ...marker, until: Number.NaN }],
+  ['whose end is not a time', { ...marker, until: Number.NaN }],
   ['whose end is before 1970', { ...marker, until: -1 }],
-  ['whose pause is no time', { ...marker, pause: '10000' }],
-  ['whose failures are no count', { ...marker, failures: 0.5 }],
+  ['whose pause is not a time', { ...marker, pause: '10000' }],
+  ['whose failures are not a count', { ...marker, failures: 0.5 }],
   ['that may be over or not', { ...marker, isOver: undefined }],
   ['whose answer may be lost or not', { ...marker, outcomeLost: 'no' }],
 ])('a stored record whose marker is one %s is ignored', (_title, unusable) => {

@@ -68,7 +68,7 @@ const throwing = (error: unknown): Partial<Grant> => ({ signIn: () => Promise.re
 // An error is all that many a user of this library sees of it: it says what has failed, and what to do.
 test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, LingpaiErrorCode, RegExp]>([
   [
-    'nobody is signed in',
+    'no user is signed in',
     {},
     ({ call }) => call(),
     'sign_in_required',
@@ -221,7 +221,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     /^This URL is not a sign-in callback: it has no state\./,
   ],
   [
-    'a callback is of nobody',
+    'a callback matches no sign-in',
     { grant: redirect },
     ({ broker }) => broker.completeSignIn(url, 'state', signal),
     'state_mismatch',
@@ -249,7 +249,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     /^The sign-in failed: wrong password/,
   ],
   [
-    'a sign-in throws what is no error',
+    'a sign-in throws a value that is not an Error',
     { grant: throwing('wrong password') },
     ({ signIn }) => signIn('ann'),
     'sign_in_failed',
@@ -284,7 +284,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     /^The user is signed out here, but .* a restart may sign them in again\. Call session\.signOut\(\) again, or ask the user to clear the site's data\./,
   ],
   [
-    'neither the server nor the store can be told of a sign-out',
+    'neither the server nor the store takes a sign-out',
     { store: hanging('clear', fresh), grant: { signOut: () => Promise.reject<never>(new Error('no network')) } },
     (harness) => after(harness, 2000, harness.broker.signOut(false)),
     'store_failed',
@@ -297,7 +297,7 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     'protocol_mismatch',
     /^A later build of the app stored the session in a format .* Reload the page/,
   ],
-])('where %s, an error says so, and what to do', async (_title, options, work, code, text) => {
+])('if %s, an error says so, and what to do', async (_title, options, work, code, text) => {
   const error = await work(createHarness(options)).then(
     () => undefined,
     (thrown) => thrown,

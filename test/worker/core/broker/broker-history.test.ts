@@ -14,12 +14,12 @@ import {
 const forever = () => new Promise<never>(() => {})
 const fresh = storedSession({ isFresh: true })
 
-/** What the history tells, but for when. */
+/** The entries of the history, without their times. */
 function notesOf({ broker }: Harness): unknown[] {
   return broker.explain().map(({ number, at, generation, version, ...note }) => note)
 }
 
-/** A page's signal that tells who still listens. */
+/** A page's signal that counts its listeners. */
 function countingSignal() {
   const listeners = new Set<unknown>()
   const signal = {
@@ -43,7 +43,7 @@ test('the history begins with what the store has brought', async () => {
   expect(notesOf(eternal)).toStrictEqual([{ event: 'session-restored' }])
 })
 
-test('the history tells that a listener has failed', async () => {
+test('the history records that a listener has failed', async () => {
   const harness = createHarness()
   harness.broker.subscribe(() => {
     throw new Error('canary')
@@ -53,7 +53,7 @@ test('the history tells that a listener has failed', async () => {
   expect(JSON.stringify(notesOf(harness))).not.toContain('canary')
 })
 
-test('the history tells that a sign-in by redirect has begun', async () => {
+test('the history records that a sign-in by redirect has begun', async () => {
   const grant: Partial<Grant> = {
     authorize: async () => ({ url: 'https://id.example.com/', transaction: { state: 'state' } }),
     callback: async () => ({ accessToken: 'access' }),
@@ -83,7 +83,7 @@ test('a refresh that got no further than a read was not sent: nothing is lost, a
   expect(harness.broker.snapshot()).toMatchObject({ status: 'signed-in', tokenServer: 'unreachable' })
 })
 
-test('a grant that says how its refresh ended is believed, also where it has only read', async () => {
+test("a grant's own verdict counts, even if the grant has only read", async () => {
   const grant: Partial<Grant> = {
     async refresh(_tokens, io) {
       await io.send({ url: 'https://id.example.com/.well-known/openid-configuration', isReadOnly: true })
@@ -95,7 +95,7 @@ test('a grant that says how its refresh ended is believed, also where it has onl
   await expect(harness.call()).rejects.toMatchObject({ code: 'sign_in_required' })
 })
 
-test('a session of nobody known may be told its user by a refresh', async () => {
+test('a refresh may bring the subject of a session whose user is unknown', async () => {
   const { subject, ...tokens } = tokenSet({ expiresAt: 1 })
   expect(subject).toBe('ann')
   const harness = createHarness({ stored: { ...storedSession(), tokens } })
@@ -151,7 +151,7 @@ test('tokens that come too late are revoked without ending what else the user ha
   ])
 })
 
-test('a sign-out where nobody is signed in asks the server for nothing', async () => {
+test('a sign-out without a signed-in user sends nothing to the server', async () => {
   const harness = createHarness({ grant: { signOut: () => Promise.reject<never>(new Error('asked')) } })
   expect(await harness.broker.signOut(false)).toEqual({})
   expect(notesOf(harness)).not.toContainEqual({ event: 'revocation-failed' })
@@ -165,14 +165,14 @@ test('a grant that cannot revoke leaves a sign-out nothing to fail at', async ()
   }
 })
 
-test('a sign-out everywhere goes to the provider also where the stored session could not be deleted', async () => {
+test('a sign-out everywhere goes to the provider even if the stored session could not be deleted', async () => {
   const store = createScriptedStore(fresh)
   store.override('clear', () => Promise.reject(new Error('disk')))
   const grant = { signOut: async () => ({ url: 'https://id.example.com/end' }) }
   expect(await createHarness({ store, grant }).broker.signOut(true)).toEqual({ url: 'https://id.example.com/end' })
 })
 
-test('a sign-in of a page that is gone already asks nobody for a password', async () => {
+test('a sign-in of a page that is already gone does not ask for a password', async () => {
   let asked = 0
   const ask = async () => {
     asked++
@@ -186,7 +186,7 @@ test('a sign-in of a page that is gone already asks nobody for a password', asyn
   expect(broker.snapshot().status).toBe('signed-out')
 })
 
-test('what comes of a sign-in too late, and is no token set, is dropped like any other', async () => {
+test('a late result of a sign-in that is not a token set is dropped', async () => {
   let answer: (response: GrantResponse) => void = () => {}
   const controller = new AbortController()
   const harness = createHarness({
@@ -206,7 +206,7 @@ test('what comes of a sign-in too late, and is no token set, is dropped like any
   expect(harness.revoked).toEqual([])
 })
 
-test('the history tells of a sign-in that was cancelled in the moment of its answer, and that it was dropped', async () => {
+test('the history records a sign-in that was cancelled when its response arrived, and that it was dropped', async () => {
   let answer: (received: { accessToken: string }) => void = () => {}
   const controller = new AbortController()
   const harness = createHarness({ grant: { signIn: () => new Promise((resolve) => (answer = resolve)) } })
@@ -223,7 +223,7 @@ test('the history tells of a sign-in that was cancelled in the moment of its ans
   ])
 })
 
-test('a sign-in that is cancelled while its answer is on its way through the worker is done or cancelled, never both', async () => {
+test('a sign-in that is cancelled while the worker handles its response is done or cancelled, never both', async () => {
   const endings = new Set<string>()
   for (let turns = 0; turns < 20; turns++) {
     let answer: (received: { accessToken: string }) => void = () => {}
@@ -260,7 +260,7 @@ test('what has been done leaves no listener on the signal of its page', async ()
   expect(listeners.size).toBe(0)
 })
 
-test('a call that has waited for a slow store leaves no listener, and still goes where it was to go', async () => {
+test('a call that has waited for a slow store leaves no listener, and still goes to its API', async () => {
   const store = createScriptedStore(fresh)
   let load = () => {}
   store.override('load', () => new Promise<void>((resolve) => (load = resolve)))
@@ -294,7 +294,7 @@ test('resumed, a refresh that waits out an outage is tried again after its short
 })
 
 // An older build, or another hand, may have written what no grant of today could bring.
-test('a stored profile that is no JSON is shown, and tells listeners only what is new', async () => {
+test('a stored profile that is not JSON is shown, and listeners are called only if the snapshot changes', async () => {
   const tokens = tokenSet({ expiresAt: 1, profile: { id: 42n } })
   const harness = createHarness({ stored: { ...storedSession(), tokens }, grant: { signIn: forever } })
   await harness.broker.ready

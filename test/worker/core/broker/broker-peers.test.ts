@@ -38,7 +38,7 @@ test('a store that could be shared is used by one worker alone as well', async (
   expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
-test('hints are not listened to where the store is not shared', () => {
+test('the broker does not listen to hints if the store is not shared', () => {
   let listeners = 0
   const peers: Peers = { exclusive: (work) => work(), announce() {}, onHint: () => void listeners++ }
   createHarness({ peers })
@@ -50,7 +50,7 @@ test('hints are not listened to where the store is not shared', () => {
 test.each<[string, Peers['exclusive']]>([
   ['is not to be had', () => Promise.reject(new Error('no locks'))],
   ['is lost while its work goes on', (work) => Promise.race([work(), Promise.reject(new Error('stolen'))])],
-])('where the lock %s, the refresh is sent once all the same (I1, I3)', async (_title, exclusive) => {
+])('if the lock %s, the refresh is sent once all the same (I1, I3)', async (_title, exclusive) => {
   const { call, platform, refresh, refreshes, store } = openOne(storedSession(), { exclusive })
   let loads = 0
   await platform.settle()
@@ -107,7 +107,7 @@ test('rejected tokens that are gone from the store are announced', async () => {
   expect(announced()).toBe(1)
 })
 
-test('rejected tokens that the store holds no more are announced to nobody: nothing was deleted', async () => {
+test('rejected tokens that the store does not hold any more are not announced: nothing was deleted', async () => {
   const { call, platform, refresh, store, announced } = openOne()
   store.clear = async () => false
   const outcome = watch(call())
@@ -118,7 +118,7 @@ test('rejected tokens that the store holds no more are announced to nobody: noth
   expect(announced()).toBe(0)
 })
 
-test('rejected tokens that another worker has replaced meanwhile are looked up, and not deleted', async () => {
+test('if another worker has replaced rejected tokens meanwhile, its tokens are read, and not deleted', async () => {
   const { platform, one, other, refresh, store } = await openTwo({ stored: storedSession(), hasHints: false })
   const outcome = watch(one.call())
   await platform.settle()
@@ -132,7 +132,7 @@ test('rejected tokens that another worker has replaced meanwhile are looked up, 
   expect(store.kept?.tokens.subject).toBe('ann')
 })
 
-test('rejected tokens that could not be deleted at first are deleted then, so that a restart signs nobody in', async () => {
+test('rejected tokens that could not be deleted at first are deleted later, so that a restart does not sign the user in', async () => {
   const { platform, one, refresh, store } = await openTwo({ stored: storedSession() })
   watch(one.call())
   await platform.settle()
@@ -147,7 +147,7 @@ test('rejected tokens that could not be deleted at first are deleted then, so th
   expect(one.broker.snapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_rejected' })
 })
 
-test('each sign-in elsewhere is taken over, one after the other', async () => {
+test('a worker takes over each sign-in of another worker, one after the other', async () => {
   const { platform, one, other } = await openTwo()
   for (const user of ['bob', 'carl', 'dora']) {
     await one.signIn(user)
@@ -156,7 +156,7 @@ test('each sign-in elsewhere is taken over, one after the other', async () => {
   }
 })
 
-test('a hint costs one look, and leaves no timer', async () => {
+test('a hint causes one read, and leaves no timer', async () => {
   const { platform, forgeHint, store } = await openTwo()
   const before = store.loads
   forgeHint()
@@ -168,7 +168,7 @@ test('a hint costs one look, and leaves no timer', async () => {
 test.each([
   ['faster than the store answers', 10],
   ['slower than the store answers', 1],
-])('hints that come %s cost twenty looks a second at most', async (_how, answerTime) => {
+])('hints that come %s cause at most twenty reads a second', async (_how, answerTime) => {
   const { broker, platform, hint, store } = openOne(fresh)
   await broker.ready
   let looks = 0
@@ -184,7 +184,7 @@ test.each([
   expect(looks).toBeLessThanOrEqual(20)
 })
 
-test('a clock that is set back delays no look that a hint asks for', async () => {
+test('a clock that is set back does not delay the read of a hint', async () => {
   const { broker, platform, hint, store } = openOne(fresh)
   await broker.ready
   let looks = 0
@@ -199,7 +199,7 @@ test('a clock that is set back delays no look that a hint asks for', async () =>
   expect(looks).toBe(3)
 })
 
-test('a hint does not make a store be asked twice that has not answered yet, and is looked into when it has', async () => {
+test('a hint during a read does not start a second one, and causes a read after it', async () => {
   const answers: (() => void)[] = []
   const load = () => new Promise<void>((resolve) => answers.push(resolve))
   const { broker, platform, hint } = openOne(fresh, {}, load)
@@ -213,7 +213,7 @@ test('a hint does not make a store be asked twice that has not answered yet, and
   expect(answers).toHaveLength(2)
 })
 
-test('what a worker would still delete of its own accord stays, once somebody has signed in elsewhere (I5)', async () => {
+test('a pending repeat of a clear is dropped when a user has signed in in another worker (I5)', async () => {
   const disk = () => Promise.reject(new Error('disk'))
   const { broker, platform, hint, store } = openOne(fresh, {}, disk)
   store.override('clear', () => Promise.reject(new Error('disk')))
@@ -229,7 +229,7 @@ test('what a worker would still delete of its own accord stays, once somebody ha
   expect(store.kept?.sessionId).toBe('of-bob')
 })
 
-test('a worker that gets the lock after new tokens have come does not look again', async () => {
+test('a worker that gets the lock after new tokens have come does not read again', async () => {
   let begin: () => Promise<void> = async () => {}
   const exclusive: Peers['exclusive'] = async (work) => {
     begin = work
@@ -260,7 +260,7 @@ test('a lock is waited for as long as a refresh may take, and no longer (I1)', a
   expect(lock.steals).toBe(1)
 })
 
-test('where a later build has taken over, nobody is asked for a password in vain', async () => {
+test('if a later build has taken over, the user is not asked for a password in vain', async () => {
   const laterBuild = { ...storedSession(), format: 3 } as never
   const store = Object.assign(createScriptedStore(laterBuild), { sharedName: 'session' })
   let asked = 0
@@ -269,7 +269,7 @@ test('where a later build has taken over, nobody is asked for a password in vain
   expect(asked).toBe(0)
 })
 
-test('a record of a later build is overwritten where no other worker keeps a session', async () => {
+test('a record of a later build is overwritten if no other worker keeps a session', async () => {
   const { broker, signIn, store } = createHarness({ stored: { ...storedSession(), format: 3 } as never })
   await broker.ready
   expect(broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok' })
@@ -277,18 +277,18 @@ test('a record of a later build is overwritten where no other worker keeps a ses
   expect(store.kept?.tokens.subject).toBe('ann')
 })
 
-test('a worker that may have missed hints looks into a shared store when it is told so, or has its network back', async () => {
-  for (const tell of ['checkStore', 'resume'] as const) {
+test('a worker that may have missed hints reads a shared store at checkStore, and when the network is back', async () => {
+  for (const method of ['checkStore', 'resume'] as const) {
     const { broker, platform, store } = openOne(fresh)
     await broker.ready
     await store.clear()
-    broker[tell]()
+    broker[method]()
     await platform.settle()
     expect(broker.snapshot()).toMatchObject({ status: 'signed-out', reason: 'signed_out_elsewhere' })
   }
 })
 
-test('a worker whose store is its own does not look into it again', async () => {
+test('a worker whose store is not shared does not read it again', async () => {
   const { broker, platform, store } = createHarness({ stored: fresh })
   await broker.ready
   await store.clear()

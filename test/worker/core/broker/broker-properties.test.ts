@@ -189,12 +189,12 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
       const isGood = entry !== undefined && entry.expires > platform.elapsed() && !entry.sessionId.isRevoked
       return isGood && !behaviour.refusing.has(api)
     },
-    /** The sessionId that the broker must be holding, by what the server has told it. */
+    /** The sessionId that the broker must be holding, by the responses of the server. */
     current: () => current,
     begin(signIn: Step | undefined): void {
       current = signIn && begunBy.get(signIn)
     },
-    /** A pause that is judged by the clock may end early where that jumps: nobody can tell this from a sleep. */
+    /** A pause that is judged by the clock may end early where that jumps: this cannot be distinguished from a sleep. */
     noteJump(): void {
       lastJump = platform.elapsed()
     },

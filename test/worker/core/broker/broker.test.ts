@@ -54,7 +54,7 @@ test('signed out, a call rejects with sign_in_required, and nothing is sent', as
   expect(refreshes).toHaveLength(0)
 })
 
-/** A broker with nobody signed in, whose sign-ins end when the test says so. */
+/** A broker without a signed-in user, whose sign-ins end when the test says so. */
 function signingIn(options: Parameters<typeof createHarness>[0] = {}) {
   const answers: { resolve(received: ReceivedTokens): void; reject(error: Error): void }[] = []
   const harness = createHarness({
@@ -237,7 +237,7 @@ test('150 callers with an expired token cost one refresh, and get 150 permits (I
   expect(refreshes).toHaveLength(1)
 })
 
-test('nobody gets a new token before it is stored', async () => {
+test('no call gets a new token before it is stored', async () => {
   const harness = createHarness({ stored: storedSession() })
   let finishSave = () => {}
   harness.store.override('save', () => new Promise<void>((resolve) => (finishSave = resolve)))
@@ -252,7 +252,7 @@ test('nobody gets a new token before it is stored', async () => {
   expect(harness.store.kept?.tokens.accessToken).toBe('access-2')
 })
 
-test('a rejected refresh rejects all 150 callers with sign_in_required, and tells listeners once (I3)', async () => {
+test('a rejected refresh rejects all 150 callers with sign_in_required, and calls listeners once (I3)', async () => {
   const { call, refresh, platform, broker, store } = createHarness({ stored: storedSession() })
   const snapshots: BrokerSnapshot[] = []
   broker.subscribe((snapshot) => snapshots.push(snapshot))
@@ -266,7 +266,7 @@ test('a rejected refresh rejects all 150 callers with sign_in_required, and tell
 })
 
 test.each([503, 429, 500, 502, 404, 'network'] as const)(
-  '%s three times and then success signs nobody out, and every caller gets a token (I7)',
+  '%s three times and then success does not sign the user out, and every caller gets a token (I7)',
   async (status) => {
     const server = answering([status, status, status, 200])
     const harness = createHarness({ stored: storedSession(), ...server })
@@ -436,7 +436,7 @@ test('waiters reject with refresh_unavailable at 30 s during an outage (I3)', as
   expect(outcome).toMatchObject({ settled: 1, error: { code: 'refresh_unavailable' } })
 })
 
-test('waiters reject with timeout at 30 s where the token server has not answered yet (I3)', async () => {
+test('waiters reject with timeout at 30 s if the token server has not answered yet (I3)', async () => {
   const { call, platform } = createHarness({ stored: storedSession(), rules: { timeout: 60_000 } })
   const outcome = watch(call())
   await platform.advance(29_999)
@@ -479,7 +479,7 @@ test('a call whose signal was aborted before it came does not wait', async () =>
   await expect(call(AbortSignal.abort())).rejects.toEqual(failure('aborted'))
 })
 
-test('when nobody waits any more, no timer is left', async () => {
+test('when no call waits any more, no timer is left', async () => {
   const { call, refresh, platform } = createHarness({ stored: storedSession() })
   watch(call())
   await platform.settle()
@@ -556,7 +556,7 @@ test('tokens of another user in the answer to a refresh are not used, and the se
   expect(harness.store.kept?.tokens.accessToken).toBe('access-1')
 })
 
-test('a sign-in that another takes the place of rejects with sign_in_cancelled, and changes nothing (I5)', async () => {
+test('a sign-in that another one replaces rejects with sign_in_cancelled, and changes nothing (I5)', async () => {
   const answers = new Map<unknown, (received: { accessToken: string; subject: string }) => void>()
   const grant: Partial<Grant> = {
     signIn: (subject) => new Promise((resolve) => answers.set(subject, resolve)),
@@ -580,7 +580,7 @@ test('a sign-in whose tokens arrive as a sign-out takes its place has them revok
   const outcome = watch(harness.signIn('ann'))
   await harness.platform.settle()
   answer({ accessToken: 'access-of-ann' })
-  // The answer has been taken, but nobody has looked at it yet.
+  // The response has arrived, but the broker has not read it yet.
   for (let turn = 0; turn < 2; turn++) await undefined
   await harness.broker.signOut(false)
   await harness.platform.settle()
@@ -635,7 +635,7 @@ test('a sign-in whose tokens arrive in the moment of its abort has them revoked'
   expect(harness.revoked).toEqual(['access-of-ann'])
 })
 
-test('tokens of a superseded sign-in are not revoked where somebody is signed in, since that could end it', async () => {
+test('tokens of a replaced sign-in are not revoked if a user is signed in: that could end the session', async () => {
   const answers = new Map<unknown, (received: { accessToken: string }) => void>()
   const harness = createHarness({ grant: { signIn: (user) => new Promise((resolve) => answers.set(user, resolve)) } })
   watch(harness.signIn('ann'))
@@ -700,7 +700,7 @@ async function outcomeOf(outcome: { settled: number }): Promise<void> {
   while (outcome.settled === 0) await new Promise((resolve) => setImmediate(resolve))
 }
 
-test('a sign-in whose tokens are unusable fails, and nobody is signed in', async () => {
+test('a sign-in whose tokens are unusable fails, and no user is signed in', async () => {
   const { signIn, broker } = createHarness({ grant: { signIn: async () => ({ accessToken: 'line\nbreak' }) } })
   await expect(signIn('ann')).rejects.toEqual(failure('sign_in_failed'))
   expect(broker.snapshot().status).toBe('signed-out')
@@ -743,7 +743,7 @@ test.each([
       throw new Error('disk')
     },
   ],
-])('a store that %s while loading leaves nobody signed in, and says so', async (_title, work) => {
+])('with a store that %s while loading, no user is signed in, and the snapshot says so', async (_title, work) => {
   const store = createScriptedStore(storedSession({ isFresh: true }))
   store.override('load', work)
   const { call, broker, platform } = createHarness({ store })
@@ -755,7 +755,7 @@ test.each([
   expect(broker.snapshot().reason).toBe('store_failed')
 })
 
-test('a store that throws while loading is asked again after 1 s, and nobody is signed out meanwhile (I7)', async () => {
+test('a store that throws while loading is read again after 1 s, and no user is signed out meanwhile (I7)', async () => {
   const store = createScriptedStore(storedSession({ isFresh: true }))
   store.override('load', () => Promise.reject(new Error('disk')))
   const { call, broker, platform } = createHarness({ store })
@@ -778,7 +778,7 @@ async function loadLate(rules = {}) {
   return { ...harness, answer: () => answer() }
 }
 
-test('a store that answers its load late signs nobody out for good (I7)', async () => {
+test('a store that answers its load late does not sign the user out for good (I7)', async () => {
   const { broker, platform, call, answer } = await loadLate()
   const snapshots: BrokerSnapshot[] = []
   broker.subscribe((snapshot) => snapshots.push(snapshot))
@@ -807,7 +807,7 @@ test('a call waits for a store that is slow, and gets its token, with a refresh 
   expect(platform.pendingTimers()).toBe(0)
 })
 
-test('a call that waits for a store that is slow can be aborted, and is refused where somebody signs in meanwhile (I6)', async () => {
+test('a call that waits for a slow store can be aborted, and is refused if a user signs in meanwhile (I6)', async () => {
   const { platform, call, signIn, answer } = await loadLate()
   const controller = new AbortController()
   const [aborted, refused] = [watch(call(controller.signal)), watch(call())]
@@ -866,7 +866,7 @@ test.each([
   ['of a wrong shape', { format: 1, tokens: {} }],
   ['of no format', { ...storedSession(), format: 0 }],
   ['that is a string', 'session'],
-])('a stored record %s leaves nobody signed in', async (_title, record) => {
+])('with a stored record %s, no user is signed in', async (_title, record) => {
   const { call, broker } = createHarness({ stored: record as never })
   await expect(call()).rejects.toEqual(failure('sign_in_required'))
   expect(broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok' })
@@ -912,7 +912,7 @@ test('a save that ends long after a sign-out does not bring the session back (I5
   expect(harness.store.kept).toBeUndefined()
 })
 
-test('a save of one user that ends late does not take the place of the next user (I6)', async () => {
+test('a save of one user that ends late does not replace the next user (I6)', async () => {
   const harness = createHarness()
   let finishSave = () => {}
   harness.store.override('save', () => new Promise<void>((resolve) => (finishSave = resolve)))
@@ -940,7 +940,7 @@ test.each([
   expect(harness.revoked).toEqual(['access-1'])
 })
 
-test('a sign-out whose clear fails is cleared once more, so that a restart signs nobody in', async () => {
+test('after a sign-out whose clear fails, the store is cleared once more, so that a restart does not sign the user in', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
   harness.store.override('clear', () => Promise.reject(new Error('disk')))
   await expect(harness.broker.signOut(false)).rejects.toEqual(failure('store_failed'))
@@ -1012,7 +1012,7 @@ test('a sign-in by redirect is completed once, and remembers where to go', async
   await expect(broker.completeSignIn(url, undefined, signal)).rejects.toEqual(failure('state_missing'))
 })
 
-test('a sign-out resolves even where the token server never answers its revocation (I3)', async () => {
+test('a sign-out resolves even if the token server never answers its revocation (I3)', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }), grant: { signOut: forever } })
   const outcome = watch(harness.broker.signOut(false))
   await harness.platform.advance(5000)
@@ -1028,7 +1028,7 @@ test('a sign-out everywhere that the server never answers rejects with network_e
   expect(harness.broker.snapshot().status).toBe('signed-out')
 })
 
-test("a sign-out everywhere ends the provider's session also where nobody is signed in here", async () => {
+test("a sign-out everywhere ends the provider's session even if no user is signed in here", async () => {
   const signOut = vi.fn(async () => ({ url: 'https://id.example.com/end' }))
   const harness = createHarness({ grant: { signOut } })
   expect(await harness.broker.signOut(true)).toEqual({ url: 'https://id.example.com/end' })
@@ -1054,7 +1054,7 @@ test('a session ends at its maximum age, by timer', async () => {
   expect(store.kept).toBeUndefined()
 })
 
-test('a stored session that grew too old while no worker ran is shown to nobody', async () => {
+test('a stored session that became too old while no worker ran is not shown', async () => {
   const stored = storedSession({ isFresh: true, signedInAt: start - 9 * hour })
   const { broker } = createHarness({ stored, rules: { maxSessionAge: 8 * hour } })
   await broker.ready
@@ -1109,7 +1109,7 @@ test('no timer is longer than 31 bits can hold, and a long age is still reached'
   expect(broker.snapshot().status).toBe('signed-out')
 })
 
-test('where the app said so, an unknown outcome ends the session, and the refresh is not sent again (I7)', async () => {
+test('if the app configured so, an unknown outcome ends the session, and the refresh is not sent again (I7)', async () => {
   const server = answering(['network'])
   const rules = { onUnknownOutcome: 'sign-in' } as const
   const harness = createHarness({ stored: storedSession(), rules, ...server })
@@ -1162,7 +1162,7 @@ test('a listener that throws keeps neither the others nor the session from going
   expect(await harness.call()).toMatchObject({ tokens: { accessToken: 'access-of-ann' } })
 })
 
-test('a listener that has unsubscribed is not told', async () => {
+test('a listener that has unsubscribed is not called', async () => {
   const harness = createHarness()
   let told = 0
   const unsubscribe = harness.broker.subscribe(() => told++)
@@ -1171,7 +1171,7 @@ test('a listener that has unsubscribed is not told', async () => {
   expect(told).toBe(0)
 })
 
-test('a refresh tells listeners nothing, also where it brings the same profile again', async () => {
+test('a refresh does not call listeners, even if it brings the same profile again', async () => {
   const harness = createHarness({
     grant: { signIn: async () => ({ accessToken: 'access', expiresIn: 1, profile: { name: 'Ann' } }) },
   })
@@ -1189,7 +1189,7 @@ test('a refresh tells listeners nothing, also where it brings the same profile a
   expect(harness.broker.snapshot()).toBe(snapshot)
 })
 
-test('a refresh that brings a new profile tells listeners', async () => {
+test('a refresh that brings a new profile calls listeners', async () => {
   const harness = createHarness({ stored: storedSession() })
   watch(harness.call())
   await harness.platform.settle()
@@ -1230,7 +1230,7 @@ test('explain() numbers its entries in the order in which they happened', async 
   expect(entries.map(({ number }) => number)).toEqual(entries.map((_entry, index) => index + 1))
 })
 
-test('explain() after a number tells only what is new', async () => {
+test('explain() after a number returns only newer entries', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
   const { ready, record, explain } = harness.broker
   await ready
@@ -1242,7 +1242,7 @@ test('explain() after a number tells only what is new', async () => {
   expect(explain(newest).map(({ event }) => event)).toEqual(['call-answered', 'store-failed'])
 })
 
-test('explain() after a number that was not reached yet tells all: it is of a worker that is gone', async () => {
+test('explain() after a number that was not reached yet returns all entries: the number is of a lost worker', async () => {
   const harness = createHarness({ stored: storedSession() })
   await harness.broker.ready
   expect(harness.broker.explain(1000)).toEqual(harness.broker.explain())
@@ -1371,7 +1371,7 @@ test('an API that refuses every token beside one that accepts them all does not 
   expect(harness.refreshes.length).toBeLessThanOrEqual(30)
 })
 
-test('the body of a 401 is given up where its replay takes its place, and where no token is to be had', async () => {
+test('the body of a 401 is released if a replay replaces it, and if no token can be had', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
   let discarded = 0
   const send = async () => ({ answer: 401, isTokenDenied: true, discard: () => void discarded++ })

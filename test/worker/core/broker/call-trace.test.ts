@@ -4,7 +4,7 @@ import { traceCall } from '../../../../worker/core/broker/call-trace.ts'
 import { createHistory } from '../../../../worker/core/broker/history.ts'
 import { createHarness } from '../../../fixtures/broker-harness.ts'
 
-/** What the history tells of a call that ends so. */
+/** The entries that the history has for such a call. */
 async function traceOf(
   work: () => Promise<unknown>,
   { status, isAborted = false }: { status?: number; isAborted?: boolean } = {},

@@ -55,7 +55,7 @@ test('an attempt that is given up gives its request up too, with the reason', as
   expect(requests[0]?.signal.aborted).toBe(true)
 })
 
-test('where it lets its requests end, one that is under way still brings its answer after an abort', async () => {
+test('if a run lets its requests end, a request in flight still gets its response after an abort', async () => {
   const { platform, attempt, io, requests } = await open({ letsRequestsEnd: true })
   const outcome = watch(io.send({ url }))
   await platform.settle()

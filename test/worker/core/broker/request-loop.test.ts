@@ -28,7 +28,7 @@ async function open() {
   return { ...harness, call, ticket, earlier, events }
 }
 
-test('what was sent before is judged, and not sent again', async () => {
+test('the answer to an earlier request is judged, and the request is not sent again', async () => {
   const { broker, call, earlier } = await open()
   const send = vi.fn()
   expect(await runRequest(broker, call, send, earlier(accepted('200')))).toBe('200')
@@ -79,7 +79,7 @@ test('a call that has had its refresh before its worker was lost gets no other',
   expect(refreshes).toEqual([])
 })
 
-test('where the token was renewed meanwhile, the replay goes with that, without a refresh', async () => {
+test('if the token was renewed meanwhile, the replay uses the new token, without a refresh', async () => {
   const { broker, call, earlier, ticket, refreshes } = await open()
   const send = vi.fn(async (_permit: Permit, _isReplay: boolean) => accepted('200'))
   const older = { ...ticket, version: ticket.version - 1 }
@@ -88,7 +88,7 @@ test('where the token was renewed meanwhile, the replay goes with that, without 
   expect(refreshes).toEqual([])
 })
 
-test('where another user has signed in meanwhile, the refusal stays as it is (I6)', async () => {
+test('if another user has signed in meanwhile, the refusal stays as it is (I6)', async () => {
   const { broker, call, earlier, signIn, refreshes } = await open()
   await signIn('bob')
   const send = vi.fn()
@@ -97,7 +97,7 @@ test('where another user has signed in meanwhile, the refusal stays as it is (I6
   expect(refreshes).toEqual([])
 })
 
-test('an earlier attempt that has failed rejects as it is, and is not sent again', async () => {
+test('an earlier request that has failed rejects as it is, and is not sent again', async () => {
   const { broker, call, earlier } = await open()
   const error = new Error('no network')
   const send = vi.fn()
@@ -105,7 +105,7 @@ test('an earlier attempt that has failed rejects as it is, and is not sent again
   expect(send).not.toHaveBeenCalled()
 })
 
-test('where the refresh comes to nothing, the refused answer is given up, and the call is told why', async () => {
+test('if the refresh fails, the refused answer is released, and the call rejects with the reason', async () => {
   const { broker, call, earlier, platform } = await open()
   const first = denied()
   const outcome = watch(runRequest(broker, call, vi.fn(), earlier(first)))
@@ -142,7 +142,7 @@ test('an answer to an earlier replay is noted as that, and not as sent', async (
   expect(events()).not.toContain('call-sent')
 })
 
-test('a request is told whether it is a replay', async () => {
+test('the send function gets whether the request is a replay', async () => {
   const { broker, call, refresh, platform } = await open()
   const sent: boolean[] = []
   const outcome = watch(
@@ -159,7 +159,7 @@ test('a request is told whether it is a replay', async () => {
 })
 
 test.each(['its replay', 'a later call'])(
-  'where an API accepts the new token of a refresh, by %s, its next 401 is news and leads to a refresh',
+  'if an API accepts the new token of a refresh, by %s, its next 401 leads to a refresh',
   async (whose) => {
     const { broker, openCall, refresh, refreshes, platform } = await open()
     const ask = async (...answers: boolean[]) => {

@@ -114,7 +114,7 @@ class World {
     const { kept } = this.world.store
     const stored = sessionId.order.indexOf(kept?.tokens.refreshToken ?? '')
     if (stored > sessionId.order.indexOf(refreshToken)) this.violations.push('I2: an old refresh token was sent')
-    // A clock that jumps may end another worker's time before it is over: nobody can tell that from a sleep.
+    // A clock that jumps may end another worker's time before it is over: this cannot be distinguished from a sleep.
     if (now - this.#lastJump <= TIMEOUT + 3000) return
     if (sessionId.attempts.some(({ over }) => over > now)) this.violations.push('I1: two refreshes at once')
     const last = sessionId.attempts.at(-1)
@@ -223,7 +223,7 @@ class World {
     expect(this.world.lock.isHeld(), 'the lock is free').toBe(false)
   }
 
-  /** A session that nobody has ended is still in the store (I7). */
+  /** A session that has not ended is still in the store (I7). */
   checkKept(hasEnded: boolean): void {
     if (!hasEnded) expect(this.world.store.kept, 'I7').toBeDefined()
   }

@@ -50,7 +50,7 @@ test.each([
   },
 )
 
-test('a refresh is told to the others, who use its tokens without asking for them', async () => {
+test('the other workers get a hint of a refresh, and use its tokens without a refresh of their own', async () => {
   const { platform, one, other, refresh, store } = await open()
   watch(one.call())
   await platform.settle()
@@ -89,7 +89,7 @@ test('tokens of another worker that have expired before they were found are refr
   expect(outcome).toMatchObject({ settled: 1, value: { version: 3, tokens: { accessToken: 'access-3' } } })
 })
 
-test("a call that waited only to find another worker's tokens still has its refresh, where the API refuses them (I10)", async () => {
+test("a call that waited and got another worker's tokens may still refresh if the API refuses them (I10)", async () => {
   const { platform, one, other, refreshes, refresh } = await open({ hasHints: false })
   watch(one.call())
   await platform.settle()
@@ -123,7 +123,7 @@ test('a 401 for a token that another worker has replaced meanwhile costs no refr
   expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
-test('a sign-in elsewhere is taken over, and calls of the user before are refused (I6)', async () => {
+test('a worker takes over the sign-in of another worker, and calls of the earlier user are refused (I6)', async () => {
   const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
   const before = await other.broker.openCall('before', new AbortController().signal)
   const snapshots: BrokerSnapshot[] = []
@@ -136,7 +136,7 @@ test('a sign-in elsewhere is taken over, and calls of the user before are refuse
   expect(store.kept?.tokens.subject).toBe('bob')
 })
 
-test('a sign-out is seen by all, and the others delete nothing', async () => {
+test('all workers follow a sign-out, and the others delete nothing', async () => {
   const { platform, one, workers, store } = await open({ stored: storedSession({ isFresh: true }) }, 3)
   await one.broker.signOut(false)
   await platform.settle()
@@ -157,7 +157,7 @@ test('a sign-out deletes only its own session, not a newer one of another worker
   expect(other.broker.snapshot().status).toBe('signed-out')
 })
 
-test('a sign-out where nobody is signed in deletes nothing of another worker (I5)', async () => {
+test('a sign-out without a signed-in user deletes nothing of another worker (I5)', async () => {
   const { one, other, store } = await open({ stored: undefined as never, hasHints: false })
   await one.signIn('bob')
   await other.broker.signOut(false)
@@ -252,7 +252,7 @@ test('a worker that is killed in mid-refresh and started again knows that an ans
   expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
-test('where a lost answer ends the session by configuration, so does the answer that a killed worker waited for', async () => {
+test('if a lost response ends the session by configuration, so does the response that a killed worker waited for', async () => {
   const { platform, one, other, refreshes, store } = await open({ rules: { onUnknownOutcome: 'sign-in' } })
   watch(one.call())
   await platform.settle()
@@ -266,7 +266,7 @@ test('where a lost answer ends the session by configuration, so does the answer 
 })
 
 test.each([day, -day])(
-  'a clock that jumps by %i ms makes nobody wait longer for a lost worker than its refresh may take',
+  'if the clock jumps by %i ms, the wait for a lost worker is not longer than its refresh may take',
   async (jump) => {
     const { platform, one, other, refreshes } = await open()
     watch(one.call())
@@ -292,7 +292,7 @@ test('a clock that is set back after a refresh has failed makes no other worker 
   expect(refreshes).toHaveLength(2)
 })
 
-test('a frozen worker that holds the lock delays the others at most by the refresh timeout, and its late answer is adopted by nobody', async () => {
+test('a frozen worker that holds the lock delays the others at most by the refresh timeout, and no worker adopts its late tokens', async () => {
   const { platform, one, other, refreshes, refresh, lock, store } = await open()
   const late = watch(one.call())
   await platform.settle()
@@ -329,7 +329,7 @@ test.each([true, false])(
   },
 )
 
-test('where the store tells nothing for a while, a refresh has ended before another worker takes the lock (I1)', async () => {
+test('if the store does not answer for a while, a refresh has ended before another worker takes the lock (I1)', async () => {
   const { platform, one, other, refreshes, refresh, store } = await open()
   store.fault = () => new Promise(() => {})
   watch(one.call())
@@ -464,7 +464,7 @@ test('a sign-out does not let another worker refresh before the refresh that is 
   expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
-test('ten thousand forged hints change nothing, and cost a look or two', async () => {
+test('ten thousand forged hints change nothing, and cause one or two reads', async () => {
   const { platform, one, other, store, forgeHint } = await open({ stored: storedSession({ isFresh: true }) })
   const before = store.loads
   for (let hint = 0; hint < 10_000; hint += 1) forgeHint()
@@ -475,7 +475,7 @@ test('ten thousand forged hints change nothing, and cost a look or two', async (
   expect(events(one)).toEqual(['session-restored'])
 })
 
-test('what the store takes too late for its worker is told to the others when it has (I6)', async () => {
+test('a save that ends too late for its worker is still announced to the others (I6)', async () => {
   const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
   store.fault = async (name) => {
     if (name === 'save') await new Promise<void>((resolve) => platform.setTimeout(resolve, 5000))
@@ -503,7 +503,7 @@ test('a store that is cleared in the background, since a sign-in could not be sa
   })
 })
 
-test('a hint is looked into once the store can be read again, ten seconds later at most (I6, I12)', async () => {
+test('a hint causes a read when the store can be read again, at most ten seconds later (I6, I12)', async () => {
   const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
   store.fault = async (name) => {
     if (name === 'load') throw new Error('the disk is busy')
@@ -519,7 +519,7 @@ test('a hint is looked into once the store can be read again, ten seconds later 
   expect(platform.pendingTimers()).toBe(0)
 })
 
-test('while the store cannot be read, a new hint is looked into at once', async () => {
+test('while the store cannot be read, a new hint causes a read at once', async () => {
   const { platform, one, other, store } = await open({ stored: storedSession({ isFresh: true }) })
   store.fault = async (name) => {
     if (name === 'load') throw new Error('the disk is busy')
@@ -548,7 +548,7 @@ test('a hint that comes while a sign-in is being stored is not forgotten (I6)', 
   for (const { broker } of [one, other]) expect(broker.snapshot().user).toEqual({ subject: 'bob' })
 })
 
-test('a look that began before an own sign-in was stored is out of date, and changes nothing (I5, I6)', async () => {
+test("a read that began before this worker's sign-in was stored is outdated, and changes nothing (I5, I6)", async () => {
   const { platform, one, store, forgeHint } = await open({ stored: { ...storedSession({ isFresh: true }) } }, 1)
   let answer = () => {}
   store.fault = (name) => (name === 'load' ? new Promise((resolve) => (answer = resolve)) : Promise.resolve())
@@ -566,7 +566,7 @@ test('a look that began before an own sign-in was stored is out of date, and cha
   expect(one.broker.snapshot().user).toEqual({ subject: 'bob' })
 })
 
-test('a hint that comes after a save was done, and before its worker knows, is looked into (I6)', async () => {
+test('a hint that comes after a save was done, and before its worker knows, causes a read (I6)', async () => {
   const { platform, one, other, store } = await open({ stored: undefined as never })
   let answer = () => {}
   store.lag = (name) => (name === 'save' ? new Promise((resolve) => (answer = resolve)) : Promise.resolve())
@@ -580,7 +580,7 @@ test('a hint that comes after a save was done, and before its worker knows, is l
   for (const { broker } of [one, other]) expect(broker.snapshot().user).toEqual({ subject: 'ann' })
 })
 
-test('a worker that was frozen just before it sent its refresh looks again, and sends no old token (I2)', async () => {
+test('a worker that was frozen just before it sent its refresh reads again, and sends no old token (I2)', async () => {
   const { platform, one, other, refreshes, refresh, store } = await open({ hasHints: false })
   store.lag = async (name) => {
     if (name !== 'save') return
@@ -599,7 +599,7 @@ test('a worker that was frozen just before it sent its refresh looks again, and 
   expect(late).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
-test('a worker that was frozen while it looked does not take the store for broken (I2)', async () => {
+test('a worker that was frozen during a read does not treat the store as broken (I2)', async () => {
   const { platform, one, other, refreshes, refresh, store } = await open({ hasHints: false })
   let answer = () => {}
   store.fault = () => new Promise((resolve) => (answer = resolve))
@@ -619,7 +619,7 @@ test('a worker that was frozen while it looked does not take the store for broke
   expect(late).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
-test('where the store cannot be read, a worker goes on by itself', async () => {
+test('if the store cannot be read, a worker goes on with its own session', async () => {
   const { platform, one, refresh, store } = await open()
   store.fault = () => Promise.reject(new Error('disk'))
   const outcome = watch(one.call())
@@ -662,7 +662,7 @@ test('what a store could not take at first is stored with the next refresh', asy
 
 const ofLaterBuild = { ...storedSession(), format: 3 } as never as StoredSession
 
-test('a record of a later build is not overwritten; whoever calls or signs in is told to reload or to sign out', async () => {
+test('a record of a later build is not overwritten; the error of a call or a sign-in says to reload or to sign out', async () => {
   const { one, store } = await open({ stored: ofLaterBuild }, 1)
   expect(one.broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', reason: 'later_build' })
   await expect(one.call()).rejects.toMatchObject({ code: 'protocol_mismatch' })
@@ -703,7 +703,7 @@ test('a record of a later build that could not be deleted is still there for the
   expect(store.kept).toBeUndefined()
 })
 
-test('a look that ends while the record of a later build is being deleted does not bring it back', async () => {
+test('a read that ends while the record of a later build is being deleted does not restore the reason', async () => {
   const { platform, one, store, forgeHint } = await open({ stored: ofLaterBuild, hasHints: false }, 1)
   let clear = () => {}
   store.fault = (name) => (name === 'clear' ? new Promise((resolve) => (clear = resolve)) : Promise.resolve())
@@ -739,7 +739,7 @@ test('a later build that takes the session over while a refresh is under way kee
   expect(revoked).toEqual([])
 })
 
-test('a later build that takes over while somebody signs in is told to them', async () => {
+test('a sign-in rejects if a later build takes over during it', async () => {
   const { platform, one, store } = await open({ stored: undefined as never, hasHints: false }, 1)
   store.kept = ofLaterBuild
   const outcome = watch(one.signIn('bob'))
@@ -775,8 +775,8 @@ const marker = { id: 'other', owner: 'other', isOver: true, until: 0, pause: 0, 
 test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'none' | 'unreadable' | 'later-format']>([
   ['alone', 'a store that does not answer', {}, 'unreadable'],
   ['later-format', 'a later build', {}, 'later-format'],
-  ['ended', 'an empty store, where it had been stored', {}, 'none'],
-  ['alone', 'an empty store, where it had not been stored', { isStored: false }, 'none'],
+  ['ended', 'an empty store, if the session had been stored', {}, 'none'],
+  ['alone', 'an empty store, if the session had not been stored', { isStored: false }, 'none'],
   ['alone', 'an empty store, signed out', { held: undefined }, 'none'],
   ['same', 'its own record', {}, {}],
   ['newer', 'its own record with newer tokens', {}, { version: 8 }],
@@ -810,7 +810,7 @@ test.each<[Comparison, string, Partial<OwnSession>, Partial<StoredSession> | 'no
   expect(compareWithRecord(own, read)).toBe(expected)
 })
 
-test('an empty store is expected to stay empty; of one that nobody could read, nothing is expected', () => {
+test('an empty store is expected to stay empty; a store that could not be read has no condition', () => {
   expect(stateOf({ kind: 'none' })).toBeNull()
   expect(stateOf({ kind: 'unreadable' })).toBeUndefined()
   const kept = { sessionId: 'own', version: 7, marker: null }

@@ -51,7 +51,7 @@ function createQueue() {
   }
 }
 
-test('an operation begins at once where none runs, and leaves no timer', async () => {
+test('an operation begins at once if none runs, and leaves no timer', async () => {
   const { save, names, operation, platform } = createQueue()
   const outcome = save('one')
   expect(names()).toEqual(['save one'])
@@ -77,7 +77,7 @@ test('a clear waits for an older save (I5)', async () => {
   expect(kept()).toBeUndefined()
 })
 
-test('of all that is wanted behind a running operation only the last is written, and everybody is told', async () => {
+test('behind a running operation, only the last wanted state is written, and every caller gets the result', async () => {
   const { save, clear, names, operation, platform } = createQueue()
   const outcomes = [save('one'), save('two'), clear(), save('three')]
   operation(0).succeed()
@@ -89,7 +89,7 @@ test('of all that is wanted behind a running operation only the last is written,
   for (const outcome of outcomes) expect(outcome).toEqual({ settled: 1, value: true })
 })
 
-test('callers are told after 2 s, and what they wanted is still written when the store comes back', async () => {
+test('calls reject after 2 s, and the wanted state is still written when the store works again', async () => {
   const { save, clear, names, operation, platform } = createQueue()
   const saved = save('one')
   const cleared = clear()
@@ -120,7 +120,7 @@ test('an operation that never ends holds the last wanted state up for 6 s, not f
   expect(kept()).toBe('three')
 })
 
-test('an operation that never ends is itself tried once more, where nothing else is wanted', async () => {
+test('an operation that never ends is tried once more if no other is wanted', async () => {
   const { save, clear, names, operation, platform, kept } = createQueue()
   save('one')
   await platform.advance(6000)
@@ -194,7 +194,7 @@ test('a clear that failed is not tried again once something else is wanted', asy
   expect(names()).toEqual(['clear', 'save one'])
 })
 
-test('a save that fails is not tried again, and what is older than it is cleared, also after its caller was told (I6)', async () => {
+test('a save that fails is not tried again, and the older record is cleared, even after its caller was rejected (I6)', async () => {
   for (const delay of [0, 3000]) {
     const { save, names, operation, platform } = createQueue()
     const outcome = save('one')
@@ -209,7 +209,7 @@ test('a save that fails is not tried again, and what is older than it is cleared
   }
 })
 
-test('a save that fails is not followed by a clear where something newer is wanted', async () => {
+test('a save that fails is not followed by a clear if a newer state is wanted', async () => {
   const { save, names, operation, platform } = createQueue()
   save('one')
   save('two')
@@ -301,14 +301,14 @@ test('once the store holds what another worker has saved, nothing is written ove
   expect(outcome).toEqual({ settled: 1, value: true })
 })
 
-test('a caller that waited too long is told so in words', async () => {
+test('the error of a caller that waited too long says so', async () => {
   const { save, platform } = createQueue()
   const outcome = save('one')
   await platform.advance(2000)
   expect(outcome).toMatchObject({ error: { message: expect.stringContaining('did not answer in time') } })
 })
 
-/** A store whose operations fail when the test says so, and that tells what each may replace. */
+/** A store whose operations fail when the test says so, and that records what each may replace. */
 function createConditionalQueue() {
   const platform = createVirtualPlatform()
   const seen: unknown[] = []
@@ -346,7 +346,7 @@ test('a failed save that could replace any session is followed by a clear of any
 const first = { sessionId: 'first' }
 const second = { sessionId: 'second' }
 
-test('what takes the place of a write without a condition has none either; of one with a condition, it keeps its own', async () => {
+test('a write that replaces a pending write without a condition has none either; otherwise it keeps its own', async () => {
   for (const [behind, expected] of [
     [undefined, undefined],
     [first, second],

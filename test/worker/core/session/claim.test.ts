@@ -25,7 +25,7 @@ import {
   want,
 } from '../../../fixtures/sessions.ts'
 
-// What one worker decides where others keep the same session in the same store.
+// The decisions of one worker if other workers keep the same session in the same store.
 const rules: SessionRules = { owner: 'me' }
 const sessionId = 'session-1'
 const record: StoredSession = { format: 1, sessionId, generation: 3, version: 7, signedInAt: now, tokens }
@@ -105,7 +105,7 @@ test('before a refresh is sent, the store is asked what other workers have done 
   expect(next.refresh).toEqual(reading().refresh)
 })
 
-test('where nobody else is at it, the others are told that a refresh begins, whose it is and when it ends', () => {
+test('if no other worker refreshes, the marker shows that a refresh begins, its owner and when it ends', () => {
   const [next, effects] = decide(reading({ outcomeLost: true, conflicts: 2 }), look(record), rules)
   const replaces = { sessionId, version: 7, marker: null }
   const marker = attemptOf({ id: 'me.5', owner: 'me', outcomeLost: true })
@@ -113,7 +113,7 @@ test('where nobody else is at it, the others are told that a refresh begins, who
   expect(next.refresh).toEqual(writing({ outcomeLost: true, conflicts: 2, replaces }).refresh)
 })
 
-test("an own marker that is still in the store is nobody else's, and not waited for", () => {
+test('a worker does not wait for a marker of its own that is still in the store', () => {
   const marker = attemptOf({ owner: 'me', id: 'me.4' })
   expect(effectsOf(reading(), look({ ...record, marker }))).toMatchObject([{ do: 'writeClaim' }])
 })
@@ -128,7 +128,7 @@ test('an marker to refresh older tokens than ours is not waited for', () => {
 test.each<[string, Partial<SessionState>, unknown]>([
   ['had taken it before', {}, { sessionId, version: 7 }],
   ['had not taken it', { isStored: false }, null],
-])('where the store does not answer, the refresh is sent all the same (I3), if it %s', (_title, changes, replaces) => {
+])('if the store does not answer, the refresh is sent all the same (I3), if it %s', (_title, changes, replaces) => {
   const [next, effects] = decide(reading({}, changes), look({ kind: 'unreadable' }), rules)
   expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
   expect(next.refresh).toEqual({ kind: 'sending', flight: 5, outcomeLost: false, replaces })
@@ -137,22 +137,22 @@ test.each<[string, Partial<SessionState>, unknown]>([
 test.each<[string, number | undefined]>([
   ['an earlier flight', 4],
   ['a hint', undefined],
-])('a look because of %s does not take the place of the one that a refresh waits for (I5)', (_title, flight) => {
+])('a read because of %s does not replace the read that a refresh waits for (I5)', (_title, flight) => {
   const session = reading()
   expect(decide(session, look(record, { flight }), rules)).toEqual([session, []])
 })
 
-test('a look changes nothing where no refresh waits for it, and nothing is new', () => {
+test('a read changes nothing if no refresh waits for it and the record is the same', () => {
   for (const session of [signedIn(), sending(), writing(), waitingForOther(), waiting()])
     expect(decide(session, look(record), rules)).toEqual([session, []])
 })
 
-test('a look changes nothing while a write is awaited that tells what the store holds', () => {
+test('a read changes nothing while a write is pending that decides what the store holds', () => {
   for (const session of [saving({ version: 7 }), ending()])
     for (const read of [newer, ofBob]) expect(decide(session, look(read), rules)).toEqual([session, []])
 })
 
-test('a record of a session that has ended here is no news (I5)', () => {
+test('a record of a session that has ended in this worker changes nothing (I5)', () => {
   const session = { ...signedOut, endedIds: ['of-bob'] }
   expect(decide(session, look(ofBob), rules)).toEqual([session, []])
 })
@@ -160,14 +160,14 @@ test('a record of a session that has ended here is no news (I5)', () => {
 test.each<[string, number, number]>([
   ['for a second at most, since its answer may have come all the same', 4000, 1000],
   ['no longer than it lasts', 300, 300],
-])('the refresh of another worker is waited for, and looked after %s', (_title, left, pause) => {
+])('a worker waits for the refresh of another worker, and reads the store again %s', (_title, left, pause) => {
   const [next, effects] = decide(reading(), look({ ...record, marker: attemptOf({ until: now + left }) }), rules)
   expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: pause }])
   expect(next).toMatchObject({ tokenServer: 'ok', failures: 0 })
   expect(next.refresh).toEqual(claiming({ name: 'waiting', pause }, { other: { id: 'other.9', left } }).refresh)
 })
 
-test('the failure of another worker counts here too: its pause is kept, and those who wait are told (I10)', () => {
+test('the failure of another worker counts here, too: its pause is kept, and the waiting calls are asked again (I10)', () => {
   const marker = attemptOf({ isOver: true, failures: 3, until: now + 60_000, pause: 60_000, outcomeLost: true })
   const [next, effects] = decide(reading(), look({ ...record, marker }), rules)
   expect(effects).toEqual([{ do: 'retryLater', flight: 5, delay: 60_000 }, { do: 'wake' }])
@@ -182,7 +182,7 @@ test('a refresh of another worker is waited for no longer than one of our own ma
   })
 })
 
-test('an marker that is looked at again is waited for no longer than before, whatever the clock says (I12)', () => {
+test('a second read of a marker does not make the wait longer, for any change of the clock (I12)', () => {
   const again = reading({ other: { id: 'other.9', left: 2000 } })
   const marker = attemptOf({ until: now + 9000 })
   expect(decide(again, look({ ...record, marker }), rules)[0].refresh).toMatchObject({ other: { left: 2000 } })
@@ -196,7 +196,7 @@ test.each<[string, boolean, Partial<RefreshMarker>, boolean]>([
   ['nothing is lost', false, { isOver: true }, false],
   ['an answer is lost that it had lost', false, { isOver: true, outcomeLost: true }, true],
   ['an answer is lost that we had lost', true, { isOver: true }, true],
-  ['its answer is lost, where it never said that it was over', false, {}, true],
+  ['its response is lost if the marker never said that it was over', false, {}, true],
 ])('after the marker of another worker, %s (I9)', (_title, outcomeLost, changes, expected) => {
   const marker = attemptOf({ until: now, ...changes })
   const [next, effects] = decide(reading({ outcomeLost }), look({ ...record, marker }), rules)
@@ -204,7 +204,7 @@ test.each<[string, boolean, Partial<RefreshMarker>, boolean]>([
   expect(next.refresh).toMatchObject({ outcomeLost: expected, step: { name: 'writing' } })
 })
 
-test('a cut-off marker ends the session where the app said so for unknown outcomes, and only after its time', () => {
+test('an abandoned marker ends the session if the app configured so for unknown outcomes, and only after its time', () => {
   const given: SessionRules = { ...rules, onUnknownOutcome: 'sign-in' }
   const cutOff = { ...record, marker: attemptOf({ until: now }) }
   const [next, effects] = decide(reading(), look(cutOff), given)
@@ -214,7 +214,7 @@ test('a cut-off marker ends the session where the app said so for unknown outcom
   expect(effectsOf(reading(), look(over), given)).toMatchObject([{ do: 'writeClaim' }])
 })
 
-test('a wait for another worker ends with a look, which knows how long was waited', () => {
+test('a wait for another worker ends with a read, which takes the waited time into account', () => {
   const [next, effects] = decide(waitingForOther(), { type: 'retryDue', flight: 5, now }, rules)
   expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
   expect(next.refresh).toEqual(reading({ other: { id: 'other.9', left: 3000 } }).refresh)
@@ -231,7 +231,7 @@ test('resumed, a wait for another worker ends at once: its time has passed while
   expect(next.refresh).toEqual(reading({ other: { id: 'other.9', left: 4000 } }).refresh)
 })
 
-test('once the others are told, the refresh is sent, and its tokens may replace what was written', () => {
+test('after the marker is written, the refresh is sent, and its tokens may replace the written record', () => {
   const [next, effects] = decide({ ...writing({ outcomeLost: true }), isStored: false }, marked('done'), rules)
   expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
   expect(next.isStored).toBe(true)
@@ -246,7 +246,7 @@ test.each<[string, StoredState | null, unknown]>([
   ],
   ['of nothing', null, null],
 ])(
-  'where the others cannot be told, the refresh is sent all the same (I3), in place %s',
+  'if the marker cannot be written, the refresh is sent all the same (I3), in place %s',
   (_title, replaces, expected) => {
     const [next, effects] = decide({ ...writing({ replaces }), isStored: false }, marked('failed'), rules)
     expect(effects).toEqual([{ do: 'refresh', flight: 5, tokens }])
@@ -258,13 +258,13 @@ test.each<[string, StoredState | null, unknown]>([
 test.each<[string, SessionEvent]>([
   ['another worker was first', marked('conflict')],
   ['its time is over, after a freeze', marked('done', now + 10_000)],
-])('where %s, nothing is sent before another look (I2)', (_title, event) => {
+])('if %s, nothing is sent before another read (I2)', (_title, event) => {
   const [next, effects] = decide(writing({ conflicts: 4, outcomeLost: true, cause: 'denied' }), event, rules)
   expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
   expect(next.refresh).toEqual(reading({ conflicts: 5, outcomeLost: true, cause: 'denied' }).refresh)
 })
 
-test('a mark that is done within its time is not looked after again', () => {
+test('a marker that was written within its time needs no second read', () => {
   expect(effectsOf(writing(), marked('done', now + 9999))).toMatchObject([{ do: 'refresh' }])
 })
 
@@ -272,7 +272,7 @@ test('a store that has disagreed five times does not keep the refresh from being
   expect(effectsOf(writing({ conflicts: 5 }), marked('conflict'))).toMatchObject([{ do: 'refresh' }])
 })
 
-test('a mark that nobody waits for any more sends nothing (I1, I5)', () => {
+test("the end of a marker's write that no refresh waits for sends nothing (I1, I5)", () => {
   for (const session of [signedIn(), reading(), sending(), waitingForOther(), writing({ flight: 6 }), signedOut])
     for (const outcome of ['done', 'failed', 'conflict'] as const)
       expect(decide(session, marked(outcome), rules)).toEqual([session, []])
@@ -284,7 +284,7 @@ test.each([
   ['refused', 0, 1000],
   ['unknown', 2, 4000],
 ] as const)(
-  '%s after %d others: the others are told, and how long nobody may try (I10)',
+  '%s after %d others: the marker shows it, and for how long no worker may try (I10)',
   (verdict, failures, pause) => {
     const effects = effectsOf(sending({ failures }), ended(verdict, { random: 0.9 }))
     const marker = attemptOf({
@@ -304,12 +304,12 @@ test.each([
   },
 )
 
-test('of a failure nothing is written where the store has not taken the session', () => {
+test('a failure is not written if the store does not hold the session', () => {
   const effects = effectsOf(sending({ isStored: false }), ended('failed'))
   expect(effects).toEqual([{ do: 'wake' }])
 })
 
-test('rejected: only these tokens are deleted, and nobody is told before that is done (I7)', () => {
+test('rejected: only these tokens are deleted, and no call is refused before that is done (I7)', () => {
   const [next, effects] = decide(sending({ tokenServer: 'unreachable' }), ended('rejected'), rules)
   expect(effects).toEqual([{ do: 'clearRejected', flight: 5, only: { sessionId, version: 7 } }])
   expect(next.refresh).toEqual({ kind: 'ending', flight: 5, reason: 'refresh_rejected' })
@@ -339,7 +339,7 @@ test('rejected, and another worker has newer tokens: the session goes on with th
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
 })
 
-test('the end of a deletion that nobody waits for any more ends nothing (I5)', () => {
+test('the end of a deletion that the session does not wait for ends nothing (I5)', () => {
   for (const session of [
     signedIn(),
     sending(),
@@ -351,7 +351,7 @@ test('the end of a deletion that nobody waits for any more ends nothing (I5)', (
 })
 
 test.each(['store_failed', 'refresh_failed', undefined])(
-  'tokens of another worker take the place of ours, and what was wrong before (%s) is over',
+  'tokens of another worker replace those of this worker, and the earlier failure (%s) is over',
   (reason) => {
     const before = waiting({ reason, failures: 3, isStored: false })
     const [next, effects] = decide(before, look(newer), rules)
@@ -370,7 +370,7 @@ test.each(['store_failed', 'refresh_failed', undefined])(
   },
 )
 
-test('a session of another worker takes the place of ours, and a sign-in in progress goes on (I8)', () => {
+test('a session of another worker replaces that of this worker, and a sign-in in progress goes on (I8)', () => {
   const [next, effects] = decide(waiting({ signIn: 2 }), look(ofBob), rules)
   expect(next).toMatchObject({
     generation: 4,
@@ -415,11 +415,11 @@ test('an empty store ends no session that it has never taken (I7)', () => {
   expect(decide(session, look({ kind: 'none' }), rules)).toEqual([session, []])
 })
 
-test('signed out, a later build that takes the store over is told, and nothing else changes', () => {
+test('signed out, the reason shows a later build that takes over the store, and nothing else changes', () => {
   expect(decide(signedOut, look(laterFormat), rules)).toEqual([{ ...signedOut, reason: LATER_BUILD }, []])
 })
 
-test('a later build that is gone is no longer told of; where the store does not answer, it may still be there', () => {
+test("the reason goes when the later build's record is gone; if the store does not answer, it may still be there", () => {
   const session: SessionState = { ...signedOut, reason: LATER_BUILD }
   expect(decide(session, look({ kind: 'none' }), rules)).toEqual([signedOut, []])
   expect(decide(session, look({ kind: 'unreadable' }), rules)).toEqual([session, []])
@@ -433,7 +433,7 @@ test('a record of a later build that comes late is not touched', () => {
   ])
 })
 
-test('where another worker has stored as new tokens first, its tokens count, and ours are dropped', () => {
+test('if another worker has stored tokens of the same version first, they count, and those of this worker are dropped', () => {
   const theirs = { ...newer, tokens: { ...newTokens, accessToken: 'theirs' } }
   const [next, effects] = decide(saving(), saved(found(theirs)), rules)
   expect(next).toMatchObject({
@@ -445,7 +445,7 @@ test('where another worker has stored as new tokens first, its tokens count, and
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
 })
 
-test('what was signed in here is not taken from a record that looks alike', () => {
+test('a sign-in of this worker does not adopt the record of another session with the same version', () => {
   const [next, effects] = decide(saving({}, true), saved(found(newer)), rules)
   expect(next).toMatchObject({ held: newTokens, isAdopted: false, reason: 'store_failed' })
   expect(effects).toEqual([{ do: 'wake' }])
@@ -454,13 +454,13 @@ test('what was signed in here is not taken from a record that looks alike', () =
 test.each<[string, SessionState, StoreRead]>([
   ['whatever it holds cannot be read', saving(), { kind: 'unreadable' }],
   ['it holds nothing, and has never taken the session', saving({ isStored: false }), { kind: 'none' }],
-])('new tokens that the store does not take are used all the same, where %s', (_title, session, read) => {
+])('new tokens that the store does not take are used all the same if %s', (_title, session, read) => {
   const [next, effects] = decide(session, saved(read), rules)
   expect(next).toMatchObject({ held: newTokens, isStored: false, reason: 'store_failed', refresh: { kind: 'idle' } })
   expect(effects).toEqual([{ do: 'wake' }])
 })
 
-test('a sign-in that the store does not take goes on in memory, where the store turns out empty', () => {
+test('a sign-in that the store does not take goes on in memory if the store is empty', () => {
   const started = decide(
     { ...signedOut, signIn: 1 },
     { type: 'signInSucceeded', signIn: 1, tokens: newTokens, sessionId: 'of-ann' },
@@ -470,17 +470,17 @@ test('a sign-in that the store does not take goes on in memory, where the store 
   expect(next).toMatchObject({ held: newTokens, reason: 'store_failed', isStored: false })
 })
 
-test('new tokens that come after a sign-out elsewhere are revoked, since that could not know them', () => {
+test('new tokens that come after a sign-out in another worker are revoked: that worker did not have them', () => {
   const [next, effects] = decide(saving(), saved({ kind: 'none' }), rules)
   expect(next).toMatchObject({ held: undefined, reason: 'signed_out_elsewhere' })
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }, { do: 'revoke', tokens: newTokens }])
 })
 
-test('new tokens that come after a sign-in elsewhere are not revoked, since that could end it', () => {
+test('new tokens that come after a sign-in in another worker are not revoked: that could end the new session', () => {
   expect(effectsOf(saving(), saved(found(ofBob)))).toEqual([{ do: 'cancelRetry' }, { do: 'wake' }])
 })
 
-test('tokens that come too late are not revoked where a later build has taken the session over: they may be its own', () => {
+test('tokens that come too late are not revoked if a later build has taken over the session: it may use them', () => {
   const event: SessionEvent = { type: 'refreshSucceeded', flight: 5, tokens: newTokens }
   expect(effectsOf({ ...signedOut, reason: LATER_BUILD }, event)).toEqual([])
   expect(effectsOf({ ...signedOut, reason: 'refresh_rejected' }, event)).toEqual([{ do: 'revoke', tokens: newTokens }])
@@ -494,14 +494,14 @@ test('the end of an earlier save changes nothing while the next is awaited (I5)'
 test.each<[string, SessionState, Effect[]]>([
   ['the session that was signed in', signedIn(), [{ do: 'clear', only: { sessionId } }]],
   [
-    'the last session of this worker, where that has ended already',
+    'the last session of this worker, if it has ended already',
     { ...signedOut, endedIds: ['older', sessionId] },
     [{ do: 'clear', only: { sessionId } }],
   ],
-  ['nothing, where nobody was ever signed in', signedOut, []],
+  ['nothing, if no user was ever signed in', signedOut, []],
   ['the record of a later build', { ...signedOut, endedIds: [sessionId], reason: LATER_BUILD }, [{ do: 'clear' }]],
-  ['whatever there is, where nobody could look what it is', { ...signedOut, loading: 'pending' }, [{ do: 'clear' }]],
-  ['whatever there is, where the store never answered', { ...signedOut, loading: 'failed' }, [{ do: 'clear' }]],
+  ['any record, if the worker has not read the store yet', { ...signedOut, loading: 'pending' }, [{ do: 'clear' }]],
+  ['any record, if the store never answered', { ...signedOut, loading: 'failed' }, [{ do: 'clear' }]],
 ])('a sign-out deletes %s (I5)', (_title, session, cleared) => {
   expect(effectsOf(session, { type: 'signedOut' })).toEqual([{ do: 'cancelRetry' }, ...cleared, { do: 'wake' }])
 })
@@ -513,7 +513,7 @@ test('a worker remembers its last twenty sessions, so that an old record brings 
   expect(decide(next, { type: 'signedOut' }, rules)[0].endedIds).toEqual(next.endedIds)
 })
 
-test('a store that will not answer any more is remembered as that, where its answer was still awaited', () => {
+test('a store that will not answer any more is marked as failed if its answer was still pending', () => {
   const unloaded: SessionState = { ...signedOut, loading: 'pending' }
   expect(decide(unloaded, { type: 'loadFailed' }, rules)).toEqual([{ ...unloaded, loading: 'failed' }, []])
   const loaded = signedIn()
@@ -521,8 +521,8 @@ test('a store that will not answer any more is remembered as that, where its ans
 })
 
 test.each<[string, SessionState, boolean]>([
-  ['looks into the store', reading(), true],
-  ['tells the others', writing(), true],
+  ['reads the store', reading(), true],
+  ['writes its marker', writing(), true],
   ['is sent', sending(), true],
   ['ends the session', ending(), true],
   ['stores its tokens', saving(), true],

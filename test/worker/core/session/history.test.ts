@@ -46,7 +46,7 @@ const late = (kept: StoredSession | undefined): SessionEvent => ({
   now,
 })
 
-// People read the history to learn what happened and why: every step of a session is told once, with its reason.
+// People read the history to learn what happened and why: each step of a session has one entry, with its reason.
 test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
   ['a sign-in begins', signedOut, { type: 'signInStarted', signIn: 1 }, {}, [{ event: 'sign-in-started' }]],
   [
@@ -58,7 +58,7 @@ test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
   ],
   ['a sign-in that was superseded fails', signedOut, { type: 'signInFailed', signIn: 1, reason: 'timeout' }, {}, []],
   [
-    'somebody signs in',
+    'a user signs in',
     { ...signedOut, signIn: 1 },
     signInOf(),
     {},
@@ -149,7 +149,7 @@ test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
     ],
   ],
   [
-    'nobody knows how a refresh ended, and the app wants a sign-in then',
+    'the outcome of a refresh is unknown, and the app wants a sign-in then',
     sending(),
     ended('unknown'),
     { onUnknownOutcome: 'sign-in' },
@@ -159,7 +159,7 @@ test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
     ],
   ],
   [
-    'a refresh is rejected where others keep the session too',
+    'a refresh is rejected and other workers keep the session, too',
     sending(),
     ended('rejected'),
     { owner: 'me' },
@@ -204,20 +204,20 @@ test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
     [{ event: 'tokens-adopted', expiresAt: now + 15 * minute }],
   ],
   [
-    'somebody has signed in elsewhere',
+    'a user has signed in in another worker',
     signedIn(),
     { type: 'storeRead', flight: undefined, read: read({ ...stored, sessionId: 'session-2' }), now },
     { owner: 'me' },
     [{ event: 'session-adopted', expiresAt: now + 15 * minute }],
   ],
   [
-    'somebody has signed out elsewhere',
+    'the user has signed out in another worker',
     signedIn(),
     { type: 'storeRead', flight: undefined, read: { kind: 'none' }, now },
     { owner: 'me' },
     [{ event: 'signed-out', reason: 'signed_out_elsewhere' }],
   ],
-])('the history tells that %s', (_title, session, event, rules, notes) => {
+])('the history records that %s', (_title, session, event, rules, notes) => {
   // Strictly: an undefined does not get through a channel that carries JSON only.
   expect(notesOf(session, event, rules)).toStrictEqual(notes)
 })
@@ -227,7 +227,7 @@ test('a store that fails is reported over a refresh that has failed before: that
   expect(decide(session, { type: 'storeFailed' })).toEqual([{ ...session, reason: 'store_failed' }, []])
 })
 
-test('an accepted token changes nothing where its API has denied none, whatever that is called', () => {
+test('an accepted token changes nothing if its API has refused none, for any name of the API', () => {
   const session = signedIn()
   for (const api of ['https://api.example.com/', '', 'constructor', '__proto__'])
     expect(decide(session, { type: 'tokenAccepted', version: 7, api })).toEqual([session, []])
@@ -235,6 +235,6 @@ test('an accepted token changes nothing where its API has denied none, whatever 
   expect(decide(denied, { type: 'tokenAccepted', version: 7, api: '' })).toEqual([session, []])
 })
 
-test('a first sign-in takes the place of none', () => {
+test('a first sign-in replaces no other sign-in', () => {
   expect(decide(signedOut, { type: 'signInStarted', signIn: 1 })).toEqual([{ ...signedOut, signIn: 1 }, []])
 })

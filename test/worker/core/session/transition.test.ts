@@ -29,7 +29,7 @@ test('signed out, a call that needs a token is refused at once', () => {
   expect(next).toBe(signedOut)
 })
 
-/** A call that was made while nobody was signed in, and a sign-in ran. */
+/** A call that was made during a sign-in, when no user was signed in. */
 const wantDuringSignIn = (signIn: number, changes = {}) =>
   want({ generation: 2, subject: undefined, signIn, ...changes })
 
@@ -55,7 +55,7 @@ test('a call that has waited for a sign-in gets the token that it has brought, o
   expect(decisions(settled, wantDuringSignIn(1))).toEqual(['permit'])
 })
 
-test('a call that has waited for a sign-in gets nothing of the one that took its place (I6)', () => {
+test('a call that has waited for a sign-in gets no token of the sign-in that replaced it (I6)', () => {
   expect(decide(signedIn({ begunBy: 2 }), wantDuringSignIn(1))[1]).toEqual([
     { do: 'refuse', call: 'call', code: 'sign_in_required', reason: 'user_changed' },
   ])
@@ -70,7 +70,7 @@ test('a call does not wait for a sign-in that a later build will not let stand',
   expect(decide(session, wantDuringSignIn(1))[1]).toMatchObject([{ do: 'refuse', code: 'protocol_mismatch' }])
 })
 
-test('a call is told why the session has ended', () => {
+test('the refusal of a call says why the session has ended', () => {
   const session = { ...signedOut, reason: 'refresh_rejected' }
   expect(decide(session, want())[1]).toEqual([
     { do: 'refuse', call: 'call', code: 'sign_in_required', reason: 'refresh_rejected' },
@@ -89,7 +89,7 @@ test('an API that asks for a sign-in ends no session (I7), and is remembered ove
   expect(toSnapshot(renewed)).toMatchObject({ status: 'signed-in', reason: 'sign_in_required' })
 })
 
-test('what an API has said of an earlier session is nothing to this one (I5)', () => {
+test("an API's answer to an earlier session changes nothing in this one (I5)", () => {
   const session = signedIn()
   expect(decide(session, { type: 'signInRequired', generation: session.generation - 1 })).toEqual([session, []])
 })
@@ -234,7 +234,7 @@ test('a call that waited for a refresh gets its token whatever the clock says', 
   expect(decisions(session, want({ waitingSince: 7, mayRefresh: false }))).toEqual(['permit'])
 })
 
-test('a call of another user is refused: nobody else gets its token (I6)', () => {
+test("a call of another user is refused: it must not get this user's token (I6)", () => {
   expect(decide(signedIn(), want({ generation: 2, subject: 'bob' }))[1]).toEqual([
     { do: 'refuse', call: 'call', code: 'sign_in_required', reason: 'user_changed' },
   ])
@@ -250,7 +250,7 @@ test('a call of an earlier session of the same user goes on (I8)', () => {
   expect(decisions(signedIn(), want({ generation: 2, deniedVersion: 6 }))).toEqual(['permit'])
 })
 
-test('a call of an earlier session of nobody known is refused (I6)', () => {
+test('a call of an earlier session with an unknown user is refused (I6)', () => {
   const { subject, ...anonymous } = tokens
   expect(subject).toBe('ann')
   const session = signedIn({ held: anonymous })
@@ -264,7 +264,7 @@ test('a session that has reached its maximum age ends at the next call', () => {
   expect(effects.at(-1)).toMatchObject({ code: 'sign_in_required', reason: 'session_too_old' })
 })
 
-test('a session below its maximum age goes on, also where the clock was set back', () => {
+test('a session below its maximum age goes on, even if the clock was set back', () => {
   expect(decisions(signedIn(), want({}, now + minute - 1), { maxSessionAge: minute })).toEqual(['permit'])
   expect(decisions(signedIn(), want({}, now - 86_400_000), { maxSessionAge: minute })).toEqual(['permit'])
 })
@@ -278,7 +278,7 @@ test('time that passes ends a session only at its maximum age', () => {
   expect(decide(signedOut, { type: 'timePassed', now: now + 1e12 }, rules)).toEqual([signedOut, []])
 })
 
-test('new tokens are saved before anybody gets them', () => {
+test('new tokens are saved before a call gets them', () => {
   const [saving, effects] = decide(sending(), { type: 'refreshSucceeded', flight: 5, tokens: newTokens })
   expect(effects).toEqual([
     {
@@ -295,7 +295,7 @@ test('new tokens are saved before anybody gets them', () => {
   ])
 })
 
-test('where new tokens cannot be saved, the session goes on in memory', () => {
+test('if new tokens cannot be saved, the session goes on in memory', () => {
   const saving = follow(sending(), { type: 'refreshSucceeded', flight: 5, tokens: newTokens })
   const [settled, effects] = decide(saving, { type: 'saved', flight: 5, stored: false })
   expect(effects).toEqual([{ do: 'wake' }])
@@ -303,7 +303,7 @@ test('where new tokens cannot be saved, the session goes on in memory', () => {
   expect(decisions(settled, want())).toEqual(['permit'])
 })
 
-test('the end of a save that is no longer awaited changes nothing (I5)', () => {
+test('the end of a save that the session does not wait for changes nothing (I5)', () => {
   for (const session of [signedOut, signedIn(), sending(), waiting()]) {
     expect(decide(session, { type: 'saved', flight: 5, stored: true })).toEqual([session, []])
     expect(decide(session, { type: 'saved', flight: 5, stored: false })).toEqual([session, []])
@@ -321,7 +321,7 @@ test('a store that keeps failing does not make the snapshot flicker at every ref
   expect(toSnapshot(saving)).toEqual(toSnapshot(first))
 })
 
-test('a store that works again is no longer complained about', () => {
+test('the reason store_failed goes when the store works again', () => {
   const saving = follow(sending({ reason: 'store_failed' }), {
     type: 'refreshSucceeded',
     flight: 5,
@@ -408,12 +408,12 @@ test('the pauses between failing attempts grow, whatever pause the server asks f
   })
 })
 
-test('unknown ends the session where the app said so (I7)', () => {
+test('unknown ends the session if the app configured so (I7)', () => {
   const [next] = decide(sending(), ended('unknown'), { onUnknownOutcome: 'sign-in' })
   expect(next).toMatchObject({ held: undefined, reason: 'refresh_answer_lost' })
 })
 
-test('refused does not end the session where the app said so for unknown (I7)', () => {
+test('refused does not end the session if the app configured so for unknown (I7)', () => {
   expect(decide(sending(), ended('refused'), { onUnknownOutcome: 'sign-in' })[0].held).toBe(tokens)
 })
 
@@ -516,7 +516,7 @@ function pausing(changes: Partial<Extract<Refresh, { kind: 'waiting' }>> = {}): 
   return waiting({ refresh, failures: 3 })
 }
 
-test('a pause may end after its shortest time where the network is back, and no earlier (I10)', () => {
+test('when the network is back, a pause may end after its shortest time, and not earlier (I10)', () => {
   const [next, effects] = decide(pausing(), resumed(now + 1000))
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'retryLater', flight: 5, delay: 3000 }])
   expect(next.refresh).toMatchObject({ kind: 'waiting', until: now + 4000, earliest: now + 4000, flight: 5 })
@@ -565,7 +565,7 @@ test('resumed after the clock was set back, a pause keeps its timer: by the cloc
 })
 
 test.each<[string, SessionState]>([
-  ['nobody is signed in', signedOut],
+  ['no user is signed in', signedOut],
   ['nothing is to be refreshed', signedIn()],
   ['a refresh is under way', sending()],
   ['new tokens are being stored', signedIn({ refresh: { kind: 'saving', flight: 4, signIn: false } })],
@@ -573,7 +573,7 @@ test.each<[string, SessionState]>([
     'the refresh has failed for good',
     signedIn({ refresh: { kind: 'failed', until: now + minute, reason: 'invalid_client', outcomeLost: false } }),
   ],
-])('resumed where %s, nothing changes', (_what, session) => {
+])('resumed when %s, nothing changes', (_what, session) => {
   expect(decide(session, resumed(now + minute))).toEqual([session, []])
 })
 
@@ -616,7 +616,7 @@ test('tokens that come too late for a session that has ended are revoked', () =>
   ])
 })
 
-test('tokens that come too late are not revoked where another session has begun, since that could end it', () => {
+test('tokens that come too late are not revoked if another session has begun: that could end it', () => {
   const session = follow(
     sending(),
     { type: 'signInStarted', signIn: 1 },
@@ -631,7 +631,7 @@ test('a retry that is no longer due changes nothing (I5)', () => {
   }
 })
 
-test('a sign-in begins a new generation and is saved before anybody gets its token', () => {
+test('a sign-in begins a new generation and is saved before a call gets its token', () => {
   const session = { ...signedOut, generation: 3, version: 7, flights: 5, signIn: 1 }
   const [saving, effects] = decide(session, {
     type: 'signInSucceeded',
@@ -661,7 +661,7 @@ test('a sign-in begins a new generation and is saved before anybody gets its tok
   ])
 })
 
-test('a newer sign-in takes the place of the one in progress', () => {
+test('a newer sign-in replaces the one in progress', () => {
   const [next, effects] = decide({ ...signedOut, signIn: 1 }, { type: 'signInStarted', signIn: 2 })
   expect(next.signIn).toBe(2)
   expect(effects).toEqual([{ do: 'abandonSignIn', signIn: 1 }, { do: 'wake' }])
@@ -696,7 +696,7 @@ test('a sign-out ends the session, the sign-in in progress and the retry', () =>
   expect(effects).toEqual([{ do: 'abandonSignIn', signIn: 1 }, { do: 'cancelRetry' }, { do: 'clear' }, { do: 'wake' }])
 })
 
-test('a session that ends by itself does not take a sign-in in progress along (I8)', () => {
+test('a session that ends without a sign-out does not cancel a sign-in in progress (I8)', () => {
   const [next, effects] = decide(sending({ signIn: 1 }), ended('rejected'))
   expect(next.signIn).toBe(1)
   expect(effects.map((effect) => effect.do)).not.toContain('abandonSignIn')
@@ -735,7 +735,7 @@ const stored: StoredSession = {
 const read = { kind: 'session' as const, session: stored }
 const unloaded = follow(signedOut, { type: 'storeFailed' })
 
-test('a stored session that comes late begins, where nobody has signed in or out since (I7)', () => {
+test('a stored session that comes late begins if no user has signed in or out since (I7)', () => {
   const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: read, now })
   expect(next).toEqual(startSession(stored))
   expect(effects).toEqual([{ do: 'wake' }])
@@ -745,7 +745,7 @@ test('a stored session that comes late begins, where nobody has signed in or out
 test.each<[string, SessionState]>([
   ['a sign-in has begun', follow(unloaded, { type: 'signInStarted', signIn: 1 })],
   [
-    'somebody has signed in',
+    'a user has signed in',
     follow(
       unloaded,
       { type: 'signInStarted', signIn: 1 },
@@ -753,11 +753,11 @@ test.each<[string, SessionState]>([
     ),
   ],
   ['the user has signed out', follow(unloaded, { type: 'signedOut' })],
-])('a stored session that comes late changes nothing where %s (I5)', (_title, session) => {
+])('a stored session that comes late changes nothing if %s (I5)', (_title, session) => {
   expect(decide(session, { type: 'loadedLate', stored: read, now })).toEqual([session, []])
 })
 
-test('a stored session that comes late and too old is shown to nobody', () => {
+test('a stored session that comes late and is too old is not shown', () => {
   const rules = { maxSessionAge: minute }
   const [next, effects] = decide(unloaded, { type: 'loadedLate', stored: read, now: now + minute }, rules)
   expect(next).toMatchObject({ held: undefined, generation: 4, reason: 'session_too_old' })
@@ -794,7 +794,7 @@ test('the snapshot shows an outage as an outage, not as a sign-out', () => {
   })
 })
 
-test('the snapshot shows a sign-in in progress only where nobody is signed in', () => {
+test('the snapshot shows a sign-in in progress only if no user is signed in', () => {
   expect(toSnapshot({ ...signedOut, signIn: 1 }).status).toBe('signing-in')
   expect(toSnapshot(signedIn({ signIn: 1 })).status).toBe('signed-in')
 })
