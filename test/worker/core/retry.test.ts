@@ -223,7 +223,7 @@ test('a misconfigured grant has failed, whatever the server has answered: trying
   expect(toVerdict(new LingpaiError('timeout', 'Not in time.'), 503, undefined).verdict).toBe('refused')
 })
 
-test('the reason of a verdict says nothing of what was thrown, which may hold a token (I11)', () => {
+test('the reason of a verdict does not quote the thrown error, which may hold a token (I11)', () => {
   for (const status of [undefined, 200, 400, 401, 429, 500, 503]) {
     expect(toVerdict(new Error('canary'), status, undefined).message).not.toContain('canary')
   }

@@ -116,7 +116,7 @@ test.each([
   )
 })
 
-test('the error about an unusable token set holds nothing of what was received (I11)', () => {
+test('the error about an unusable token set does not quote the received values (I11)', () => {
   try {
     toTokenSet({ accessToken: 'canary\n', refreshToken: 'canary', subject: 'canary' }, now)
     expect.unreachable()
@@ -159,7 +159,7 @@ test.each<[string, unknown]>([
   ['a subject of null', { subject: null }],
   ['an empty subject', { subject: '' }],
   ['a profile of null', { profile: null }],
-])('%s does not cost the tokens of a refresh: the previous value stays (I9)', (_title, odd) => {
+])('%s does not make a refresh fail: the previous value stays (I9)', (_title, odd) => {
   const { expiresAt: _, ...rest } = previous
   expect(toTokenSet({ accessToken: 'new-access', ...(odd as object) }, now, previous)).toEqual({
     ...rest,
@@ -213,7 +213,7 @@ test('an unknown field does not get into the token set', () => {
   expect(toTokenSet({ accessToken: 'access', idToken: 'secret' }, now)).not.toHaveProperty('idToken')
 })
 
-test('what a refresh leaves out keeps its previous value', () => {
+test('a field that a refresh leaves out keeps its previous value', () => {
   expect(toTokenSet({ accessToken: 'new-access' }, now, previous)).toEqual({
     accessToken: 'new-access',
     tokenType: 'DPoP',

@@ -31,7 +31,7 @@ function countingSignal() {
   return { signal, listeners }
 }
 
-test('the history begins with what the store has brought', async () => {
+test('the history begins with the session from the store', async () => {
   const nobody = createHarness()
   await nobody.broker.ready
   expect(notesOf(nobody)).toStrictEqual([{ event: 'started' }])
@@ -136,7 +136,7 @@ test('an answer to a request of another user, sent by an earlier worker, is not 
   expect([answer, sent]).toEqual([401, 0])
 })
 
-test('tokens that come too late are revoked without ending what else the user has at the provider', async () => {
+test("tokens that come too late are revoked without ending the user's other sessions at the provider", async () => {
   const asked: [string | undefined, boolean][] = []
   const signOut: Grant['signOut'] = async (tokens, { everywhere }) => void asked.push([tokens?.accessToken, everywhere])
   const harness = createHarness({ stored: storedSession(), grant: { signOut } })
@@ -247,7 +247,7 @@ test('a sign-in that is cancelled while the worker handles its response is done 
   expect(endings).toEqual(new Set(['signed-out sign_in_cancelled', 'signed-in undefined']))
 })
 
-test('what has been done leaves no listener on the signal of its page', async () => {
+test('an ended call and an ended sign-in leave no listener on the signal of their page', async () => {
   const harness = createHarness({ stored: storedSession() })
   const { signal, listeners } = countingSignal()
   const waiting = watch(harness.call(signal))

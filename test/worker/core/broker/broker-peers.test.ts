@@ -82,7 +82,7 @@ test('a lock that is refused after its refresh has come to an end begins no othe
   expect(await call()).toMatchObject({ version: 2 })
 })
 
-test('what is stored is announced, and what could not be is not', async () => {
+test('a save is announced if it is done, and not if it failed', async () => {
   const working = openOne(fresh)
   await working.signIn('bob')
   expect(working.announced()).toBe(1)
@@ -97,7 +97,7 @@ test('what is stored is announced, and what could not be is not', async () => {
   expect(failing.announced()).toBe(0)
 })
 
-test('rejected tokens that are gone from the store are announced', async () => {
+test('the deletion of rejected tokens from the store is announced', async () => {
   const { call, platform, refresh, announced } = openOne()
   const outcome = watch(call())
   await platform.settle()

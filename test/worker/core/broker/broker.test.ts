@@ -132,7 +132,7 @@ test.each<[string, (harness: ReturnType<typeof signingIn>, controller: AbortCont
   for (const outcome of outcomes) expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
 })
 
-test('a call that waits for a sign-in has a deadline of its own, and says what it has waited for', async () => {
+test('a call that waits for a sign-in has its own deadline, and its error says what it has waited for', async () => {
   const { begin, call, platform } = signingIn()
   await begin()
   const outcome = watch(call())
@@ -167,7 +167,7 @@ test('a call of a user who has signed out does not wait for the sign-in of anoth
   succeed()
 })
 
-test('what was sent as one user is not replayed for the user of a sign-in that ran meanwhile (I6)', async () => {
+test('a request that was sent as one user is not replayed for the user of a sign-in that ran meanwhile (I6)', async () => {
   const { broker, begin, succeed, openCall, platform } = signingIn()
   await begin()
   const call = await openCall()
@@ -201,7 +201,7 @@ test('a call that has waited for a sign-in still has its one refresh and its rep
   expect(sent).toEqual(['access-of-bob', 'access-2'])
 })
 
-test('what an API asks for of a call that has waited for a sign-in is said of the session that it got', async () => {
+test("if an API asks for a sign-in after a call that waited for one, the reason is set on the call's new session", async () => {
   const { broker, begin, succeed, openCall, platform } = signingIn()
   await begin()
   const call = await openCall()
@@ -224,7 +224,7 @@ test('a stored session is restored, and its token used', async () => {
   expect(broker.snapshot()).toEqual({ status: 'signed-in', tokenServer: 'ok', user: { subject: 'ann' } })
 })
 
-test('150 callers with an expired token cost one refresh, and get 150 permits (I1)', async () => {
+test('150 callers with an expired token cause one refresh, and get 150 permits (I1)', async () => {
   const { call, refreshes, refresh, platform } = createHarness({ stored: storedSession() })
   const calls = Array.from({ length: 150 }, () => watch(call()))
   await platform.settle()
@@ -325,7 +325,7 @@ test('a hanging refresh is given up after its timeout, and sent again, never bes
   expect(outcome).toMatchObject({ settled: 1, value: { version: 2, tokens: { accessToken: 'access-3' } } })
 })
 
-test('a grant that ignores its signal cannot send beside the attempt that took its place (I1)', async () => {
+test('a grant that ignores its signal cannot send while a later attempt does (I1)', async () => {
   const sentUrls: string[] = []
   const harness = createHarness({
     stored: storedSession(),
@@ -820,7 +820,7 @@ test('a call that waits for a slow store can be aborted, and is refused if a use
   expect(refused).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
 })
 
-test('a call that waits for a store that is slow gets nothing of a sign-in that had begun before it (I6)', async () => {
+test('a call that waits for a slow store gets no token of a sign-in that began before it (I6)', async () => {
   const store = createScriptedStore()
   let answer = () => {}
   store.override('load', () => new Promise<void>((resolve) => (answer = resolve)))
@@ -994,7 +994,7 @@ test('a transaction store that hangs does not keep a sign-in pending for ever (I
   expect(completed).toMatchObject({ settled: 1, error: { code: 'store_failed' } })
 })
 
-test('a sign-in by redirect is completed once, and remembers where to go', async () => {
+test('a sign-in by redirect is completed once, and returns its returnTo', async () => {
   const grant: Partial<Grant> = {
     authorize: async () => ({ url: 'https://id.example.com/', transaction: { state: 'state' } }),
     callback: async (_url, transaction) => ({ accessToken: 'access', subject: transaction.state }),
@@ -1248,7 +1248,7 @@ test('explain() after a number that was not reached yet returns all entries: the
   expect(harness.broker.explain(1000)).toEqual(harness.broker.explain())
 })
 
-test('explain() returns what was, not a view of what will be', async () => {
+test('explain() returns a copy that later events do not change', async () => {
   const harness = createHarness()
   await harness.broker.ready
   const before = harness.broker.explain()
@@ -1290,7 +1290,7 @@ test('neither explain(), nor a snapshot, nor an error holds a token (I11)', asyn
   expect(JSON.stringify([harness.broker.explain(), snapshots, errors])).not.toContain('canary')
 })
 
-test('a 401 for the current token costs one refresh and one replay', async () => {
+test('a 401 for the current token causes one refresh and one replay', async () => {
   const harness = createHarness({ stored: storedSession({ isFresh: true }) })
   const call = await harness.openCall()
   const sentTokens: string[] = []

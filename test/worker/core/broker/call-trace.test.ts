@@ -20,7 +20,7 @@ async function traceOf(
 const own = new LingpaiError('sign_in_required', 'The user is not signed in.')
 const foreign = new TypeError('canary')
 
-test('a call that is answered is noted with its status, and its answer handed on', async () => {
+test('an answered call is recorded with its status, and its answer is returned', async () => {
   const { outcome, entry } = await traceOf(async () => 'answer', { status: 200 })
   expect(outcome).toBe('answer')
   expect(entry).toEqual({ event: 'call-answered', call: 'call-1', status: 200 })

@@ -33,7 +33,7 @@ test.each<[string, readonly GrantRequest[], boolean]>([
   ['a request that acts', [{ url }], false],
   ['one that acts after one that reads', [read, { url }], false],
   ['one that reads after one that acts', [{ url }, read], false],
-])('an attempt that has sent %s has only read: no server can have acted on it', async (_title, sent, expected) => {
+])('a run that has sent %s has only read: no server can have acted on it', async (_title, sent, expected) => {
   const { attempt, io, requests } = await open()
   for (const request of sent) {
     const outcome = io.send(request)
@@ -44,7 +44,7 @@ test.each<[string, readonly GrantRequest[], boolean]>([
   expect(attempt.hasOnlyRead()).toBe(expected)
 })
 
-test('an attempt that is given up gives its request up too, with the reason', async () => {
+test('an aborted run aborts its request, too, with the same reason', async () => {
   const { platform, attempt, io, requests } = await open()
   const outcome = watch(io.send({ url }))
   await platform.settle()
@@ -94,7 +94,7 @@ test('a deadline says how long was waited', async () => {
   expect((outcome.error as Error).message).toContain('did not answer within 30000 ms')
 })
 
-test('a grant gets the login of a host that has one, which an abort of the attempt gives up, and none elsewhere', async () => {
+test('a grant gets login only on a host that has one, and an abort of the run aborts it', async () => {
   const signals: CancelSignal[] = []
   const login = async (signal: CancelSignal) => {
     signals.push(signal)

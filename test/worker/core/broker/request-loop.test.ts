@@ -35,7 +35,7 @@ test('the answer to an earlier request is judged, and the request is not sent ag
   expect(send).not.toHaveBeenCalled()
 })
 
-test('what was sent before and is refused leads to one refresh and one replay, with the new token', async () => {
+test('an earlier request that is refused leads to one refresh and one replay, with the new token', async () => {
   const { broker, call, earlier, refreshes, refresh, platform, events } = await open()
   const first = denied()
   const send = vi.fn(async (_permit: Permit, _isReplay: boolean) => accepted('200'))
@@ -116,7 +116,7 @@ test('if the refresh fails, the refused answer is released, and the call rejects
   expect(first.discard).toHaveBeenCalledOnce()
 })
 
-test('what went with a newer token than it was given is judged by that one: its refusal leads to a refresh', async () => {
+test('a request that went with a newer token is judged by that token: its refusal leads to a refresh', async () => {
   const { broker, call, ticket, refresh, refreshes, platform } = await open()
   const newer = await broker.authorize(call)
   const older = { ...ticket, version: ticket.version - 1 }

@@ -111,7 +111,7 @@ test("a call that waited and got another worker's tokens may still refresh if th
   expect(outcome).toMatchObject({ settled: 1, value: 'access-3' })
 })
 
-test('a 401 for a token that another worker has replaced meanwhile costs no refresh', async () => {
+test('a 401 for a token that another worker has replaced meanwhile causes no refresh', async () => {
   const { platform, one, other, refreshes, refresh } = await open({ hasHints: false })
   watch(one.call())
   await platform.settle()
@@ -178,7 +178,7 @@ test('a sign-out during the refresh of another worker ends that too, and its tok
   expect(one.broker.snapshot()).toMatchObject({ status: 'signed-out', reason: 'signed_out_elsewhere' })
 })
 
-test('a sign-out that the refreshing worker has heard nothing of is found when it saves', async () => {
+test('a refreshing worker that got no hint of a sign-out finds it when it saves', async () => {
   const { platform, one, other, refresh, store, revoked } = await open({ hasHints: false })
   const outcome = watch(one.call())
   await platform.settle()
@@ -355,7 +355,7 @@ test('a clock that is set back or ahead meanwhile makes a refresh neither endles
   }
 })
 
-test('of the time that the others wait, a refresh leaves the last twentieth for what it brings to be stored (I2)', async () => {
+test('a refresh uses 95 % of the time that the others wait, and keeps the rest for storing its result (I2)', async () => {
   const { platform, one, refresh } = await open()
   watch(one.call())
   await platform.advance(9499)
@@ -641,7 +641,7 @@ test('a store that hangs holds a refresh up, and does not keep it from being don
   expect(outcome).toMatchObject({ settled: 1, value: { version: 2 } })
 })
 
-test('what a store could not take at first is stored with the next refresh', async () => {
+test('a session that could not be stored at first is stored with the next refresh', async () => {
   const { platform, one, refresh, store } = await open({}, 1)
   store.fault = (name) => (name === 'save' ? Promise.reject(new Error('full')) : Promise.resolve())
   watch(one.call())
@@ -685,7 +685,7 @@ test('a sign-out deletes the record of a later build; then a sign-in works, and 
   expect(next.broker.snapshot()).toMatchObject({ status: 'signed-in', user: { subject: 'bob' } })
 })
 
-test('of a sign-out of one worker the others learn that the later build is gone', async () => {
+test("after a sign-out in one worker, the others find that the later build's record is gone", async () => {
   const { platform, one, other } = await open({ stored: ofLaterBuild })
   await one.broker.signOut(false)
   await platform.settle()
@@ -718,7 +718,7 @@ test('a read that ends while the record of a later build is being deleted does n
   expect(one.broker.snapshot()).toMatchObject({ status: 'signed-in' })
 })
 
-test('a sign-in that cannot be stored does not delete what a later build has stored meanwhile', async () => {
+test('a sign-in that cannot be stored does not delete the record that a later build has stored meanwhile', async () => {
   const { platform, one, store } = await open({ stored: undefined as never, hasHints: false }, 1)
   store.kept = ofLaterBuild
   store.fault = (name) => (name === 'save' ? Promise.reject(new Error('full')) : Promise.resolve())
@@ -757,7 +757,7 @@ test('after the later build has signed out, this one works again', async () => {
   expect(one.broker.snapshot()).toMatchObject({ status: 'signed-in' })
 })
 
-test('a store that never agrees with what it has shown does not keep the session from going on (I3)', async () => {
+test('a store whose conditional writes always conflict does not stop the session (I3)', async () => {
   const { platform, one, refresh, store } = await open({}, 1)
   const stubborn = { ...(store.kept as StoredSession) }
   Object.defineProperty(store, 'kept', {

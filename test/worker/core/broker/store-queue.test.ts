@@ -132,7 +132,7 @@ test('an operation that never ends is tried once more if no other is wanted', as
   expect(names()).toEqual(['save one', 'save one', 'clear'])
 })
 
-test('a store that never does anything is not asked for ever', async () => {
+test('a store that never answers is not called for ever', async () => {
   const { save, names, platform } = createQueue()
   save('one')
   await platform.advance(3_600_000)
@@ -173,7 +173,7 @@ test('a clear that fails is tried once more after 1 s', async () => {
   expect(names()).toHaveLength(2)
 })
 
-test('a clear that failed is not tried again once the store holds what another worker has saved (I5)', async () => {
+test('a clear that failed is not tried again when the store holds the session of another worker (I5)', async () => {
   const { platform, queue, clear, operation, names } = createQueue()
   clear()
   operation(0).fail()
@@ -226,7 +226,7 @@ test('a store that throws at once has failed', async () => {
   await expect(queue.save(sessionWith('one'))).rejects.toThrow('disk')
 })
 
-test('what ends after others went on without it is not written over by what it has itself written', async () => {
+test('a repeated operation that ends late is not written a third time', async () => {
   const { save, names, operation, platform } = createQueue()
   save('one')
   await platform.advance(6000)
@@ -236,7 +236,7 @@ test('what ends after others went on without it is not written over by what it h
   expect(names()).toEqual(['save one', 'save one'])
 })
 
-test('what ends late leaves the next operation and its caller alone', async () => {
+test('an operation that ends late does not affect the next operation and its caller', async () => {
   const { save, names, operation, platform } = createQueue()
   save('one')
   save('two')
@@ -252,7 +252,7 @@ test('what ends late leaves the next operation and its caller alone', async () =
   expect(outcome).toEqual({ settled: 1, value: true })
 })
 
-test('a clear written once more over what ended late is not tried a third time', async () => {
+test('a clear that is repeated after a late operation is not tried a third time', async () => {
   const { save, clear, names, operation, platform } = createQueue()
   save('one')
   clear()
@@ -266,7 +266,7 @@ test('a clear written once more over what ended late is not tried a third time',
   expect(names()).toEqual(['save one', 'clear', 'clear'])
 })
 
-test('once the store holds what another worker has saved, nothing is written over it, but what a caller waits for (I5)', async () => {
+test('a session that another worker has saved is replaced only by an operation that a caller waits for (I5)', async () => {
   const late = createQueue()
   late.save('one')
   late.clear()
@@ -360,7 +360,7 @@ test('a write that replaces a pending write without a condition has none either;
   }
 })
 
-test('after a failed save, only what it should have replaced is cleared, and once more after 1 s', async () => {
+test('after a failed save, only the state that it should have replaced is cleared, and once more after 1 s', async () => {
   const { save, seen, fail, platform } = createConditionalQueue()
   save('one', first)
   await fail(0)

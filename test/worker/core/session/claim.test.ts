@@ -99,7 +99,7 @@ function effectsOf(session: SessionState, event: SessionEvent, given = rules): E
   return decide(session, event, given)[1]
 }
 
-test('before a refresh is sent, the store is asked what other workers have done (I2)', () => {
+test('before a refresh is sent, the store is read: another worker may have refreshed (I2)', () => {
   const [next, effects] = decide(signedIn({ held: expired }), want(), rules)
   expect(effects).toEqual([{ do: 'readClaim', flight: 5 }])
   expect(next.refresh).toEqual(reading().refresh)
@@ -506,7 +506,7 @@ test.each<[string, SessionState, Effect[]]>([
   expect(effectsOf(session, { type: 'signedOut' })).toEqual([{ do: 'cancelRetry' }, ...cleared, { do: 'wake' }])
 })
 
-test('a worker remembers its last twenty sessions, so that an old record brings none of them back (I5)', () => {
+test('a worker keeps the ids of its last twenty sessions, so that an old record does not restore one of them (I5)', () => {
   const past = Array.from({ length: 20 }, (_, index) => `past-${index}`)
   const [next] = decide(signedIn({ endedIds: past }), { type: 'signedOut' }, rules)
   expect(next.endedIds).toEqual([...past.slice(1), sessionId])

@@ -45,7 +45,7 @@ test('signed out, a call that was made before the sign-in, or during an earlier 
   expect(decide(session, wantDuringSignIn(1))[1]).toEqual(refused)
 })
 
-test('a call that has waited for a sign-in gets the token that it has brought, once that is stored', () => {
+test('a call that has waited for a sign-in gets its token after that is stored', () => {
   const session = follow(
     { ...signedOut, signIn: 1 },
     { type: 'signInSucceeded', signIn: 1, tokens, sessionId: 'session-2' },
@@ -197,7 +197,7 @@ test('a token that one API accepts does not end the row of apiRefreshes of anoth
   expect(follow(session, { type: 'tokenAccepted', version: 7, api: stock })).toBe(session)
 })
 
-test('the row of apiRefreshes of one API does not keep the 401 of another from being answered by a refresh', () => {
+test('a pause of refreshes after 401s of one API does not stop a refresh after a 401 of another API', () => {
   const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
   const [next, effects] = decide(session, want({ deniedVersion: 7, api: stock }, now + 1))
   expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
@@ -330,7 +330,7 @@ test('the reason store_failed goes when the store works again', () => {
   expect(follow(saving, { type: 'saved', flight: 5, stored: true }).reason).toBeUndefined()
 })
 
-test('rejected: the session ends, and everybody who waits is asked again, once (I7)', () => {
+test('rejected: the session ends, and each waiting call is asked again, once (I7)', () => {
   const [next, effects] = decide(sending(), ended('rejected'))
   expect(next).toMatchObject({
     generation: 4,
@@ -350,7 +350,7 @@ test('rejected after an answer was lost: the loss is reported as such (I9)', () 
   expect(decide(session, ended('rejected'))[0].reason).toBe('refresh_answer_lost')
 })
 
-test('a lost answer is remembered over a refused attempt, and over a failed one (I9)', () => {
+test('a lost response is remembered after a refused attempt, and after a failed one (I9)', () => {
   const lost = follow(sending(), ended('unknown'))
   const resent = follow(lost, { type: 'retryDue', flight: 5, now }, ended('refused', { flight: 6 }))
   const again = follow(resent, { type: 'retryDue', flight: 6, now }, ended('rejected', { flight: 7 }))
@@ -395,11 +395,11 @@ test.each([
   ['a millisecond', 1, 1000],
   ['a year', 365 * 86_400_000, 600_000],
   ['Infinity', Number.POSITIVE_INFINITY, 600_000],
-])('a pause of %s that a grant asks for is brought within reason (I10, I12)', (_title, retryAfter, delay) => {
+])('a pause of %s that a grant asks for is limited (I10, I12)', (_title, retryAfter, delay) => {
   expect(decide(sending(), ended('refused', { retryAfter }))[1]).toContainEqual({ do: 'retryLater', flight: 5, delay })
 })
 
-test('the pauses between failing attempts grow, whatever pause the server asks for (I10)', () => {
+test('the pauses between failing attempts become longer, for any pause that the server asks for (I10)', () => {
   const session = sending({ failures: 4 })
   expect(decide(session, ended('refused', { retryAfter: 1000 }))[1]).toContainEqual({
     do: 'retryLater',
@@ -465,7 +465,7 @@ test('during an outage a token that is still valid is granted within its margin'
   expect(decisions(longPause, want({}, now + 15 * minute - 1))).toEqual(['permit'])
 })
 
-test('during an outage a token that is still valid is granted while an attempt is under way', () => {
+test('during an outage, a token that is still valid is granted while an attempt is in flight', () => {
   expect(decisions(sending({ tokenServer: 'unreachable' }), want({}, now + 15 * minute - 1))).toEqual(['permit'])
 })
 
@@ -538,7 +538,7 @@ test('resumed many times, a pause changes once, and keeps its shortest time (I10
   expect(effects).toEqual([])
 })
 
-test('what a server has asked for with Retry-After is kept, however often the app returns', () => {
+test('a pause that a server asked for with Retry-After is kept, even if the app resumes often', () => {
   const asked = follow(sending({ failures: 0 }), ended('refused', { retryAfter: 90_000, random: 0.9 }))
   expect(asked.refresh).toMatchObject({ kind: 'waiting', until: now + 90_000, earliest: now + 90_000 })
   for (const at of [now, now + 1000, now + 89_999]) expect(decide(asked, resumed(at))).toEqual([asked, []])
@@ -667,7 +667,7 @@ test('a newer sign-in replaces the one in progress', () => {
   expect(effects).toEqual([{ do: 'abandonSignIn', signIn: 1 }, { do: 'wake' }])
 })
 
-test('a sign-in that was superseded changes nothing, and its tokens are revoked (I5)', () => {
+test('a sign-in that was replaced changes nothing, and its tokens are revoked (I5)', () => {
   const session = { ...signedOut, signIn: 2 }
   expect(decide(session, { type: 'signInSucceeded', signIn: 1, tokens, sessionId: 'session-2' })).toEqual([
     session,
@@ -702,7 +702,7 @@ test('a session that ends without a sign-out does not cancel a sign-in in progre
   expect(effects.map((effect) => effect.do)).not.toContain('abandonSignIn')
 })
 
-test('versions and flights never fall, so that what is old stays old (I5)', () => {
+test('versions and flights never fall, so that an old response stays old (I5)', () => {
   const signedOutAgain = follow(sending(), { type: 'signedOut' })
   expect(signedOutAgain).toMatchObject({ version: 7, flights: 5 })
   const next = follow(
