@@ -1,0 +1,80 @@
+import {
+  type AuthorizationServer,
+  allowInsecureRequests,
+  type Client,
+  clockTolerance,
+  customFetch,
+  discoveryRequest,
+  processDiscoveryResponse,
+} from 'oauth4webapi'
+import { LingpaiError } from '../../../src/protocol/errors.ts'
+import { NULL_BODY_STATUSES } from '../../../src/protocol/http.ts'
+import type { GrantIO } from '../../core/adapter.ts'
+import type { OAuthOptions } from './options.ts'
+
+/**
+ * The ID token comes from the token endpoint over TLS, and this worker made its nonce minutes ago. So `exp` and `iat` must
+ * not keep a user from signing in if the phone's clock is an hour off. In seconds.
+ */
+const CLOCK_TOLERANCE = 24 * 3600
+
+/** The authorization server of one {@link oauth} grant, and the app as its client. */
+export type Provider = ReturnType<typeof createProvider>
+
+export function createProvider(options: OAuthOptions) {
+  const client: Client = { client_id: options?.clientId, [clockTolerance]: CLOCK_TOLERANCE }
+  let metadata: Promise<AuthorizationServer> | undefined
+
+  /** The options of an oauth4webapi call that make it send its request by the host's transport. */
+  function http(io: GrantIO, isReadOnly = false) {
+    return {
+      [allowInsecureRequests]: new URL(options.issuer).protocol === 'http:',
+      [customFetch]: async (
+        url: string,
+        { method, headers, body }: { method: string; headers: Record<string, string>; body?: unknown },
+      ) => {
+        const response = await io.send({
+          url,
+          method,
+          headers,
+          isReadOnly,
+          ...(body !== undefined && { body: String(body) }),
+        })
+        // If there is a challenge, oauth4webapi reads nothing else, and the error in the body is lost.
+        const { 'www-authenticate': _challenge, ...readable } = response.headers
+        return new Response(NULL_BODY_STATUSES.includes(response.status) ? null : response.body, {
+          status: response.status,
+          headers: readable,
+        })
+      },
+    }
+  }
+
+  async function fetchMetadata(io: GrantIO): Promise<AuthorizationServer> {
+    const issuer = new URL(options.issuer)
+    const server = await processDiscoveryResponse(issuer, await discoveryRequest(issuer, http(io, true)))
+    // If metadata without a token endpoint were kept, every refresh would fail until the worker ends (I12).
+    if (typeof server.token_endpoint === 'string') return server
+    throw new LingpaiError('sign_in_failed', `${options.issuer} has no token endpoint.`)
+  }
+
+  return {
+    options,
+    client,
+    http,
+
+    /**
+     * Reads the metadata once. A caller that waits for another caller's request does not fail with it: it sends its own
+     * (I8).
+     */
+    async discover(io: GrantIO): Promise<AuthorizationServer> {
+      const shared = metadata
+      if (shared !== undefined) {
+        const server = await shared.catch(() => undefined)
+        if (server !== undefined) return server
+      }
+      if (metadata === shared) metadata = fetchMetadata(io)
+      return metadata as Promise<AuthorizationServer>
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import { None, processRefreshTokenResponse, ResponseBodyError, refreshTokenGrantRequest } from 'oauth4webapi'
+import type { GrantIO, ReceivedTokens, TokenSet } from '../../core/adapter.ts'
+import { failed, outcomeUnknown, refused, rejected } from '../../core/verdict.ts'
+import type { Provider } from './provider.ts'
+import { toReadable, toReceivedTokens } from './token-response.ts'
+
+/** Errors that mean that the client or its request is wrong, and not the refresh token (RFC 6749 §5.2). */
+const MISCONFIGURED = [
+  'invalid_client',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_request',
+  'invalid_target',
+]
+
+/** Exchanges the refresh token for new tokens (RFC 6749 §6). Throws a verdict, or an error that the broker judges. */
+export async function refreshTokens(
+  { client, http, discover }: Provider,
+  { refreshToken, profile }: TokenSet,
+  io: GrantIO,
+): Promise<ReceivedTokens> {
+  if (refreshToken === undefined) throw rejected('no_refresh_token')
+  // If the discovery fails, the refresh token was not sent.
+  const server = await discover(io).catch(() => Promise.reject(refused({ reason: 'discovery_failed' })))
+  const response = await refreshTokenGrantRequest(server, client, None(), refreshToken, http(io))
+  // The broker judges these by status and Retry-After.
+  if (response.status === 429 || response.status === 503) throw new Error('refused')
+  try {
+    const read = async (withoutIdToken: boolean) =>
+      toReceivedTokens(await processRefreshTokenResponse(server, client, await toReadable(response, withoutIdToken)))
+    // The sign-in has identified the user. An ID token that is not valid must not cost the tokens beside it.
+    const received = await read(false).catch(() => read(true))
+    // The ID token of a refresh may leave claims out (OpenID Connect Core §12.2).
+    return { ...received, ...(received.profile && { profile: { ...profile, ...received.profile } }) }
+  } catch (error) {
+    throw toVerdict(error)
+  }
+}
+
+function toVerdict(error: unknown): unknown {
+  // A 400 or 401 without an OAuth error comes from an intermediary. It says nothing about the refresh token.
+  if (!(error instanceof ResponseBodyError)) return outcomeUnknown('unusable_answer')
+  if (error.error === 'invalid_grant') return rejected()
+  if (MISCONFIGURED.includes(error.error)) return failed(error.error)
+  // Pages see the reason, so it must be a code, and not a sentence that quotes the token (I11).
+  return outcomeUnknown(/^[a-z_]{1,40}$/.test(error.error) ? error.error : 'unusable_answer')
+}

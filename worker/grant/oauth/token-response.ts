@@ -1,0 +1,68 @@
+import { getValidatedIdTokenClaims, type TokenEndpointResponse } from 'oauth4webapi'
+import type { ReceivedTokens } from '../../core/adapter.ts'
+
+/** The claims of an ID token that describe the token and not the user (OpenID Connect Core §2). */
+const PROTOCOL_CLAIMS = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'iat',
+  'nbf',
+  'auth_time',
+  'nonce',
+  'acr',
+  'amr',
+  'azp',
+  'at_hash',
+  'c_hash',
+  's_hash',
+  'sid',
+  'jti',
+]
+
+/**
+ * A copy of a token response that oauth4webapi can read. oauth4webapi rejects the whole response for one odd member, but
+ * its tokens are good, and the tokens before them may be spent. So a member that is null, empty or of a wrong type counts
+ * as absent (I2, I9).
+ */
+export async function toReadable(response: Response, withoutIdToken = false): Promise<Response> {
+  const body: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined)
+  if (typeof body !== 'object' || body === null) return response
+  const { token_type, expires_in, refresh_token, scope, id_token, ...rest } = body as Record<string, unknown>
+  const life = Number.parseFloat(String(expires_in))
+  // JSON leaves out members that are undefined.
+  const readable = {
+    ...rest,
+    token_type: toText(token_type) ?? 'bearer',
+    expires_in: life >= 0 && life < Number.POSITIVE_INFINITY ? life : undefined,
+    refresh_token: toText(refresh_token),
+    scope: toText(Array.isArray(scope) && scope.every(toText) ? scope.join(' ') : scope),
+    id_token: withoutIdToken ? undefined : toText(id_token),
+  }
+  return new Response(JSON.stringify(readable), response)
+}
+
+function toText(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+export function toReceivedTokens(response: TokenEndpointResponse): ReceivedTokens {
+  // oauth4webapi also accepts DPoP tokens, but the worker cannot make their proofs.
+  if (response.token_type !== 'bearer') throw new Error(`tokens of type ${response.token_type} are not supported`)
+  const claims = getValidatedIdTokenClaims(response)
+  return {
+    accessToken: response.access_token,
+    tokenType: response.token_type,
+    ...(response.refresh_token !== undefined && { refreshToken: response.refresh_token }),
+    ...(response.expires_in !== undefined && { expiresIn: response.expires_in }),
+    ...(response.scope !== undefined && { scope: response.scope }),
+    ...(claims && {
+      subject: claims.sub,
+      profile: Object.fromEntries(Object.entries(claims).filter(([name]) => !PROTOCOL_CLAIMS.includes(name))),
+    }),
+  }
+}
