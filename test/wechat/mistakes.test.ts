@@ -92,7 +92,7 @@ test('an unlisted code of the refresh rejects with refresh_unavailable, within t
 test('the sign-in names a success code that envelope() does not list', async () => {
   const phone = await startApp(api, { app: { grant: 'envelope: envelope(),' } })
   const call = `getApp().session.signIn({ account: 'alice', password: 'lingpai' })`
-  expect(await phone.run(failure(call))).toContain('its code "SUCCESS" is no success here (0)')
+  expect(await phone.run(failure(call))).toContain('its code "SUCCESS" is not a success (0)')
 })
 
 test('a missing sign-in page is named on the console', async () => {

@@ -5,7 +5,7 @@ const invalid = /* @__PURE__ */ invalidConfigOf('envelope()')
 
 export type Code = string | number
 
-/** How an API wraps its answers. Every field has a default that fits `{code, message, data}`. */
+/** How an API wraps its responses. Every field has a default that fits `{code, message, data}`. */
 export interface EnvelopeOptions {
   /** Name of the field with the API's code. Default `code`. */
   readonly code?: string
@@ -23,7 +23,7 @@ export interface EnvelopeOptions {
 
 /**
  * Describes an API's envelope, for the `envelope` option of an API: `session.request` then resolves with the payload,
- * and rejects with `api_error` (`status`, `apiCode`, `apiMessage`) where the code is not one of success.
+ * and rejects with `api_error` (`status`, `apiCode`, `apiMessage`) if the code does not mean success.
  *
  * @throws LingpaiError `invalid_config`
  */

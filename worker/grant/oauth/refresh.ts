@@ -5,14 +5,8 @@ import type { Provider } from './provider.ts'
 import { toReadable, toReceivedTokens } from './token-response.ts'
 
 /** Errors that mean that the client or its request is wrong, and not the refresh token (RFC 6749 §5.2). */
-const MISCONFIGURED = [
-  'invalid_client',
-  'unauthorized_client',
-  'unsupported_grant_type',
-  'invalid_scope',
-  'invalid_request',
-  'invalid_target',
-]
+const MISCONFIGURED =
+  'invalid_client unauthorized_client unsupported_grant_type invalid_scope invalid_request invalid_target'.split(' ')
 
 /** Exchanges the refresh token for new tokens (RFC 6749 §6). Throws a verdict, or an error that the broker judges. */
 export async function refreshTokens(

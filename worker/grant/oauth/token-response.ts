@@ -2,24 +2,7 @@ import { getValidatedIdTokenClaims, type TokenEndpointResponse } from 'oauth4web
 import type { ReceivedTokens } from '../../core/adapter.ts'
 
 /** The claims of an ID token that describe the token and not the user (OpenID Connect Core §2). */
-const PROTOCOL_CLAIMS = [
-  'iss',
-  'sub',
-  'aud',
-  'exp',
-  'iat',
-  'nbf',
-  'auth_time',
-  'nonce',
-  'acr',
-  'amr',
-  'azp',
-  'at_hash',
-  'c_hash',
-  's_hash',
-  'sid',
-  'jti',
-]
+const PROTOCOL_CLAIMS = 'iss sub aud exp iat nbf auth_time nonce acr amr azp at_hash c_hash s_hash sid jti'.split(' ')
 
 /**
  * A copy of a token response that oauth4webapi can read. oauth4webapi rejects the whole response for one odd member, but

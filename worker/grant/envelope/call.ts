@@ -1,23 +1,23 @@
-import { invalidConfigOf, isLingpaiError } from '../../src/protocol/errors.ts'
-import { isRecord } from '../../src/protocol/records.ts'
-import type { GrantRequest, Signer } from '../core/adapter.ts'
-import { isLoopbackHost } from '../core/loopback.ts'
+import { invalidConfigOf, isLingpaiError } from '../../../src/protocol/errors.ts'
+import { isRecord } from '../../../src/protocol/records.ts'
+import type { GrantRequest, Signer } from '../../core/adapter.ts'
+import { isLoopbackHost } from '../../core/loopback.ts'
 
 export const invalid = /* @__PURE__ */ invalidConfigOf('envelopeGrant()')
 
-/** One call of an API's own sign-in: JSON there, JSON back. `Given` is what it is made from. */
+/** One call of an API's own sign-in, with JSON in both directions. `Given` is what its functions get. */
 export interface EnvelopeCall<Given> {
-  /** Absolute. https, but for a server on this machine. */
+  /** Absolute, and https except on localhost. */
   readonly url: string
   /** Any method that has a body. Default `POST`. */
   readonly method?: string
-  /** Further headers. `content-type: application/json` is set already. */
+  /** Further headers. Default: `content-type: application/json` only. */
   readonly headers?: Readonly<Record<string, string>> | ((given: Given) => Readonly<Record<string, string>>)
-  /** The fields of the request's body. */
+  /** Makes the fields of the request's body. */
   readonly data?: (given: Given) => object
 }
 
-/** Makes one attempt's request, signed anew. @throws LingpaiError `invalid_config` where the app's functions cannot */
+/** Makes one attempt's request, signed anew. @throws LingpaiError `invalid_config` if one of the app's functions fails */
 export async function prepareCall<Given>(
   name: string,
   { url, method = 'POST', headers = {}, data }: EnvelopeCall<Given>,
@@ -34,7 +34,7 @@ export async function prepareCall<Given>(
   if (!isRecord(plain.data)) throw invalid(`${name}.data must return an object`)
   const signed = sign ? await attempt(`sign of ${name}`, () => sign(plain)) : plain
   if (!isRecord(signed)) throw invalid('sign must return the request')
-  // A signer may add parameters; the refresh token goes to the endpoint that is configured, and nowhere else (I4).
+  // A signer may add parameters, but the refresh token must go to the configured endpoint only (I4).
   if (!isAt(signed.url, new URL(url))) throw invalid(`sign moved the request of ${name} to another URL`)
   return {
     url: signed.url,
@@ -53,7 +53,7 @@ async function attempt<Result>(name: string, work: () => Result | Promise<Result
   }
 }
 
-/** In lower case, since a header that is there in two spellings is sent as two values. */
+/** Names in lower case: a header in two spellings would be sent as two values. */
 function withJsonType(headers: Readonly<Record<string, string>>): Record<string, string> {
   const given = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
   return { 'content-type': 'application/json', ...Object.fromEntries(given) }
@@ -79,12 +79,12 @@ export function checkCall(name: string, call: unknown): void {
     throw invalid(`${name}.url must be an absolute URL, such as "https://api.example.com/login"`)
   }
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname)))
-    throw invalid(`${name}.url must be https, but for a server on this machine`)
+    throw invalid(`${name}.url must be https, except on localhost`)
   // A GET has no body, and a token in a URL ends up in logs (RFC 6750 §5.3).
   if (method !== undefined && !(typeof method === 'string' && /^[A-Z]+$/.test(method) && !/^(GET|HEAD)$/.test(method)))
-    throw invalid(`${name}.method must be POST, or another method that has a body, in capitals`)
+    throw invalid(`${name}.method must be POST, or another method with a body, in capitals`)
   const isHeaders = isRecord(headers) && Object.values(headers).every((value) => typeof value === 'string')
   if (headers !== undefined && typeof headers !== 'function' && !isHeaders)
-    throw invalid(`${name}.headers must be an object of texts, or a function that returns one`)
+    throw invalid(`${name}.headers must be an object of strings, or a function that returns one`)
   if (data !== undefined && typeof data !== 'function') throw invalid(`${name}.data must be a function`)
 }

@@ -1,34 +1,34 @@
-import { isRecord } from '../../src/protocol/records.ts'
-import type { ReceivedTokens } from '../core/adapter.ts'
-import { toSubject } from '../core/token-set.ts'
+import { isRecord } from '../../../src/protocol/records.ts'
+import type { ReceivedTokens } from '../../core/adapter.ts'
+import { toSubject } from '../../core/token-set.ts'
 
 type Profile = Readonly<Record<string, unknown>>
 
 /**
- * Where an answer's payload holds what belongs to a token set: paths such as `token.accessToken`. By default, each is the
- * payload's own field of that name; what is absent in an answer stays as it was.
+ * Paths of the tokens in a response's payload, such as `token.accessToken`. Default: the payload's field of the same name.
+ * A field that is absent from a response keeps its value.
  */
 export interface TokenFields {
   readonly accessToken?: string
   readonly refreshToken?: string
-  /** The access token's life in seconds. Many APIs give none: their tokens are used until the API refuses them. */
+  /** The access token's life in seconds. Without it, the token is used until the API rejects it. */
   readonly expiresIn?: string
   readonly tokenType?: string
   readonly scope?: string
   /**
-   * Who signed in: a text or a whole number. Name it if you can, so that one user's token never serves another. JSON.parse
-   * rounds a number above 2^53 (`Number.MAX_SAFE_INTEGER`), so it cannot be told apart from others and is left out: have
-   * the server send such ids as strings.
+   * The id of the user: a string or an integer. Set it if you can, so that one user's token is never used for another. An
+   * integer above `Number.MAX_SAFE_INTEGER` (2^53 - 1) is left out, because JSON.parse rounds it to another user's: the
+   * server must send such ids as strings.
    */
   readonly subject?: string
-  /** What pages may show of the user: an object's path, or a function of the payload. Never put a token in it. */
+  /** What pages may show of the user: the path of an object, or a function of the payload. Never put a token in it. */
   readonly profile?: string | ((data: Profile) => Profile | undefined)
 }
 
 export const textFieldNames = ['accessToken', 'refreshToken', 'tokenType', 'scope'] as const
 export const fieldNames = [...textFieldNames, 'expiresIn', 'subject', 'profile'] as const
 
-/** Undefined where there is no access token in it. What cannot be used otherwise is left out. */
+/** Returns undefined if there is no access token. Leaves out other fields of a wrong type. */
 export function readTokens(data: unknown, fields: TokenFields): ReceivedTokens | undefined {
   const read = (name: (typeof fieldNames)[number]): unknown => {
     const field = fields[name] ?? name
