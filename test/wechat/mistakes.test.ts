@@ -23,7 +23,7 @@ const workerMistakes: readonly (readonly [string, Partial<AppOptions>, RegExp])[
     { files: { 'workers/token.js': `require('./lingpai.js.js')` } },
     /npx lingpai init/,
   ],
-  ['a signer without a secret', { grant: `sign: sortedParams({ algorithm: 'md5' }),` }, /secret must be a text/],
+  ['a signer without a secret', { grant: `sign: sortedParams({ algorithm: 'md5' }),` }, /secret must be a string/],
   ['a worker file without serve()', { files: { 'workers/token.js': '' } }, /has not called serve\(\)/],
 ]
 

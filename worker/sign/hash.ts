@@ -5,7 +5,7 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 
 export type HashAlgorithm = 'md5' | 'sha256' | 'hmac-sha256'
 
-// Not Web Crypto: a mini program's worker has none, and a web page's has no MD5.
+// Not Web Crypto: it has no MD5, and a mini program's worker does not have it.
 const hashes: Readonly<Record<HashAlgorithm, (message: Uint8Array, key: Uint8Array) => Uint8Array>> = {
   md5: (message) => md5(message),
   sha256: (message) => sha256(message),
@@ -14,7 +14,7 @@ const hashes: Readonly<Record<HashAlgorithm, (message: Uint8Array, key: Uint8Arr
 
 export const hashAlgorithms: readonly string[] = Object.keys(hashes)
 
-/** The hash in lower case hex. Only HMAC looks at the key. */
+/** The hash in lower case hex. Only HMAC uses the key. */
 export function hash(algorithm: HashAlgorithm, message: Uint8Array, key: Uint8Array): string {
   return bytesToHex(hashes[algorithm](message, key))
 }

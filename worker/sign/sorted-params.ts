@@ -21,9 +21,9 @@ export interface SignatureFields {
 export interface SortedParamsOptions {
   /** `md5` and `sha256` hash the text with the secret at its end; `hmac-sha256` is keyed with it (RFC 2104). */
   readonly algorithm: HashAlgorithm
-  /** Shared with the server. Whoever has the app can read it: it tells your app from a stranger's curl, and no more. */
+  /** Shared with the server. Every user of the app can read it, so the signature does not prove who sent a request. */
   readonly secret: string
-  /** The name that stands before the secret: `…&key=<secret>`. Not for `hmac-sha256`. Default `key`. */
+  /** The name before the secret: `…&key=<secret>`. `hmac-sha256` does not use it. Default `key`. */
   readonly secretField?: string
   /** Names of the parameters that are added. Default `{signature: 'signature', timestamp: 'time', nonce: 'nonce'}`. */
   readonly fields?: SignatureFields
@@ -31,9 +31,9 @@ export interface SortedParamsOptions {
   readonly extra?: Readonly<Record<string, string>>
   /** Case of the signature's hex digits. Default `lower`. */
   readonly output?: 'lower' | 'upper'
-  /** Leaves `null` and `''` out of the text that is signed; they are still sent. Default true. */
+  /** Leaves `null` and `''` out of the signed text. They are still sent. Default true. */
   readonly skipEmpty?: boolean
-  /** Unit of the timestamp, which is a number of whole units since 1970. Default `ms`. */
+  /** Unit of the timestamp, which is an integer since 1970. Default `ms`. */
   readonly timestampUnit?: 'ms' | 's'
 }
 
@@ -53,12 +53,12 @@ const DEFAULT_FIELDS: Required<SignatureFields> = { signature: 'signature', time
  * A signer for APIs that hash a request's sorted parameters: the parameters with a timestamp and a nonce, sorted by name
  * (by UTF-16 code unit), written `name=value` and joined with `&`, hashed as UTF-8; the hash, in hex, is the signature.
  *
- * The parameters are the fields of the request's data, or those of its query where it has no data, as with every GET. A
- * text stands as it is, every other value as JSON writes it: nested objects with their fields in the order they are sent.
- * What the request itself has under one of the added names is replaced. A path, and the query of a request with data, are
- * not signed.
+ * The parameters are the fields of the request's data. If it has no data, as with every GET, they are those of its query.
+ * A string is signed as it is, and every other value as JSON: nested objects keep the order of their fields. The added
+ * parameters replace those of the request that have the same name. The path, and the query of a request with data, are not
+ * signed.
  *
- * A call whose data are no object rejects: `sortedParams()` throws LingpaiError `invalid_call` for it.
+ * If the data are not an object, the call rejects with LingpaiError `invalid_call`.
  *
  * The second argument is for tests.
  *
@@ -108,14 +108,14 @@ export function sortedParams(
   }
 }
 
-/** The data as the server will read them: without what JSON leaves out, and with dates as text. */
+/** The data as the server will read them: JSON leaves out undefined fields, and writes dates as strings. */
 function toFields(data: unknown): Record<string, unknown> {
   const sent: unknown = JSON.parse(JSON.stringify(data) ?? 'null')
   if (isRecord(sent)) return sent
   const kind = Array.isArray(sent) ? 'an array' : sent === null ? 'null' : `a ${typeof sent}`
   throw new LingpaiError(
     'invalid_call',
-    `sortedParams() signs the fields of an object, and the data of this request are ${kind}. Pass an object.`,
+    `sortedParams() signs the fields of an object, but the data of this request are ${kind}. Pass an object.`,
   )
 }
 
@@ -131,7 +131,7 @@ function checkOptions(options: SortedParamsOptions): void {
   if (!isRecord(options)) throw invalid('pass {algorithm, secret}')
   const { algorithm, secret, secretField, fields, extra, output, skipEmpty, timestampUnit } = options
   if (!hashAlgorithms.includes(algorithm)) throw invalid(`algorithm must be one of ${hashAlgorithms.join(', ')}`)
-  if (!isName(secret)) throw invalid('secret must be a text that is not empty')
+  if (!isName(secret)) throw invalid('secret must be a string that is not empty')
   if (secretField !== undefined && !isName(secretField)) throw invalid('secretField must be a name')
   if (fields !== undefined && !isRecord(fields)) throw invalid('fields must be an object {signature, timestamp, nonce}')
   const { signature, timestamp, nonce }: Required<SignatureFields> = { ...DEFAULT_FIELDS, ...fields }
@@ -139,7 +139,7 @@ function checkOptions(options: SortedParamsOptions): void {
   if (timestamp !== false && !isName(timestamp)) throw invalid('fields.timestamp must be a name, or false')
   if (nonce !== false && !isName(nonce)) throw invalid('fields.nonce must be a name, or false')
   if (extra !== undefined && !(isRecord(extra) && Object.values(extra).every((value) => typeof value === 'string')))
-    throw invalid('extra must be an object of texts')
+    throw invalid('extra must be an object of strings')
   const names = [...[signature, timestamp, nonce].filter((name) => name !== false), ...Object.keys(extra ?? {})]
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw invalid(`two parameters of fields and extra are named ${JSON.stringify(twice)}`)

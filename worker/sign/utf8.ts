@@ -1,10 +1,10 @@
-/** UTF-8, as `TextEncoder` writes it, which a mini program's worker does not have (Encoding Standard §4.3). */
+/** UTF-8 as `TextEncoder` writes it (Encoding Standard §4.3): a mini program's worker does not have `TextEncoder`. */
 export function encodeUtf8(text: string): Uint8Array {
   const bytes: number[] = []
   for (let index = 0; index < text.length; index++) {
     const codePoint = text.codePointAt(index) as number
     if (codePoint > 0xffff) index++
-    // Half of a pair stands for no character (Infra Standard, "scalar value string").
+    // Half of a surrogate pair is not a character (Infra Standard, "scalar value string").
     append(bytes, codePoint >= 0xd800 && codePoint <= 0xdfff ? 0xfffd : codePoint)
   }
   return Uint8Array.from(bytes)

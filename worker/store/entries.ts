@@ -1,11 +1,11 @@
-/** What idb-keyval's functions take; spelled out, since published types may name no package. */
+/** idb-keyval's `UseStore`, written out because published types must not import a package. */
 export type Entries = <T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => T | PromiseLike<T>) => Promise<T>
 
 const ENTRIES = 'entries'
 
 /**
- * The entries of a database. Opened at the first use, and anew when it was closed: by the browser, which may do so at any
- * time, or because somebody wants to delete it, whom an open connection would hold up.
+ * The entries of a database. It is opened at the first use, and again after it was closed. The browser may close it at any
+ * time. This code closes it when another script wants to delete it, since an open connection would block that.
  */
 export function openEntries(database: string): Entries {
   let opened: Promise<IDBDatabase> | undefined
@@ -40,7 +40,7 @@ export function openEntries(database: string): Entries {
   return async (mode, work) => {
     const used = opened
     const store = await begin(mode).catch((error) => {
-      // It may have been closed without a word: then one that is opened anew works.
+      // The browser may have closed it without a `close` event: open it again.
       if (used === undefined || error?.name !== 'InvalidStateError') throw error
       if (opened === used) opened = undefined
       return begin(mode)

@@ -6,25 +6,25 @@ import { openVault, type SealedEntry } from './vault.ts'
 
 const SESSION = 'session'
 
-/** A record, with what a conditional write compares. That is no secret, and bound to the secret part (GCM). */
+/** A record with the state that a conditional write compares. AES-GCM binds the state, which is not secret, to the data. */
 interface Entry extends SealedEntry {
   readonly format: number
   readonly state: Required<StoredState>
 }
 
 /**
- * Keeps the session in IndexedDB, encrypted with a key that no script can read, so that it survives the browser's end and
- * a deploy of a new worker. All workers of the origin that use the same name keep one session. Weaker than
+ * Keeps the session in IndexedDB, encrypted with a key that no script can read. It survives a restart of the browser and a
+ * deploy of a new worker. All workers of the origin that use the same name keep one session. Weaker than
  * {@link memoryStore} against a script that is injected into the app (RFC 10017 §8.5).
  *
- * `name` is the database's, default `lingpai`: give each session of one origin its own.
+ * `name` is the name of the database, default `lingpai`. Each session of an origin needs its own.
  */
 export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } = {}): Store {
-  // Opened late: a store that is made but never used creates no database.
+  // Opened at the first use, so that an unused store creates no database.
   let opened: ReturnType<typeof openVault> | undefined
   const vault = () => (opened ??= openVault(name))
 
-  /** Decides and writes in one transaction, so that of two workers one is told that it was late. */
+  /** Compares and writes in one transaction: if two workers save at once, one of them gets false. */
   function change(
     isWanted: (kept: unknown) => boolean,
     write: (entries: IDBObjectStore) => IDBRequest,
@@ -78,7 +78,7 @@ function nameOf(format: unknown, { sessionId, version, marker }: Required<Stored
   return JSON.stringify([SESSION, format, sessionId, version, marker])
 }
 
-/** What a damaged entry holds is nothing that a conditional write could expect. */
+/** The state of a damaged entry is one that no conditional write can expect. */
 function stateOf(kept: unknown): Required<StoredState> | undefined {
   if (kept === undefined) return undefined
   const { state } = (kept ?? {}) as Partial<Entry>

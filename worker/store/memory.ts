@@ -1,8 +1,8 @@
 import type { Store, StoredSession } from '../core/adapter.ts'
 
 /**
- * Keeps the session in the worker's memory only: nothing is written anywhere. The session ends with the worker: when the
- * last tab closes, on a reload where the browser has no `extendedLifetime`, when a deploy changes the worker's URL.
+ * Keeps the session in the worker's memory only. The session ends with the worker: when the last tab closes, when a deploy
+ * changes the worker's URL, and on a reload if the browser does not support `extendedLifetime`.
  */
 export function memoryStore(): Store {
   let kept: StoredSession | undefined

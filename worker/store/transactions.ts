@@ -9,13 +9,13 @@ const PREFIX = 'transaction:'
 type Entry = SealedEntry | { readonly used: true; readonly expires: number }
 
 /**
- * Sign-in transactions in IndexedDB, encrypted, ten minutes long: the user may be at the provider for minutes, and the
- * worker may be gone when they come back. They hold `state`, `nonce` and the PKCE verifier, never a token (I4).
+ * Keeps sign-in transactions in IndexedDB for ten minutes, encrypted: the worker may end while the user is at the provider.
+ * They hold `state`, `nonce` and the PKCE verifier, never a token (I4).
  */
 export function indexedDBTransactions(database = 'lingpai-sign-in'): TransactionStore {
   const vault = openVault(database)
 
-  /** The state is in the callback's URL and proves something; as a key it would rest in the clear. */
+  /** Hashed, since keys are not encrypted and the state protects the callback. */
   async function nameOf(state: string): Promise<string> {
     const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(state))
     return PREFIX + Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
@@ -38,10 +38,10 @@ export function indexedDBTransactions(database = 'lingpai-sign-in'): Transaction
 
     async take(state, now) {
       const name = await nameOf(state)
-      // `update` always writes, and an unknown state must leave nothing behind.
+      // `update` always writes, but an unknown state must not create an entry.
       if ((await get(name, vault.entries)) === undefined) return undefined
       let taken: Entry | undefined
-      // One database transaction reads and marks, so that of two tabs with the same callback one is told "used".
+      // Reads and marks in one database transaction: if two tabs have the same callback, one of them gets 'used'.
       await update<Entry>(
         name,
         (entry) => {
@@ -81,7 +81,7 @@ export function memoryTransactions(): TransactionStore {
   }
 }
 
-/** Uses another store where the first one fails: a sign-in without a reload in between works without storage too. */
+/** Uses the second store if the first one fails: a sign-in without a reload works without storage too. */
 export function withFallback(first: TransactionStore, second: TransactionStore): TransactionStore {
   return {
     put: (transaction, now) => first.put(transaction, now).catch(() => second.put(transaction, now)),

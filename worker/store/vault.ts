@@ -1,42 +1,42 @@
 import { get, update } from 'idb-keyval'
 import { type Entries, openEntries } from './entries.ts'
 
-/** A later build that needs a key of another kind must give it another name: what no key is to this one, it replaces. */
+/** A later build that needs a key of another kind must use another name: this build replaces a value that it cannot use. */
 const KEY = 'key'
 const KEY_LENGTH = 32
 
-/** What rests in IndexedDB: the key's bytes cannot be read by any script (Web Cryptography §13, `extractable`). */
+/** An encrypted entry in IndexedDB. No script can read the bytes of its key (Web Cryptography §13, `extractable`). */
 export interface SealedEntry {
   readonly iv: Uint8Array<ArrayBuffer>
   readonly data: ArrayBuffer
-  /** When the entry may be thrown away, in milliseconds since 1970. Not secret, so that it can be swept unopened. */
+  /** When the entry may be deleted, in milliseconds since 1970. Not encrypted, so that it can be deleted unopened. */
   readonly expires?: number
 }
 
 export interface Vault {
   readonly entries: Entries
   seal(name: string, value: unknown, expires?: number): Promise<SealedEntry>
-  /** Undefined where the entry cannot be opened: corrupt, or written with another key. */
+  /** Resolves with undefined if the entry is corrupt or was written with another key. */
   open(name: string, sealed: unknown): Promise<unknown>
 }
 
 /**
- * A database of entries that are encrypted with AES-GCM, each bound to its name. This keeps tokens out of disk images and
- * of code that only reads storage; a script that runs on the app's origin can still ask the browser to decrypt them.
+ * A database of entries that are encrypted with AES-GCM, each bound to its name. It protects tokens from disk images and
+ * from code that only reads storage. A script on the app's origin can still ask the browser to decrypt them.
  */
 export function openVault(database: string): Vault {
   const entries = openEntries(database)
 
   /**
-   * Read each time: any script of the origin can delete the key or put something else in its place. Two workers may come
-   * here at once: the first key that is stored is everybody's.
+   * Read each time, since any script of the origin can delete or replace the key. If two workers make a key at once, both
+   * use the first one that is stored.
    */
   async function getKey(): Promise<CryptoKey> {
     const kept = await get<unknown>(KEY, entries)
     if (isKey(kept)) return importKey(kept)
     const fresh = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
     return keep(fresh).catch((error) => {
-      // A SharedWorker of WebKit can store no CryptoKey; there, the bytes must rest in the clear.
+      // A SharedWorker of WebKit cannot store a CryptoKey, so its bytes are stored unencrypted.
       if ((error as { name?: unknown } | null)?.name !== 'DataCloneError') throw error
       return keep(crypto.getRandomValues(new Uint8Array(KEY_LENGTH)))
     })
@@ -70,12 +70,12 @@ export function openVault(database: string): Vault {
     },
 
     async open(name, sealed) {
-      const opening = await getKey()
+      const key = await getKey()
       try {
         const { iv, data } = sealed as SealedEntry
         const plain = await crypto.subtle.decrypt(
           { name: 'AES-GCM', iv, additionalData: new TextEncoder().encode(name) },
-          opening,
+          key,
           data,
         )
         return JSON.parse(new TextDecoder().decode(plain))

@@ -9,15 +9,15 @@ export interface WechatStore extends Store {
   readonly key: string
 }
 
-/** What the host learns of where the session is kept. */
+/** A store that also reports its encryption to the host. */
 export interface WechatStorage extends Store {
-  /** Whether the phone encrypts what is kept, as far as that is known. */
+  /** Whether the phone encrypts the session; undefined until that is known. */
   isEncrypted(): boolean | undefined
 }
 
 /**
- * Keeps the session in the mini program's storage, encrypted by WeChat where its base library can (2.21.3 and later), under
- * `lingpai.` and the key: by default `lingpai.session`.
+ * Keeps the session in the mini program's storage, under `lingpai.` and the key, by default `lingpai.session`. WeChat
+ * encrypts it if its base library can (2.21.3 and later).
  *
  * @throws LingpaiError `invalid_config`
  * @see https://developers.weixin.qq.com/miniprogram/dev/api/storage/wx.setStorage.html
@@ -56,7 +56,7 @@ export function openWechatStore({ key }: WechatStore, services: StorageServices)
   }
 }
 
-/** What another hand has put there is no session; the broker checks the rest. */
+/** Other code may have replaced the text. The broker checks the parsed record. */
 function parse(text: string): StoredSession | undefined {
   try {
     return JSON.parse(text)

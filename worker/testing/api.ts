@@ -12,27 +12,27 @@ export interface ApiRequest {
   readonly url: URL
   readonly headers: Headers
   readonly body: string
-  /** Whose token it carried; undefined where a public path got none. */
+  /** The user of its token; undefined if a public path got no token. */
   readonly user: string | undefined
 }
 
-/** What an API answers: any JSON, or what makes it from the request. */
+/** The response of an API: any JSON, or a function that makes it from the request. */
 export type ApiAnswer = unknown | ((request: ApiRequest) => unknown)
 
-/** All the APIs of the session: they check the token of every request, and answer what a test says, or an echo. */
+/** All APIs of the session. They check the token of every request, and answer what the test sets, or an echo. */
 export interface TestApi {
   /**
-   * What a path answers from now on, with status 200, in the API's envelope where it has one. The default is an echo:
+   * Sets the response of a path, with status 200 and in the API's envelope if it has one. Default: an echo,
    * `{method, path, user, body}`. With `public`, requests need no token.
    */
   answer(path: string, answer: ApiAnswer, options?: { readonly public?: boolean }): void
-  /** What goes wrong with the next request. Called again, it is the one after that. */
+  /** Makes the next request fail. A second call is for the request after that. */
   next(fault: Fault): void
-  /** What goes wrong with every request, those apart that `next` has something for. Until `recover()`. */
+  /** Makes every request fail until `recover()`, except those that `next` has a fault for. */
   every(fault: Fault): void
-  /** Nothing goes wrong any more. Answers stay. */
+  /** Removes all faults. Answers stay. */
   recover(): void
-  /** Their requests, in the order in which they came. */
+  /** Requests to the APIs, in the order of arrival. */
   readonly requests: readonly TestLogEntry[]
 }
 
@@ -70,7 +70,7 @@ export function createApi(apis: readonly ApiOptions[], register: TokenRegister, 
       if (!path.startsWith('/') || /[?#]/.test(path)) {
         throw new LingpaiError(
           'invalid_call',
-          `lingpai/testing: api.answer() takes a path such as "/orders", without origin and query, not ${JSON.stringify(path)}.`,
+          `lingpai/testing: api.answer() takes a path such as "/orders", without origin and query, and not ${JSON.stringify(path)}.`,
         )
       }
       answers.set(path, { answer, isPublic })

@@ -8,19 +8,19 @@ import { createOwnCalls, type OwnCalls } from './own-calls.ts'
 import { createTokenRegister, type IssuedTokens, type ReuseDetection } from './token-register.ts'
 import type { VirtualPlatform } from './virtual-platform.ts'
 
-/** How the scripted authorization server behaves while nothing is scripted. */
+/** How the scripted authorization server behaves without faults. */
 export interface AuthorizationServerOptions {
   /** Whether a refresh replaces the refresh token. Default true. */
   readonly rotation?: boolean
-  /** Whether a used refresh token that comes again ends the whole session (RFC 9700 §4.14.2). Default true. */
+  /** Whether the reuse of a refresh token ends the whole session (RFC 9700 §4.14.2). Default true. */
   readonly reuseDetection?: boolean
-  /** How long a used refresh token may come again without harm. Default 0. */
+  /** How long after its first use a refresh token still works. Default 0. */
   readonly grace?: Duration
   /** Default 15 minutes. */
   readonly accessTokenLife?: Duration
   /** Default 30 days. */
   readonly refreshTokenLife?: Duration
-  /** The calls of an API's own, where the grant is not `oauth()`. Default OAuth 2.0, as the issuer that the grant names. */
+  /** The calls of an API's own, if the grant is not `oauth()`. Default: OAuth 2.0, as the issuer of the grant. */
   readonly calls?: OwnCalls
 }
 
@@ -28,23 +28,23 @@ const KINDS = ['discovery', 'authorization', 'signIn', 'refresh', 'revocation'] 
 export type TokenCallKind = (typeof KINDS)[number]
 type Faults = Readonly<Record<TokenCallKind, (fault: TokenFault) => void>>
 
-/** An authorization server that does as it should, but where a test says otherwise. */
+/** An authorization server that works as specified, except for the faults that a test sets. */
 export interface TestAuthorizationServer {
-  /** What goes wrong with the next request of a kind. Called again, it is the one after that. */
+  /** Makes the next request of a kind fail. A second call is for the request after that. */
   readonly next: Faults
-  /** What goes wrong with every request of a kind, those apart that `next` has something for. Until `recover()`. */
+  /** Makes every request of a kind fail until `recover()`, except those that `next` has a fault for. */
   readonly every: Faults
-  /** Everything is well again. What hangs already goes on hanging. */
+  /** Removes all faults. A request that hangs already still hangs. */
   recover(): void
-  /** Its requests, in the order in which they came. */
+  /** Requests to this server, in the order of arrival. */
   readonly requests: readonly TestLogEntry[]
-  /** Those of them that were refreshes. */
+  /** The refreshes among `requests`. */
   readonly refreshes: readonly TestLogEntry[]
-  /** Used refresh tokens that came again: each has ended a session. */
+  /** Refresh tokens that were used again. Each of them ended a session. */
   readonly reuseDetections: readonly ReuseDetection[]
-  /** From now on APIs refuse every access token that was issued so far, though nobody could know from its expiry. */
+  /** APIs reject every access token issued so far from now on, although its expiry has not come. */
   expireAccessTokens(): void
-  /** Ends all sessions at the server: their access tokens are refused, their refresh tokens are `invalid_grant`. */
+  /** Ends all sessions at the server: APIs reject their access tokens, and their refresh tokens are `invalid_grant`. */
   revokeEverything(): void
 }
 
@@ -79,7 +79,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions, p
   const oauth = createOAuthCalls(profileOf, platform.random)
   const calls: TokenCalls = options.calls ? createOwnCalls(options.calls, register) : oauth
 
-  /** The server's own answer, faults in it included. What `lose` and delays make of it is the network's business. */
+  /** The server's own response, with its faults. The network applies `lose` and `delay`. */
   function act(call: TokenCall, request: TestRequest, fault: ParsedFault | undefined): Answer {
     if (fault?.reject !== undefined) return calls.refuse(fault.reject)
     if (call.kind === 'discovery') return oauth.describe(request)
@@ -98,9 +98,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions, p
 
   function issue(
     call: TokenCall & { kind: 'signIn' | 'refresh' },
-    other: string | undefined,
+    otherUser: string | undefined,
   ): IssuedTokens | undefined {
-    if (other !== undefined) return register.signIn(other)
+    if (otherUser !== undefined) return register.signIn(otherUser)
     if (call.kind === 'refresh') return register.refresh(call.refreshToken)
     return call.user === undefined ? undefined : register.signIn(call.user)
   }
@@ -125,7 +125,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions, p
     server,
     register,
 
-    /** What pages may show of a user, from now on. */
+    /** Sets what pages may show of a user. */
     setProfile(user: string, profile: object | undefined): void {
       if (profile !== undefined) profiles.set(user, profile)
     },
@@ -160,12 +160,12 @@ export function createAuthorizationServer(options: AuthorizationServerOptions, p
       return callback
     },
 
-    /** A sign-in without any request, for a grant whose sign-in takes nobody knows what. */
-    mint(user: string) {
+    /** Signs a user in without a request, for a grant whose sign-in input is not known. */
+    issueWithoutRequest(user: string) {
       if (script.isScripted('signIn')) {
         throw new LingpaiError(
           'invalid_call',
-          'lingpai/testing: test.signIn() sends no request with this grant, so what is scripted for signIn cannot happen. Call test.session.signIn() with what the grant takes.',
+          'lingpai/testing: test.signIn() sends no request with this grant, so a fault for signIn cannot happen. Call test.session.signIn() with the input of the grant.',
         )
       }
       const { user: subject, ...tokens } = register.signIn(user)

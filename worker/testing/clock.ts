@@ -4,21 +4,21 @@ import type { VirtualPlatform } from './virtual-platform.ts'
 
 /** The clock of a test: time passes only when the test says so. */
 export interface TestClock {
-  /** What the device's clock shows, in milliseconds since 1970. */
+  /** The time of the device's clock, in milliseconds since 1970. */
   now(): number
-  /** How much time has passed since the test began, in milliseconds, whatever the device's clock shows. */
+  /** Milliseconds since the test began. `jump` does not change it. */
   elapsed(): number
   /**
-   * Lets time pass: every timer that is due runs in its order, and all that follows from one has happened before the next.
-   * Await it. Rejects with `invalid_call` where the duration is none, or another `advance` has not ended.
+   * Advances the time. Timers that are due run in order, and all work that follows from a timer ends before the next one.
+   * Await it. Rejects with `invalid_call` if the duration is not valid, or if another `advance` has not ended.
    */
   advance(duration: Duration): Promise<void>
   /**
-   * Lets as much time pass as a promise needs, timer by timer, and settles as it does: for a call whose refresh is tried
-   * again after a pause. Rejects with `invalid_call` where a day would not be enough, or nothing waits for the clock.
+   * Advances the time, timer by timer, until a promise settles, and settles in the same way: for a call whose refresh is
+   * retried after a pause. Rejects with `invalid_call` if the promise needs more than a day, or if no timer is left.
    */
   advanceUntil<T>(promise: Promise<T>): Promise<T>
-  /** Sets the device's clock forward or, with a negative duration, back. No time passes; the servers' clocks stay right. */
+  /** Sets the device's clock forward or, with a negative duration, back. No time passes, and the servers' clocks stay. */
   jump(duration: Duration): void
 }
 
@@ -27,7 +27,7 @@ const MAX_WAIT = 86_400_000
 export function createTestClock(platform: VirtualPlatform): TestClock {
   let isAdvancing = false
 
-  async function alone<T>(work: () => Promise<T>): Promise<T> {
+  async function runAlone<T>(work: () => Promise<T>): Promise<T> {
     if (isAdvancing) throw misuse('the clock is advancing already. Await the earlier clock.advance() first')
     isAdvancing = true
     try {
@@ -44,7 +44,7 @@ export function createTestClock(platform: VirtualPlatform): TestClock {
     async advance(duration) {
       const milliseconds = toMilliseconds(duration, 'clock.advance()')
       if (milliseconds < 0) throw misuse('time does not run backwards. To set the clock back, use clock.jump()')
-      await alone(() => platform.advance(milliseconds))
+      await runAlone(() => platform.advance(milliseconds))
     },
 
     async advanceUntil(promise) {
@@ -54,12 +54,12 @@ export function createTestClock(platform: VirtualPlatform): TestClock {
       }
       promise.then(settled, settled)
       const end = platform.elapsed() + MAX_WAIT
-      await alone(async () => {
+      await runAlone(async () => {
         await platform.settle()
         while (!isSettled) {
           if (platform.elapsed() > end) throw misuse('the promise has not settled within a day')
           if (await platform.advanceToNextTimer()) continue
-          if (!isSettled) throw misuse('the promise has not settled, and nothing waits for the clock any more')
+          if (!isSettled) throw misuse('the promise has not settled, and no timer is left')
         }
       })
       return promise

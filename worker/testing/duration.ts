@@ -12,6 +12,6 @@ export function toMilliseconds(duration: Duration, what: string): number {
   if (Number.isFinite(milliseconds)) return milliseconds
   throw new LingpaiError(
     'invalid_call',
-    `${what}: ${JSON.stringify(duration)} is no duration. Pass milliseconds, or a text such as "90s", "15min", "1h", "30d".`,
+    `${what}: ${JSON.stringify(duration)} is not a duration. Pass milliseconds, or a string such as "90s", "15min", "1h", "30d".`,
   )
 }

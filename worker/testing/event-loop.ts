@@ -3,11 +3,11 @@ interface Lap {
   left: number
 }
 
-/** From one port to the other and back: Node gives a port up to a thousand messages in one turn. */
+/** A message goes to the other port and back, since Node handles up to a thousand messages of one port in one turn. */
 const LAPS = 2
 
 const waiting: readonly Lap[][] = [[], []]
-// A timer would do too, but the app's own test may have replaced those by fake ones.
+// Not a timer: the app's own test may have replaced the timers by fake ones.
 const channels = waiting.map((laps, index) => {
   const { port1, port2 } = new MessageChannel()
   port1.onmessage = () => {
@@ -21,7 +21,7 @@ const channels = waiting.map((laps, index) => {
   return { port1, port2 }
 })
 
-/** Node would not end while a port is listened to. */
+/** A port with a listener keeps Node alive. */
 function keepAlive(port: MessagePort, isWanted: boolean): void {
   const { ref, unref } = port as { ref?(): void; unref?(): void }
   ;(isWanted ? ref : unref)?.call(port)
@@ -35,13 +35,13 @@ function start(index: number, lap: Lap): void {
   channel.port2.postMessage(null)
 }
 
-// Five times as fast, where there is one, and where fake timers have not replaced it already.
+// Five times as fast, but it may be absent or replaced by a fake timer.
 const { setImmediate } = globalThis as {
   setImmediate?: ((callback: () => void) => void) & { readonly clock?: unknown }
 }
 const isReal = setImmediate !== undefined && setImmediate.clock === undefined
 
-/** A turn of the real event loop: it comes when every microtask has run, however many follow from each other. */
+/** Resolves in the next turn of the real event loop, when all microtasks have run. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => (isReal ? setImmediate(resolve) : start(0, { resolve, left: LAPS })))
 }

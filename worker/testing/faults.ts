@@ -1,22 +1,22 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
 
-/** What goes wrong with one request. Fields can be combined where that makes sense; what cannot be is refused. */
+/** The fault of one request. Fields that contradict each other are `invalid_call`. */
 export interface Fault {
-  /** How late the answer is. The server has acted when the request came. */
+  /** Delays the response. The server still acts when the request arrives. */
   readonly delay?: Duration
-  /** Never answers. The server does not act, but with `lose: 'answer'`. */
+  /** Never answers. The server acts only with `lose: 'answer'`. */
   readonly hang?: true
   /**
-   * `request`: the network fails before the server has it. `answer`: the server acts, and its answer does not arrive; with
-   * `status`, something in between answers that instead.
+   * `request`: the network fails before the request arrives. `answer`: the server acts, but its response does not arrive.
+   * With `status`, an intermediary answers that status instead.
    */
   readonly lose?: 'request' | 'answer'
   /** Answers this status, and the server does not act. */
   readonly status?: number
   /** `Retry-After`, in whole seconds as sent (RFC 9110 §10.2.3). Goes with `status`. */
   readonly retryAfter?: Duration
-  /** Headers of the answer that `status`, `body` or `html` describes. */
+  /** Headers of the response that `status`, `body` or `html` describes. */
   readonly headers?: Readonly<Record<string, string>>
   /** Answers this body, an object as JSON; default status 200. The server does not act. */
   readonly body?: string | object
@@ -30,23 +30,23 @@ export interface TokenFault extends Fault {
   readonly reject?: string
   /** Answers with tokens of another user. */
   readonly user?: string
-  /** The `expires_in` of the answer, in seconds (RFC 6749 §5.1). The server's own idea of the token's life stays. */
+  /** The `expires_in` of the response, in seconds (RFC 6749 §5.1). It does not change when the token expires. */
   readonly expiresIn?: number
 }
 
 const FIELDS = ['delay', 'hang', 'lose', 'status', 'retryAfter', 'headers', 'body', 'html']
 const TOKEN_FIELDS = [...FIELDS, 'reject', 'user', 'expiresIn']
-/** Of these, one at most describes the answer. */
+/** At most one of these may describe the response. */
 const ANSWERS = ['body', 'html', 'reject', 'user']
 
-/** A fault that was checked. Times are milliseconds. */
+/** A fault after its check. Times are milliseconds. */
 export interface ParsedFault extends Omit<TokenFault, 'delay'> {
   readonly delay: number
-  /** What is answered in place of the server, where something is. */
+  /** The response that replaces the server's own. */
   readonly answer: TestAnswer | undefined
 }
 
-/** An HTTP answer of a scripted server. */
+/** An HTTP response of a scripted server. */
 export interface TestAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -54,9 +54,9 @@ export interface TestAnswer {
 }
 
 /** @throws LingpaiError `invalid_call` */
-export function parseFault(what: string, fault: TokenFault, isOfTokens: boolean): ParsedFault {
+export function parseFault(what: string, fault: TokenFault, isTokenFault: boolean): ParsedFault {
   if (typeof fault !== 'object' || fault === null) throw invalid(what, 'pass an object such as {status: 503}')
-  const allowed = isOfTokens ? TOKEN_FIELDS : FIELDS
+  const allowed = isTokenFault ? TOKEN_FIELDS : FIELDS
   const given = Object.keys(fault)
   for (const name of given)
     if (!allowed.includes(name)) throw invalid(what, `there is no "${name}". Fields are ${allowed.join(', ')}`)
@@ -73,9 +73,9 @@ export function parseFault(what: string, fault: TokenFault, isOfTokens: boolean)
   if (answer === undefined && (retryAfter !== undefined || headers !== undefined))
     throw invalid(what, 'retryAfter and headers go with status, body or html')
   if (answer !== undefined && (reject !== undefined || fault.user !== undefined || fault.expiresIn !== undefined))
-    throw invalid(what, 'reject, user and expiresIn are for answers of the server itself: leave status out')
+    throw invalid(what, 'reject, user and expiresIn change the response of the server itself: leave status out')
   if ((hang || lose === 'request') && (described.length > 0 || answer !== undefined))
-    throw invalid(what, 'nobody would see that answer: hang and lose: "request" stand alone')
+    throw invalid(what, 'no response would arrive: do not combine hang or lose: "request" with one')
   return { ...fault, delay: milliseconds, answer }
 }
 
@@ -96,18 +96,18 @@ function toAnswer(what: string, { status, retryAfter, headers, body, html }: Tok
   }
 }
 
-/** Faults that wait for their requests: `next` for one each, `every` for all, until `recover`. */
-export function createScript<Kind extends string>(kinds: readonly Kind[], isOfTokens: boolean) {
+/** The faults of future requests: `next` is for one request, `every` for all until `recover`. */
+export function createScript<Kind extends string>(kinds: readonly Kind[], isTokenFault: boolean) {
   const once = new Map<Kind, ParsedFault[]>()
   const lasting = new Map<Kind, ParsedFault>()
   const forEachKind = <T>(make: (kind: Kind) => T) =>
     Object.fromEntries(kinds.map((kind) => [kind, make(kind)])) as Record<Kind, T>
   return {
     next: forEachKind((kind) => (fault: TokenFault) => {
-      once.set(kind, [...(once.get(kind) ?? []), parseFault(`next.${kind}()`, fault, isOfTokens)])
+      once.set(kind, [...(once.get(kind) ?? []), parseFault(`next.${kind}()`, fault, isTokenFault)])
     }),
     every: forEachKind((kind) => (fault: TokenFault) => {
-      lasting.set(kind, parseFault(`every.${kind}()`, fault, isOfTokens))
+      lasting.set(kind, parseFault(`every.${kind}()`, fault, isTokenFault))
     }),
     recover(): void {
       once.clear()

@@ -1,22 +1,21 @@
-/** One request that came to a scripted server, or one that had nowhere to go. Holds no token: only their names. */
+/** One request to a scripted server, or to a URL that no server has. Holds names of tokens, never a token. */
 export interface TestLogEntry {
   /** When it was sent, in milliseconds since the test began. */
   readonly at: number
   readonly to: 'authorization server' | 'API' | 'elsewhere'
-  /** What it asks for. */
   readonly kind: 'discovery' | 'authorization' | 'signIn' | 'refresh' | 'revocation' | 'call'
   readonly method: string
-  /** Of the authorization server's, without the query, which may carry secrets. */
+  /** For the authorization server without the query, which may carry secrets. */
   readonly url: string
-  /** Name of the token that it carries, `access-3` for the third access token that was issued. */
+  /** Name of the request's token, such as `access-3` for the third access token that was issued. */
   readonly token?: string
-  /** Whose token it was. */
+  /** The user of that token. */
   readonly user?: string
-  /** What was sent to an API, where that was text. */
+  /** The body of a request to an API, if it was a string. */
   readonly body?: string
-  /** The HTTP status of the answer, or what became of it. `lost`: the network failed; `refused`: no server has this URL. */
+  /** The HTTP status, or how the request ended. `lost`: the network failed. `refused`: no server has this URL. */
   readonly outcome: number | 'pending' | 'lost' | 'aborted' | 'refused'
-  /** The OAuth error of the answer, such as `invalid_grant`. */
+  /** The OAuth error of the response, such as `invalid_grant`. */
   readonly error?: string
   /** When it ended, in milliseconds since the test began. */
   readonly endedAt?: number
@@ -24,7 +23,7 @@ export interface TestLogEntry {
 
 type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
 
-/** Everything that happened in the order in which it began. */
+/** Keeps all requests and notes, in the order in which they began. */
 export function createLog(elapsed: () => number) {
   const entries: Writable<TestLogEntry>[] = []
   const story: (TestLogEntry | string)[] = []
@@ -48,16 +47,16 @@ export function createLog(elapsed: () => number) {
       story.push(`${toSeconds(elapsed())}  ${text}`)
     },
 
-    tell: (): string => story.map((part) => (typeof part === 'string' ? part : tellEntry(part))).join('\n'),
+    toText: (): string => story.map((part) => (typeof part === 'string' ? part : formatEntry(part))).join('\n'),
   }
 }
 
 export type Log = ReturnType<typeof createLog>
 
-function tellEntry({ at, to, kind, method, url, token, outcome, error, endedAt }: TestLogEntry): string {
+function formatEntry({ at, to, kind, method, url, token, outcome, error, endedAt }: TestLogEntry): string {
   const what = kind === 'call' ? `${method} ${url}` : kind
-  const late = endedAt !== undefined && endedAt > at ? ` after ${endedAt - at} ms` : ''
-  return `${toSeconds(at)}  ${to}: ${what}${token ? ` with ${token}` : ''} → ${outcome}${error ? ` ${error}` : ''}${late}`
+  const delay = endedAt !== undefined && endedAt > at ? ` after ${endedAt - at} ms` : ''
+  return `${toSeconds(at)}  ${to}: ${what}${token ? ` with ${token}` : ''} → ${outcome}${error ? ` ${error}` : ''}${delay}`
 }
 
 function toSeconds(milliseconds: number): string {

@@ -12,7 +12,7 @@ export interface TestRequest {
   readonly body: string
 }
 
-/** A request that a scripted server has taken: what it asks for, what goes wrong with it, and how it is answered. */
+/** A request to a scripted server, with its fault and its response. */
 export interface Exchange extends Pick<TestLogEntry, 'to' | 'kind'> {
   readonly token?: string | undefined
   readonly user?: string | undefined
@@ -21,7 +21,7 @@ export interface Exchange extends Pick<TestLogEntry, 'to' | 'kind'> {
 }
 
 export interface Answer extends TestAnswer {
-  /** The OAuth error in it. */
+  /** The OAuth error of the response. */
   readonly error?: string | undefined
 }
 
@@ -30,13 +30,13 @@ export interface NetworkOptions {
   readonly workload: Workload
   readonly log: Log
   readonly latency: number
-  /** Sends what no scripted server takes. */
+  /** Sends the requests that no scripted server takes. */
   readonly elsewhere?: typeof fetch | undefined
-  /** The scripted servers; the first that takes a request has it. */
+  /** Finds the scripted server of a request. */
   receive(request: TestRequest): Promise<Exchange | undefined>
 }
 
-/** A `fetch` that leads to the scripted servers and nowhere else. */
+/** Makes a `fetch` that reaches only the scripted servers. */
 export function createNetwork({ platform, workload, log, latency, elsewhere, receive }: NetworkOptions) {
   async function readRequest(input: RequestInfo | URL, init: RequestInit | undefined): Promise<TestRequest> {
     const { method, headers, body } =
@@ -74,7 +74,7 @@ export function createNetwork({ platform, workload, log, latency, elsewhere, rec
       ...(to === 'API' && body !== '' && { body }),
     })
     try {
-      // Acted before any delay: a late answer is the answer to what was done when the request came.
+      // Before any delay: the server acts when the request arrives, even if its response is late.
       const acts =
         fault?.lose === 'answer' || (fault?.lose === undefined && !fault?.hang && fault?.answer === undefined)
       const own = acts ? await workload.run(act) : undefined
@@ -100,7 +100,7 @@ export function createNetwork({ platform, workload, log, latency, elsewhere, rec
     log.add({ to: 'elsewhere', kind: 'call', method: request.method, url: href }).end('refused')
     throw new LingpaiError(
       'network_error',
-      `lingpai/testing: nothing answers ${request.method} ${href}. Add its origin to apis, or pass fetch to startTestSession() for what belongs to neither the session nor its servers.`,
+      `lingpai/testing: nothing answers ${request.method} ${href}. Add its origin to apis. For other servers, pass fetch to startTestSession().`,
     )
   }
 
@@ -120,6 +120,6 @@ export function createNetwork({ platform, workload, log, latency, elsewhere, rec
 function toResponse({ status, headers, body }: TestAnswer, url: URL): Response {
   const hasBody = ![204, 205, 304].includes(status)
   const response = new Response(hasBody ? body : null, { status, headers })
-  // Only the platform can set it.
+  // The constructor of Response cannot set the URL.
   return Object.defineProperty(response, 'url', { value: url.href })
 }

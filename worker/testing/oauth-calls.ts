@@ -6,17 +6,17 @@ const DISCOVERY = '/.well-known/openid-configuration'
 const AUTHORIZE = '/oauth2/authorize'
 const TOKEN = '/oauth2/token'
 const REVOKE = '/oauth2/revoke'
-/** Read by a library that knows no virtual clock: the year 9999. */
+/** The year 9999: oauth4webapi checks the expiry with the real clock. */
 const NEVER = 253_402_300_799
 
-/** What a request asks of an authorization server. */
+/** A request to an authorization server, after it was read. */
 export type TokenCall =
   | { readonly kind: 'discovery' }
   | { readonly kind: 'signIn'; readonly user: string | undefined; readonly nonce?: string | undefined }
   | { readonly kind: 'refresh'; readonly refreshToken: string }
   | { readonly kind: 'revocation'; readonly token: string }
 
-/** How a server speaks: what its requests ask, and what its answers look like. */
+/** The protocol of a server: how it reads requests and writes responses. */
 export interface TokenCalls {
   read(request: TestRequest): TokenCall | undefined | Promise<TokenCall | undefined>
   accept(tokens: IssuedTokens, call: TokenCall, request: TestRequest): Answer
@@ -30,20 +30,20 @@ interface Code {
   readonly redirectUri: string
 }
 
-/** The issuer whose endpoint of that path this is. */
+/** The issuer of an endpoint URL, or undefined if the URL has another path. */
 function issuerOf({ origin, pathname }: URL, path: string): string | undefined {
   const href = origin + pathname
   return href.endsWith(path) ? href.slice(0, -path.length) : undefined
 }
 
 /**
- * OAuth 2.0 with OpenID Connect, as whatever issuer is asked for: the app's own configuration says which. It is read from
- * every URL anew, since a grant that several tests share reads the metadata only in the first.
+ * OAuth 2.0 with OpenID Connect, for any issuer that the app's configuration names. The issuer is read from each URL, since
+ * a grant that several tests share reads the metadata only in the first test.
  */
 export function createOAuthCalls(profileOf: (user: string) => object, random: () => number) {
   const codes = new Map<string, Code>()
 
-  /** Which code this is, where it may be exchanged: once, with the verifier of its own challenge (RFC 7636 §4.6). */
+  /** Takes a code if it may be exchanged: once, with the verifier of its challenge (RFC 7636 §4.6). */
   async function takeCode(form: URLSearchParams): Promise<Code | undefined> {
     const name = form.get('code') ?? ''
     const code = codes.get(name)
@@ -56,7 +56,7 @@ export function createOAuthCalls(profileOf: (user: string) => object, random: ()
 
   function createIdToken(iss: string, user: string, aud: string | null, nonce: string | undefined): string {
     const claims = { ...profileOf(user), iss, sub: user, aud, iat: 0, exp: NEVER, nonce }
-    // Nobody looks at the signature: the token comes over TLS (OpenID Connect Core §3.1.3.7).
+    // The client need not check the signature: the token comes over TLS (OpenID Connect Core §3.1.3.7).
     return [{ alg: 'RS256', typ: 'JWT' }, claims, 'unsigned'].map((part) => encodeJson(part)).join('.')
   }
 
@@ -102,7 +102,7 @@ export function createOAuthCalls(profileOf: (user: string) => object, random: ()
       })
     },
 
-    /** What the authorization endpoint does when a user has signed in there: the URL of the callback (RFC 6749 §4.1.2). */
+    /** Signs a user in at the authorization endpoint. Returns the URL of the callback (RFC 6749 §4.1.2). */
     authorize(href: string, user: string, error: string | undefined): string {
       const url = new URL(href)
       const query = url.searchParams
@@ -110,7 +110,7 @@ export function createOAuthCalls(profileOf: (user: string) => object, random: ()
       if (issuer === undefined || query.get('response_type') !== 'code') {
         throw new LingpaiError(
           'invalid_call',
-          'lingpai/testing: this is no authorization request of the scripted server.',
+          'lingpai/testing: this URL is not an authorization request to the scripted server.',
         )
       }
       const redirectUri = query.get('redirect_uri') ?? ''

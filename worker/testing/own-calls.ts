@@ -2,21 +2,21 @@ import { type TokenCalls, toJson } from './oauth-calls.ts'
 import type { TokenRegister } from './token-register.ts'
 
 /**
- * The sign-in, refresh and sign-out calls of an API's own, for an app whose grant is not `oauth()`. The refresh token is
- * found wherever the request carries it. URLs are compared without their query.
+ * The sign-in, refresh and sign-out calls of an API's own, for an app whose grant is not `oauth()`. The server finds the
+ * refresh token in any part of a request. It compares URLs without their query.
  */
 export interface OwnCalls {
   readonly signIn?: {
     readonly url: string
-    /** Who signs in with such a body, which is JSON; undefined refuses it. Default: its field `account`, else `username`. */
+    /** The user of a sign-in, from its JSON body; undefined rejects it. Default: the field `account`, else `username`. */
     readonly user?: (data: Readonly<Record<string, unknown>>) => string | undefined
   }
   readonly refresh: { readonly url: string }
   readonly signOut?: { readonly url: string }
-  /** Body of an answer with tokens. Default `{code: 0, message: '', data: {accessToken, refreshToken, expiresIn, subject}}`. */
+  /** Body of a response with tokens. Default `{code: 0, message: '', data: {accessToken, refreshToken, expiresIn, subject}}`. */
   readonly accept?: (tokens: OwnTokens) => unknown
   /**
-   * Answer that refuses a call: `error` is `invalid_grant` or what a fault's `reject` says. Default status 401 with
+   * The response that rejects a call. `error` is `invalid_grant` or a fault's `reject`. Default: status 401 with
    * `{code: error, message: error, data: null}`.
    */
   readonly refuse?: (error: string) => { readonly status?: number; readonly body: unknown }
@@ -35,7 +35,7 @@ export function createOwnCalls(own: OwnCalls, register: TokenRegister): TokenCal
     accept = (data) => ({ code: 0, message: '', data }),
     refuse = (error) => ({ status: 401, body: { code: error, message: error, data: null } }),
   } = own
-  const whoIs = own.signIn?.user ?? (({ account, username }) => toName(account) ?? toName(username))
+  const userOf = own.signIn?.user ?? (({ account, username }) => toName(account) ?? toName(username))
 
   return {
     read({ url, headers, body }) {
@@ -44,7 +44,7 @@ export function createOwnCalls(own: OwnCalls, register: TokenRegister): TokenCal
       const find = (kind: 'access' | 'refresh') => register.findIn([url.href, ...headers].flat().join() + body, kind)
       if (isCallOf(own.refresh)) return { kind: 'refresh', refreshToken: find('refresh') ?? '' }
       if (isCallOf(own.signOut)) return { kind: 'revocation', token: find('refresh') ?? find('access') ?? '' }
-      return isCallOf(own.signIn) ? { kind: 'signIn', user: whoIs(parse(body)) } : undefined
+      return isCallOf(own.signIn) ? { kind: 'signIn', user: userOf(parse(body)) } : undefined
     },
     accept({ user, ...tokens }) {
       return toJson(200, accept({ ...tokens, subject: user }))

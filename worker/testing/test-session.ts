@@ -27,45 +27,45 @@ import { createWorkload, type Workload } from './workload.ts'
 
 const invalid = /* @__PURE__ */ invalidConfigOf('startTestSession()')
 
-/** The options of `serve`, as the app's worker has them, and those of the test. Only `apis` is required. */
+/** The options of the app's own `serve()`, and those of the test. Only `apis` is required. */
 export interface TestSessionOptions<SignInInput = unknown> extends Omit<ServeOptions<SignInInput>, 'grant' | 'store'> {
   /** Default `oauth({issuer: 'https://id.example.com', clientId: 'test'})`. */
   readonly grant?: Grant<SignInInput>
-  /** Not used, whatever it is: a test's session is kept in memory. */
+  /** Ignored: a test keeps its session in memory. */
   readonly store?: ServeOptions['store']
   /** How the scripted authorization server behaves. */
   readonly authorizationServer?: AuthorizationServerOptions
-  /** How long every answer takes. Default 0: then a test need not move the clock for it. */
+  /** How long every response takes. Default 0: a test need not advance the clock for it. */
   readonly latency?: Duration
-  /** Sends what goes neither to `apis` nor to the authorization server. Default: such a request rejects. */
+  /** Sends the requests that go neither to `apis` nor to the authorization server. Default: such a request rejects. */
   readonly fetch?: typeof fetch
-  /** The app's own origin, which redirect URIs are resolved against. Default `https://app.example.com`. */
+  /** The app's own origin, against which redirect URIs are resolved. Default `https://app.example.com`. */
   readonly origin?: string
-  /** Same seed, same run: it decides the jitter of retries. Default 1. */
+  /** Decides the jitter of retries: the same seed gives the same run. Default 1. */
   readonly seed?: number
 }
 
-/** A session of `connect`, its broker, its servers and its clock, all in the thread of the test. */
+/** A page's session, its broker, its servers and its clock, all in the thread of the test. */
 export interface TestSession<SignInInput = unknown> {
-  /** What `connect()` returns in the app. */
+  /** The session as `connect()` returns it in the app. */
   readonly session: Session<SignInInput>
   readonly clock: TestClock
   readonly authorizationServer: TestAuthorizationServer
   readonly api: TestApi
   /**
-   * Signs a user in, at the authorization server and over the callback page where the grant has these, else without any
-   * request. To try the app's own sign-in form, call `session.signIn()` with what the grant takes.
+   * Signs a user in: at the authorization server and the callback page if the grant has them, else without a request. To
+   * test the app's own sign-in form, call `session.signIn()` with the grant's own input.
    */
   signIn(user?: string, options?: { readonly profile?: Readonly<Record<string, unknown>> }): Promise<void>
   /** Opens another page on the same broker. */
   openTab(): Session<SignInInput>
-  /** Lets everything happen that waits neither for the clock nor for the test. */
+  /** Waits until all work has ended that waits neither for the clock nor for the test. */
   settle(): Promise<void>
-  /** Every request, in the order in which they were sent. */
+  /** All requests, in the order in which they were sent. */
   readonly log: readonly TestLogEntry[]
-  /** The log and every change of the session's state, as text: for a failing test, or to compare two runs. */
+  /** The log and all changes of the session's state, as text: for a failing test, or to compare two runs. */
   story(): string
-  /** Closes every tab: calls that are pending reject with `closed`. */
+  /** Closes all tabs. Pending calls reject with `closed`. */
   close(): void
 }
 
@@ -74,12 +74,12 @@ const OPTIONS = [
   'authorizationServer latency fetch origin seed',
 ].flatMap((names) => names.split(' '))
 
-/** What `test.signIn` passes through the broker to a grant whose own input it does not know. */
+/** The input of `test.signIn` to a grant without `authorize`, whose own input is not known. */
 const SIGN_IN = 'lingpai/testing: sign in'
 
 /**
- * Starts a session for a test: the real page code and the real broker in this thread, on a virtual clock, between a
- * scripted authorization server and scripted APIs. Nothing leaves to the network, and no real time passes.
+ * Starts a session for a test: the real page code and the real broker in this thread, on a virtual clock, with a scripted
+ * authorization server and scripted APIs. It sends nothing to the network, and no real time passes.
  *
  * @throws LingpaiError `invalid_config`
  */
@@ -106,7 +106,7 @@ export function startTestSession<SignInInput = unknown>(
   })
 
   const given = (options.grant ?? oauth({ issuer: 'https://id.example.com', clientId: 'test' })) as Grant
-  const grant = observeGrant(given, workload, authorizationServer.mint)
+  const grant = observeGrant(given, workload, authorizationServer.issueWithoutRequest)
   const { authorizationServer: _server, latency: _latency, fetch: _fetch, origin, seed: _seed, ...served } = options
   const { holdLock: _lock, ...host } = createWebHost({
     mode: 'inline',
@@ -126,7 +126,7 @@ export function startTestSession<SignInInput = unknown>(
       ...host,
       transactions: memoryTransactions(),
       createId: () => `test-${++lastId}`,
-      // What is wrong with the test's own configuration should be read there, and not as an outage.
+      // An error of the test's own configuration must reach the test as itself, and not as an outage.
       send: (request, signal) =>
         host.send(request, signal).catch((error) => Promise.reject(isLingpaiError(error.cause) ? error.cause : error)),
     } satisfies BrokerHost,
@@ -138,18 +138,21 @@ export function startTestSession<SignInInput = unknown>(
     service.attach(observeEndpoint(worker, workload))
     const client = createClient(listHosts({ inline: () => checkMessages(observeEndpoint(page, workload)) }), platform)
     clients.push(client)
-    return { client, session: expectRejections(createSession<SignInInput>(client, { pageFetch: network.fetch })) }
+    return {
+      client,
+      session: ignoreUnhandledRejections(createSession<SignInInput>(client, { pageFetch: network.fetch })),
+    }
   }
   const { client, session } = open()
   session.subscribe(() => {
     const { status, tokenServer, reason, user } = session.getSnapshot()
-    const words = [
+    const parts = [
       status,
       user?.subject,
       reason && `(${reason})`,
       tokenServer === 'ok' ? '' : 'token server unreachable',
     ]
-    log.note(`page: ${words.filter(Boolean).join(' ')}`)
+    log.note(`page: ${parts.filter(Boolean).join(' ')}`)
   })
 
   return {
@@ -160,7 +163,7 @@ export function startTestSession<SignInInput = unknown>(
     openTab: () => open().session,
     settle: platform.settle,
     log: log.entries,
-    story: log.tell,
+    story: log.toText,
 
     async signIn(user = 'alice', { profile } = {}) {
       authorizationServer.setProfile(user, profile)
@@ -176,11 +179,11 @@ export function startTestSession<SignInInput = unknown>(
 }
 
 /**
- * A test looks at a call that fails only after it has moved the clock; by then, its runner would have reported an unhandled
- * rejection. Whoever awaits the call still gets its error.
+ * Keeps the test runner from reporting an unhandled rejection. A test awaits a call that fails only after it has advanced
+ * the clock. It still gets the error then.
  */
-function expectRejections<SignInInput>(session: Session<SignInInput>): Session<SignInInput> {
-  const expecting = Object.entries(session).map(([name, method]: [string, (...given: never[]) => unknown]) => [
+function ignoreUnhandledRejections<SignInInput>(session: Session<SignInInput>): Session<SignInInput> {
+  const methods = Object.entries(session).map(([name, method]: [string, (...given: never[]) => unknown]) => [
     name,
     (...given: never[]) => {
       const result = method(...given)
@@ -188,7 +191,7 @@ function expectRejections<SignInInput>(session: Session<SignInInput>): Session<S
       return result
     },
   ])
-  return Object.freeze(Object.fromEntries(expecting))
+  return Object.freeze(Object.fromEntries(methods))
 }
 
 function checkOptions(options: TestSessionOptions<never>): void {
@@ -199,8 +202,8 @@ function checkOptions(options: TestSessionOptions<never>): void {
   }
 }
 
-/** The app's grant, with its work counted, and with a sign-in that needs none of its own input. */
-function observeGrant(grant: Grant, workload: Workload, mint: (user: string) => object): Grant {
+/** The app's grant, with its work counted, and with a sign-in that does not need the grant's own input. */
+function observeGrant(grant: Grant, workload: Workload, issueWithoutRequest: (user: string) => object): Grant {
   if (typeof grant !== 'object' || grant === null) return grant
   const observed: Record<string, unknown> = { ...grant }
   for (const name of ['signIn', 'authorize', 'callback', 'refresh', 'signOut'] as const) {
@@ -215,7 +218,7 @@ function observeGrant(grant: Grant, workload: Workload, mint: (user: string) => 
   const { signIn } = observed as unknown as Grant
   observed.signIn = async (input: unknown, io: never) => {
     const user = (input as Record<string, unknown> | null)?.[SIGN_IN]
-    if (typeof user === 'string') return mint(user)
+    if (typeof user === 'string') return issueWithoutRequest(user)
     if (signIn !== undefined) return signIn(input, io)
     throw new LingpaiError('invalid_call', 'This grant has no signIn. In a test, call test.signIn(user).')
   }
@@ -237,7 +240,7 @@ function observeEndpoint(endpoint: Endpoint, workload: Workload): Endpoint {
   }
 }
 
-/** What a worker could not be sent is refused here too. Bodies are left out: cloned, some would come by other threads. */
+/** Rejects messages that cannot be sent to a worker. Not for `fetch`: a cloned body may need another thread. */
 function checkMessages(endpoint: Endpoint): Endpoint {
   return {
     ...endpoint,

@@ -7,14 +7,14 @@ export interface TokenRules {
   readonly refreshTokenLife: number
 }
 
-/** What began with one sign-in: all its tokens end together. */
+/** The tokens of one sign-in. A revocation ends all of them. */
 export interface TokenFamily {
   readonly user: string
   isRevoked: boolean
 }
 
 interface IssuedToken {
-  /** What logs call it, `refresh-2`: it is not the token. */
+  /** The token's name in logs, such as `refresh-2`. */
   readonly label: string
   readonly kind: 'access' | 'refresh'
   readonly family: TokenFamily
@@ -25,13 +25,13 @@ interface IssuedToken {
 export interface IssuedTokens {
   readonly user: string
   readonly accessToken: string
-  /** Absent where a refresh has kept the old one. */
+  /** Absent if a refresh keeps the old one. */
   readonly refreshToken?: string
   /** In seconds (RFC 6749 §5.1). */
   readonly expiresIn: number
 }
 
-/** A refresh token that came again after it was used, and its grace was over (RFC 9700 §4.14.2). */
+/** A refresh token that was used again after its grace period (RFC 9700 §4.14.2). */
 export interface ReuseDetection {
   /** Milliseconds since the test began. */
   readonly at: number
@@ -40,8 +40,7 @@ export interface ReuseDetection {
 }
 
 /**
- * The tokens of an authorization server, and what has become of each. Pure but for its own state: `now` is the server's
- * time, `random` in [0, 1).
+ * The tokens of an authorization server and their states. `now` is the server's clock, and `random` is uniform in [0, 1).
  */
 export function createTokenRegister(rules: TokenRules, now: () => number, random: () => number) {
   const tokens = new Map<string, IssuedToken>()
@@ -80,7 +79,7 @@ export function createTokenRegister(rules: TokenRules, now: () => number, random
       return issue(family, true)
     },
 
-    /** Undefined is `invalid_grant`. */
+    /** Returns undefined for `invalid_grant`. */
     refresh(refreshToken: string): IssuedTokens | undefined {
       const token = tokens.get(refreshToken)
       if (token?.kind !== 'refresh' || !isAlive(token)) return undefined
@@ -95,7 +94,7 @@ export function createTokenRegister(rules: TokenRules, now: () => number, random
       return issue(token.family, false)
     },
 
-    /** Who an access token stands for, where an API should accept it. */
+    /** The user of an access token, or undefined if an API must reject the token. */
     verify(accessToken: string | undefined): string | undefined {
       const token = tokens.get(accessToken ?? '')
       return token?.kind === 'access' && isAlive(token) ? token.family.user : undefined
@@ -119,7 +118,7 @@ export function createTokenRegister(rules: TokenRules, now: () => number, random
     labelOf: (value: string | undefined): string | undefined => tokens.get(value ?? '')?.label,
     userOf: (value: string | undefined): string | undefined => tokens.get(value ?? '')?.family.user,
 
-    /** The token of a kind that a request carries anywhere, however its API names it. */
+    /** Finds a token of a kind in the text of a request, since each API has its own field for it. */
     findIn(text: string, kind: 'access' | 'refresh'): string | undefined {
       for (const [value, token] of tokens) if (token.kind === kind && text.includes(value)) return value
       return undefined

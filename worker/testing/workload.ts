@@ -1,42 +1,42 @@
 import { nextTurn } from './event-loop.ts'
 
-/** So many turns of the event loop in a row without news mean that nothing more comes by itself. */
+/** After this many turns of the event loop in a row without activity, no more work follows on its own. */
 const QUIET_TURNS = 6
-/** Work that takes more turns than this, about a tenth of a second, waits for something that the test has yet to do. */
+/** Work that takes more turns, about a tenth of a second, waits for the test. */
 const MAX_TURNS = 30_000
 
 interface Job {
   turns: number
-  /** How many answers of the network it waits for: then it is not at work. */
+  /** How many network responses it waits for. While it waits, it is not busy. */
   waiting: number
 }
 
 export interface Work {
-  /** Waits for something that only time, or the test, brings. */
+  /** Waits for a promise that only the clock or the test settles. */
   wait<T>(answer: Promise<T>): Promise<T>
 }
 
 /**
- * Knows when nothing more happens by itself. What runs in microtasks is over at the next turn of the event loop; what other
- * threads do for us, such as Web Crypto's digests, takes a while that nobody knows, so it is counted.
+ * Finds out when no more work follows on its own. Microtasks end before the next turn of the event loop. Work of other
+ * threads, such as Web Crypto's digests, takes an unknown number of turns, so it is counted.
  */
 export function createWorkload() {
   const jobs = new Set<Job>()
-  let news = 0
+  let activity = 0
 
   function isBusy(): boolean {
-    let isAtWork = false
+    let isAnyBusy = false
     for (const job of jobs) {
       if (job.waiting > 0 || ++job.turns > MAX_TURNS) continue
-      isAtWork = true
+      isAnyBusy = true
     }
-    return isAtWork
+    return isAnyBusy
   }
 
   return {
-    /** Tells that something has happened, from which more may follow. */
+    /** Records activity, from which more work may follow. */
     note(): void {
-      news++
+      activity++
     },
 
     async run<T>(work: (work: Work) => Promise<T> | T): Promise<T> {
@@ -51,22 +51,22 @@ export function createWorkload() {
             } finally {
               job.waiting--
               job.turns = 0
-              news++
+              activity++
             }
           },
         })
       } finally {
         jobs.delete(job)
-        news++
+        activity++
       }
     },
 
     async settle(): Promise<void> {
-      let seen = news
+      let lastActivity = activity
       for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
         await nextTurn()
-        if (!isBusy() && news === seen) continue
-        seen = news
+        if (!isBusy() && activity === lastActivity) continue
+        lastActivity = activity
         quiet = -1
       }
     },

@@ -9,7 +9,7 @@ import { toRequestBody } from './request-body.ts'
 
 type Fetch = typeof globalThis.fetch
 
-/** Sends a grant's request: no cookies, no cache, no redirect. */
+/** Sends a grant's request without cookies and cache. Does not follow redirects. */
 export async function sendGrantRequest(
   fetch: Fetch,
   request: GrantRequest,
@@ -31,15 +31,19 @@ export async function sendGrantRequest(
     text = await response.text()
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    throw new LingpaiError('network_error', `No answer from ${originOf(url)}: the network or CORS is in the way.`, {
-      cause: error,
-    })
+    throw new LingpaiError(
+      'network_error',
+      `No answer from ${originOf(url)}: the network failed, or CORS blocked it.`,
+      {
+        cause: error,
+      },
+    )
   }
   if (isRedirected(response)) throw redirectRefused(url, 'a request of the grant')
   return { status: response.status, headers: Object.fromEntries(response.headers), body: text }
 }
 
-/** Sends one attempt of an API request, with the token that the permit holds, where there is one. */
+/** Sends one attempt of an API request, with the permit's token if there is a permit. */
 export async function sendApiRequest(
   fetch: Fetch,
   request: WireRequest,
@@ -49,7 +53,7 @@ export async function sendApiRequest(
 ): Promise<Response> {
   const { url, headers: pairs, body, redirect, ...rest } = request
   const token = permit && toHeader(attach, permit)
-  // As pairs: a `Headers` would spell every name in small letters.
+  // As pairs: a `Headers` would change every name to lower case.
   const headers = pairs.filter(([name]) => name.toLowerCase() !== token?.[0].toLowerCase()) as [string, string][]
   if (token) headers.push(token)
   const isGuarded = permit !== undefined && attach.kind === 'header' && redirect !== 'error'
@@ -69,7 +73,7 @@ export async function sendApiRequest(
   return response
 }
 
-/** What a page is told of a response, besides its body. Throws where that holds the token that was sent (I11). */
+/** Everything but the body of a response, for the page. Throws if it contains the token that was sent (I11). */
 export function toWireHead(response: Response, token: string | undefined): Omit<WireResponse, 'body'> {
   const { url, status, statusText, type, redirected, headers } = response
   const head = { url, status, statusText, type, redirected, headers: [...headers] }
@@ -77,7 +81,7 @@ export function toWireHead(response: Response, token: string | undefined): Omit<
   return head
 }
 
-// Node answers `redirect: 'manual'` with the redirect itself, browsers with an opaque one (Fetch §2.2.6).
+// With `redirect: 'manual'`, Node resolves with the redirect itself, and browsers with an opaque one (Fetch §2.2.6).
 function isRedirected({ type, status }: Response): boolean {
   return type === 'opaqueredirect' || isRedirect(status)
 }

@@ -1,26 +1,26 @@
 import { encodeError } from '../../src/protocol/errors.ts'
 import { BODY_WINDOW } from '../../src/protocol/wire.ts'
 
-/** What is used of a `ReadableStreamDefaultReader`. */
+/** The part of a `ReadableStreamDefaultReader` that the worker uses. */
 export interface BodyReader {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>
   cancel(reason?: unknown): Promise<void>
 }
 
 /**
- * Sends chunks over a port: the first window of them at once, and then never more than the other side has asked for, so
- * that a stream that is read slowly is fetched slowly. Returns what ends it early. `onEnd` is called once, when the port is
- * closed.
+ * Sends chunks over a port: the first window at once, and then never more than the page has asked for, so that the worker
+ * fetches a stream as slowly as the page reads it. Returns a function that ends it early. `onEnd` is called once, when the
+ * port is closed.
  *
- * The last message goes to the page, which answers it with 0, and each side then closes its own end. Until the page has
- * received the port, Firefox drops all that was posted to it if this end is closed; and it does not close an end, nor free
- * it, when the other one is closed.
+ * The worker sends the last message, the page answers it with 0, and each side then closes its own end. If this end were
+ * closed before the page has received the port, Firefox would drop all messages. Firefox also neither closes nor frees an
+ * end when the other one is closed.
  *
  * @see https://github.com/whatwg/html/issues/10201
  */
 export function sendBody(port: MessagePort, reader: BodyReader, onEnd: () => void): () => void {
   let credit = BODY_WINDOW
-  // Stays so once the last message is sent.
+  // Stays true once the last message is sent.
   let isReading = false
   let isOpen = true
 
@@ -40,7 +40,7 @@ export function sendBody(port: MessagePort, reader: BodyReader, onEnd: () => voi
         const { done, value } = await reader.read()
         if (!isOpen) return
         if (done) return port.postMessage(null)
-        // A byte stream takes no empty chunk.
+        // The page's byte stream rejects an empty chunk.
         if (!value?.byteLength) continue
         credit -= value.byteLength
         const whole = value.byteLength === value.buffer.byteLength ? value.buffer : value.slice().buffer
@@ -58,7 +58,7 @@ export function sendBody(port: MessagePort, reader: BodyReader, onEnd: () => voi
     credit = Math.min(credit + data, BODY_WINDOW)
     void pump()
   }
-  // Told by newer browsers when the other side is gone without a word.
+  // Newer browsers fire this when the page is gone without a message.
   port.addEventListener('close', stop)
   void pump()
   return stop

@@ -1,13 +1,13 @@
 import { LingpaiError } from '../../src/protocol/errors.ts'
 
-/** What comes after that is a download, and no echo. */
+/** In bytes. A body that is longer is a download and not an echo. */
 const MAX_SEARCH = 1 << 20
 
 interface HeaderList {
   readonly headers: Iterable<readonly [string, string]>
 }
 
-/** Throws where an answer that is meant for the page holds the token that was sent (I11). */
+/** Throws if a response for the page contains the token that was sent (I11). */
 export function refuseReflection(
   { url, status, statusText, headers }: Pick<Response, 'url' | 'status' | 'statusText'> & HeaderList,
   text: string,
@@ -19,7 +19,7 @@ export function refuseReflection(
   for (const [name, value] of headers) if (isIn(name) || isIn(value)) throw tokenReflected(status)
 }
 
-/** Looks for the token in the beginning of a body, chunk by chunk, across the borders of chunks too. */
+/** Searches the beginning of a body for the token, chunk by chunk and across the borders of chunks. */
 export function createReflectionCheck(status: number, token: string): (chunk: Uint8Array) => void {
   const isIn = createByteSearch(new TextEncoder().encode(token))
   let searched = 0
@@ -31,8 +31,8 @@ export function createReflectionCheck(status: number, token: string): (chunk: Ui
 }
 
 /**
- * Answers whether what came so far contains the bytes. By Horspool's algorithm: a mismatch skips as many bytes as it can, up
- * to the length of what is wanted. Decoding the bytes first would cost a download ten times as much, and more.
+ * Returns whether the chunks so far contain the bytes. Horspool's algorithm: a mismatch skips up to the length of the wanted
+ * bytes. To decode a download first would take more than ten times as long.
  */
 function createByteSearch(wanted: Uint8Array): (chunk: Uint8Array) => boolean {
   const last = wanted.length - 1
@@ -54,7 +54,7 @@ function createByteSearch(wanted: Uint8Array): (chunk: Uint8Array) => boolean {
     border.set(tail)
     border.set(chunk.subarray(0, last), tail.length)
     if (isIn(border) || isIn(chunk)) return true
-    // A copy: the chunk itself is handed on.
+    // A copy: the chunk itself is transferred.
     const newest = chunk.length < last ? border : chunk
     tail = newest.slice(Math.max(0, newest.length - last))
     return false
@@ -62,9 +62,7 @@ function createByteSearch(wanted: Uint8Array): (chunk: Uint8Array) => boolean {
 }
 
 function tokenReflected(status: number): LingpaiError {
-  return new LingpaiError(
-    'token_reflected',
-    'The answer contains the access token, so it was not passed on to the page.',
-    { status },
-  )
+  return new LingpaiError('token_reflected', 'The response contains the access token, so the page does not get it.', {
+    status,
+  })
 }

@@ -1,13 +1,13 @@
 import type { WireForm } from '../../src/protocol/wire.ts'
 
-/** What `fetch` is to send. A stream needs HTTP/2, and is sent once (Fetch §5.3, `duplex`). */
+/** The body for `fetch`. A stream needs HTTP/2 and can be sent once (Fetch §5.3, `duplex`). */
 export function toRequestBody(body: unknown): RequestInit {
   if (body === undefined) return {}
   if (isStream(body)) return { body, duplex: 'half' } as RequestInit
   return { body: isForm(body) ? toFormData(body) : (body as BodyInit) }
 }
 
-/** Whether a body is gone once it was sent, so that the request cannot be sent again. */
+/** Whether a body can be sent only once, so that the request cannot be retried. */
 export function isStream(body: unknown): body is ReadableStream {
   return body instanceof ReadableStream
 }

@@ -3,17 +3,17 @@ import { NULL_BODY_STATUSES } from '../../src/protocol/http.ts'
 import type { BodyReader } from './outgoing-body.ts'
 import { createReflectionCheck } from './reflection.ts'
 
-/** An answer up to this size goes to the page in one message. */
+/** In bytes. A body up to this size goes to the page in one message. */
 const SMALL = 1 << 16
-/** A small body usually comes with its headers; a stream's headers must not wait for it. In milliseconds. */
+/** A small body usually comes with its headers, but a stream's headers must not wait for its body. In milliseconds. */
 const LATE_BODY_TIMEOUT = 10
 
-/** The whole of a small body; of any other, what is to be read of it. */
+/** A small body whole, and any other as a reader. */
 export type ResponseBody = ArrayBuffer | BodyReader | null
 
 /**
- * Reads a body whole where it is small and there already; any other is left to be read as its reader wants it. No chunk
- * that shows the access token is given out: reading rejects with `token_reflected` (I11).
+ * Reads a body whole if it is small and arrives with its headers. For any other body, the page decides how fast it is read.
+ * If a chunk contains the access token, reading it rejects with `token_reflected` (I11).
  */
 export async function readResponseBody(
   response: Response,
@@ -21,7 +21,7 @@ export async function readResponseBody(
   timers: Timers,
 ): Promise<ResponseBody> {
   const { body, status, headers } = response
-  // Chromium gives a 204 an empty stream for a body.
+  // In Chromium, the body of a 204 is an empty stream.
   if (body === null || status === 0 || NULL_BODY_STATUSES.includes(status)) return null
   const reader: BodyReader = body.getReader()
   const check = token === undefined ? () => {} : createReflectionCheck(status, token)
@@ -30,7 +30,7 @@ export async function readResponseBody(
   return isLong || isEventStream ? checkChunks(reader, check) : readSmallBody(reader, check, timers)
 }
 
-/** The body, or where that is long, late or broken off a reader of it: then it is for who reads it, since the headers have come. */
+/** Resolves with a reader if the body is long, late or broken off: the headers have arrived, so its reader gets the error. */
 function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promise<ArrayBuffer | BodyReader> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = []
@@ -43,7 +43,7 @@ function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promis
       timers.clearTimeout(timer)
       settle()
     }
-    const giveUp = () => end(() => resolve(putBack(chunks, checkChunks(reader, check), checkChunk(reading, check))))
+    const giveUp = () => end(() => resolve(prepend(chunks, checkChunks(reader, check), checkChunk(reading, check))))
     const timer = timers.setTimeout(giveUp, LATE_BODY_TIMEOUT)
     const refuse = (error: unknown) => {
       end(() => reject(error))
@@ -69,10 +69,10 @@ function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promis
   })
 }
 
-/** A reader that gives what was read already once more. */
-function putBack(chunks: Uint8Array[], reader: BodyReader, pending: ReturnType<BodyReader['read']>): BodyReader {
+/** A reader that starts with the chunks that were read already. */
+function prepend(chunks: Uint8Array[], reader: BodyReader, pending: ReturnType<BodyReader['read']>): BodyReader {
   let reading: typeof pending | undefined = pending
-  // Its error is for who reads it, who may not be there yet.
+  // The page gets this error, but it may not read yet.
   pending.catch(() => {})
   return {
     read() {
@@ -88,7 +88,7 @@ function putBack(chunks: Uint8Array[], reader: BodyReader, pending: ReturnType<B
 
 function join(chunks: readonly Uint8Array[], size: number): ArrayBuffer {
   const [only] = chunks
-  // Transferred as it is, without a copy.
+  // Can be transferred without a copy.
   if (chunks.length === 1 && only && only.byteLength === only.buffer.byteLength) return only.buffer as ArrayBuffer
   const whole = new Uint8Array(size)
   let offset = 0

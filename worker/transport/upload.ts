@@ -3,8 +3,8 @@ import type { UploadProgress, WireRequest } from '../../src/protocol/wire.ts'
 import { isStream } from './request-body.ts'
 
 /**
- * Whether `XMLHttpRequest`, which alone tells how much of a body has left, would send a request as `fetch` does: it knows no
- * mode, follows every redirect, checks no integrity, and is no `keepalive`.
+ * Whether `XMLHttpRequest` would send a request as `fetch` does. Only it reports the progress of an upload, but it has no
+ * mode, integrity and `keepalive`, and follows every redirect.
  *
  * @see https://xhr.spec.whatwg.org/#the-send()-method
  */
@@ -21,8 +21,8 @@ export function canWatchUpload({ body, mode, credentials, redirect, integrity, k
   )
 }
 
-/** A `fetch` for such a request, that tells of its upload, at most every 50 ms. Its answer comes whole. */
-export function watchUpload(tell: (progress: UploadProgress) => void): typeof globalThis.fetch {
+/** A `fetch` that reports the progress of its upload, at most every 50 ms, and reads the response's body whole. */
+export function watchUpload(report: (progress: UploadProgress) => void): typeof globalThis.fetch {
   return async (url, { method, headers, body, credentials, signal } = {}) =>
     new Promise((resolve, reject) => {
       const request = new XMLHttpRequest()
@@ -31,29 +31,29 @@ export function watchUpload(tell: (progress: UploadProgress) => void): typeof gl
       request.responseType = 'arraybuffer'
       request.withCredentials = credentials === 'include'
       for (const [name, value] of headers as [string, string][]) request.setRequestHeader(name, value)
-      request.upload.onprogress = ({ loaded, total }) => tell({ loaded, total })
+      request.upload.onprogress = ({ loaded, total }) => report({ loaded, total })
       request.onload = () => resolve(toResponse(request, url as string))
       request.onerror = () => reject(new TypeError('Failed to fetch'))
       request.onabort = () => reject(signal?.reason)
       request.onloadend = () => signal?.removeEventListener('abort', abort)
       signal?.addEventListener('abort', abort)
-      // As text, its content type would be given another charset.
+      // For a string, XMLHttpRequest would change the charset of the content type.
       request.send(typeof body === 'string' ? new Blob([body]) : (body as XMLHttpRequestBodyInit))
       if (signal?.aborted) abort()
     })
 }
 
-function toResponse(request: XMLHttpRequest, asked: string): Response {
+function toResponse(request: XMLHttpRequest, requestUrl: string): Response {
   const { status, statusText, responseURL: url, response } = request
   const lines = request.getAllResponseHeaders().split('\r\n').filter(Boolean)
   const headers = lines.map((line) => line.split(/: (.*)/s, 2) as [string, string])
   const body = NULL_BODY_STATUSES.includes(status) ? null : (response as ArrayBuffer)
   const fields = {
     url,
-    redirected: url !== asked.replace(/#.*/s, ''),
+    redirected: url !== requestUrl.replace(/#.*/s, ''),
     type: new URL(url).origin === globalThis.location.origin ? 'basic' : 'cors',
   }
-  const answer = new Response(body, { status, statusText, headers })
-  for (const [name, value] of Object.entries(fields)) Object.defineProperty(answer, name, { value })
-  return answer
+  const result = new Response(body, { status, statusText, headers })
+  for (const [name, value] of Object.entries(fields)) Object.defineProperty(result, name, { value })
+  return result
 }

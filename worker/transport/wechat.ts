@@ -6,7 +6,7 @@ import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.
 import { refused } from '../core/verdict.ts'
 import { redirectRefused } from './attach.ts'
 
-/** A request of the grant that names what it is for: a lost worker's answer to it is taken over. */
+/** A grant's request with the name of its refresh: the next worker takes over a lost worker's response by this name. */
 export interface NamedGrantRequest extends GrantRequest {
   readonly exchange?: string
 }
@@ -15,7 +15,7 @@ export interface GrantServices {
   send(request: AppThreadRequest, signal: CancelSignal): ReturnType<AppThreadTable['send']>
 }
 
-/** Has the app thread send a grant's request. */
+/** Sends a grant's request through the app thread. */
 export async function sendGrantRequest(
   services: GrantServices,
   { url, method, headers = {}, body, exchange }: NamedGrantRequest,
@@ -31,13 +31,13 @@ export async function sendGrantRequest(
     },
     signal,
   )
-  // Only a refresh is named, and only that has a verdict.
+  // Only a refresh has a name and a verdict.
   if ('unsent' in answer) throw exchange === undefined ? notSent() : refused({ reason: answer.unsent })
   if (isRedirect(answer.status)) throw redirectRefused(url, 'a request of the grant')
   return answer
 }
 
-/** Has the app thread send an attempt of a task; undefined where it had to wait, and the token may have aged. */
+/** Sends an attempt of a task through the app thread. Resolves with undefined if it waited, since its token may be old. */
 export async function sendTask(
   services: Pick<AppThreadTable, 'sendTask'>,
   order: TaskOrder,
@@ -45,15 +45,14 @@ export async function sendTask(
   return readTaskAnswer(await services.sendTask(order), order.url)
 }
 
-/** The answer to what a lost worker has sent. */
+/** Waits for the response to a task that a lost worker has sent. */
 export async function awaitTask(
   services: Pick<AppThreadTable, 'awaitTask'>,
   name: string,
   url: string,
 ): Promise<AnswerSummary> {
   const answer = readTaskAnswer(await services.awaitTask(name), url)
-  if (answer === undefined)
-    throw new LingpaiError('worker_lost', 'The request was not sent before its worker was lost.')
+  if (answer === undefined) throw new LingpaiError('worker_lost', 'The worker was lost before it sent the request.')
   return answer
 }
 
@@ -64,5 +63,5 @@ function readTaskAnswer(answer: TaskAnswer, url: string): AnswerSummary | undefi
 }
 
 function notSent(): LingpaiError {
-  return new LingpaiError('network_error', 'The request has not left the phone. Try again in a moment.')
+  return new LingpaiError('network_error', 'The phone could not send the request. Try again in a moment.')
 }

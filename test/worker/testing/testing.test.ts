@@ -637,8 +637,8 @@ describe('misuse is told', () => {
     [{ retryAfter: '1s' }, 'retryAfter and headers go with status'],
     [{ reject: 'invalid_grant', status: 400 }, 'leave status out'],
     [{ reject: 'invalid_grant', user: 'bob' }, 'reject and user are different answers'],
-    [{ hang: true, status: 503 }, 'nobody would see that answer'],
-    [{ delay: '2 seconds' }, 'is no duration'],
+    [{ hang: true, status: 503 }, 'no response would arrive'],
+    [{ delay: '2 seconds' }, 'is not a duration'],
     [{ delay: -1 }, 'delay must not be negative'],
     [undefined, 'pass an object'],
   ])('a fault such as %j', (fault, message) => {
@@ -669,6 +669,6 @@ describe('misuse is told', () => {
     const advancing = test.clock.advance('1h')
     await expect(test.clock.advance('1h')).rejects.toThrow('Await the earlier')
     await advancing
-    await expect(test.clock.advanceUntil(new Promise(() => {}))).rejects.toThrow('nothing waits for the clock')
+    await expect(test.clock.advanceUntil(new Promise(() => {}))).rejects.toThrow('no timer is left')
   })
 })
