@@ -31,7 +31,7 @@ const transaction = { state: 'secret-state', nonce: 'secret-nonce', verifier: 's
 const now = Date.now()
 const freshName = () => `test-${crypto.randomUUID()}`
 
-/** Everything that a database holds, as text, one character for each byte. */
+/** The content of a database as text, one character for each byte. */
 async function dump(database: string): Promise<string> {
   const toText = (value: unknown): string => {
     if (value instanceof ArrayBuffer) return String.fromCharCode(...new Uint8Array(value))
@@ -54,7 +54,7 @@ test('a session is read back as it was written, by another store too', async () 
   expect(await store.load()).toBeUndefined()
 })
 
-test('a session that is saved after a sign-out is there for the next worker', async () => {
+test('the next worker reads a session that was saved after a sign-out', async () => {
   const name = freshName()
   const store = indexedDBStore({ name })
   await store.save(stored)
@@ -63,7 +63,7 @@ test('a session that is saved after a sign-out is there for the next worker', as
   expect(await indexedDBStore({ name }).load()).toMatchObject({ version: 8 })
 })
 
-test('a session in memory is read back as it was written, until it is cleared', async () => {
+test('a session in memory is read back as it was written until it is cleared', async () => {
   const store = memoryStore()
   expect(await store.load()).toBeUndefined()
   await store.save(stored)
@@ -79,7 +79,7 @@ test('the newest of two sessions wins', async () => {
   expect(await store.load()).toMatchObject({ version: 8 })
 })
 
-test('the database holds no byte of a token, nor the name of the user', async () => {
+test('the database contains neither a token nor the name of the user in the clear', async () => {
   const name = freshName()
   await indexedDBStore({ name }).save(stored)
   const text = await dump(name)
@@ -87,7 +87,7 @@ test('the database holds no byte of a token, nor the name of the user', async ()
   expect(text.toLowerCase()).not.toContain('secret')
 })
 
-test('the key cannot be read by any script', async () => {
+test('no script can read the key', async () => {
   const name = freshName()
   await indexedDBStore({ name }).save(stored)
   const key = (await get<CryptoKey>('key', createStore(name, 'entries'))) as CryptoKey
@@ -95,7 +95,7 @@ test('the key cannot be read by any script', async () => {
   await expect(crypto.subtle.exportKey('raw', key)).rejects.toMatchObject({ name: 'InvalidAccessError' })
 })
 
-test('every record has an iv of its own', async () => {
+test('every record has its own iv', async () => {
   const vault = openVault(freshName())
   const [one, other] = [await vault.seal('a', 1), await vault.seal('a', 1)]
   expect([...one.iv]).not.toEqual([...other.iv])
@@ -116,7 +116,7 @@ test.each<[string, (sealed: { iv: Uint8Array; data: ArrayBuffer }) => unknown]>(
   ],
   ['without its iv', ({ data }) => ({ data })],
   ['the plain session itself', () => stored],
-])('a record that is %s counts as none', async (_what, damage) => {
+])('a record that is %s counts as absent', async (_what, damage) => {
   const name = freshName()
   const store = indexedDBStore({ name })
   await store.save(stored)
@@ -134,7 +134,7 @@ test('a record cannot be opened under another name', async () => {
   expect(await vault.open('two', sealed)).toBeUndefined()
 })
 
-test('two vaults that race for the key end with the same one', async () => {
+test('two vaults that create the key at once use the same one', async () => {
   for (let round = 0; round < 10; round += 1) {
     const name = freshName()
     const [one, other] = [openVault(name), openVault(name)]
@@ -144,7 +144,7 @@ test('two vaults that race for the key end with the same one', async () => {
   }
 })
 
-test('where no key could be made, the next call makes one', async () => {
+test('if a key could not be made, the next call makes one', async () => {
   const store = indexedDBStore({ name: freshName() })
   vi.spyOn(crypto.subtle, 'generateKey').mockRejectedValueOnce(new DOMException('busy', 'OperationError'))
   await expect(store.save(stored)).rejects.toMatchObject({ name: 'OperationError' })
@@ -152,14 +152,14 @@ test('where no key could be made, the next call makes one', async () => {
   expect(await store.load()).toEqual(stored)
 })
 
-test('a transaction is taken once; afterwards its state is known as used', async () => {
+test('a transaction is taken once, and then its state is known as used', async () => {
   const transactions = indexedDBTransactions(freshName())
   await transactions.put(transaction, now)
   expect(await transactions.take('secret-state', now + 1000)).toEqual(transaction)
   expect(await transactions.take('secret-state', now + 2000)).toBe('used')
 })
 
-test('of two tabs with the same callback, one gets the transaction and the other is told that it is used', async () => {
+test("if two tabs have the same callback, one gets the transaction and the other gets 'used'", async () => {
   const name = freshName()
   await indexedDBTransactions(name).put(transaction, now)
   const taken = await Promise.all([1, 2, 3].map(() => indexedDBTransactions(name).take('secret-state', now)))
@@ -167,19 +167,19 @@ test('of two tabs with the same callback, one gets the transaction and the other
   expect(taken).toContainEqual(transaction)
 })
 
-test('an unknown state is no transaction, however often it is asked for', async () => {
+test('an unknown state is never a transaction, at the first and at later reads', async () => {
   const transactions = indexedDBTransactions(freshName())
   expect(await transactions.take('never', now)).toBeUndefined()
   expect(await transactions.take('never', now)).toBeUndefined()
 })
 
-test('asking for an unknown state leaves nothing in the database', async () => {
+test('a read of an unknown state leaves nothing in the database', async () => {
   const name = freshName()
   await indexedDBTransactions(name).take('never', now)
   expect(await entries(createStore(name, 'entries'))).toEqual([])
 })
 
-test('a second sign-in leaves the first one to be completed by the next worker', async () => {
+test('after a second sign-in, the next worker can still complete the first one', async () => {
   const name = freshName()
   const transactions = indexedDBTransactions(name)
   await transactions.put(transaction, now)
@@ -196,7 +196,7 @@ test('a transaction in memory ends after ten minutes, and is taken once', async 
   expect(await transactions.take('second', now + TRANSACTION_LIFE)).toBeUndefined()
 })
 
-test('a transaction ends after ten minutes, and is swept by the next sign-in', async () => {
+test('a transaction ends after ten minutes, and the next sign-in deletes it', async () => {
   const name = freshName()
   const transactions = indexedDBTransactions(name)
   await transactions.put(transaction, now)
@@ -207,7 +207,7 @@ test('a transaction ends after ten minutes, and is swept by the next sign-in', a
   expect(names.filter((key) => key.startsWith('transaction:'))).toHaveLength(2)
 })
 
-test('the database holds no state, nonce or verifier in the clear (I4)', async () => {
+test('the database contains no state, nonce or verifier in the clear (I4)', async () => {
   const name = freshName()
   await indexedDBTransactions(name).put(transaction, now)
   expect((await dump(name)).toLowerCase()).not.toContain('secret')
@@ -216,7 +216,7 @@ test('the database holds no state, nonce or verifier in the clear (I4)', async (
 test.each([
   ['IndexedDB', () => indexedDBTransactions(freshName())],
   ['memory', memoryTransactions],
-])('clear takes out of %s what has not been used, and remembers what has', async (_where, create) => {
+])('clear removes unused transactions from %s, and keeps used states', async (_storage, create) => {
   const transactions = create()
   await transactions.put(transaction, now)
   await transactions.put({ ...transaction, state: 'second' }, now)
@@ -226,7 +226,7 @@ test.each([
   expect(await transactions.take('second', now)).toBe('used')
 })
 
-test('where IndexedDB fails, a sign-in goes on in memory', async () => {
+test('if IndexedDB fails, a sign-in continues in memory', async () => {
   const broken = () => Promise.reject(new DOMException('no storage', 'InvalidStateError'))
   const kept = indexedDBTransactions(freshName())
   const transactions = withFallback({ put: broken, take: broken, clear: broken }, kept)
@@ -235,7 +235,7 @@ test('where IndexedDB fails, a sign-in goes on in memory', async () => {
   await transactions.clear()
 })
 
-test('where IndexedDB took nothing but fails no more, the sign-in is still found in memory, and cleared there', async () => {
+test('if only the write to IndexedDB failed, the sign-in is read from memory and cleared there', async () => {
   const full = () => Promise.reject(new DOMException('no space', 'QuotaExceededError'))
   const transactions = withFallback({ ...indexedDBTransactions(freshName()), put: full }, memoryTransactions())
   await transactions.put(transaction, now)
@@ -245,10 +245,10 @@ test('where IndexedDB took nothing but fails no more, the sign-in is still found
   expect(await transactions.take('secret-state', now)).toBeUndefined()
 })
 
-/** What is in the database, as another hand sees it. */
+/** Opens the database as another script does. */
 const open = (name: string) => createStore(name, 'entries')
 
-test('a conditional save changes nothing where the store holds anything else', async () => {
+test('a conditional save changes nothing if the store holds anything else', async () => {
   const name = freshName()
   const [store, other] = [indexedDBStore({ name }), indexedDBStore({ name })]
   expect(await store.save(stored, { sessionId: 'session-1' })).toBe(false)
@@ -262,7 +262,7 @@ test('a conditional save changes nothing where the store holds anything else', a
   expect(await store.load()).toMatchObject({ version: 9 })
 })
 
-test('of many conditional saves at once one is done', async () => {
+test('only one of many conditional saves at once succeeds', async () => {
   const name = freshName()
   await indexedDBStore({ name }).save(stored)
   const saves = Array.from({ length: 10 }, (_, index) =>
@@ -284,7 +284,7 @@ test('a conditional clear deletes nothing else (I5)', async () => {
   expect(await store.clear({ sessionId: 'session-1' })).toBe(true)
 })
 
-test('what a conditional write compares cannot be exchanged for another', async () => {
+test('the state that a conditional write compares cannot be replaced', async () => {
   const name = freshName()
   const store = indexedDBStore({ name })
   await store.save(stored)
@@ -293,7 +293,7 @@ test('what a conditional write compares cannot be exchanged for another', async 
   expect(await store.load()).toBeUndefined()
 })
 
-test('a record of a later format is shown as such, and only a clear of whatever is there deletes it', async () => {
+test('a record of a later format is returned as it is, and only an unconditional clear deletes it', async () => {
   const name = freshName()
   const later = { format: 3, secret: new Uint8Array(3) }
   await set('session', later, open(name))
@@ -310,7 +310,7 @@ test('a record of a later format is shown as such, and only a clear of whatever 
   expect(await indexedDBStore({ name }).load()).toEqual(stored)
 })
 
-test('what a page puts in the place of a record is none, and is replaced', async () => {
+test('a value that a page wrote over the record counts as absent and is replaced', async () => {
   for (const record of ['text', 7, null, [], { state: null }, { state: 'text' }, { format: 1, state: {} }]) {
     const name = freshName()
     const store = indexedDBStore({ name })
@@ -341,7 +341,7 @@ test.each<[string, () => unknown]>([
   ['text', () => 'key'],
   ['null', () => null],
 ])(
-  '%s in the place of the key is replaced by a key; the session counts as none, and the next one is kept',
+  '%s instead of the key is replaced by a key: the session counts as absent, and the next one is kept',
   async (_what, create) => {
     const name = freshName()
     await indexedDBStore({ name }).save(stored)
@@ -356,7 +356,7 @@ test.each<[string, () => unknown]>([
   },
 )
 
-test('two vaults that race to replace a key end with the same one', async () => {
+test('two vaults that replace a key at once use the same one', async () => {
   for (let round = 0; round < 10; round += 1) {
     const name = freshName()
     const [one, other] = [openVault(name), openVault(name)]
@@ -367,7 +367,7 @@ test('two vaults that race to replace a key end with the same one', async () => 
   }
 })
 
-test('a worker that still has the old key takes the new one when it finds a record that it cannot open', async () => {
+test('a worker with the old key uses the new one for a record that the old key cannot open', async () => {
   const name = freshName()
   const [one, other] = [indexedDBStore({ name }), indexedDBStore({ name })]
   await one.save(stored)
@@ -378,7 +378,7 @@ test('a worker that still has the old key takes the new one when it finds a reco
   expect(await other.load()).toMatchObject({ sessionId: 'session-3' })
 })
 
-test('a database that fails while the key is read deletes neither the key nor the session (I7)', async () => {
+test('if the key cannot be read, neither the key nor the session is deleted (I7)', async () => {
   const name = freshName()
   await indexedDBStore({ name }).save(stored)
   const { get: read } = IDBObjectStore.prototype
@@ -393,7 +393,7 @@ test('a database that fails while the key is read deletes neither the key nor th
   expect(await store.load()).toEqual(stored)
 })
 
-test('a sign-in can begin where a page has replaced the key of the transactions', async () => {
+test('a sign-in can begin after a page has replaced the key of the transactions', async () => {
   const name = freshName()
   await indexedDBTransactions(name).put(transaction, now)
   await set('key', await crypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign']), open(name))
@@ -402,7 +402,7 @@ test('a sign-in can begin where a page has replaced the key of the transactions'
   expect(await indexedDBTransactions(name).take('secret-state', now)).toBeUndefined()
 })
 
-test('where a CryptoKey cannot be stored, its bytes are, and the session survives (SharedWorkers of WebKit)', async () => {
+test('if a CryptoKey cannot be stored, its bytes are, and the session survives (SharedWorkers of WebKit)', async () => {
   const name = freshName()
   const { put } = IDBObjectStore.prototype
   const refusing = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (
@@ -420,7 +420,7 @@ test('where a CryptoKey cannot be stored, its bytes are, and the session survive
   } finally {
     refusing.mockRestore()
   }
-  // A worker that could store a key uses the one that is there.
+  // A worker that can store a CryptoKey uses the stored bytes.
   const store = indexedDBStore({ name })
   expect(await store.load()).toEqual(stored)
   await store.save({ ...stored, version: 8 })
@@ -435,7 +435,7 @@ function deleteDatabase(name: string): Promise<'deleted' | 'blocked'> {
   })
 }
 
-test('a store holds nobody up who deletes the database, and works again afterwards', async () => {
+test('a store does not block the deletion of its database, and works again afterwards', async () => {
   const name = freshName()
   const store = indexedDBStore({ name })
   await store.save(stored)
@@ -445,7 +445,7 @@ test('a store holds nobody up who deletes the database, and works again afterwar
   expect(await indexedDBStore({ name }).load(), 'with a key that is kept').toEqual(stored)
 })
 
-test('a database that was closed without a word is opened again', async () => {
+test('a database that was closed without an event is opened again', async () => {
   const name = freshName()
   const store = indexedDBStore({ name })
   await store.save(stored)

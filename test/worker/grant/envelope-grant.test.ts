@@ -28,7 +28,7 @@ const ok = (data: unknown): Script => ({ json: { code: 0, message: '', data } })
 const refusal = (code: unknown, status = 200): Script => ({ status, json: { code, message: 'no', data: null } })
 const html: Script = { body: '<html>busy</html>' }
 
-/** A host that answers each request with the next of the script, and keeps what was sent. */
+/** A host that answers each request with the next entry of the script, and records the requests. */
 function scripted(...script: (Script | Error)[]) {
   const sent: (GrantRequest & { readonly data: unknown })[] = []
   let codes = 0
@@ -71,7 +71,7 @@ const verdictOf = async (promise: Promise<unknown>) => {
   return [verdict, message]
 }
 
-test('signIn posts what the page passed as JSON, and returns the tokens of the payload', async () => {
+test('signIn posts the page’s input as JSON, and returns the tokens of the payload', async () => {
   const { io, sent } = scripted(ok({ ...newTokens, expiresIn: 900, scope: 'all', subject: 7, profile: { name: 'A' } }))
   expect(await makeGrant().signIn(alice, io)).toEqual({
     ...newTokens,
@@ -91,7 +91,7 @@ test('signIn posts what the page passed as JSON, and returns the tokens of the p
   ])
 })
 
-test('paths say where the payload holds the tokens, and a function makes the profile', async () => {
+test('tokens are read by their paths in the payload, and a function makes the profile', async () => {
   const { io } = scripted(ok({ token: { at: 'new', rt: 'next', life: '60' }, users: [{ id: 'u' }] }))
   const grant = makeGrant({
     tokens: {
@@ -110,19 +110,19 @@ test('paths say where the payload holds the tokens, and a function makes the pro
   })
 })
 
-test('a path that leads nowhere is a field that is absent', async () => {
+test('a path that is not in the payload is an absent field', async () => {
   const { io } = scripted(ok({ ...newTokens }))
   const grant = makeGrant({ tokens: { subject: 'user.id', scope: 'accessToken.length', profile: 'toString' } })
   expect(await grant.signIn({}, io)).toEqual(newTokens)
 })
 
-test('fields that are null or of a wrong type are left out', async () => {
+test('a field that is null or of a wrong type is left out', async () => {
   const { io } = scripted(ok({ accessToken: 'new', refreshToken: null, expiresIn: null, subject: {}, profile: 'A' }))
   expect(await makeGrant().signIn({}, io)).toEqual({ accessToken: 'new' })
 })
 
 test.each<[string, string, string | undefined]>([
-  ['a text', '"1790011223344556673"', '1790011223344556673'],
+  ['a string', '"1790011223344556673"', '1790011223344556673'],
   ['a number', '7', '7'],
   ['0', '0', '0'],
   ['the last safe integer', '9007199254740991', '9007199254740991'],
@@ -131,15 +131,15 @@ test.each<[string, string, string | undefined]>([
   ['a negative id beyond the safe integers', '-9007199254740993', undefined],
   ['a fraction', '7.5', undefined],
   ['a number that JSON cannot hold', '1e400', undefined],
-  ['an empty text', '""', undefined],
+  ['an empty string', '""', undefined],
   ['true', 'true', undefined],
-])('a subject of %s is told apart, or is not a subject (I6)', async (_what, json, subject) => {
+])('a subject of %s is exact, or is left out (I6)', async (_what, json, subject) => {
   const script = () => scripted({ body: `{"code":0,"data":{"accessToken":"new","subject":${json}}}` }).io
   expect((await makeGrant().signIn({}, script())).subject).toBe(subject)
   expect((await makeGrant().refresh(held, script())).subject).toBe(subject)
 })
 
-test('data, headers and method of a call are the configured ones, headers in one spelling', async () => {
+test('a call has the configured data, headers and method, with header names in lower case', async () => {
   const { io, sent } = scripted(ok(newTokens))
   const grant = makeGrant({
     refresh: {
@@ -158,7 +158,7 @@ test('data, headers and method of a call are the configured ones, headers in one
   expect(Object.keys(sent[0]?.headers ?? {})).toHaveLength(2)
 })
 
-test('a sign-in that the API refuses is sign_in_failed with its code, message and status', async () => {
+test('a sign-in that the API rejects is sign_in_failed with its code, message and status', async () => {
   const { io } = scripted({ status: 403, json: { code: 'LOCKED', message: '账号已锁定' } })
   expect(await errorOf(makeGrant().signIn({}, io))).toMatchObject({
     code: 'sign_in_failed',
@@ -176,7 +176,7 @@ test.each<[string, Script]>([
   ['an array', { json: ['secret-token'] }],
   ['nothing', { body: '' }],
 ])(
-  'a sign-in that is answered with %s is sign_in_failed, and the text does not quote it (I11)',
+  'a sign-in that is answered with %s is sign_in_failed, and the message does not quote it (I11)',
   async (_what, answer) => {
     const { io } = scripted(answer)
     const error = (await errorOf(makeGrant().signIn({}, io))) as Error
@@ -185,7 +185,7 @@ test.each<[string, Script]>([
   },
 )
 
-test('a sign-in without an access token names the path that is missing, and nothing of the answer (I11)', async () => {
+test('a sign-in without an access token names the missing path, and does not quote the response (I11)', async () => {
   const { io } = scripted(ok({ token: { access_token: 'secret-token' } }))
   const grant = makeGrant({ tokens: { accessToken: 'token.accessToken' } })
   const error = (await errorOf(grant.signIn({}, io))) as Error
@@ -193,7 +193,7 @@ test('a sign-in without an access token names the path that is missing, and noth
   expect(error.message).not.toContain('secret-token')
 })
 
-test('a sign-in without an answer fails as the transport says', async () => {
+test('a sign-in without a response rejects with the error of the transport', async () => {
   const { io } = scripted(new TypeError('offline'))
   expect(await errorOf(makeGrant().signIn({}, io))).toMatchObject({ message: 'offline' })
 })
@@ -204,11 +204,11 @@ test.each([[undefined], ['alice'], [[alice]], [null]])('signIn with %j is invali
   expect(sent).toEqual([])
 })
 
-test('a grant without signIn has none', () => {
+test('without the option signIn, the grant has no signIn', () => {
   expect(envelopeGrant({ refresh: { url: refreshUrl } }).signIn).toBeUndefined()
 })
 
-test('signIn by wx.login sends a fresh code each time, with what else the page passed', async () => {
+test('signIn by wx.login sends a fresh code each time, with the other fields of the page’s input', async () => {
   const { wechat, sent } = scripted(ok(newTokens), ok(newTokens))
   const input = { via: 'wx.login', invite: 'x', code: 'old' }
   await makeGrant().signIn(input, wechat)
@@ -219,7 +219,7 @@ test('signIn by wx.login sends a fresh code each time, with what else the page p
   ])
 })
 
-test('signIn by wx.login on a host that has none is invalid_call, and says where there is one', async () => {
+test('signIn by wx.login on another host is invalid_call, and the message names WeChat', async () => {
   const { io, sent } = scripted()
   const error = await errorOf(makeGrant().signIn({ via: 'wx.login' }, io))
   expect(error).toMatchObject({ code: 'invalid_call', message: expect.stringContaining('WeChat') })
@@ -231,19 +231,19 @@ test.each<[string, Script, Partial<EnvelopeGrantOptions<object>>, readonly [stri
   ['the only listed code', refusal('EXPIRED'), { rejected: 'EXPIRED' }, ['rejected', 'code_EXPIRED']],
   ['a listed code with status 500', refusal(900211, 500), { rejected: 900211 }, ['rejected', 'code_900211']],
   [
-    'a code for which the test is true',
+    'a code that the test accepts',
     refusal(100001),
     { rejected: (code) => Number(code) > 100000 },
     ['rejected', 'code_100001'],
   ],
   [
-    'a code for which the test is false',
+    'a code that the test does not accept',
     refusal(100000),
     { rejected: (code) => Number(code) > 100000 },
     ['unknown', 'code_100000'],
   ],
   [
-    'a status for which the test is true',
+    'a status that the test accepts',
     refusal(1, 403),
     { rejected: (_code, status) => status === 403 },
     ['rejected', 'code_1'],
@@ -257,7 +257,7 @@ test.each<[string, Script, Partial<EnvelopeGrantOptions<object>>, readonly [stri
   ['status 400', refusal(4000, 400), {}, ['rejected', 'code_4000']],
   ['status 401 and HTML', { ...html, status: 401 }, {}, ['rejected', 'refresh_rejected']],
   ['status 401 and the code of success', { ...ok(newTokens), status: 401 }, {}, ['rejected', 'code_0']],
-  ['a code that nobody has listed', refusal(42), {}, ['unknown', 'code_42']],
+  ['a code that is not listed', refusal(42), {}, ['unknown', 'code_42']],
   ['a listed code of another type', refusal('900211'), { rejected: 900211 }, ['unknown', 'code_900211']],
   ['a code that may quote a token', refusal('token spent is bad'), {}, ['unknown', 'unlisted_code']],
   ['a code that is too long', refusal('x'.repeat(41)), {}, ['unknown', 'unlisted_code']],
@@ -271,7 +271,7 @@ test.each<[string, Script, Partial<EnvelopeGrantOptions<object>>, readonly [stri
   ['success without data', ok(null), {}, ['failed', 'no_access_token_at_accessToken']],
   ['an empty access token', ok({ accessToken: '' }), {}, ['failed', 'no_access_token_at_accessToken']],
   [
-    'success with the tokens elsewhere',
+    'success with the tokens at another path',
     ok(newTokens),
     { tokens: { accessToken: 'token.accessToken' } },
     ['failed', 'no_access_token_at_token.accessToken'],
@@ -286,13 +286,13 @@ test.each<[string, Script, Partial<EnvelopeGrantOptions<object>>, readonly [stri
     },
     ['failed', 'rejected_threw'],
   ],
-])('a refresh that is answered with %s', async (_what, answer, changes, verdict) => {
+])('the verdict of a refresh that is answered with %s', async (_what, answer, changes, verdict) => {
   const { io, sent } = scripted(answer)
   expect(await verdictOf(makeGrant(changes).refresh(held, io))).toEqual(verdict)
   expect(sent.map(({ data }) => data)).toEqual([{ refreshToken: 'spent' }])
 })
 
-test('a refresh that has no answer leaves its verdict to the broker', async () => {
+test('a refresh without a response leaves its verdict to the broker', async () => {
   const lost = new TypeError('offline')
   expect(await errorOf(makeGrant().refresh(held, scripted(lost).io))).toBe(lost)
 })
@@ -304,27 +304,33 @@ test('a refresh without a refresh token sends nothing', async () => {
   expect(sent).toEqual([])
 })
 
-test('a profile function that fails for want of a user costs a refresh nothing', async () => {
+test('a profile function that throws because the user is absent does not cost the tokens of a refresh', async () => {
   const { io } = scripted(ok(newTokens))
   const grant = makeGrant({ tokens: { profile: (data) => ({ name: (data.user as { name: string }).name }) } })
   expect(await grant.refresh(held, io)).toEqual(newTokens)
 })
 
 test.each<[string, Partial<EnvelopeGrantOptions<object>>]>([
-  ['data that throw', { refresh: { url: refreshUrl, data: () => JSON.parse('spent') } }],
-  ['data that are no object', { refresh: { url: refreshUrl, data: () => 'spent' as never } }],
+  ['a data function that throws', { refresh: { url: refreshUrl, data: () => JSON.parse('spent') } }],
+  ['data that are not an object', { refresh: { url: refreshUrl, data: () => 'spent' as never } }],
   ['a signer that throws', { sign: () => Promise.reject(new Error('spent')) }],
   ['a signer that returns nothing', { sign: () => undefined as never }],
-  ['a signer that goes elsewhere', { sign: (request) => ({ ...request, url: 'https://evil.example/refresh' }) }],
-  ['a signer that takes another path', { sign: (request) => ({ ...request, url: 'https://api.example/log' }) }],
-])('a refresh with %s sends nothing, and is failed without a word of the token (I4, I11)', async (_what, changes) => {
-  const { io, sent } = scripted()
-  expect(await verdictOf(makeGrant(changes).refresh(held, io))).toEqual(['failed', 'request_not_prepared'])
-  const { refresh, ...rest } = changes
-  const signingIn = makeGrant({ ...rest, ...(refresh && { signIn: { url: signInUrl, data: refresh.data as never } }) })
-  expect(await errorOf(signingIn.signIn({}, io))).toMatchObject({ code: 'invalid_config' })
-  expect(sent).toEqual([])
-})
+  ['a signer that changes the origin', { sign: (request) => ({ ...request, url: 'https://evil.example/refresh' }) }],
+  ['a signer that changes the path', { sign: (request) => ({ ...request, url: 'https://api.example/log' }) }],
+])(
+  'a refresh with %s sends nothing and is failed, and the error does not contain the token (I4, I11)',
+  async (_what, changes) => {
+    const { io, sent } = scripted()
+    expect(await verdictOf(makeGrant(changes).refresh(held, io))).toEqual(['failed', 'request_not_prepared'])
+    const { refresh, ...rest } = changes
+    const signingIn = makeGrant({
+      ...rest,
+      ...(refresh && { signIn: { url: signInUrl, data: refresh.data as never } }),
+    })
+    expect(await errorOf(signingIn.signIn({}, io))).toMatchObject({ code: 'invalid_config' })
+    expect(sent).toEqual([])
+  },
+)
 
 test('each attempt is signed anew, from the original', async () => {
   const { io, sent } = scripted(refusal(42), ok(newTokens), ok(newTokens))
@@ -347,7 +353,7 @@ test('each attempt is signed anew, from the original', async () => {
   ])
 })
 
-test('signOut sends the refresh token, and throws where the server refuses it', async () => {
+test('signOut sends the refresh token, and throws if the server rejects it', async () => {
   const { io, sent } = scripted(ok(null), refusal(1))
   const grant = makeGrant({ signOut: { url: 'https://api.example/logout' } })
   await grant.signOut(held, { ...io, everywhere: false })
@@ -357,7 +363,7 @@ test('signOut sends the refresh token, and throws where the server refuses it', 
   expect(sent).toHaveLength(2)
 })
 
-test('a rejected refresh signs in silently, with a fresh code and in the same attempt', async () => {
+test('a rejected refresh signs in silently with a fresh code, in the same attempt', async () => {
   const { wechat, sent, login } = scripted(refusal(900211), ok(newTokens))
   expect(await silentGrant().refresh(held, wechat)).toEqual(newTokens)
   expect(sent.map(({ url, data }) => [url, data])).toEqual([
@@ -377,7 +383,7 @@ test('a session without a refresh token is renewed by a silent sign-in', async (
 test.each<[string, Partial<EnvelopeGrantOptions<object>>, boolean]>([
   ['it is not configured', { silentSignIn: false }, true],
   ['the host has no wx.login', {}, false],
-])('a rejected refresh ends the session where %s', async (_what, changes, isWechat) => {
+])('a rejected refresh ends the session if %s', async (_what, changes, isWechat) => {
   const { wechat, io, sent, login } = scripted(refusal(900212))
   expect(await verdictOf(silentGrant(changes).refresh(held, isWechat ? wechat : io))).toEqual([
     'rejected',
@@ -391,7 +397,7 @@ test.each<[string, Script]>([
   ['unknown', refusal(42)],
   ['refused', refusal(42, 503)],
   ['failed', ok({})],
-])('a refresh that is %s signs nobody in', async (verdict, answer) => {
+])('a refresh that is %s does not sign in', async (verdict, answer) => {
   const { wechat, sent, login } = scripted(answer)
   expect((await verdictOf(silentGrant().refresh(held, wechat)))[0]).toBe(verdict)
   expect(sent).toHaveLength(1)
@@ -405,7 +411,7 @@ test.each<[string, Script | Error, readonly [string, string]]>([
   ['status 502 and HTML', { ...html, status: 502 }, ['refused', 'sign_in_http_502']],
   ['status 503', { ...html, status: 503 }, ['refused', 'sign_in_http_503']],
   ['an HTML page', html, ['refused', 'sign_in_http_200']],
-])('a silent sign-in with %s is tried again, and the rejected token is not sent again (I2, I7)', async (...row) => {
+])('a silent sign-in with %s is retried, and the rejected token is not sent again (I2, I7)', async (...row) => {
   const [_what, answer, verdict] = row
   const { wechat, sent } = scripted(refusal(900211), answer, answer, ok(newTokens))
   const grant = silentGrant()
@@ -420,7 +426,7 @@ test.each<[string, Script | Error, readonly [string, string]]>([
   ])
 })
 
-test('a silent sign-in without a code from wx.login is tried again, and sends nothing (I2)', async () => {
+test('a silent sign-in without a code from wx.login sends nothing and is retried (I2)', async () => {
   const { wechat, sent, login } = scripted(refusal(900211), ok(newTokens))
   const grant = silentGrant()
   login.mockRejectedValueOnce(new Error('login:fail'))
@@ -434,12 +440,12 @@ test.each<[string, Script, readonly [string, string]]>([
   ['a code and status 401', refusal(40029, 401), ['rejected', 'sign_in_code_40029']],
   ['status 403 and HTML', { ...html, status: 403 }, ['rejected', 'sign_in_http_403']],
   ['no token', ok({}), ['failed', 'no_access_token_at_accessToken']],
-])('a silent sign-in that is answered with %s is not tried again', async (_what, answer, verdict) => {
+])('a silent sign-in that is answered with %s is not retried', async (_what, answer, verdict) => {
   const { wechat } = scripted(refusal(900211), answer)
   expect(await verdictOf(silentGrant().refresh(held, wechat))).toEqual(verdict)
 })
 
-test('the refresh token of a new session is sent, though an older one was rejected', async () => {
+test('the refresh token of a new session is sent although an older one was rejected', async () => {
   const { wechat, sent } = scripted(refusal(900211), ok(newTokens), ok({ accessToken: 'newer' }))
   const grant = silentGrant()
   const renewed = await grant.refresh(held, wechat)
@@ -455,36 +461,36 @@ test.each<[string, unknown, string]>([
   ['a refresh without url', { refresh: {} }, 'refresh.url'],
   ['a relative url', { refresh: { url: '/refresh' } }, 'refresh.url'],
   ['an http url', { refresh: { url: 'http://api.example/refresh' } }, 'refresh.url'],
-  ['a url that is no web address', { ...valid, signIn: { url: 'ftp://api.example' } }, 'signIn.url'],
+  ['an ftp url', { ...valid, signIn: { url: 'ftp://api.example' } }, 'signIn.url'],
   ['a method without a body', { refresh: { url: refreshUrl, method: 'GET' } }, 'refresh.method'],
   ['a method that is malformed', { refresh: { url: refreshUrl, method: 'PO ST' } }, 'refresh.method'],
   ['headers that are a list', { refresh: { url: refreshUrl, headers: ['a'] } }, 'refresh.headers'],
-  ['headers that are no texts', { refresh: { url: refreshUrl, headers: { a: 1 } } }, 'refresh.headers'],
+  ['headers that are not strings', { refresh: { url: refreshUrl, headers: { a: 1 } } }, 'refresh.headers'],
   ['data that are an object', { refresh: { url: refreshUrl, data: {} } }, 'refresh.data'],
   ['a signIn that is null', { ...valid, signIn: null }, 'signIn'],
   ['a signOut without url', { ...valid, signOut: {} }, 'signOut.url'],
   ['an envelope as options', { ...valid, envelope: { success: 'SUCCESS' } }, 'envelope'],
   ['tokens as a path', { ...valid, tokens: 'data.token' }, 'tokens'],
-  ['a token field that there is none of', { ...valid, tokens: { access_token: 'a' } }, 'tokens.access_token'],
+  ['an unknown token field', { ...valid, tokens: { access_token: 'a' } }, 'tokens.access_token'],
   ['an empty path', { ...valid, tokens: { accessToken: '' } }, 'tokens.accessToken'],
   ['a subject that is a function', { ...valid, tokens: { subject: () => 'x' } }, 'tokens.subject'],
   ['rejected as an object', { ...valid, rejected: {} }, 'rejected'],
   ['rejected codes that are booleans', { ...valid, rejected: [true] }, 'rejected'],
-  ['sign as a word', { ...valid, sign: 'md5' }, 'sign'],
-  ['silentSignIn as a word', { ...valid, silentSignIn: 'yes' }, 'silentSignIn'],
+  ['sign as a string', { ...valid, sign: 'md5' }, 'sign'],
+  ['silentSignIn as a string', { ...valid, silentSignIn: 'yes' }, 'silentSignIn'],
   ['silentSignIn without signIn', { refresh: valid.refresh, silentSignIn: true }, 'silentSignIn'],
-])('%s: invalid_config, and the text names the option', (_what, options, name) => {
+])('%s is invalid_config, and the message names the option', (_what, options, name) => {
   expect(() => envelopeGrant(options as never).validate?.()).toThrow(
     expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }),
   )
 })
 
-test('the options of this page are valid', () => {
+test('the valid options of these tests are accepted', () => {
   expect(makeGrant().validate()).toBeUndefined()
   expect(silentGrant({ tokens: { profile: 'user' }, rejected: () => true }).validate()).toBeUndefined()
 })
 
-// From here on, a real server that speaks the protocol and verifies every signature.
+// The tests below use a real server that speaks the protocol and verifies every signature.
 
 const signature = { algorithm: 'md5', secret: '秘密' } as const
 const sessions: Session[] = []
@@ -522,7 +528,7 @@ function legacyGrant(changes: Partial<EnvelopeGrantOptions<Credentials>> = {}): 
   })
 }
 
-/** A host that has `wx.login`: its code stands for an account. */
+/** A host with `wx.login`, whose codes are names of accounts. */
 function withLogin(grant: Grant<Credentials>, login: () => Promise<string>): Grant<Credentials> {
   const { signIn } = grant
   return {
@@ -548,7 +554,7 @@ async function open(changes: Partial<ServeOptions<Credentials>> = {}): Promise<S
 const list = (session: Session) =>
   session.request({ url: `${api.origin}/list`, method: 'POST', data: { page: 1, filter: { name: '茶' } } })
 
-test('a real API signs in, and its user can be seen', async () => {
+test('a real API signs in, and the page sees its user', async () => {
   const session = await open()
   expect(session.getSnapshot()).toMatchObject({
     status: 'signed-in',
@@ -567,7 +573,7 @@ test('a wrong password is sign_in_failed with the code and message of the API', 
   })
 })
 
-test('a wrong secret is found out by the server', async () => {
+test('the server rejects a wrong secret', async () => {
   const wrong = sortedParams({ ...signature, secret: 'other', extra: { appId: 'wx1' } })
   expect(await errorOf(open({ grant: legacyGrant({ sign: wrong }) }))).toMatchObject({
     code: 'sign_in_failed',
@@ -614,7 +620,7 @@ test.each<[string, () => void, string]>([
   ['status 503', () => api.failRefreshes({ kind: 'answer', status: 503 }), 'http_503'],
   ['a lost connection', () => api.failRefreshes({ kind: 'drop' }), 'no_answer'],
 ])(
-  '%s is no sign-out: the refresh is sent again, and the calls are answered (I7, I12)',
+  '%s does not sign out: the refresh is retried, and the calls get their responses (I7, I12)',
   async (_what, breakIt, reason) => {
     const session = await open()
     api.expireAccessTokens()
@@ -627,7 +633,7 @@ test.each<[string, () => void, string]>([
   },
 )
 
-test('an answer that was lost after the server had rotated is reported as such (I9)', async () => {
+test('a response that was lost after the rotation is reported as lost (I9)', async () => {
   const session = await open()
   api.expireAccessTokens()
   api.failRefreshes({ kind: 'lose' })
@@ -644,7 +650,7 @@ function silentLegacyGrant(login: () => Promise<string>): Grant<Credentials> {
   return withLogin(legacyGrant({ signIn, silentSignIn: true }), login)
 }
 
-test('a rejected refresh with silent sign-in: one login, six answers, the same session', async () => {
+test('after a rejected refresh, one silent sign-in answers six calls in the same session', async () => {
   const login = vi.fn(async () => 'alice')
   const session = await open({ grant: silentLegacyGrant(login) })
   api.expireAccessTokens()
@@ -657,7 +663,7 @@ test('a rejected refresh with silent sign-in: one login, six answers, the same s
   expect(session.getSnapshot().status).toBe('signed-in')
 })
 
-test('a silent sign-in that gets no code at first: the rejected token is sent once (I2)', async () => {
+test('a silent sign-in that gets no code at first sends the rejected token once (I2)', async () => {
   const login = vi.fn(async () => 'alice').mockRejectedValueOnce(new Error('login:fail'))
   const session = await open({ grant: silentLegacyGrant(login) })
   api.expireAccessTokens()
@@ -668,7 +674,7 @@ test('a silent sign-in that gets no code at first: the rejected token is sent on
   expect(api.counters.refreshes).toBe(before + 1)
 })
 
-test('a silent sign-in that the API refuses: every waiter must sign in', async () => {
+test('if the API rejects a silent sign-in, all waiting calls are sign_in_required', async () => {
   const session = await open({ grant: silentLegacyGrant(async () => 'nobody') })
   api.expireAccessTokens()
   api.expireRefreshTokens()
@@ -677,7 +683,7 @@ test('a silent sign-in that the API refuses: every waiter must sign in', async (
   expect(session.getSnapshot().status).toBe('signed-out')
 })
 
-test('a silent sign-in as another user gives nobody that user’s token (I6)', async () => {
+test('after a silent sign-in as another user, no call gets that user’s token (I6)', async () => {
   const session = await open({ grant: silentLegacyGrant(async () => 'bob') })
   api.expireAccessTokens()
   api.expireRefreshTokens()
@@ -688,7 +694,7 @@ test('a silent sign-in as another user gives nobody that user’s token (I6)', a
   expect(session.getSnapshot().user?.subject).toBe('alice')
 })
 
-/** An API whose ids are JSON numbers: signing in with an id gives its token. A DELETE without that token waits, and is 401. */
+/** An API whose ids are JSON numbers. A sign-in with an id returns its token. A DELETE without that token waits and is 401. */
 async function startApiWithNumbers(goodToken: string) {
   const deletes: (string | undefined)[] = []
   let release = () => {}
@@ -709,7 +715,7 @@ async function startApiWithNumbers(goodToken: string) {
   return { ...server, deletes, release: () => release() }
 }
 
-test('a DELETE of one user is not sent again as another whose id differs beyond 2^53 only (I6)', async () => {
+test('a DELETE of one user is not retried as another user whose id differs only beyond 2^53 (I6)', async () => {
   const numbers = await startApiWithNumbers('token-of-1790011223344556674')
   try {
     const grant = envelopeGrant<{ id: string }>({
@@ -732,13 +738,13 @@ test('a DELETE of one user is not sent again as another whose id differs beyond 
   }
 })
 
-test('signOut without a call for it ends the session here', async () => {
+test('without the option signOut, a sign-out ends the session locally', async () => {
   const session = await open()
   await session.signOut()
   expect(session.getSnapshot().status).toBe('signed-out')
 })
 
-test('a configuration that is wrong is invalid_config for every call', async () => {
+test('with a wrong configuration, every call is invalid_config', async () => {
   vi.spyOn(console, 'error').mockImplementation(() => {})
   const grant = envelopeGrant<Credentials>({ refresh: { url: '/refresh' } })
   expect(await errorOf(open({ grant }))).toMatchObject({ code: 'invalid_config' })

@@ -52,7 +52,7 @@ async function startScripted(metadata: Record<string, unknown> = {}): Promise<Sc
   return server
 }
 
-/** The transport that workers use, with a record of what went out. */
+/** The transport that workers use, with a record of its requests. */
 function createIO(signal: AbortSignal = new AbortController().signal): GrantIO & { readonly sent: GrantRequest[] } {
   const sent: GrantRequest[] = []
   return {
@@ -79,7 +79,7 @@ async function authorize(server: { readonly issuer: string }, changes: Partial<O
   return { url: new URL(url), parameters: new URL(url).searchParams, transaction }
 }
 
-/** As {@link signInAtProvider}, but the person presses Cancel. */
+/** As {@link signInAtProvider}, but the user presses Cancel. */
 async function cancelAtProvider(url: string): Promise<string> {
   const form = await fetch(url, { redirect: 'manual' })
   const headers = {
@@ -100,12 +100,12 @@ async function cancelAtProvider(url: string): Promise<string> {
 
 interface SignInChanges {
   readonly options?: Partial<OAuthOptions>
-  /** What becomes of the callback URL on its way. */
+  /** Changes the callback URL. */
   callback?(url: URL): void
   readonly transaction?: Partial<Transaction>
 }
 
-/** A whole sign-in at the real provider. */
+/** A complete sign-in at the real provider. */
 async function signIn({ options, callback, transaction }: SignInChanges = {}): Promise<ReceivedTokens> {
   const grant = createGrant(provider, { scope, ...options })
   const begun = await grant.authorize(viaRedirect, createIO())
@@ -140,7 +140,7 @@ const secretAccess = 'secret-access-token'
 const secretRefresh = 'secret-refresh-token'
 const goodTokens = { access_token: secretAccess, token_type: 'Bearer', expires_in: 900, refresh_token: secretRefresh }
 
-/** A sign-in at a scripted server, whose token answer may depend on the nonce that it was sent, where there is one. */
+/** A sign-in at a scripted server. Its token response may depend on the nonce of the request. */
 async function signInAt(
   server: ScriptedServer,
   answer: (request: { readonly nonce?: string }) => ScriptedAnswer,
@@ -162,7 +162,7 @@ const errorOf = (promise: Promise<unknown>) =>
   )
 
 function expectNoToken(value: unknown): void {
-  // With causes, stacks and hidden fields.
+  // Includes causes, stacks and fields that are not enumerable.
   const text = inspect(value, { depth: Number.POSITIVE_INFINITY, showHidden: true })
   for (const token of [secretAccess, secretRefresh, ...provider.issuedTokens]) expect(text).not.toContain(token)
 }
@@ -173,7 +173,7 @@ interface BrokerChanges {
   readonly rules?: SessionRules
 }
 
-/** A broker whose token has expired and which is asked for one: so it refreshes. Its time only passes by `advance`. */
+/** A broker with an expired token, after a call for a token: it refreshes. Its time passes only by `advance`. */
 async function startRefresh(server: { readonly issuer: string }, { tokens, options, rules = {} }: BrokerChanges = {}) {
   const platform = createVirtualPlatform()
   const stored = storedSession()
@@ -193,7 +193,7 @@ async function startRefresh(server: { readonly issuer: string }, { tokens, optio
   })
   let calls = 0
   const ask = async () => broker.authorize(await broker.openCall(`call-${++calls}`, new AbortController().signal))
-  // A call may end by its deadline; these tests look at the session.
+  // The call may end by its deadline. These tests check the session.
   ask().catch(() => {})
   return { platform, store, broker, ask }
 }
@@ -218,7 +218,7 @@ async function refreshOutcome(broker: SessionBroker, count = 1) {
   )
 }
 
-test('the authorization URL carries a code request of this client, and goes to the endpoint that was discovered', async () => {
+test('the authorization URL is a code request of this client to the discovered endpoint', async () => {
   const { url, parameters } = await authorize(provider)
   expect(url.origin + url.pathname).toBe(`${provider.issuer}/auth`)
   expect(parameters.get('response_type')).toBe('code')
@@ -234,7 +234,7 @@ test('the code challenge is the S256 of the verifier, which stays in the transac
   expect(url.href).not.toContain(verifier)
 })
 
-test('state and nonce are those of the transaction, and new at every sign-in', async () => {
+test('state and nonce come from the transaction and are new at every sign-in', async () => {
   const first = await authorize(provider)
   const second = await authorize(provider)
   for (const name of ['state', 'nonce']) {
@@ -260,13 +260,13 @@ test('the scope is openid unless another is given', async () => {
   expect((await authorize(provider, { scope })).parameters.get('scope')).toBe(scope)
 })
 
-test('further parameters go along', async () => {
+test('further parameters are sent too', async () => {
   const { parameters } = await authorize(provider, { parameters: { audience: 'https://api.example', prompt: 'login' } })
   expect(parameters.get('audience')).toBe('https://api.example')
   expect(parameters.get('prompt')).toBe('login')
 })
 
-test('no further parameter takes the place of one that the sign-in rests on', async () => {
+test('a further parameter never replaces a parameter of the sign-in', async () => {
   const names = [
     'response_type',
     'client_id',
@@ -286,13 +286,13 @@ test('no further parameter takes the place of one that the sign-in rests on', as
   }
 })
 
-test('a query that the authorization endpoint has of its own is kept', async () => {
+test('the query of the authorization endpoint’s own URL is kept', async () => {
   const server = await startScripted()
   server.metadata.authorization_endpoint = `${server.issuer}/auth?tenant=one`
   expect((await authorize(server)).parameters.get('tenant')).toBe('one')
 })
 
-test('an issuer without an authorization endpoint is sign_in_failed, and the text names it', async () => {
+test('an issuer without an authorization endpoint is sign_in_failed, and the message names the issuer', async () => {
   const server = await startScripted({ authorization_endpoint: undefined })
   const error = await errorOf(authorize(server))
   expect(error).toMatchObject({ code: 'sign_in_failed' })
@@ -308,7 +308,7 @@ test('the metadata are read once for all calls', async () => {
   expect(server.requestsTo(discoveryPath)).toHaveLength(1)
 })
 
-test('a discovery that fails is tried again by the next sign-in', async () => {
+test('the next sign-in retries a discovery that failed', async () => {
   const server = await startScripted()
   const grant = createGrant(server)
   server.answer(discoveryPath, { status: 500 })
@@ -317,7 +317,7 @@ test('a discovery that fails is tried again by the next sign-in', async () => {
   expect((await grant.authorize(viaRedirect, createIO())).url).toContain(`${server.issuer}/auth`)
 })
 
-test('a sign-in goes on where the work that had begun the discovery is given up (I8)', async () => {
+test('a sign-in continues if the sign-in that began the discovery is aborted (I8)', async () => {
   const server = await startScripted()
   server.hold(discoveryPath)
   const grant = createGrant(server)
@@ -338,20 +338,20 @@ test('the user is the subject of the ID token, and the profile its other claims'
   })
 })
 
-test('the tokens of the answer are passed on as the provider sent them', async () => {
+test('the tokens of the response are passed on as the provider sent them', async () => {
   const received = await signIn()
   expect(provider.issuedTokens).toContain(received.accessToken)
   expect(provider.issuedTokens).toContain(received.refreshToken)
   expect(received).toMatchObject({ tokenType: 'bearer', expiresIn: 600, scope })
 })
 
-test('the profile of the real provider holds nothing but who the user is, and no token (I11)', async () => {
+test('the profile of the real provider contains only claims about the user, and no token (I11)', async () => {
   const { profile } = await signIn()
   expect(Object.keys(profile ?? {}).sort()).toEqual(['email', 'name', 'preferred_username'])
   expectNoToken(profile)
 })
 
-test('no claim about the ID token itself gets into the profile (RFC 7519 §4.1, OpenID Connect Core §2)', async () => {
+test('the profile leaves out claims about the ID token itself (RFC 7519 §4.1, OpenID Connect Core §2)', async () => {
   const server = await startScripted()
   const { profile } = await signInAt(server, ({ nonce }) => ({
     body: {
@@ -397,7 +397,7 @@ test('a user who cancels at the provider gets sign_in_cancelled', async () => {
   expect(await errorOf(grant.callback(callback, transaction, createIO()))).toMatchObject({ code: 'sign_in_cancelled' })
 })
 
-test('a cancellation with a forged state is no cancellation', async () => {
+test('a cancellation with a forged state is not a cancellation', async () => {
   const grant = createGrant(provider)
   const { url, transaction } = await grant.authorize(viaRedirect, createIO())
   const callback = new URL(await cancelAtProvider(url))
@@ -407,13 +407,13 @@ test('a cancellation with a forged state is no cancellation', async () => {
   })
 })
 
-test('another error of the provider is sign_in_failed with its code and text', async () => {
+test('another error of the provider is sign_in_failed with its code and description', async () => {
   const error = await errorOf(signIn({ options: { parameters: { prompt: 'none' } } }))
   expect(error).toMatchObject({ code: 'sign_in_failed', apiCode: 'login_required' })
   expect((error as { apiMessage?: string }).apiMessage).toMatch(/authentication is required/i)
 })
 
-test('a code works once; the second time is sign_in_failed with invalid_grant', async () => {
+test('a code works once: its second use is sign_in_failed with invalid_grant', async () => {
   const grant = createGrant(provider)
   const { url, transaction } = await grant.authorize(viaRedirect, createIO())
   const callback = await signInAtProvider(url)
@@ -424,7 +424,7 @@ test('a code works once; the second time is sign_in_failed with invalid_grant', 
   })
 })
 
-test('a verifier that does not fit the challenge is sign_in_failed with invalid_grant', async () => {
+test('a verifier that does not match the challenge is sign_in_failed with invalid_grant', async () => {
   expect(await errorOf(signIn({ transaction: { verifier: 'v'.repeat(43) } }))).toMatchObject({
     code: 'sign_in_failed',
     apiCode: 'invalid_grant',
@@ -444,7 +444,7 @@ test.each<[string, Record<string, unknown>]>([
   ['another issuer', { iss: 'https://forged.example' }],
   ['no subject', { sub: undefined }],
   ['an expiry of days ago', { iat: seconds() - 259_200, exp: seconds() - 172_800 }],
-])('an ID token with %s is sign_in_failed, and no token is in the error', async (_what, claims) => {
+])('an ID token with %s is sign_in_failed, and the error contains no token', async (_what, claims) => {
   const server = await startScripted()
   const error = await errorOf(
     signInAt(server, ({ nonce }) => ({
@@ -455,23 +455,23 @@ test.each<[string, Record<string, unknown>]>([
   expectNoToken(error)
 })
 
-test('an answer without the ID token that the scope asked for is sign_in_failed', async () => {
+test('a response without the ID token that the scope requires is sign_in_failed', async () => {
   provider.setTokenResponse(({ id_token: _, ...body }) => body)
   expect(await errorOf(signIn())).toMatchObject({ code: 'sign_in_failed' })
 })
 
-test('without the scope openid no ID token is needed, and nobody knows who the user is', async () => {
+test('without the scope openid an ID token is not required, and the session has no user', async () => {
   const received = await signIn({ options: { scope: 'profile' } })
   expect(provider.issuedTokens).toContain(received.accessToken)
   expect(received).not.toHaveProperty('subject')
   expect(received).not.toHaveProperty('profile')
 })
 
-test('without the scope openid there is no nonce, which OpenID providers refuse then', async () => {
+test('without the scope openid no nonce is sent, since OpenID providers reject it', async () => {
   expect((await authorize(provider, { scope: 'orders' })).parameters.has('nonce')).toBe(false)
 })
 
-test('without the scope openid an ID token that comes nevertheless does no harm', async () => {
+test('without the scope openid an unexpected ID token does no harm', async () => {
   const server = await startScripted()
   const received = await signInAt(
     server,
@@ -502,22 +502,22 @@ test.each<[string, ScriptedAnswer]>([
   ['nothing at all', { status: 204 }],
   ['no access token', { body: { ...goodTokens, access_token: undefined } }],
   ['the token type mac', { body: { ...goodTokens, token_type: 'mac' } }],
-  // It would need a proof with each request, which we do not make (RFC 9449 §7.1).
+  // Each request would need a proof, which the worker cannot make (RFC 9449 §7.1).
   ['the token type DPoP', { body: { ...goodTokens, token_type: 'DPoP' } }],
-  ['an ID token that is none', { body: { ...goodTokens, id_token: secretAccess } }],
+  ['an ID token that is malformed', { body: { ...goodTokens, id_token: secretAccess } }],
   ['a 500 with tokens in it', { status: 500, body: goodTokens }],
-  ['a 400 that is no OAuth error', { status: 400, body: goodTokens }],
-])('a token answer of %s is sign_in_failed, and no token is in the error', async (_what, answer) => {
+  ['a 400 without an OAuth error', { status: 400, body: goodTokens }],
+])('a token response of %s is sign_in_failed, and the error contains no token', async (_what, answer) => {
   const error = await errorOf(signInAt(await startScripted(), () => answer, { scope: 'orders' }))
   expect(error).toMatchObject({ code: 'sign_in_failed' })
   expectNoToken(error)
 })
 
-test('a token endpoint that cannot be reached at the sign-in is network_error', async () => {
+test('a sign-in whose token endpoint cannot be reached is network_error', async () => {
   expect(await errorOf(signInAt(await startScripted(), () => 'drop'))).toMatchObject({ code: 'network_error' })
 })
 
-test('the code and its verifier are not carried along on a redirect (I4)', async () => {
+test('a redirect does not carry the code and its verifier along (I4)', async () => {
   const other = await startScripted()
   const headers = { location: `${other.issuer}/token` }
   const error = await errorOf(signInAt(await startScripted(), () => ({ status: 307, headers })))
@@ -525,7 +525,7 @@ test('the code and its verifier are not carried along on a redirect (I4)', async
   expect(other.requests).toEqual([])
 })
 
-test('a provider that rotates gives a new refresh token, and the old one is spent', async () => {
+test('a provider with rotation issues a new refresh token, and the old one is spent', async () => {
   const { refreshToken } = await tokensOf(provider)
   const grant = createGrant(provider)
   const received = await grant.refresh(tokenSet({ refreshToken }), createIO())
@@ -535,7 +535,7 @@ test('a provider that rotates gives a new refresh token, and the old one is spen
   expect(await errorOf(grant.refresh(tokenSet({ refreshToken }), createIO()))).toMatchObject({ verdict: 'rejected' })
 })
 
-test('a broker goes from one refresh token to the next where the provider rotates', async () => {
+test('a broker uses each new refresh token if the provider rotates them', async () => {
   const { refreshToken } = await tokensOf(provider)
   const { broker, store, platform, ask } = await startRefresh(provider, { tokens: { refreshToken, subject: 'alice' } })
   await refreshOutcome(broker)
@@ -548,7 +548,7 @@ test('a broker goes from one refresh token to the next where the provider rotate
 test.each([
   ['sends the same one again', undefined],
   ['leaves it out', ({ refresh_token: _, ...body }: Record<string, unknown>) => body],
-])('a broker keeps its refresh token where a provider without rotation %s', async (_what, change) => {
+])('a broker keeps its refresh token if a provider without rotation %s', async (_what, change) => {
   const steady = await startAuthorizationServer({
     redirectUris: [callbackUrl],
     accessTokenSeconds: 600,
@@ -596,12 +596,12 @@ test.each<[unknown, number | undefined]>([
   expect(toTokenSet(received, 5, previous).expiresAt).toBe(life === undefined ? undefined : 5 + life)
 })
 
-/** What a server may say beside an access token, and which refresh token the next refresh sends then. */
+/** Odd members beside an access token, and the refresh token that the next refresh sends. */
 const oddAnswers: [string, Record<string, unknown>, string?][] = [
   ['an empty refresh_token', { refresh_token: '' }, secretRefresh],
   ['a refresh_token of null', { refresh_token: null }, secretRefresh],
   ['a refresh_token that is a number', { refresh_token: 7 }, secretRefresh],
-  ['a refresh_token that no header could carry', { refresh_token: '令牌' }, secretRefresh],
+  ['a refresh_token that cannot be in a header', { refresh_token: '令牌' }, secretRefresh],
   ['an empty id_token', { id_token: '' }],
   ['an id_token of null', { id_token: null }],
   ['an empty scope', { scope: '' }],
@@ -619,7 +619,7 @@ const oddAnswers: [string, Record<string, unknown>, string?][] = [
 ]
 
 test.each(oddAnswers)(
-  'a refresh answered with %s is kept, and the next one sends what came (I2, I9)',
+  'the tokens of a refresh answered with %s are kept and used (I2, I9)',
   async (_what, odd, next = 'next-refresh-token') => {
     const server = await startScripted()
     server.answer('/token', { body: { ...goodTokens, refresh_token: 'next-refresh-token', ...odd } })
@@ -634,7 +634,7 @@ test.each(oddAnswers)(
   },
 )
 
-test('a list of scopes is read as the string that it stands for', async () => {
+test('a list of scopes is read as a string of scopes', async () => {
   const server = await startScripted()
   server.answer('/token', { body: { ...goodTokens, scope: ['openid', 'orders'] } })
   expect(await createGrant(server).refresh(tokenSet(), createIO())).toMatchObject({ scope: 'openid orders' })
@@ -646,14 +646,14 @@ test.each<[string, unknown]>([
   ['an empty list', []],
   ['a list with a number in it', ['orders', 7]],
   ['an object', {}],
-])('a scope of %s leaves the scope as it was', async (_what, unusable) => {
+])('a scope of %s does not change the scope', async (_what, unusable) => {
   const server = await startScripted()
   server.answer('/token', { body: { ...goodTokens, scope: unusable } })
   const previous = tokenSet({ scope: 'openid orders' })
   expect(toTokenSet(await createGrant(server).refresh(previous, createIO()), 0, previous).scope).toBe('openid orders')
 })
 
-test('a life beyond every number does not cost the tokens of a refresh', async () => {
+test('an expires_in beyond every number does not cost the tokens of a refresh', async () => {
   const server = await startScripted()
   server.answer('/token', { body: JSON.stringify({ ...goodTokens, expires_in: 'x' }).replace('"x"', '1e400') })
   expect(await createGrant(server).refresh(tokenSet(), createIO())).toMatchObject({ accessToken: secretAccess })
@@ -661,14 +661,17 @@ test('a life beyond every number does not cost the tokens of a refresh', async (
 
 test.each<[string, (server: ScriptedServer) => unknown]>([
   ['is encrypted', () => 'a.b.c.d.e'],
-  ['is none', () => 'not an ID token'],
+  ['is malformed', () => 'not an ID token'],
   ['is an object', () => ({ sub: 'bob' })],
   ['is of another issuer', () => idToken({ issuer: 'https://elsewhere.example' }, { sub: 'bob' })],
   ['has an auth_time of null', (server) => idToken(server, { auth_time: null, name: 'Ann Lee' })],
-  ['is for several, with no authorized party', (server) => idToken(server, { aud: ['web', 'api'], name: 'Ann Lee' })],
+  [
+    'has several audiences and no authorized party',
+    (server) => idToken(server, { aud: ['web', 'api'], name: 'Ann Lee' }),
+  ],
   ['has a subject that is a number', (server) => idToken(server, { sub: 7 })],
   ['expired days ago', (server) => idToken(server, { exp: seconds() - 172_800, name: 'Ann Lee' })],
-])('if the ID token of a refresh %s, the tokens count, and the user stays', async (_what, createToken) => {
+])('if the ID token of a refresh %s, the tokens are used, and the user stays', async (_what, createToken) => {
   const server = await startScripted()
   server.answer('/token', {
     body: { ...goodTokens, refresh_token: 'next-refresh-token', id_token: createToken(server) },
@@ -713,7 +716,7 @@ test.each<[string, unknown]>([
   expect(error).toMatchObject({ code: 'sign_in_failed' })
 })
 
-test('an ID token with fewer claims at a refresh does not take the profile away', async () => {
+test('an ID token with fewer claims at a refresh does not remove the profile', async () => {
   const server = await startScripted()
   server.answer('/token', { body: { ...goodTokens, id_token: idToken(server) } })
   const { broker } = await startRefresh(server, { tokens: { profile: { name: 'Ann' } } })
@@ -721,7 +724,7 @@ test('an ID token with fewer claims at a refresh does not take the profile away'
   expect(broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Ann' } })
 })
 
-test('an ID token with a new name at a refresh is seen', async () => {
+test('an ID token with a new name at a refresh changes the profile', async () => {
   const server = await startScripted()
   server.answer('/token', { body: { ...goodTokens, id_token: idToken(server, { name: 'Ann Lee' }) } })
   const { broker } = await startRefresh(server, { tokens: { profile: { name: 'Ann' } } })
@@ -760,7 +763,7 @@ test.each([400, 401, 403])('invalid_grant is rejected with the status %s too', a
   expect(await errorOf(createGrant(server).refresh(tokenSet(), createIO()))).toMatchObject({ verdict: 'rejected' })
 })
 
-test('a client that the real provider does not know is failed: the session is kept and nothing is sent again', async () => {
+test('a client that the real provider does not know is failed: the session is kept and nothing is retried', async () => {
   const { refreshToken } = await tokensOf(provider)
   const options = { clientId: 'nobody' }
   const before = provider.counters.tokenRequests.refresh_token
@@ -777,7 +780,7 @@ test.each([
   'unsupported_grant_type',
   'invalid_scope',
   'invalid_request',
-  // RFC 8707 §2: the `resource` is one of the parameters that an app may ask for.
+  // RFC 8707 §2: an app may send `resource` as a further parameter.
   'invalid_target',
 ])('%s is failed: the session is kept, and the reason names it', async (error) => {
   const server = await startScripted()
@@ -797,7 +800,7 @@ test.each([
   expect(await errorOf(createGrant(server).refresh(tokenSet(), createIO()))).toMatchObject({ verdict })
 })
 
-/** What the clock of every virtual platform says at first. */
+/** The time at which every virtual platform starts. */
 const start = createVirtualPlatform().now()
 const retryDate = new Date(start + 90_000).toUTCString()
 
@@ -807,7 +810,7 @@ test.each([
   [503, '7', 7000],
   [503, retryDate, 90_000],
 ])(
-  '%s with Retry-After %s is refused: the session is kept, and the refresh is sent again after %s ms (I7)',
+  '%s with Retry-After %s is refused: the session is kept, and the refresh is retried after %s ms (I7)',
   async (status, retryAfter, delay) => {
     const server = await startScripted()
     server.answer('/token', { status, headers: { ...html, 'retry-after': retryAfter }, body: '<h1>Busy</h1>' })
@@ -825,15 +828,18 @@ test.each([
   },
 )
 
-test.each([429, 503])('%s without Retry-After is refused, whatever it says in JSON (I7)', async (status) => {
-  const server = await startScripted()
-  server.answer('/token', { status, body: { error: 'invalid_grant' } })
-  const { broker } = await startRefresh(server)
-  const outcome = await refreshOutcome(broker)
-  expect(outcome.verdict).toBe('refused')
-  expect(outcome.delay).toBeGreaterThanOrEqual(1000)
-  expect(broker.snapshot().status).toBe('signed-in')
-})
+test.each([429, 503])(
+  '%s without Retry-After is refused, even with an OAuth error in its body (I7)',
+  async (status) => {
+    const server = await startScripted()
+    server.answer('/token', { status, body: { error: 'invalid_grant' } })
+    const { broker } = await startRefresh(server)
+    const outcome = await refreshOutcome(broker)
+    expect(outcome.verdict).toBe('refused')
+    expect(outcome.delay).toBeGreaterThanOrEqual(1000)
+    expect(broker.snapshot().status).toBe('signed-in')
+  },
+)
 
 test.each<[string, ScriptedAnswer]>([
   ['500', { status: 500 }],
@@ -849,11 +855,11 @@ test.each<[string, ScriptedAnswer]>([
   ['200 with an error in it', { body: { error: 'invalid_grant' } }],
   ['204', { status: 204 }],
   ['400 with HTML', { status: 400, headers: html, body: '<h1>Bad request</h1>' }],
-  ['400 with JSON that is no OAuth error', { status: 400, body: { code: 7 } }],
-  ['400 with an error that nobody knows', { status: 400, body: { error: 'server_is_tired' } }],
+  ['400 with JSON but without an OAuth error', { status: 400, body: { code: 7 } }],
+  ['400 with an unknown error', { status: 400, body: { error: 'server_is_tired' } }],
   ['401 with HTML, as of a captive portal', { status: 401, headers: html, body: '<h1>Who are you?</h1>' }],
   [
-    '401 of a proxy that wants a password',
+    '401 of a proxy that asks for a password',
     { status: 401, headers: { ...html, 'www-authenticate': 'Basic realm="proxy"' }, body: '<h1>No</h1>' },
   ],
   ['401 with nothing', { status: 401 }],
@@ -874,7 +880,7 @@ test.each<[string, ScriptedAnswer]>([
   expect(await refreshOutcome(broker, 2)).toMatchObject({ event: 'refresh-succeeded' })
 })
 
-test('the text of an error that echoes the refresh token does not get into the history (I11)', async () => {
+test('an error message that echoes the refresh token does not reach the history (I11)', async () => {
   const server = await startScripted()
   server.answer('/token', {
     status: 400,
@@ -886,7 +892,7 @@ test('the text of an error that echoes the refresh token does not get into the h
 })
 
 test.each([301, 302, 303, 307, 308])(
-  'a redirect %s of the token endpoint is not followed: nobody else sees the refresh token (I4)',
+  'a redirect %s of the token endpoint is not followed: no other server gets the refresh token (I4)',
   async (status) => {
     const elsewhere = await startScripted()
     elsewhere.answer('/token', { body: goodTokens })
@@ -918,7 +924,7 @@ test.each<[string, (server: ScriptedServer) => ScriptedAnswer, number | undefine
     const server = await startScripted()
     server.answer('/token', { body: goodTokens })
     server.answer(discoveryPath, answer(server))
-    // Even where an unknown outcome ends the session: what was never sent cannot have been rotated.
+    // Even if an unknown outcome ends the session: a token that was not sent cannot have been rotated.
     const { broker, platform } = await startRefresh(server, { rules: { onUnknownOutcome: 'sign-in' } })
     const outcome = await refreshOutcome(broker)
     expect(outcome).toMatchObject({ verdict: 'refused', reason: 'discovery_failed' })
@@ -941,7 +947,7 @@ test('a redirect of the discovery is not followed (I4)', async () => {
   expect(elsewhere.requests).toEqual([])
 })
 
-test('a discovery that takes too long ends no session, since nothing was sent (I7)', async () => {
+test('a discovery that takes too long does not end the session, since nothing was sent (I7)', async () => {
   const server = await startScripted()
   server.hold(discoveryPath)
   const { broker, platform } = await startRefresh(server, { rules: { timeout: 1000, onUnknownOutcome: 'sign-in' } })
@@ -956,7 +962,7 @@ const tokensAtProvider = async () => {
   return tokenSet({ accessToken, refreshToken, subject: 'alice' })
 }
 
-test('a sign-out revokes the refresh token at the real provider, and with it the access token (RFC 7009 §2.1)', async () => {
+test('a sign-out revokes the refresh token at the real provider and, with it, the access token (RFC 7009 §2.1)', async () => {
   const tokens = await tokensAtProvider()
   const grant = createGrant(provider)
   const io = createIO()
@@ -976,7 +982,7 @@ test('a sign-out without a refresh token revokes the access token', async () => 
   expect(await provider.verifyAccessToken(tokens.accessToken)).toBeUndefined()
 })
 
-test('where there is no revocation endpoint no token is sent', async () => {
+test('without a revocation endpoint no token is sent', async () => {
   const server = await startScripted({ revocation_endpoint: undefined })
   expect(await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })).toHaveProperty('url')
   expect(server.requests.map(({ path }) => path)).toEqual([discoveryPath])
@@ -986,19 +992,22 @@ test.each<[string, ScriptedAnswer]>([
   ['a lost connection', 'drop'],
   ['500', { status: 500 }],
   ['a redirect', { status: 307, headers: { location: 'http://localhost:1/' } }],
-])('a revocation answered by %s does not keep the provider from ending its own session', async (_what, answer) => {
-  const server = await startScripted()
-  server.answer('/revoke', answer)
-  const { url } = (await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })) ?? {}
-  expect(url).toContain(`${server.issuer}/end?`)
-  expect(server.requestsTo('/revoke')).toHaveLength(1)
-})
+])(
+  'a sign-out everywhere returns the provider’s URL even if the revocation is answered by %s',
+  async (_what, answer) => {
+    const server = await startScripted()
+    server.answer('/revoke', answer)
+    const { url } = (await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })) ?? {}
+    expect(url).toContain(`${server.issuer}/end?`)
+    expect(server.requestsTo('/revoke')).toHaveLength(1)
+  },
+)
 
 test.each<[string, ScriptedAnswer]>([
   ['a lost connection', 'drop'],
   ['500', { status: 500 }],
 ])(
-  'a revocation answered by %s signs out here all the same, and the history says that it failed',
+  'a sign-out succeeds even if the revocation is answered by %s, and the history has the failure',
   async (_what, answer) => {
     const server = await startScripted()
     server.answer('/token', { body: goodTokens })
@@ -1011,7 +1020,7 @@ test.each<[string, ScriptedAnswer]>([
   },
 )
 
-test('a sign-out everywhere gives the URL that ends the session of the real provider, by client and without an ID token', async () => {
+test('a sign-out everywhere returns the URL that ends the real provider’s session, with the client_id and without an ID token', async () => {
   const tokens = await tokensAtProvider()
   const { url = '' } = (await createGrant(provider).signOut(tokens, { ...createIO(), everywhere: true })) ?? {}
   const { origin, pathname, searchParams } = new URL(url)
@@ -1029,7 +1038,7 @@ test('the page after a sign-out everywhere is resolved against the origin of the
   expect(new URL(url).searchParams.get('post_logout_redirect_uri')).toBe(`${appOrigin}/bye`)
 })
 
-test('a sign-out everywhere at a provider that cannot end its session revokes and gives no URL', async () => {
+test('a sign-out everywhere at a provider without end_session_endpoint revokes and returns no URL', async () => {
   const server = await startScripted({ end_session_endpoint: undefined })
   expect(await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })).toEqual({})
   expect(server.requestsTo('/revoke')).toHaveLength(1)
@@ -1040,15 +1049,15 @@ test.each<[string, object | undefined | null, string[]]>([
   ['client_secret', { client_secret: 's' }, ['client_secret', 'secret', 'public client']],
   ['a malformed issuer', { issuer: 'id.example' }, ['issuer']],
   ['no issuer', { issuer: undefined }, ['issuer']],
-  ['an http issuer that is not on this machine', { issuer: 'http://id.example' }, ['issuer', 'https']],
-  ['an http issuer that only looks like this machine', { issuer: 'http://localhost.example' }, ['issuer', 'https']],
+  ['an http issuer that is not a loopback host', { issuer: 'http://id.example' }, ['issuer', 'https']],
+  ['an http issuer whose name only begins with localhost', { issuer: 'http://localhost.example' }, ['issuer', 'https']],
   ['an issuer of another scheme', { issuer: 'ftp://localhost' }, ['issuer', 'https']],
   ['no clientId', { clientId: undefined }, ['clientId']],
   ['an empty clientId', { clientId: '' }, ['clientId']],
   ['a scope list', { scope: ['openid'] }, ['scope']],
-  ['a redirectUri that is no string', { redirectUri: 1 }, ['redirectUri']],
-  ['a postLogoutRedirectUri that is no string', { postLogoutRedirectUri: {} }, ['postLogoutRedirectUri']],
-])('%s is invalid_config, and the text says what is wrong', (_what, changes, words) => {
+  ['a redirectUri that is not a string', { redirectUri: 1 }, ['redirectUri']],
+  ['a postLogoutRedirectUri that is not a string', { postLogoutRedirectUri: {} }, ['postLogoutRedirectUri']],
+])('%s is invalid_config, and the message names the option', (_what, changes, words) => {
   const grant = oauth({ issuer: 'https://id.example', clientId: 'web', ...changes } as never) as OAuthGrant
   let error: unknown
   try {
@@ -1076,12 +1085,12 @@ test.each([
   expect(() => createGrant({ issuer }).validate()).not.toThrow()
 })
 
-test('a slash at the end of the issuer makes no difference', async () => {
+test('a slash at the end of the issuer is allowed', async () => {
   const { url } = await authorize({ issuer: `${provider.issuer}/` })
   expect(url.origin).toBe(provider.issuer)
 })
 
-test('the refresh token goes to the token and the revocation endpoint of the real provider, and nowhere else (I4)', async () => {
+test('the refresh token goes only to the token and revocation endpoints of the real provider (I4)', async () => {
   const io = createIO()
   const start = provider.requests.length
   const grant = createGrant(provider, { scope })
@@ -1098,12 +1107,12 @@ test('the refresh token goes to the token and the revocation endpoint of the rea
     `${provider.issuer}/token`,
     `${provider.issuer}/token/revocation`,
   ])
-  // In the body, never in an address or a header, which servers write into their logs.
+  // In the body, never in a URL or a header, which servers write to their logs.
   const logged = JSON.stringify([provider.requests.slice(start), url, transaction, end])
   for (const token of [...refreshTokens, ...provider.issuedTokens]) expect(logged).not.toContain(token)
 })
 
-test('the refresh token goes to the endpoints that were discovered, though the rest is at another server (I4)', async () => {
+test('the refresh token goes only to the discovered endpoints, even if they are on another origin (I4)', async () => {
   const elsewhere = await startScripted()
   const server = await startScripted({
     authorization_endpoint: `${elsewhere.issuer}/auth`,

@@ -40,7 +40,7 @@ test.each([
   expect(hash('sha256', ascii(message), noKey)).toBe(digest)
 })
 
-// RFC 4231, test cases 1 to 4, 6 and 7; case 5 is about truncation, which there is none of here.
+// RFC 4231, test cases 1 to 4, 6 and 7. Case 5 tests truncation, which the signer does not use.
 test.each<[number, Uint8Array, Uint8Array, string]>([
   [1, repeated(0x0b, 20), ascii('Hi There'), 'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7'],
   [
@@ -74,7 +74,7 @@ test.each<[number, Uint8Array, Uint8Array, string]>([
   expect(hash('hmac-sha256', message, key)).toBe(digest)
 })
 
-test('text is written as UTF-8 as TextEncoder writes it, half pairs included', () => {
+test('text is encoded as TextEncoder encodes it, including half surrogate pairs', () => {
   const encoder = new TextEncoder()
   const units = fc.array(
     fc.oneof(
@@ -145,11 +145,16 @@ test.each<[string, Partial<SortedParamsOptions>, unknown, string]>([
   ['numbers in names are sorted as text', {}, { 10: 'x', 9: 'y' }, '10=x&9=y'],
   ['true, false and numbers are as JSON', {}, { a: true, b: false, c: 1e21, d: 0.1 }, 'a=true&b=false&c=1e+21&d=0.1'],
   ['objects and arrays are JSON', {}, { a: { z: 1, y: [2] }, b: [] }, 'a={"z":1,"y":[2]}&b=[]'],
-  ['null and empty texts are left out', {}, { a: null, b: '', c: 0 }, 'c=0'],
-  ['null and empty texts are in it on demand', { skipEmpty: false }, { a: null, b: '', c: 0 }, 'a=null&b=&c=0'],
-  ['what JSON leaves out is left out', { skipEmpty: false }, { a: undefined, b: () => {} }, ''],
-  ['a date is the text that is sent', {}, { a: new Date(0) }, 'a=1970-01-01T00:00:00.000Z'],
-  ['texts are not escaped', {}, { a: 'x&y=1 +%"' }, 'a=x&y=1 +%"'],
+  ['null and empty strings are left out', {}, { a: null, b: '', c: 0 }, 'c=0'],
+  [
+    'null and empty strings are signed if skipEmpty is false',
+    { skipEmpty: false },
+    { a: null, b: '', c: 0 },
+    'a=null&b=&c=0',
+  ],
+  ['fields that JSON leaves out are left out', { skipEmpty: false }, { a: undefined, b: () => {} }, ''],
+  ['a date is signed as the string that is sent', {}, { a: new Date(0) }, 'a=1970-01-01T00:00:00.000Z'],
+  ['strings are not escaped', {}, { a: 'x&y=1 +%"' }, 'a=x&y=1 +%"'],
   ['Chinese is UTF-8', {}, { 名: '令牌' }, '名=令牌'],
   ['extra parameters are signed', { extra: { appId: 'app' } }, { a: 1 }, 'a=1&appId=app'],
 ])('%s', async (_what, options, data, text) => {
@@ -158,7 +163,7 @@ test.each<[string, Partial<SortedParamsOptions>, unknown, string]>([
   expect(signature).toBe(md5(`${text}${text === '' ? '' : '&'}key=s`))
 })
 
-test('the secret has the name that was configured', async () => {
+test('the secret has the configured name', async () => {
   const { signature } = await signedData(
     { secretField: 'secret', fields: { timestamp: false, nonce: false } },
     { a: 1 },
@@ -166,7 +171,7 @@ test('the secret has the name that was configured', async () => {
   expect(signature).toBe(md5('a=1&secret=s'))
 })
 
-test('with HMAC the secret is the key, and not in the text', async () => {
+test('with HMAC the secret is the key and not part of the text', async () => {
   const { signature } = await signedData(
     { algorithm: 'hmac-sha256', secret: '密', fields: { timestamp: false, nonce: false } },
     { b: 1, a: 2 },
@@ -174,27 +179,27 @@ test('with HMAC the secret is the key, and not in the text', async () => {
   expect(signature).toBe(createHmac('sha256', '密').update('a=2&b=1').digest('hex'))
 })
 
-test('the timestamp in seconds is whole', async () => {
+test('the timestamp in seconds is an integer', async () => {
   expect(await signedData({ timestampUnit: 's' }, {})).toMatchObject({ time: 1_700_000_000 })
 })
 
-test('fields can have names of their own', async () => {
+test('fields can have other names', async () => {
   const fields = { signature: 'sign', timestamp: 'ts', nonce: 'n' }
   expect(Object.keys(await signedData({ fields }, {})).sort()).toEqual(['n', 'sign', 'ts'])
 })
 
-test('parameters of the request that bear the names of the signature are replaced', async () => {
+test('parameters of the request with the names of the added fields are replaced', async () => {
   const options = { extra: { appId: 'app' } }
   const clean = await signedData(options, { a: 1 })
   expect(await signedData(options, { a: 1, signature: 'x', time: 1, nonce: 'y', appId: 'z' })).toEqual(clean)
 })
 
-test('a request that is signed again has the signature of the original', async () => {
+test('a request that is signed twice has the signature of the original', async () => {
   const once = await signed({}, post({ a: 1 }))
   expect(await signed({}, once)).toEqual(once)
 })
 
-test('data that the signer gets are not changed', async () => {
+test('the signer does not change its input', async () => {
   const data = Object.freeze({ a: 1, signature: 'x' })
   await signedData({}, data)
   expect(data).toEqual({ a: 1, signature: 'x' })
@@ -229,14 +234,14 @@ test.each<[string, unknown]>([
   ['a string', 'a=1'],
   ['null', null],
   ['a number', 1],
-])('data that are %s are an invalid call, and the text says so', (what, data) => {
+])('data that are %s are invalid_call, and the message names their type', (what, data) => {
   const sign = sortedParams({ algorithm: 'md5', secret: 's' })
   expect(() => sign(post(data))).toThrow(
     expect.objectContaining({ code: 'invalid_call', message: expect.stringContaining(what) }),
   )
 })
 
-test('every attempt has a nonce of its own, and the time of the attempt', async () => {
+test('every attempt has its own nonce and time', async () => {
   const sign = sortedParams({ algorithm: 'sha256', secret: 's' })
   const before = Date.now()
   const requests = await Promise.all(Array.from({ length: 200 }, () => sign(post({ a: 1 }))))
@@ -249,7 +254,7 @@ test('every attempt has a nonce of its own, and the time of the attempt', async 
   }
 })
 
-test('a nonce is made of all hex digits, for every random number below one', () => {
+test('a nonce uses all hex digits, for every random number below one', () => {
   expect(createNonce(() => 0)).toBe('0'.repeat(32))
   expect(createNonce(() => 1 - 2 ** -53)).toBe('f'.repeat(32))
   expect(new Set(createNonce(randomNumber) + createNonce(randomNumber)).size).toBeGreaterThan(4)
@@ -259,7 +264,7 @@ const algorithms: HashAlgorithm[] = ['md5', 'sha256', 'hmac-sha256']
 const record = fc.dictionary(fc.string({ unit: 'binary', maxLength: 8 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 6 })
 
 test.each(algorithms)(
-  'a server that verifies by its own means accepts every %s signature, and no changed field',
+  'an independent server accepts every %s signature, and rejects every changed field',
   async (algorithm) => {
     const sign = sortedParams({ algorithm, secret: '秘密', extra: { appId: 'app' } })
     const forged = { algorithm, secret: '秘密', nonceField: false } as const
@@ -282,7 +287,7 @@ function toText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-test('the verifying server refuses a nonce that it has seen, and an old time', async () => {
+test('the verifying server rejects a used nonce and an old time', async () => {
   const verify = createVerifier({ algorithm: 'md5', secret: 's' })
   const fresh = (await sortedParams({ algorithm: 'md5', secret: 's' })(post({}))).data as Record<string, unknown>
   expect([verify(fresh), verify(fresh)]).toEqual([true, false])
@@ -301,13 +306,13 @@ test.each<[string, unknown, string]>([
   ['no name for the signature', { ...valid, fields: { signature: false } }, 'fields.signature'],
   ['a timestamp that is true', { ...valid, fields: { timestamp: true } }, 'fields.timestamp'],
   ['an empty nonce', { ...valid, fields: { nonce: '' } }, 'fields.nonce'],
-  ['two fields of one name', { ...valid, fields: { nonce: 'time' } }, '"time"'],
-  ['an extra parameter named as a field', { ...valid, extra: { nonce: 'x' } }, '"nonce"'],
-  ['extra parameters that are no texts', { ...valid, extra: { appId: 1 } }, 'extra'],
+  ['two fields with the same name', { ...valid, fields: { nonce: 'time' } }, '"time"'],
+  ['an extra parameter with the name of a field', { ...valid, extra: { nonce: 'x' } }, '"nonce"'],
+  ['extra parameters that are not strings', { ...valid, extra: { appId: 1 } }, 'extra'],
   ['an unknown output', { ...valid, output: 'base64' }, 'output'],
-  ['skipEmpty as a text', { ...valid, skipEmpty: 'no' }, 'skipEmpty'],
+  ['skipEmpty as a string', { ...valid, skipEmpty: 'no' }, 'skipEmpty'],
   ['an unknown unit', { ...valid, timestampUnit: 'm' }, 'timestampUnit'],
-])('%s: invalid_config, and the text names the option', (_what, options, name) => {
+])('%s is invalid_config, and the message names the option', (_what, options, name) => {
   expect(() => sortedParams(options as never)).toThrow(
     expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }),
   )

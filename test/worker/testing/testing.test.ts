@@ -15,7 +15,7 @@ function start<Input = unknown>(options: Partial<TestSessionOptions<Input>> = {}
   return test
 }
 
-/** A session of Alice's whose access token has expired. */
+/** Alice's session with an expired access token. */
 async function startExpired<Input = unknown>(
   options: Partial<TestSessionOptions<Input>> = {},
 ): Promise<TestSession<Input>> {
@@ -38,8 +38,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe('a session that goes well', () => {
-  it('is signed in by the real OAuth code, at an issuer that only the grant names', async () => {
+describe('a session without faults', () => {
+  it('is signed in by the real OAuth code, at the issuer of its grant', async () => {
     const test = start({ grant: oauth({ issuer: 'https://id.example.com/realms/shop', clientId: 'shop' }) as never })
     expect(test.session.getSnapshot()).toMatchObject({ status: 'connecting', mode: 'inline' })
     await test.signIn('bob', { profile: { name: 'Bob Baker' } })
@@ -54,7 +54,7 @@ describe('a session that goes well', () => {
     ])
   })
 
-  it('can be one of several in a row that share their grant, which discovers once', async () => {
+  it('can share its grant with later sessions, and the grant discovers once', async () => {
     const grant = oauth({ issuer: 'https://id.example.com', clientId: 'shop' }) as never
     for (const discoveries of [1, 0]) {
       const test = await startExpired({ grant })
@@ -63,7 +63,7 @@ describe('a session that goes well', () => {
     }
   })
 
-  it('echoes what an API was sent with a good token', async () => {
+  it('gets an echo from an API for a request with a good token', async () => {
     const test = start()
     await test.signIn('alice')
     const response = await test.session.fetch(`${url}?page=2`, { method: 'POST', body: 'tea' })
@@ -72,14 +72,14 @@ describe('a session that goes well', () => {
     expect(test.api.requests).toMatchObject([{ user: 'alice', token: 'access-1', body: 'tea', outcome: 200 }])
   })
 
-  it('costs one refresh for three calls when the token has expired (I1)', async () => {
+  it('refreshes once for three calls with an expired token (I1)', async () => {
     const test = await startExpired()
     const responses = await Promise.all([1, 2, 3].map(() => test.session.fetch(url)))
     expect(responses.map(({ status }) => status)).toEqual([200, 200, 200])
     expect(outcomesOf(test)).toEqual([['refresh-1', 200]])
   })
 
-  it('rotates the refresh token at every refresh, and never sends a used one (I2)', async () => {
+  it('gets a new refresh token at every refresh, and never sends a used one (I2)', async () => {
     const test = await startExpired()
     for (let hour = 0; hour < 3; hour++) {
       expect((await test.session.fetch(url)).status).toBe(200)
@@ -93,7 +93,7 @@ describe('a session that goes well', () => {
     expect(test.authorizationServer.reuseDetections).toEqual([])
   })
 
-  it('keeps the one refresh token of a server that does not rotate', async () => {
+  it('keeps its refresh token if the server does not rotate', async () => {
     const test = await startExpired({ authorizationServer: { rotation: false, accessTokenLife: '5min' } })
     for (let call = 0; call < 2; call++) {
       expect((await test.session.fetch(url)).status).toBe(200)
@@ -113,7 +113,7 @@ describe('a session that goes well', () => {
     expect(test.authorizationServer.requests.at(-1)).toMatchObject({ kind: 'revocation', token: 'refresh-1' })
   })
 
-  it('is one session in all its tabs', async () => {
+  it('is the same session in all tabs', async () => {
     const test = await startExpired()
     const other = test.openTab()
     const responses = await Promise.all([test.session.fetch(url), other.fetch(url)])
@@ -123,7 +123,7 @@ describe('a session that goes well', () => {
     expect(other.getSnapshot()).toMatchObject({ status: 'signed-out' })
   })
 
-  it('explains itself without tokens, and so does the log', async () => {
+  it('has an explanation and a log without tokens', async () => {
     const test = await startExpired()
     await test.session.fetch(url)
     const told = JSON.stringify([await test.session.explain(), test.log]) + test.story()
@@ -135,7 +135,7 @@ describe('a session that goes well', () => {
 describe('the register of tokens', () => {
   const rules = { rotation: true, reuseDetection: true, grace: 0, accessTokenLife: 60_000, refreshTokenLife: 600_000 }
 
-  it('ends the whole family, and no other, when a used refresh token comes again (RFC 9700 §4.14.2)', () => {
+  it('ends only the family of a refresh token that is used again (RFC 9700 §4.14.2)', () => {
     const register = createTokenRegister(
       rules,
       () => 5,
@@ -153,8 +153,8 @@ describe('the register of tokens', () => {
   })
 })
 
-describe('each fault of the authorization server', () => {
-  it('reject while three calls wait: all must sign in, once (I7)', async () => {
+describe('a fault of the authorization server', () => {
+  it('reject: three waiting calls must sign in, after one refresh (I7)', async () => {
     const test = await startExpired()
     const changes: string[] = []
     test.session.subscribe(() => changes.push(test.session.getSnapshot().status))
@@ -170,7 +170,7 @@ describe('each fault of the authorization server', () => {
     expect(test.api.requests).toEqual([])
   })
 
-  it('429 with Retry-After: the session waits that long, and not less', async () => {
+  it('429 with Retry-After: the session waits for that time and not less', async () => {
     const test = await startExpired()
     test.authorizationServer.next.refresh({ status: 429, retryAfter: '20s' })
     const call = test.session.fetch(url)
@@ -184,7 +184,7 @@ describe('each fault of the authorization server', () => {
     ])
   })
 
-  it('503 until the server recovers: the user stays signed in, calls fail by their deadline, then all is well (I7, I12)', async () => {
+  it('503 until the server recovers: the user stays signed in, and calls fail by their deadline until then (I7, I12)', async () => {
     const test = await startExpired()
     test.authorizationServer.every.refresh({ status: 503 })
     const call = test.session.fetch(url)
@@ -214,7 +214,7 @@ describe('each fault of the authorization server', () => {
     ])
   })
 
-  it('an answer lost after the rotation: within the grace the session lives (I9)', async () => {
+  it('a response lost after the rotation: within the grace the session continues (I9)', async () => {
     const test = await startExpired({ authorizationServer: { grace: '1min' } })
     test.authorizationServer.next.refresh({ lose: 'answer' })
     const response = await test.clock.advanceUntil(test.session.fetch(url))
@@ -229,7 +229,7 @@ describe('each fault of the authorization server', () => {
     ])
   })
 
-  it('an answer lost after the rotation, without a grace: a detection, and the loss is reported as such (I9)', async () => {
+  it('a response lost after the rotation, without a grace: the reuse is detected, and the loss is reported (I9)', async () => {
     const test = await startExpired()
     test.authorizationServer.next.refresh({ lose: 'answer', status: 502 })
     const call = test.session.fetch(url)
@@ -238,14 +238,14 @@ describe('each fault of the authorization server', () => {
     expect(test.session.getSnapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_answer_lost' })
   })
 
-  it('no reuse detection, where the server has none: the session may go on elsewhere', async () => {
+  it('no reuse is detected if the server does not detect it: the session stays valid at the server', async () => {
     const test = await startExpired({ authorizationServer: { reuseDetection: false } })
     test.authorizationServer.next.refresh({ lose: 'answer' })
     expect(await codeOf(test.clock.advanceUntil(test.session.fetch(url)))).toBe('sign_in_required')
     expect(test.authorizationServer.reuseDetections).toEqual([])
   })
 
-  it('a refresh that hangs is given up after the refresh timeout, and sent again', async () => {
+  it('a refresh that hangs is aborted after the refresh timeout and retried', async () => {
     const test = await startExpired({ refresh: { timeout: 4000 } })
     test.authorizationServer.next.refresh({ hang: true })
     const call = test.session.fetch(url)
@@ -257,7 +257,7 @@ describe('each fault of the authorization server', () => {
     expect((await call).status).toBe(200)
   })
 
-  it('a server that acts and never answers has rotated', async () => {
+  it('a server that acts but never answers has rotated', async () => {
     const test = await startExpired({ refresh: { timeout: 4000 } })
     test.authorizationServer.next.refresh({ hang: true, lose: 'answer' })
     expect(await codeOf(test.clock.advanceUntil(test.session.fetch(url)))).toBe('sign_in_required')
@@ -272,7 +272,7 @@ describe('each fault of the authorization server', () => {
     expect(test.api.requests).toEqual([])
   })
 
-  it('an expires_in that is too long: the 401 of the API leads to the refresh', async () => {
+  it('an expires_in that is too long: a 401 of the API starts the refresh', async () => {
     const test = await startExpired()
     test.authorizationServer.next.refresh({ expiresIn: 86_400 })
     await test.session.fetch(url)
@@ -285,7 +285,7 @@ describe('each fault of the authorization server', () => {
     ])
   })
 
-  it('invalid_client: the app is misconfigured, so the session stays and nothing is tried again by itself', async () => {
+  it('invalid_client: the app is misconfigured, so the session stays and the worker does not retry', async () => {
     const test = await startExpired()
     test.authorizationServer.every.refresh({ reject: 'invalid_client' })
     expect(await codeOf(test.session.fetch(url))).toBe('refresh_unavailable')
@@ -294,7 +294,7 @@ describe('each fault of the authorization server', () => {
     expect(test.session.getSnapshot()).toMatchObject({ status: 'signed-in' })
   })
 
-  it('a sign-in that the user refuses is cancelled, one that the server refuses fails', async () => {
+  it('a sign-in is cancelled if the user refuses it, and fails if the server rejects it', async () => {
     const test = start()
     test.authorizationServer.next.authorization({ reject: 'access_denied' })
     expect(await codeOf(test.signIn('alice'))).toBe('sign_in_cancelled')
@@ -306,7 +306,7 @@ describe('each fault of the authorization server', () => {
     expect(test.session.getSnapshot()).toMatchObject({ status: 'signed-in' })
   })
 
-  it('a failing discovery keeps a sign-in from beginning, and a failing revocation no one from leaving', async () => {
+  it('a failed discovery prevents a sign-in, but a failed revocation does not prevent a sign-out', async () => {
     const test = start()
     test.authorizationServer.next.discovery({ status: 503 })
     expect(await codeOf(test.signIn('alice'))).toBe('sign_in_failed')
@@ -327,7 +327,7 @@ describe('each fault of the authorization server', () => {
     ])
   })
 
-  it('expireAccessTokens makes the API refuse a token that nobody knew to be old', async () => {
+  it('expireAccessTokens makes the API reject a token before its expiry', async () => {
     const test = start()
     await test.signIn('alice')
     test.authorizationServer.expireAccessTokens()
@@ -340,21 +340,24 @@ describe('each fault of the authorization server', () => {
     expect(await codeOf(test.session.fetch(url))).toBe('sign_in_required')
   })
 
-  it.each(['1h', '-1h', '1d', '-1d'] as const)('a clock that jumps by %s costs no session (I7)', async (jump) => {
-    const test = start()
-    await test.signIn('alice')
-    const before = test.clock.now()
-    test.clock.jump(jump)
-    expect(test.clock.now()).not.toBe(before)
-    expect(test.clock.elapsed()).toBe(0)
-    expect((await test.clock.advanceUntil(test.session.fetch(url))).status).toBe(200)
-    await test.clock.advance('2h')
-    expect((await test.clock.advanceUntil(test.session.fetch(url))).status).toBe(200)
-  })
+  it.each(['1h', '-1h', '1d', '-1d'] as const)(
+    'a clock that jumps by %s does not end the session (I7)',
+    async (jump) => {
+      const test = start()
+      await test.signIn('alice')
+      const before = test.clock.now()
+      test.clock.jump(jump)
+      expect(test.clock.now()).not.toBe(before)
+      expect(test.clock.elapsed()).toBe(0)
+      expect((await test.clock.advanceUntil(test.session.fetch(url))).status).toBe(200)
+      await test.clock.advance('2h')
+      expect((await test.clock.advanceUntil(test.session.fetch(url))).status).toBe(200)
+    },
+  )
 })
 
 describe('the APIs', () => {
-  it('answer what a test says, by path', async () => {
+  it('answer what the test sets for a path', async () => {
     const test = start()
     await test.signIn('alice')
     test.api.answer('/orders', [{ id: 1 }])
@@ -363,7 +366,7 @@ describe('the APIs', () => {
     expect(await test.session.request({ url: `${origin}/me` })).toEqual({ user: 'alice', method: 'GET' })
   })
 
-  it('refuse who is not signed in, but on public paths', async () => {
+  it('reject a user who is not signed in, except on public paths', async () => {
     const test = start()
     test.api.answer('/news', ['tea is back'], { public: true })
     expect((await test.session.fetch(url, { auth: false })).status).toBe(401)
@@ -381,7 +384,7 @@ describe('the APIs', () => {
     expect((await test.session.fetch(url)).status).toBe(200)
   })
 
-  it('refuse one token: one refresh, one replay (I10)', async () => {
+  it('reject a token: one refresh, one retry (I10)', async () => {
     const test = start()
     await test.signIn('alice')
     test.api.next({ status: 401 })
@@ -389,7 +392,7 @@ describe('the APIs', () => {
     expect(test.api.requests.map(({ token }) => token)).toEqual(['access-1', 'access-2'])
   })
 
-  it('may be late, and calls have their deadline', async () => {
+  it('may be late, and calls end by their deadline', async () => {
     const test = start({ latency: 300 })
     const signingIn = test.signIn('alice')
     await test.clock.advanceUntil(signingIn)
@@ -403,7 +406,7 @@ describe('the APIs', () => {
     expect(test.api.requests.map(({ at, endedAt = 0 }) => endedAt - at)).toEqual([2000, 300])
   })
 
-  it('may hang, and an abort is told to them', async () => {
+  it('may hang, and an abort ends their request', async () => {
     const test = start()
     await test.signIn('alice')
     test.api.next({ hang: true })
@@ -417,7 +420,7 @@ describe('the APIs', () => {
     expect(test.api.requests).toMatchObject([{ outcome: 'aborted' }])
   })
 
-  it('may be out of reach: a TypeError, as of fetch', async () => {
+  it('may be out of reach: a TypeError, as with fetch', async () => {
     const test = start()
     await test.signIn('alice')
     test.api.next({ lose: 'request' })
@@ -426,7 +429,7 @@ describe('the APIs', () => {
     expect(await codeOf(test.session.request({ url }))).toBe('network_error')
   })
 
-  it('get their token in the header, and wrap answers in the envelope, that the configuration says', async () => {
+  it('read the token from the configured header, and use the configured envelope', async () => {
     const test = start({
       apis: [
         { origin, pathPrefix: '/v1', attach: header('X-TOKEN'), envelope: envelope({ success: 'OK', expired: 9 }) },
@@ -443,7 +446,7 @@ describe('the APIs', () => {
     })
   })
 
-  it('stream long bodies, and bodies that an abort may end, without real time', async () => {
+  it('stream long bodies, and bodies that an abort can end, without real time', async () => {
     const test = start()
     await test.signIn('alice')
     const long = 'tea '.repeat(1_000_000)
@@ -458,8 +461,8 @@ describe('the APIs', () => {
   })
 })
 
-describe('nothing leaves by accident', () => {
-  it('a request to an origin that nobody serves rejects, and names its URL', async () => {
+describe('a request to an unknown server', () => {
+  it('rejects and names its URL', async () => {
     const test = start()
     await test.signIn('alice')
     const elsewhere = 'https://cdn.example.com/a.js'
@@ -468,7 +471,7 @@ describe('nothing leaves by accident', () => {
     expect(test.log.filter(({ outcome }) => outcome === 'refused')).toHaveLength(2)
   })
 
-  it('so does a request of the grant', async () => {
+  it('rejects in the grant too', async () => {
     const test = start({
       grant: {
         async signIn(_input: unknown, io) {
@@ -481,7 +484,7 @@ describe('nothing leaves by accident', () => {
     await expect(test.session.signIn({})).rejects.toThrow('nothing answers POST https://typo.example.com/login')
   })
 
-  it('what a test passes as fetch gets those requests, and no token', async () => {
+  it("is sent without a token by the test's own fetch", async () => {
     const seen: [string, Headers][] = []
     const test = start({
       async fetch(input, init) {
@@ -497,7 +500,7 @@ describe('nothing leaves by accident', () => {
     ])
   })
 
-  it('refuses what could not be sent to a worker, though here it could', async () => {
+  it('cannot carry what a message to a worker cannot carry', async () => {
     const test = start()
     expect(await codeOf(test.session.signIn({ onDone: () => {} } as never))).toBe('invalid_call')
   })
@@ -534,7 +537,7 @@ describe("a grant of the app's own", () => {
     ])
   })
 
-  it('is signed in without its input, too, and its refresh can be refused', async () => {
+  it('is signed in without its own input too, and its refresh can be rejected', async () => {
     const test = await startExpired({ grant, authorizationServer: { calls } })
     expect(test.log).toEqual([])
     test.authorizationServer.next.refresh({ reject: 'busy' })
@@ -545,14 +548,14 @@ describe("a grant of the app's own", () => {
     expect(await codeOf(test.clock.advanceUntil(call))).toBe('sign_in_required')
   })
 
-  it('is told where test.signIn() cannot do what was scripted', async () => {
+  it('gets an error if a fault for signIn cannot happen in test.signIn()', async () => {
     const test = start({ grant, authorizationServer: { calls } })
     test.authorizationServer.next.signIn({ reject: 'invalid_grant' })
     await expect(test.signIn('alice')).rejects.toThrow('Call test.session.signIn()')
     expect(await codeOf(test.session.signIn({ account: 'alice', password: 'wrong' }))).toBe('sign_in_failed')
   })
 
-  it('that waits for Web Crypto, or for the test, keeps settle() neither from waiting nor from ending', async () => {
+  it('is waited for by settle() while it uses Web Crypto, but not while it waits for the test', async () => {
     const answers: (() => void)[] = []
     const test = start({
       grant: {
@@ -590,14 +593,14 @@ describe('a run can be repeated', () => {
     return test.story()
   }
 
-  it('same seed and script, same story, to the millisecond', async () => {
+  it('has the same story, to the millisecond, with the same seed and script', async () => {
     const story = await run(7)
     expect(story.split('\n').length).toBeGreaterThan(15)
     expect(await run(7)).toBe(story)
     expect(await run(8)).not.toBe(story)
   })
 
-  it('needs no timer of the runner to see a turn of the event loop, even where all were fake from the start', async () => {
+  it('needs no real timer for a turn of the event loop, even if all were fake from the start', async () => {
     vi.useFakeTimers()
     vi.resetModules()
     const { nextTurn } = await import('../../../worker/testing/event-loop.ts')
@@ -610,7 +613,7 @@ describe('a run can be repeated', () => {
     expect(arrived).toHaveBeenCalledOnce()
   })
 
-  it("goes on where the runner's own fake timers stand still", async () => {
+  it("continues while the runner's own fake timers stand still", async () => {
     vi.useFakeTimers()
     const test = await startExpired()
     test.authorizationServer.next.refresh({ status: 503 })
@@ -618,7 +621,7 @@ describe('a run can be repeated', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('tells its story in lines', async () => {
+  it('has a story in lines', async () => {
     const test = await startExpired()
     test.authorizationServer.next.refresh({ reject: 'invalid_grant', delay: '2s' })
     await codeOf(test.clock.advanceUntil(test.session.fetch(url)))
@@ -629,7 +632,7 @@ describe('a run can be repeated', () => {
   })
 })
 
-describe('misuse is told', () => {
+describe('an error is thrown for', () => {
   it.each([
     [{ rejct: 'invalid_grant' }, 'there is no "rejct". Fields are delay,'],
     [{ lose: 'both' }, 'lose must be "request" or "answer"'],
@@ -645,7 +648,7 @@ describe('misuse is told', () => {
     expect(() => start().authorizationServer.next.refresh(fault as never)).toThrow(message)
   })
 
-  it('a fault of a token server, scripted for an API', () => {
+  it('a fault of the token server that is set for an API', () => {
     expect(() => start().api.next({ reject: 'invalid_grant' } as never)).toThrow('there is no "reject"')
   })
 
@@ -655,14 +658,14 @@ describe('misuse is told', () => {
     expect(() => start({ authorizationServer: { rotate: true } as never })).toThrow('has no option "rotate"')
   })
 
-  it('a configuration that serve() would refuse, at every call', async () => {
+  it('a configuration that serve() rejects, at every call', async () => {
     const error = vi.spyOn(console, 'error').mockImplementation(() => {})
     const test = start({ apis: [{ origin: 'http://api.example.com' }] })
     expect(await codeOf(test.session.fetch(url))).toBe('invalid_config')
     error.mockRestore()
   })
 
-  it('a path with its origin, time that runs backwards, two advances at once, and a wait without an end', async () => {
+  it('a path with its origin, a negative advance, two advances at once, and an endless wait', async () => {
     const test = start()
     expect(() => test.api.answer(url, [])).toThrow('takes a path such as "/orders"')
     await expect(test.clock.advance('-1h')).rejects.toThrow('use clock.jump()')

@@ -29,14 +29,14 @@ function readerOf(next: () => Promise<{ done: boolean; value?: Uint8Array }>) {
 const chunk = (size: number) => async () => ({ done: false, value: new Uint8Array(size) })
 const settle = () => new Promise((resolve) => setTimeout(resolve, 10))
 
-test('the first window is sent unasked, and no more than that', async () => {
+test('only the first window is sent without a request for more', async () => {
   const { port, sent } = createPort()
   sendBody(port as never, readerOf(chunk(BODY_WINDOW / 4)), () => {})
   await settle()
   expect(sent).toHaveLength(4)
 })
 
-test('chunks are transferred, and not copied', async () => {
+test('chunks are transferred and not copied', async () => {
   const { port, sent, transferred } = createPort()
   sendBody(port as never, readerOf(chunk(BODY_WINDOW)), () => {})
   await settle()
@@ -44,7 +44,7 @@ test('chunks are transferred, and not copied', async () => {
   expect(transferred).toEqual(sent)
 })
 
-test('after the first window nothing is read unasked, and reading stops where the credit ends', async () => {
+test('after the first window, chunks are read only while there is credit', async () => {
   const { port, sent, ask } = createPort()
   const sizes = [BODY_WINDOW]
   const reader = readerOf(() => chunk(sizes.shift() ?? 100)())
@@ -62,9 +62,9 @@ test('after the first window nothing is read unasked, and reading stops where th
   expect(sent).toHaveLength(1 + 4)
 })
 
-test('no credit adds up to more than the window', async () => {
+test('credit never adds up to more than the window', async () => {
   const { port, sent, ask } = createPort()
-  // Where too much is sent, it ends all the same, and the test with it.
+  // If too much is sent, the body ends too, and so does the test.
   let left = 10
   const reader = readerOf(() => (left-- > 0 ? chunk(BODY_WINDOW)() : new Promise(() => {})))
   sendBody(port as never, reader, () => {})
@@ -74,7 +74,7 @@ test('no credit adds up to more than the window', async () => {
   expect(sent.length).toBeLessThanOrEqual(2)
 })
 
-test('a part of a buffer is sent as itself only, and an empty chunk not at all', async () => {
+test('a part of a buffer is sent without the rest, and an empty chunk is not sent', async () => {
   const { port, sent, ask } = createPort()
   const values = [new Uint8Array([9, 1, 2, 9]).subarray(1, 3), new Uint8Array(0)]
   sendBody(
@@ -84,7 +84,7 @@ test('a part of a buffer is sent as itself only, and an empty chunk not at all',
   )
   ask(1000)
   await settle()
-  // Buffers as such are all alike to toEqual.
+  // toEqual does not compare the bytes of buffers.
   expect(sent.map((message) => (message instanceof ArrayBuffer ? [...new Uint8Array(message)] : message))).toEqual([
     [1, 2],
     null,
@@ -111,7 +111,7 @@ test.each([0, -1, Number.NaN, 'more', null, undefined, {}, [5], true])(
   },
 )
 
-test('a chunk that comes after the end is not sent', async () => {
+test('a chunk that arrives after the end is not sent', async () => {
   const { port, sent, ask } = createPort()
   let give = (_result: { done: boolean; value: Uint8Array }) => {}
   const stop = sendBody(
@@ -126,7 +126,7 @@ test('a chunk that comes after the end is not sent', async () => {
   expect(sent).toEqual([])
 })
 
-test('a port whose other side is gone ends the body', () => {
+test('the body ends when the other side of the port is gone', () => {
   const { port, leave } = createPort()
   const reader = readerOf(() => new Promise(() => {}))
   sendBody(port as never, reader, () => {})
@@ -134,7 +134,7 @@ test('a port whose other side is gone ends the body', () => {
   expect(reader.cancel).toHaveBeenCalledTimes(1)
 })
 
-test('an error of the reader is sent with its code, and the rest is given up', async () => {
+test('an error of the reader is sent with its code and ends the body', async () => {
   const { port, sent, ask } = createPort()
   const reader = readerOf(() => Promise.reject(new LingpaiError('token_reflected', 'It echoes.', { status: 200 })))
   sendBody(port as never, reader, () => {})
@@ -154,7 +154,7 @@ test.each(endings)('after %s is sent, the port stays open until the page has ans
   const onEnd = vi.fn()
   sendBody(port as never, readerOf(next), onEnd)
   await settle()
-  // Asked for before the page had the last message.
+  // The page sent this before it got the last message.
   ask(100)
   await settle()
   expect(sent).toHaveLength(1)
@@ -165,7 +165,7 @@ test.each(endings)('after %s is sent, the port stays open until the page has ans
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
 
-test('after the end is sent, the port is closed when the page has gone without an answer', async () => {
+test('after the end is sent, the port is closed if the page ends without an answer', async () => {
   const { port } = createPort()
   const stop = sendBody(
     port as never,

@@ -5,7 +5,7 @@ import { createReflectionCheck, refuseReflection } from '../../../worker/transpo
 const token = 'eyJ0b2tlbiI.c2VjcmV0-_~'
 const encode = (text: string) => new TextEncoder().encode(text)
 
-test('a token is found however the body is cut into chunks (I11)', () => {
+test('a token is found for every way to cut the body into chunks (I11)', () => {
   fc.assert(
     fc.property(
       fc.string({ unit: 'grapheme' }),
@@ -23,7 +23,7 @@ test('a token is found however the body is cut into chunks (I11)', () => {
   )
 })
 
-test('it is found exactly where a search in the whole text finds it', () => {
+test('a token is found if and only if a search in the whole text finds it', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 60 })
   fc.assert(
     fc.property(
@@ -41,7 +41,7 @@ test('it is found exactly where a search in the whole text finds it', () => {
   )
 })
 
-test('a token that comes byte by byte is found, and a part of one is none', () => {
+test('a token that arrives byte by byte is found, and a part of a token is not a match', () => {
   const check = createReflectionCheck(200, token)
   const bytes = encode(`x${token}`)
   expect(() => {
@@ -52,13 +52,13 @@ test('a token that comes byte by byte is found, and a part of one is none', () =
   other(encode('!'))
 })
 
-test('bytes that are no UTF-8 do not hide the token', () => {
+test('bytes that are not UTF-8 do not hide the token', () => {
   const check = createReflectionCheck(200, token)
   check(new Uint8Array([0xe4, 0xbb]))
   expect(() => check(new Uint8Array([0xff, ...encode(token), 0xc0]))).toThrow()
 })
 
-test('what comes after the first MiB is not searched, what begins before is', () => {
+test('a token that begins after the first MiB is not searched for, one that begins before is found', () => {
   const late = createReflectionCheck(200, token)
   late(new Uint8Array(1 << 20))
   late(encode(token))
@@ -70,7 +70,7 @@ test('what comes after the first MiB is not searched, what begins before is', ()
 test.each<[string, Response]>([
   ['a header', new Response(null, { headers: { 'x-echo': `Bearer ${token}` } })],
   ['the status text', new Response(null, { statusText: token })],
-])('a token in %s is found', (_where, response) => {
+])('a token in %s is found', (_part, response) => {
   expect(() => refuseReflection(response, '', token)).toThrow(expect.objectContaining({ code: 'token_reflected' }))
   refuseReflection(response, token, undefined)
 })

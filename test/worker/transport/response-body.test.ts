@@ -12,7 +12,7 @@ afterEach(() => {
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5))
 const encode = (text: string) => new TextEncoder().encode(text)
 
-/** An answer whose body comes as the test says, and a clock that only goes when the test says so. */
+/** A response whose body the test sends, and a clock that the test advances. */
 function open(init: ResponseInit = {}, token?: string) {
   let source = {} as ReadableStreamDefaultController<Uint8Array>
   const pull = vi.fn()
@@ -41,7 +41,7 @@ async function readAll(body: ResponseBody): Promise<string> {
 
 const isWhole = (body: ResponseBody) => body instanceof ArrayBuffer
 
-test('a small body comes whole, in the very buffer that it came in', async () => {
+test('a small body is passed on whole, in the same buffer', async () => {
   const { body, source, timers } = open()
   const chunk = encode('small')
   const { buffer } = chunk
@@ -51,7 +51,7 @@ test('a small body comes whole, in the very buffer that it came in', async () =>
   expect(timers.clearTimeout).toHaveBeenCalled()
 })
 
-test('a chunk that is a part of a buffer is no other part of it', async () => {
+test('a chunk that is a part of a buffer is passed on without the rest of the buffer', async () => {
   const { body, source } = open()
   source.enqueue(encode('a secret, small, secret').subarray(10, 15))
   source.close()
@@ -64,7 +64,7 @@ test.each([
   [[40_000, 25_536], true],
   [[40_000, 25_537], false],
   [[], true],
-])('chunks of %j bytes come whole: %s', async (sizes, expected) => {
+])('chunks of %j bytes are passed on whole: %s', async (sizes, expected) => {
   const { body, source } = open()
   for (const [index, size] of sizes.entries()) source.enqueue(new Uint8Array(size).fill(97 + index))
   source.close()
@@ -75,9 +75,9 @@ test.each([
 })
 
 test.each<[string, ResponseInit]>([
-  ['that says it is long', { headers: { 'content-length': '65537' } }],
+  ['with a long content-length', { headers: { 'content-length': '65537' } }],
   ['of events', { headers: { 'content-type': 'text/event-stream; charset=utf-8' } }],
-])('a body %s is left to its reader at once, and not read before', async (_what, init) => {
+])('a body %s becomes a reader at once and is not read before', async (_what, init) => {
   const { body, pull, source, due } = open(init)
   const reader = await body
   expect(isWhole(reader)).toBe(false)
@@ -89,7 +89,7 @@ test.each<[string, ResponseInit]>([
   expect(await readAll(reader)).toBe('one')
 })
 
-test('a body that is late is left to its reader: first what came, then what is coming, in order', async () => {
+test('a late body becomes a reader that returns all chunks in order', async () => {
   const { body, source, pass } = open()
   source.enqueue(encode('one'))
   source.enqueue(encode('two'))
@@ -102,7 +102,7 @@ test('a body that is late is left to its reader: first what came, then what is c
   expect(await readAll(reader)).toBe('one|two|three|four')
 })
 
-test('where nothing has come, the headers wait for a pause that nobody notices', async () => {
+test('if no chunk has arrived, the headers wait for a short pause only', async () => {
   const { body, timers, pass } = open()
   await settle()
   expect(timers.setTimeout).toHaveBeenCalledExactlyOnceWith(expect.any(Function), expect.any(Number))
@@ -111,7 +111,7 @@ test('where nothing has come, the headers wait for a pause that nobody notices',
   expect(isWhole(await body)).toBe(false)
 })
 
-test('a body that breaks off is an error of its reader, and of nobody else', async () => {
+test('the error of a body that breaks off reaches its reader only', async () => {
   for (const isLate of [false, true]) {
     const { body, source, pass } = open()
     const error = new TypeError('broken')
@@ -126,7 +126,7 @@ test('a body that breaks off is an error of its reader, and of nobody else', asy
   }
 })
 
-test('a token is found in a small body, in what comes while it is left, and after (I11)', async () => {
+test('a token is found in a small body, in the chunk that makes it late or long, and after it (I11)', async () => {
   const refused = { code: 'token_reflected', status: 200 }
   const small = open({}, TOKEN)
   small.source.enqueue(encode(`it is ${TOKEN}`))
@@ -146,7 +146,7 @@ test('a token is found in a small body, in what comes while it is left, and afte
   await expect(readAll(await long.body)).rejects.toMatchObject(refused)
 })
 
-test('a request without a token has no token to look for', async () => {
+test('without a token, the body is not searched', async () => {
   const { body, source } = open({})
   source.enqueue(encode(TOKEN))
   source.close()
@@ -156,7 +156,7 @@ test('a request without a token has no token to look for', async () => {
 test.each<[string, ResponseInit]>([
   ['late', {}],
   ['long', { headers: { 'content-length': '100000' } }],
-])('who cancels a %s body cancels what it comes from', async (_what, init) => {
+])('a cancelled reader of a %s body cancels the response’s stream', async (_what, init) => {
   const { body, cancel, pass } = open(init)
   await settle()
   pass()
@@ -164,13 +164,13 @@ test.each<[string, ResponseInit]>([
   expect(cancel).toHaveBeenCalledTimes(1)
 })
 
-test.each([204, 205, 304])('an empty stream that comes with status %i is no body', async (status) => {
+test.each([204, 205, 304])('an empty stream with status %i is not a body', async (status) => {
   const response = new Response('')
   Object.defineProperty(response, 'status', { value: status })
   expect(await readResponseBody(response, TOKEN, globalThis as never)).toBeNull()
 })
 
-test('an opaque answer has no body, whatever the platform shows', async () => {
+test('an opaque response has no body, even if the platform has one', async () => {
   const response = new Response('hidden')
   Object.defineProperty(response, 'status', { value: 0 })
   expect(await readResponseBody(response, TOKEN, globalThis as never)).toBeNull()

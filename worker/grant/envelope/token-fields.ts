@@ -28,7 +28,7 @@ export interface TokenFields {
 export const textFieldNames = ['accessToken', 'refreshToken', 'tokenType', 'scope'] as const
 export const fieldNames = [...textFieldNames, 'expiresIn', 'subject', 'profile'] as const
 
-/** Returns undefined if there is no access token. Leaves out other fields of a wrong type. */
+/** Returns undefined if the access token is missing. Leaves out other fields of a wrong type. */
 export function readTokens(data: unknown, fields: TokenFields): ReceivedTokens | undefined {
   const read = (name: (typeof fieldNames)[number]): unknown => {
     const field = fields[name] ?? name

@@ -17,7 +17,7 @@ export async function toReadable(response: Response, withoutIdToken = false): Pr
   if (typeof body !== 'object' || body === null) return response
   const { token_type, expires_in, refresh_token, scope, id_token, ...rest } = body as Record<string, unknown>
   const life = Number.parseFloat(String(expires_in))
-  // JSON leaves out members that are undefined.
+  // JSON.stringify leaves out members that are undefined.
   const readable = {
     ...rest,
     token_type: toText(token_type) ?? 'bearer',
@@ -37,15 +37,15 @@ export function toReceivedTokens(response: TokenEndpointResponse): ReceivedToken
   // oauth4webapi also accepts DPoP tokens, but the worker cannot make their proofs.
   if (response.token_type !== 'bearer') throw new Error(`tokens of type ${response.token_type} are not supported`)
   const claims = getValidatedIdTokenClaims(response)
-  return {
+  const received = {
     accessToken: response.access_token,
     tokenType: response.token_type,
-    ...(response.refresh_token !== undefined && { refreshToken: response.refresh_token }),
-    ...(response.expires_in !== undefined && { expiresIn: response.expires_in }),
-    ...(response.scope !== undefined && { scope: response.scope }),
-    ...(claims && {
-      subject: claims.sub,
-      profile: Object.fromEntries(Object.entries(claims).filter(([name]) => !PROTOCOL_CLAIMS.includes(name))),
-    }),
+    refreshToken: response.refresh_token,
+    expiresIn: response.expires_in,
+    scope: response.scope,
+    subject: claims?.sub,
+    profile: claims && Object.fromEntries(Object.entries(claims).filter(([name]) => !PROTOCOL_CLAIMS.includes(name))),
   }
+  // Leaves out members that are undefined.
+  return JSON.parse(JSON.stringify(received))
 }
