@@ -31,13 +31,9 @@ export async function sendGrantRequest(
     text = await response.text()
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    throw new LingpaiError(
-      'network_error',
-      `No answer from ${originOf(url)}: the network failed, or CORS blocked it.`,
-      {
-        cause: error,
-      },
-    )
+    throw new LingpaiError('network_error', `No answer from ${originOf(url)}: the network failed or CORS blocked it.`, {
+      cause: error,
+    })
   }
   if (isRedirected(response)) throw redirectRefused(url, 'a request of the grant')
   return { status: response.status, headers: Object.fromEntries(response.headers), body: text }

@@ -69,9 +69,9 @@ export function createProvider(options: OAuthOptions) {
      */
     async discover(io: GrantIO): Promise<AuthorizationServer> {
       const shared = metadata
-      if (shared !== undefined) {
+      if (shared) {
         const server = await shared.catch(() => undefined)
-        if (server !== undefined) return server
+        if (server) return server
       }
       if (metadata === shared) metadata = fetchMetadata(io)
       return metadata as Promise<AuthorizationServer>

@@ -10,19 +10,21 @@ const MISCONFIGURED =
 
 /** Exchanges the refresh token for new tokens (RFC 6749 §6). Throws a verdict, or an error that the broker judges. */
 export async function refreshTokens(
-  { client, http, discover }: Provider,
+  provider: Provider,
   { refreshToken, profile }: TokenSet,
   io: GrantIO,
 ): Promise<ReceivedTokens> {
   if (refreshToken === undefined) throw rejected('no_refresh_token')
   // If the discovery fails, the refresh token was not sent.
-  const server = await discover(io).catch(() => Promise.reject(refused({ reason: 'discovery_failed' })))
-  const response = await refreshTokenGrantRequest(server, client, None(), refreshToken, http(io))
+  const server = await provider.discover(io).catch(() => Promise.reject(refused({ reason: 'discovery_failed' })))
+  const response = await refreshTokenGrantRequest(server, provider.client, None(), refreshToken, provider.http(io))
   // The broker judges these by status and Retry-After.
   if (response.status === 429 || response.status === 503) throw new Error('refused')
   try {
     const read = async (withoutIdToken: boolean) =>
-      toReceivedTokens(await processRefreshTokenResponse(server, client, await toReadable(response, withoutIdToken)))
+      toReceivedTokens(
+        await processRefreshTokenResponse(server, provider.client, await toReadable(response, withoutIdToken)),
+      )
     // The sign-in has identified the user. An ID token that is not valid must not cost the tokens beside it.
     const received = await read(false).catch(() => read(true))
     // The ID token of a refresh may leave claims out (OpenID Connect Core §12.2).

@@ -23,27 +23,27 @@ interface OAuthTransaction extends Transaction {
 }
 
 /** Makes the URL of the authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3). */
-export async function createAuthorizationUrl({ options, discover }: Provider, io: GrantIO) {
-  const server = await discover(io)
+export async function createAuthorizationUrl(provider: Provider, io: GrantIO) {
+  const server = await provider.discover(io)
   if (server.authorization_endpoint === undefined)
-    throw new LingpaiError('sign_in_failed', `${options.issuer} has no authorization endpoint.`)
+    throw new LingpaiError('sign_in_failed', `${provider.options.issuer} has no authorization endpoint.`)
   const transaction: OAuthTransaction = {
     state: generateRandomState(),
     nonce: generateRandomNonce(),
     verifier: generateRandomCodeVerifier(),
-    redirectUri: new URL(options.redirectUri ?? '/callback', io.origin).href,
+    redirectUri: new URL(provider.options.redirectUri ?? '/callback', io.origin).href,
   }
   const url = new URL(server.authorization_endpoint)
-  const { nonce: _nonce, ...further } = options.parameters ?? {}
+  const { nonce: _nonce, ...further } = provider.options.parameters ?? {}
   const parameters = {
     ...further,
     response_type: 'code',
-    client_id: options.clientId,
+    client_id: provider.options.clientId,
     redirect_uri: transaction.redirectUri,
-    scope: options.scope ?? 'openid',
+    scope: provider.options.scope ?? 'openid',
     state: transaction.state,
     // OpenID providers reject a nonce without the scope openid.
-    ...(isOpenId(options) && { nonce: transaction.nonce }),
+    ...(isOpenId(provider.options) && { nonce: transaction.nonce }),
     code_challenge: await calculatePKCECodeChallenge(transaction.verifier),
     code_challenge_method: 'S256',
   }
@@ -53,30 +53,30 @@ export async function createAuthorizationUrl({ options, discover }: Provider, io
 
 /** Checks the callback's URL and exchanges its code for tokens (RFC 6749 §4.1.3). */
 export async function exchangeCode(
-  { options, client, http, discover }: Provider,
+  provider: Provider,
   href: string,
   transaction: Transaction,
   io: GrantIO,
 ): Promise<ReceivedTokens> {
   const { state, nonce, verifier, redirectUri } = transaction as OAuthTransaction
-  const server = await discover(io)
+  const server = await provider.discover(io)
   try {
-    const parameters = validateAuthResponse(server, client, new URL(href), state)
+    const parameters = validateAuthResponse(server, provider.client, new URL(href), state)
     const response = await authorizationCodeGrantRequest(
       server,
-      client,
+      provider.client,
       None(),
       parameters,
       redirectUri,
       verifier,
-      http(io),
+      provider.http(io),
     )
     return toReceivedTokens(
       await processAuthorizationCodeResponse(
         server,
-        client,
+        provider.client,
         await toReadable(response),
-        isOpenId(options) ? { expectedNonce: nonce, requireIdToken: true } : {},
+        isOpenId(provider.options) ? { expectedNonce: nonce, requireIdToken: true } : {},
       ),
     )
   } catch (error) {

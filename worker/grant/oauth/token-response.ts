@@ -21,7 +21,7 @@ export async function toReadable(response: Response, withoutIdToken = false): Pr
   const readable = {
     ...rest,
     token_type: toText(token_type) ?? 'bearer',
-    expires_in: life >= 0 && life < Number.POSITIVE_INFINITY ? life : undefined,
+    expires_in: life >= 0 && Number.isFinite(life) ? life : undefined,
     refresh_token: toText(refresh_token),
     scope: toText(Array.isArray(scope) && scope.every(toText) ? scope.join(' ') : scope),
     id_token: withoutIdToken ? undefined : toText(id_token),
