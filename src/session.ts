@@ -59,13 +59,11 @@ export interface Session<SignInInput = unknown> {
 
 /** The session over a connected client. */
 export function createSession<SignInInput>(client: Client, fetchOptions?: FetchOptions): Session<SignInInput> {
-  const { signIn, completeSignIn } = createSignIn(client)
   const options = { deadline: CONTROL_DEADLINE }
   return Object.freeze({
     fetch: createFetch(client, fetchOptions),
     request: createRequest(client),
-    signIn,
-    completeSignIn,
+    ...createSignIn(client),
     async signOut(choice) {
       const { url } = await client.call('signOut', [choice?.everywhere === true], options)
       if (url !== undefined) window.location.assign(url)

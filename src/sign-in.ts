@@ -12,7 +12,10 @@ const POPUP_FEATURES = 'popup,width=480,height=640'
 /** Parameters of an authorization response, which the address bar must not keep (RFC 6749 §4.1.2, OpenID Connect). */
 const CALLBACK_PARAMETERS = ['code', 'state', 'iss', 'session_state', 'error', 'error_description', 'error_uri']
 
-type CallbackMessage = { readonly lingpai: 'callback'; readonly url: string } | { readonly lingpai: 'callback-taken' }
+interface CallbackMessage {
+  readonly lingpai: 'callback' | 'callback-taken'
+  readonly url?: string
+}
 
 export interface SignIn {
   signIn(input: unknown): Promise<void>
@@ -79,7 +82,7 @@ function isCallback(url: string): boolean {
 }
 
 function isAuthorizeInput(input: unknown): input is AuthorizeInput {
-  const via = typeof input === 'object' && input !== null ? (input as { via?: unknown }).via : undefined
+  const via = (input as { via?: unknown } | null | undefined)?.via
   return via === 'redirect' || via === 'popup'
 }
 
@@ -99,10 +102,10 @@ function cleanAddressBar(): void {
   if (url.href !== location.href) history.replaceState(history.state, '', url)
 }
 
-/** Listens for messages of one window of this app. Returns what ends that. */
-function listen(window: Window, listener: (message: CallbackMessage) => void): () => void {
-  const onMessage = ({ source, origin, data }: MessageEvent<CallbackMessage | undefined>) => {
-    if (source === window && origin === location.origin && data?.lingpai !== undefined) listener(data)
+/** Listens for one kind of message from one window of this app. Returns a function that stops listening. */
+function listen(window: Window, kind: CallbackMessage['lingpai'], listener: (url: string) => void): () => void {
+  const onMessage = ({ source, origin, data }: MessageEvent<CallbackMessage | null>) => {
+    if (source === window && origin === location.origin && data?.lingpai === kind) listener(data.url as string)
   }
   addEventListener('message', onMessage)
   return () => removeEventListener('message', onMessage)
@@ -114,11 +117,10 @@ function waitForCallback(popup: Window): Promise<string> {
       clearInterval(timer)
       stop()
     }
-    const stop = listen(popup, (message) => {
-      if (message.lingpai !== 'callback') return
+    const stop = listen(popup, 'callback', (url) => {
       finish()
       popup.postMessage({ lingpai: 'callback-taken' } satisfies CallbackMessage, location.origin)
-      resolve(message.url)
+      resolve(url)
     })
     const timer = setInterval(() => {
       if (!popup.closed) return
@@ -146,9 +148,7 @@ function handOver(opener: Window, url: string): Promise<boolean> {
       stop()
       resolve(isTaken)
     }
-    const stop = listen(opener, (message) => {
-      if (message.lingpai === 'callback-taken') finish(true)
-    })
+    const stop = listen(opener, 'callback-taken', () => finish(true))
     const timer = setTimeout(() => finish(false), HAND_OVER_TIMEOUT)
     opener.postMessage({ lingpai: 'callback', url } satisfies CallbackMessage, location.origin)
   })

@@ -106,7 +106,7 @@ export function openConnection(
   }
 
   function schedulePing(): void {
-    pingTimer = timers.setTimeout(() => {
+    pingTimer ??= timers.setTimeout(() => {
       pingTimer = undefined
       if (closedWith || pending.size === 0) return
       // One at a time: after a freeze, many would be due at once, and each would count as an unanswered one.
@@ -187,7 +187,7 @@ export function openConnection(
       undefined,
       METHODS[name] === 'call' ? [id, ...given] : given,
     )
-    if (pingTimer === undefined) schedulePing()
+    schedulePing()
     return waitFor(answer.catch(toCallError), {
       deadline,
       signal,
@@ -204,7 +204,7 @@ export function openConnection(
 
     hold(fail) {
       pending.add(fail)
-      if (pingTimer === undefined) schedulePing()
+      schedulePing()
       return () => void pending.delete(fail)
     },
 

@@ -16,10 +16,11 @@ export interface HostPort {
 export interface HostCandidate {
   readonly mode: Mode
   /**
-   * What becomes of a worker that does not answer. `ask again`: over a new port, which leads to the same worker. `wait`: it
-   * is not replaced, since two brokers would serve one session. `give up`: it is ended first, so the next host may be tried.
+   * What the page does if the worker does not answer. `reconnect`: opens a new port, which leads to the same worker. `wait`:
+   * does not replace it, because two brokers would serve one session. `giveUp`: ends the worker, then tries the next host;
+   * the text goes into the error.
    */
-  readonly onSilence: 'ask again' | 'wait' | 'give up'
+  readonly onSilence: 'reconnect' | 'wait' | { readonly giveUp: string }
   /** Throws where the constructor does, or where the browser has none. */
   open(): HostPort
 }

@@ -18,7 +18,7 @@ export interface Hosts {
 export function listHosts({ shared, dedicated, inline }: Hosts): HostCandidate[] {
   const choices: HostCandidate[] = []
   const add = (mode: Mode, open: () => HostPort) =>
-    choices.push({ mode, onSilence: mode === 'shared' ? 'ask again' : 'wait', open })
+    choices.push({ mode, onSilence: mode === 'shared' ? 'reconnect' : 'wait', open })
   if (shared) {
     add('shared', () => {
       const worker = shared()

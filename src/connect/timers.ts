@@ -7,3 +7,7 @@ export const platformTimers: Timers = {
   setTimeout: (callback, milliseconds) => setTimeout(callback, milliseconds),
   clearTimeout: (timer) => clearTimeout(timer as number),
 }
+
+export function pause(milliseconds: number, timers: Timers): Promise<undefined> {
+  return new Promise((resolve) => timers.setTimeout(() => resolve(undefined), milliseconds))
+}

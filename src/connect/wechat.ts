@@ -53,7 +53,7 @@ export function ownWorker(createWorker: () => WechatWorker, host: WechatHost): H
 
   return {
     mode: 'wechat',
-    onSilence: 'give up',
+    onSilence: { giveUp: 'it does not answer. Its script failed, or did not call serve(): see its console' },
     open() {
       let worker: WechatWorker | undefined
       let isClosed = false

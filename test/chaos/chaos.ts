@@ -1,5 +1,5 @@
 import type { LoggedRefresh } from '../../servers/provider/refresh-log.ts'
-import { MAX_REPEATS } from '../../src/client/client.ts'
+import { MAX_REPEATS } from '../../src/client/repeat.ts'
 import { launchBrowser } from '../fixtures/tabs.ts'
 import { startTestApp } from '../fixtures/test-app.ts'
 import { createRandom } from '../simulation/random.ts'

@@ -229,7 +229,7 @@ export const bugs = [
   },
   {
     name: 'one listener that throws keeps the news from the others',
-    file: 'src/client/client.ts',
+    file: 'src/client/snapshot-store.ts',
     search: '        console.error(error)\n',
     replace: '        throw error\n',
   },
