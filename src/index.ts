@@ -30,11 +30,11 @@ export type { UploadProgress } from './protocol/wire.ts'
 export type { RequestOptions, SessionRequest } from './request.ts'
 export type { Session } from './session.ts'
 
-/** How to start the worker, and what the page cannot find out by itself. */
+/** How to start the worker, and what a script of the page cannot find out. */
 export interface ConnectOptions extends Hosts {
   /**
-   * The policy that this page got in a `Referrer-Policy` header, which no script can read. Requests of `session.fetch` that
-   * have no policy of their own go by it. Default that of `<meta name="referrer">`, else the browser's (Referrer Policy §4).
+   * The policy of this page's `Referrer-Policy` header, which a script cannot read. `session.fetch` uses it for requests
+   * without their own policy. Default: that of `<meta name="referrer">`, else the browser's (Referrer Policy §4).
    */
   readonly referrerPolicy?: ReferrerPolicy
 }
@@ -42,9 +42,9 @@ export interface ConnectOptions extends Hosts {
 type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
 
 /**
- * Connects this page to the worker that keeps the session. Returns at once; what goes wrong later rejects a call.
+ * Connects this page to the worker that keeps the session. Returns at once; a later failure rejects a call.
  *
- * Pass the worker file's broker as a type, `connect<typeof broker>(...)`, and `signIn` knows what the grant takes.
+ * Pass the worker file's broker as a type, `connect<typeof broker>(...)`, to type the input of `signIn`.
  */
 export function connect<B extends Broker<never> | Broker = Broker>(options: ConnectOptions): Session<SignInInputOf<B>> {
   return createSession(createClient(listHosts(options)), { referrerPolicy: options.referrerPolicy })

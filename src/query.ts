@@ -1,4 +1,4 @@
-/** The data of a GET, as the fields of its query. @throws TypeError where they are no object */
+/** The data of a GET, as the fields of its query. @throws TypeError if they are not an object */
 export function toQuery(data: unknown): [string, string][] {
   if (data === undefined) return []
   if (typeof data !== 'object' || data === null) throw new TypeError('the data of a GET must be an object')

@@ -4,7 +4,7 @@ import { LingpaiError } from './protocol/errors.ts'
 import type { WireApiRequest } from './protocol/wire.ts'
 import { toQuery } from './query.ts'
 
-/** A call of an API that takes and gives JSON. The same on the web and in a mini program. */
+/** A call of an API that uses JSON. The same on the web and in a mini program. */
 export interface RequestOptions {
   /** Absolute, or relative to the page. */
   readonly url: string
@@ -15,16 +15,16 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>
   /**
    * Whether the token is attached. Default: to the APIs listed in the worker. With `false`, a listed API's request is still
-   * signed and its envelope read; `true` rejects with `origin_not_allowed` where the URL is not listed.
+   * signed and its envelope read. `true` rejects with `origin_not_allowed` if the URL is not listed.
    */
   readonly auth?: boolean
-  /** In milliseconds, for the whole call with any refresh. Default 30,000. */
+  /** In milliseconds, for the whole call, including a refresh. Default 30,000. */
   readonly timeout?: number
   readonly signal?: AbortSignal
 }
 
 /**
- * Resolves with the payload of the API's envelope, or with the JSON body where the API has none.
+ * Resolves with the payload of the API's envelope, or with the JSON body if the API has no envelope.
  *
  * Rejects with a LingpaiError: `api_error` (`status`, `apiCode`, `apiMessage`), `sign_in_required`, `network_error`,
  * `timeout`, `aborted`, ...
@@ -35,7 +35,7 @@ export function createRequest(client: Client): SessionRequest {
   return async <T>(options: RequestOptions): Promise<T> => {
     const { signal, timeout = DEFAULT_TIMEOUT } = options ?? {}
     if (!(timeout >= 0)) throw new LingpaiError('invalid_call', 'timeout must be milliseconds.')
-    // Longer timers fire at once.
+    // A longer timer would fire at once.
     const deadline = Math.min(timeout, 2 ** 31 - 1)
     try {
       return (await client.call('request', [{ ...toJsonRequest(options ?? {}), timeout: deadline }], {
@@ -48,7 +48,7 @@ export function createRequest(client: Client): SessionRequest {
   }
 }
 
-/** Built by the platform's own constructor, so that what it refuses is refused here, in one way. */
+/** Uses the platform's constructor, so that a request that the platform rejects is rejected here. */
 function toJsonRequest({ url, method = 'GET', data, headers = {}, auth }: RequestOptions): WireApiRequest {
   try {
     if (typeof url !== 'string') throw new TypeError('the url is missing')

@@ -2,14 +2,14 @@ import { type Client, CONTROL_DEADLINE } from './client/client.ts'
 import { LingpaiError } from './protocol/errors.ts'
 import type { AuthorizeInput } from './protocol/methods.ts'
 
-/** How often the popup is looked at: nothing tells when the user closes it. */
+/** How often to check whether the user has closed the popup: there is no event for it. In milliseconds. */
 const POPUP_POLL = 300
-/** How long the callback page waits for the page that opened it before it completes the sign-in itself. */
+/** If the page that opened the callback page has not answered by then, the callback page completes the sign-in. In milliseconds. */
 const HAND_OVER_TIMEOUT = 1000
 
 const POPUP_FEATURES = 'popup,width=480,height=640'
 
-/** Parameters of an authorization response, which the address bar must not keep (RFC 6749 §4.1.2, OpenID Connect). */
+/** Parameters of an authorization response, which must not stay in the address bar (RFC 6749 §4.1.2, OpenID Connect). */
 const CALLBACK_PARAMETERS = ['code', 'state', 'iss', 'session_state', 'error', 'error_description', 'error_uri']
 
 interface CallbackMessage {
@@ -23,7 +23,7 @@ export interface SignIn {
 }
 
 export function createSignIn(client: Client): SignIn {
-  /** What `completeSignIn` has begun last: a callback is good for one use. */
+  /** The last call of `completeSignIn`: a callback can be used once. */
   let latest: { readonly url: string; readonly outcome: Promise<{ returnTo?: string }> } | undefined
 
   async function authorize({ via, returnTo }: AuthorizeInput): Promise<string> {
@@ -34,12 +34,12 @@ export function createSignIn(client: Client): SignIn {
   const complete = (url: string) => client.call('callback', [url])
 
   async function viaPopup(input: AuthorizeInput): Promise<void> {
-    // Opened before anything is awaited: later, the browser no longer sees the user's click behind it.
+    // Opened before any await: later, the browser no longer connects it with the user's click and blocks it.
     const popup = window.open('', '_blank', POPUP_FEATURES)
     if (popup === null) {
       throw new LingpaiError(
         'popup_blocked',
-        'The browser blocked the popup. Call signIn from a click, or by redirect.',
+        'The browser blocked the popup. Call signIn from a click, or use a redirect.',
       )
     }
     try {
@@ -69,7 +69,7 @@ export function createSignIn(client: Client): SignIn {
 
     async completeSignIn(url) {
       if (!URL.canParse(url)) throw new LingpaiError('invalid_call', 'completeSignIn takes location.href.')
-      // A second call of this page, as React's StrictMode makes one, finds an address bar without parameters.
+      // React's StrictMode calls twice: the second call finds an address bar without parameters.
       if (latest && (latest.url === url || !isCallback(url))) return latest.outcome
       latest = { url, outcome: completeCallback(url) }
       return latest.outcome
@@ -86,11 +86,11 @@ function isAuthorizeInput(input: unknown): input is AuthorizeInput {
   return via === 'redirect' || via === 'popup'
 }
 
-/** Only a place of the app itself: anything else would make the callback page an open redirector (RFC 9700 §4.11.1). */
+/** Allows only a path of the app: any other URL would make the callback page an open redirector (RFC 9700 §4.11.1). */
 function toReturnTo(returnTo: unknown): string {
   const url =
     typeof returnTo === 'string' && URL.canParse(returnTo, location.href) ? new URL(returnTo, location.href) : undefined
-  // A path such as "/.//evil.example" is of this origin, and names another host once it stands alone.
+  // The path of "/.//evil.example" is "//evil.example": on its own, that names another host.
   if (url?.origin !== location.origin || url.pathname.startsWith('//'))
     throw new LingpaiError('invalid_call', 'returnTo must be a path of this app.')
   return url.pathname + url.search + url.hash
@@ -125,12 +125,12 @@ function waitForCallback(popup: Window): Promise<string> {
     const timer = setInterval(() => {
       if (!popup.closed) return
       finish()
-      reject(new LingpaiError('sign_in_cancelled', 'The popup was closed before the sign-in was done.'))
+      reject(new LingpaiError('sign_in_cancelled', 'The popup was closed before the sign-in was complete.'))
     }, POPUP_POLL)
   })
 }
 
-/** The page that opened this one, where it is of the same app. */
+/** The page that opened this one, if it belongs to the same app. */
 function getOpener(): Window | undefined {
   try {
     const opener = window.opener as Window | null
@@ -140,7 +140,7 @@ function getOpener(): Window | undefined {
   }
 }
 
-/** Gives the callback to the page that waits for it. False where none does: the link was merely opened in a new tab. */
+/** Gives the callback to the page that waits for it. Resolves with false if that page does not wait for a callback. */
 function handOver(opener: Window, url: string): Promise<boolean> {
   return new Promise((resolve) => {
     const finish = (isTaken: boolean) => {

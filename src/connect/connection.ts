@@ -11,14 +11,15 @@ import { decodeThrownErrors } from '../protocol/throw-handler.ts'
 import { platformTimers, type Timers } from './timers.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
 
-/** While calls are pending, the worker is asked this often whether it lives. */
+/** While calls are pending, the page pings the worker this often. In milliseconds. */
 const PING_INTERVAL = 1000
 /**
- * After so many intervals without an answer, the worker counts as gone. Counted, not timed: a computer's sleep is none.
+ * After this many intervals without an answer, the worker counts as dead. Intervals are counted, not timed, so that the sleep
+ * of a computer does not count.
  *
- * Where a lock is watched, silence is no proof of death: the worker is busy, and only one that is never done is given up.
- * Without a lock, silence is all that there is. A new port leads to the same SharedWorker, so little is lost where it was
- * only busy; any other worker is ended with its connection, and so given more time.
+ * `watched`: the page waits for the worker's lock. While the worker holds the lock, it is busy rather than dead, so the limit
+ * is high. Without a lock, silence is the only sign. `shared`: a new port leads to the same SharedWorker, so a wrong guess
+ * costs little. `owned`: closing the connection ends the worker, so it gets more time.
  */
 const SILENT_INTERVALS = { watched: 30, shared: 3, owned: 10 }
 
@@ -26,7 +27,7 @@ export type ControlOptions = Pick<WaitOptions, 'deadline' | 'signal'>
 
 export type Method = keyof BrokerTable
 export type Result<Name extends Method> = Awaited<ReturnType<BrokerTable[Name]>>
-/** What a caller passes: the call's id, where the method takes one, is added here. */
+/** The arguments that a caller passes. If the method takes a call id, it is added here. */
 export type Arguments<Name extends Method> =
   Parameters<BrokerTable[Name]> extends [string, ...infer Rest] ? Rest : Parameters<BrokerTable[Name]>
 
@@ -34,11 +35,11 @@ export interface Connection {
   hello(): Promise<Welcome>
   call<Name extends Method>(name: Name, given: Arguments<Name>, options?: ControlOptions): Promise<Result<Name>>
   notify(notice: Notice): void
-  /** After its lock has fallen: resolves when it is known whether the worker lives. */
+  /** After the page got the worker's lock: resolves when it is known whether the worker lives. */
   doubt(): Promise<void> | undefined
-  /** Has something that outlives its call, such as a body on its way, told of the worker's loss. Returns what ends that. */
+  /** For work that outlives its call, such as a body: calls `fail` if the worker is lost. Returns a function that ends that. */
   hold(fail: (error: unknown) => void): () => void
-  /** Rejects all that is pending, and tells the worker, where it still listens, to forget this page. */
+  /** Rejects all pending calls, and notifies the worker that the page is gone. */
   close(error: LingpaiError): void
 }
 
@@ -47,7 +48,7 @@ let lastCall = 0
 /**
  * Calls over one port.
  *
- * `onLost` tells that the worker is gone or is another one than before; what it had in memory is lost with it.
+ * `onLost` is called if the worker is dead or was replaced: what it had in memory is lost.
  */
 export function openConnection(
   port: Endpoint,
@@ -68,9 +69,9 @@ export function openConnection(
   let doubt: Promise<void> | undefined
 
   const endpoint = createCheckedEndpoint()
-  // Kept for as long as the connection: Comlink ends both directions of a port whose proxy was collected (comlink#692).
+  // Kept as long as the connection: if the proxy is garbage collected, Comlink closes the port (comlink#692).
   const remote = wrap<BrokerTable>(endpoint as never)
-  // Each property of it is a new proxy, which Comlink has watched by the garbage collector: one per method will do.
+  // Reading a property creates a proxy, which Comlink registers for garbage collection: keep one proxy per method.
   const methods: Partial<typeof remote> = {}
 
   function createCheckedEndpoint(): Endpoint {
@@ -78,10 +79,10 @@ export function openConnection(
     port.addEventListener('message', ({ data }) => {
       if (closedWith || typeof data !== 'object' || data === null) return
       const sender = getOwn(data, 'instance')
-      // WebKit restarts a SharedWorker behind the same port, without a word; its memory is empty then.
+      // WebKit silently restarts a SharedWorker behind the same port, with an empty memory.
       if (instance !== undefined && typeof sender === 'string' && sender !== instance) return lose()
       const kind = getOwn(data, 'lingpai')
-      // The worker took this page for dead, and has let go of it.
+      // The worker assumed that this page is dead, and removed it.
       if (kind === 'goodbye') return lose()
       if (kind === 'snapshot') return onSnapshot(getOwn(data, 'snapshot') as BrokerSnapshot)
       for (const listener of listeners) listener({ data })
@@ -89,7 +90,7 @@ export function openConnection(
     port.start?.()
     return {
       postMessage(message, transfer) {
-        // Comlink would have the worker close the port when its proxies are collected; a port is closed by close() only.
+        // When a proxy is garbage collected, Comlink asks the worker to close the port. Only close() may do that.
         if ((message as { type?: string }).type !== 'RELEASE') port.postMessage(message, transfer)
       },
       addEventListener: (_type, listener) => void listeners.add(listener),
@@ -109,7 +110,7 @@ export function openConnection(
     pingTimer ??= timers.setTimeout(() => {
       pingTimer = undefined
       if (closedWith || pending.size === 0) return
-      // One at a time: after a freeze, many would be due at once, and each would count as an unanswered one.
+      // One timer at a time: after a freeze, several would fire at once, and each would count as an unanswered ping.
       schedulePing()
       void ping()
     }, PING_INTERVAL)
@@ -120,46 +121,46 @@ export function openConnection(
     if (instance === undefined) return
     if (++silentIntervals >= SILENT_INTERVALS[watched ? 'watched' : isShared ? 'shared' : 'owned']) return lose()
     if (silentIntervals > 1) return
-    await askForLife()
+    await pingWorker()
     silentIntervals = 0
   }
 
-  /** Resolves where the worker lives. A refusal is an answer too. */
-  function askForLife(): Promise<void> {
+  /** Resolves if the worker lives. An error from the worker is an answer, too. */
+  function pingWorker(): Promise<void> {
     return remote.ping().then(watchLock, () => {})
   }
 
-  /** A lock that the worker holds for life falls to us when it dies, which no event tells, or when somebody steals it. */
+  /** The page gets the worker's lock when the worker dies, for which there is no event, or when another script steals it. */
   function watchLock(name: string | undefined): void {
     const { locks } = globalThis.navigator ?? {}
     if (name === watched || !locks) return
     watched = name
     if (name === undefined) return
-    const onFallen = () => {
+    const onLockGranted = () => {
       if (name !== watched) return
       watched = undefined
-      doubt = askAfterFall()
+      doubt = checkLife()
     }
-    locks.request(name, { mode: 'shared', signal: stopWatching.signal }, onFallen).catch(() => {})
+    locks.request(name, { mode: 'shared', signal: stopWatching.signal }, onLockGranted).catch(() => {})
   }
 
-  async function askAfterFall(): Promise<void> {
-    const answer = askForLife()
-    for (let asked = 0; asked < DOUBT.times && !closedWith; asked += 1) {
+  async function checkLife(): Promise<void> {
+    const answer = pingWorker()
+    for (let count = 0; count < DOUBT.times && !closedWith; count += 1) {
       try {
         return await waitFor(answer, { deadline: DOUBT.interval, timers, group: pending })
       } catch {
-        // Nothing yet, or closed.
+        // No answer yet, or the connection is closed.
       }
     }
     lose()
   }
 
   /**
-   * Says hello with a lock that this page holds until it closes the connection, or dies, which no event tells the worker; and
-   * again when that lock was stolen, with another: the worker would take this page for dead.
+   * Says hello with the name of a lock. The page holds it until it closes the connection or dies, for which the worker gets
+   * no event. If the lock is stolen, the page says hello again with another lock, or the worker would assume that it is dead.
    */
-  function greet(): Promise<Welcome> {
+  function helloWithLock(): Promise<Welcome> {
     return new Promise((resolve, reject) => {
       const locks = isShared ? globalThis.navigator?.locks : undefined
       const createName = () => PAGE_LOCK + globalThis.crypto.randomUUID()
@@ -180,7 +181,7 @@ export function openConnection(
     if (closedWith) throw closedWith
     if (signal?.aborted) throw signal.reason
     const id = (++lastCall).toString(36)
-    // Not by spreading: lowered to ES5 that is `method.apply(…)`, which Comlink takes for a method of that name.
+    // Not by spreading: in ES5 that becomes `method.apply(…)`, and Comlink would call a method named "apply".
     methods[name] ??= remote[name]
     const answer: Promise<Result<Name>> = Reflect.apply(
       methods[name] as never,
@@ -209,10 +210,10 @@ export function openConnection(
     },
 
     async hello() {
-      const welcome = await greet()
+      const welcome = await helloWithLock()
       const { protocol } = welcome
       if (protocol < OLDEST_PROTOCOL_VERSION || protocol > PROTOCOL_VERSION) {
-        // A worker that knows its trade has refused the page before that, and said which of them is old.
+        // Normally the worker has already rejected the page, and said which side is old.
         throw new LingpaiError(
           'protocol_mismatch',
           "The worker is of another build: close this site's other tabs, then reload.",

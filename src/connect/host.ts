@@ -3,13 +3,13 @@ import type { Mode } from '../protocol/snapshot.ts'
 
 /** A port to a worker that may still be starting. */
 export interface HostPort {
-  /** Its `close` ends the worker, or this page's part in it. */
+  /** Its `close` ends the worker, or this page's connection to it. */
   readonly endpoint: Endpoint
-  /** Rejects where the worker's script cannot be loaded or run. */
+  /** Rejects if the worker's script cannot be loaded or run. */
   readonly failure: Promise<never>
-  /** Resolves when the worker is started, where that has to wait: before, nobody expects an answer of it. */
+  /** If the start is delayed: resolves when the worker is started. Until then, no answer is expected. */
   readonly started?: Promise<void>
-  /** Takes a listener for the loss of a worker, where the platform tells of it; `failure` rejects first where it is its fault. */
+  /** Takes a listener for the loss of a worker, if the platform reports it. If the script is at fault, `failure` rejects first. */
   readonly onLoss?: (listener: () => void) => void
 }
 
@@ -21,6 +21,6 @@ export interface HostCandidate {
    * the text goes into the error.
    */
   readonly onSilence: 'reconnect' | 'wait' | { readonly giveUp: string }
-  /** Throws where the constructor does, or where the browser has none. */
+  /** Throws if the worker's constructor throws, or if the browser does not have it. */
   open(): HostPort
 }

@@ -4,21 +4,21 @@ import { SHARED_WORKER_LOCK, toWorkerKey } from '../protocol/handshake.ts'
 import type { Mode } from '../protocol/snapshot.ts'
 import type { HostCandidate, HostPort } from './host.ts'
 
-/** How to start the worker. The app writes these calls itself, so that its bundler sees them and can build the worker. */
+/** How to start the worker. The app contains these calls, so that its bundler finds them and builds the worker. */
 export interface Hosts {
   /** First choice: one worker for all tabs. */
   readonly shared?: () => SharedWorker
-  /** Used only where there is no `SharedWorker`, or where it fails to start. */
+  /** Used only if there is no `SharedWorker`, or if it fails to start. */
   readonly dedicated?: () => Worker
-  /** The broker in this very thread: `() => serveInline(options)` of `lingpai/inline`. */
+  /** The broker in the page's own thread: `() => serveInline(options)` of `lingpai/inline`. */
   readonly inline?: () => Endpoint
 }
 
 /** The hosts to try, best first. */
 export function listHosts({ shared, dedicated, inline }: Hosts): HostCandidate[] {
-  const choices: HostCandidate[] = []
+  const candidates: HostCandidate[] = []
   const add = (mode: Mode, open: () => HostPort) =>
-    choices.push({ mode, onSilence: mode === 'shared' ? 'reconnect' : 'wait', open })
+    candidates.push({ mode, onSilence: mode === 'shared' ? 'reconnect' : 'wait', open })
   if (shared) {
     add('shared', () => {
       const worker = shared()
@@ -33,38 +33,38 @@ export function listHosts({ shared, dedicated, inline }: Hosts): HostCandidate[]
   }
   if (inline) {
     let port: HostPort | undefined
-    // Made once: another one would be a second broker.
+    // Created once: another endpoint would be a second broker.
     add('inline', () => (port ??= { endpoint: inline(), failure: new Promise(() => {}) }))
   }
-  return choices
+  return candidates
 }
 
 function toHostPort(
   worker: SharedWorker | Worker,
   endpoint: MessagePort | (Worker & { close(): void }),
-  findOther?: () => Promise<boolean>,
+  findRunning?: () => Promise<boolean>,
 ): HostPort {
   const failure = new Promise<never>((_resolve, reject) => {
     worker.addEventListener('error', async (event) => {
       const { message } = event as Partial<ErrorEvent>
-      if (message || !(await findOther?.())) reject(new Error(message || 'its script did not load'))
+      if (message || !(await findRunning?.())) reject(new Error(message || 'its script did not load'))
       else
         reject(
           new LingpaiError(
             'protocol_mismatch',
-            "Another build's worker runs, started with other options (see extendedLifetime): close this site's other tabs, then reload.",
+            "The worker of another build runs with other options (see extendedLifetime): close this site's other tabs, then reload.",
           ),
         )
     })
   })
-  // Only those who start a worker look at it; an error later in its life is not theirs.
+  // Only the start of a worker uses this promise. A later error must not be an unhandled rejection.
   failure.catch(() => {})
   return { endpoint: endpoint as unknown as Endpoint, failure }
 }
 
 /**
- * Whether the SharedWorker that could not be started is running. The browser then refuses one with other options by the same
- * event as where a script does not load, and a fallback would be a second broker beside the first.
+ * Whether the SharedWorker that could not be started is running already, with other options. The browser reports both that
+ * and a script that does not load by the same event. With a running worker, a fallback would be a second broker.
  *
  * @see https://html.spec.whatwg.org/multipage/workers.html#dom-sharedworker
  */
@@ -76,7 +76,7 @@ async function findWorker(start: () => SharedWorker): Promise<boolean> {
   return workers.some((name) => name.endsWith(key))
 }
 
-/** By what the browser tells SharedWorkers apart: only the app's own call of the constructor knows it. Nothing is started. */
+/** The name and URL that identify a SharedWorker, read from the app's call of the constructor. No worker is started. */
 function keyOf(start: () => SharedWorker): string {
   const { SharedWorker } = globalThis
   let key = 'none'
@@ -90,7 +90,7 @@ function keyOf(start: () => SharedWorker): string {
   try {
     start()
   } catch {
-    // Ours, or the app's.
+    // The key thrown above, or an error of the app.
   } finally {
     globalThis.SharedWorker = SharedWorker
   }

@@ -7,9 +7,9 @@ export interface WaitOptions {
   readonly deadline?: number | undefined
   /** Its abort ends the wait with the signal's reason, unchanged. */
   readonly signal?: CancelSignal | undefined
-  /** Told when the wait has ended without the answer. */
+  /** Called when the wait ends without the answer. */
   readonly onGiveUp?: () => void
-  /** Functions that end the waits of this group, for whoever has to end them all. */
+  /** The group's functions: each one ends a wait with an error. They allow the caller to end all waits at once. */
   readonly group?: Set<(error: unknown) => void>
   /** Default the platform's. */
   readonly timers?: Timers
@@ -55,25 +55,25 @@ export function waitFor<T>(
 }
 
 /**
- * The part of an AbortController that every call needs, without what the platform's own costs: one listener at a time, since
- * each wait of a call begins when the one before has ended.
+ * A cheap AbortController with one listener at a time. That is enough for a call: each of its waits begins when the one before
+ * has ended.
  */
 export function createCancellation(): { readonly signal: CancelSignal; cancel(): void } {
-  let tell = () => {}
+  let abort = () => {}
   const signal = {
     aborted: false,
     addEventListener(_type: string, listener: () => void) {
-      tell = listener
+      abort = listener
     },
     removeEventListener() {
-      tell = () => {}
+      abort = () => {}
     },
   }
   return {
     signal,
     cancel() {
       signal.aborted = true
-      tell()
+      abort()
     },
   }
 }

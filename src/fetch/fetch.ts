@@ -55,7 +55,7 @@ export function createFetch(client: Client, { pageFetch = fetch, referrerPolicy 
         if (init?.auth === true) {
           throw new LingpaiError(
             'origin_not_allowed',
-            `No token goes to ${url.origin}: it is not in the apis of serve().`,
+            `No token goes to ${url.origin}: it is not among the apis of serve().`,
           )
         }
         return await pageFetch(request)

@@ -1,30 +1,30 @@
 import { decodeError, isLingpaiError, toFetchError } from '../protocol/errors.ts'
 import { BODY_WINDOW, type BodyMessage } from '../protocol/wire.ts'
 
-/** A body whose chunks come over a port, asked for as it is read. */
+/** A body whose chunks come over a port. They are requested as the body is read. */
 export interface IncomingBody {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>
-  /** Ends it with an error of this side's own. */
+  /** Ends the body with an error of the page. */
   fail(error: unknown): void
-  /** What ended it too early, if anything did, as the only element. */
+  /** The error that ended the body, if any, as the only element. */
   failure(): readonly [unknown] | undefined
 }
 
 /**
- * Makes a stream of what the worker sends over a port. The signal ends it for as long as it was not read, also where it has
- * come whole. `onEnd` is told once that no more comes, in whatever way.
+ * Makes a stream of the chunks that the worker sends over a port. An abort ends the stream until it is read, even if all
+ * chunks have arrived. `onEnd` is called once, when no more chunks are expected.
  */
 export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, onEnd: () => void): IncomingBody {
   let controller: ReadableByteStreamController | ReadableStreamDefaultController
-  // The first window is sent unasked: a question would cost the first byte a message to the worker and back.
-  let asked = BODY_WINDOW
+  // The worker sends the first window without a request: a request would delay the first byte by a round trip.
+  let requested = BODY_WINDOW
   let isComing = true
   let failure: readonly [unknown] | undefined
 
   function end(): void {
     if (!isComing) return
     isComing = false
-    // Also after the last message: only so the worker closes its end.
+    // Sent after the last chunk, too: it makes the worker close its port.
     port.postMessage(0)
     port.close()
     onEnd()
@@ -48,7 +48,7 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
   function closeWhenRead(): void {
     if (controller.desiredSize !== BODY_WINDOW) return
     controller.close()
-    // Whoever waits with a buffer of their own is answered only so.
+    // A pending read with the reader's own buffer (BYOB) ends only with this call.
     if ('byobRequest' in controller) controller.byobRequest?.respond(0)
     stop()
   }
@@ -56,8 +56,8 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
   port.onmessage = ({ data }: MessageEvent<BodyMessage>) => {
     if (!isComing) return
     if (data instanceof ArrayBuffer) {
-      asked -= data.byteLength
-      // A byte stream takes no empty chunk; a body that came whole may be one.
+      requested -= data.byteLength
+      // A byte stream rejects an empty chunk. A complete body may be empty.
       if (data.byteLength > 0) controller.enqueue(new Uint8Array(data))
       return
     }
@@ -72,10 +72,10 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
     },
     pull() {
       if (!isComing) return closeWhenRead()
-      const more = (controller.desiredSize ?? 0) - asked
-      // Not for each chunk: every ask is a message.
-      if (asked > 0 && more < BODY_WINDOW / 4) return
-      asked += more
+      const more = (controller.desiredSize ?? 0) - requested
+      // Not for each chunk, because every request is a message.
+      if (requested > 0 && more < BODY_WINDOW / 4) return
+      requested += more
       port.postMessage(more)
     },
     cancel: stop,
@@ -84,7 +84,7 @@ export function receiveBody(port: MessagePort, signal: AbortSignal | undefined, 
   try {
     stream = new ReadableStream({ ...source, type: 'bytes' }, { highWaterMark: BODY_WINDOW }) as typeof stream
   } catch {
-    // Safari before 26.4 has no byte streams; there, nobody can read with a buffer of their own anyway.
+    // Safari before 26.4 has no byte streams, so a reader there cannot use its own buffer either.
     stream = new ReadableStream<Uint8Array<ArrayBuffer>>(source, {
       highWaterMark: BODY_WINDOW,
       size: ({ byteLength }) => byteLength,
