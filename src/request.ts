@@ -3,33 +3,19 @@ import { DEFAULT_TIMEOUT } from './protocol/deadline.ts'
 import { LingpaiError } from './protocol/errors.ts'
 import type { WireApiRequest } from './protocol/wire.ts'
 import { toQuery } from './query.ts'
+import type { JsonRequest, RequestOptionsBase } from './session-base.ts'
 
 /** A call of an API that uses JSON. The same on the web and in a mini program. */
-export interface RequestOptions {
+export interface RequestOptions extends RequestOptionsBase {
   /** Absolute, or relative to the page. */
   readonly url: string
   /** Default `GET`. */
   readonly method?: string
-  /** Sent as JSON; for GET and HEAD, as the query. */
-  readonly data?: unknown
-  readonly headers?: Readonly<Record<string, string>>
-  /**
-   * Whether the token is attached. Default: to the APIs listed in the worker. With `false`, a listed API's request is still
-   * signed and its envelope read. `true` rejects with `origin_not_allowed` if the URL is not listed.
-   */
-  readonly auth?: boolean
-  /** In milliseconds, for the whole call, including a refresh. Default 30,000. */
-  readonly timeout?: number
   readonly signal?: AbortSignal
 }
 
-/**
- * Resolves with the payload of the API's envelope, or with the JSON body if the API has no envelope.
- *
- * Rejects with a LingpaiError: `api_error` (`status`, `apiCode`, `apiMessage`), `sign_in_required`, `network_error`,
- * `timeout`, `aborted`, ...
- */
-export type SessionRequest = <T = unknown>(options: RequestOptions) => Promise<T>
+/** Calls an API that uses JSON. */
+export type SessionRequest = JsonRequest<RequestOptions>
 
 export function createRequest(client: Client): SessionRequest {
   return async <T>(options: RequestOptions): Promise<T> => {

@@ -2,9 +2,7 @@
 import type { WechatWorker } from '../connect/wechat.ts'
 import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
-import type { ExplainOptions, HistoryEntry } from '../protocol/history.ts'
-import type { ReceivedTokens } from '../protocol/received-tokens.ts'
-import type { Snapshot } from '../protocol/snapshot.ts'
+import type { CallOptionsBase, JsonRequest, RequestOptionsBase, SessionBase } from '../session-base.ts'
 
 /** How a mini program keeps its session. */
 export interface WechatOptions {
@@ -32,48 +30,33 @@ export interface SignInPageOptions {
   readonly delay?: number
 }
 
-/** A mini program's side of the session. Every method is bound, so it can be passed around on its own. */
-export interface WechatSession<SignInInput = unknown> {
-  /** A call of an API that takes and gives JSON, its envelope unwrapped. */
+/** The session, as a mini program uses it. Every method is bound, so that it can be passed on alone. */
+export interface WechatSession<SignInInput = unknown> extends SessionBase {
+  /** Calls an API that uses JSON, and unwraps the envelope of its answer. */
   readonly request: WechatRequest
   /** `wx.uploadFile`, signed in. */
   readonly uploadFile: UploadFile
   /** `wx.downloadFile`, signed in. */
   readonly downloadFile: DownloadFile
   /**
-   * Signs in, in the worker: with what the grant's `signIn` takes, or with `{via: 'wx.login'}`, for which the worker gets a
-   * fresh code.
+   * Signs in, in the worker: with the input of the grant's `signIn`, or with `{via: 'wx.login'}`, for which the worker gets a
+   * new code.
    *
    * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `network_error`, `timeout`, `invalid_call`, and with
-   * `worker_lost` where nobody knows what became of it: a code or a captcha may have been used up, so nothing is repeated.
+   * `worker_lost` if the outcome is unknown: a code or a captcha may have been used up, so a sign-in is not repeated.
    */
   readonly signIn: (input: SignInInput | WechatLoginInput) => Promise<void>
   /**
-   * Ends the session, and has its tokens revoked where the grant can. Here it is over at once, whatever the server does.
+   * Ends the session, and revokes its tokens if the grant can. In this mini program the session ends at once, even if the
+   * server does not answer.
    *
-   * Rejects with `store_failed` where the stored session could not be deleted, and with `network_error` where `everywhere`
-   * could not be done.
+   * Rejects with `store_failed` if the stored session could not be deleted, and with `network_error` if `everywhere` failed.
    */
   readonly signOut: (options?: { readonly everywhere?: boolean }) => Promise<void>
-  /** Brings tokens from elsewhere, where the worker was given `adopt: true`; else rejects with `invalid_call`. */
-  readonly adopt: (tokens: ReceivedTokens) => Promise<void>
-  /** The access token, where the worker was given `exposeAccessToken: true`; else rejects with `token_not_exposed`. */
-  readonly getAccessToken: () => Promise<string>
-  /** The state of the session: an immutable object, new only when something has changed. */
-  readonly getSnapshot: () => Snapshot
-  /** Calls the listener after each change of the snapshot. Returns what ends that. */
-  readonly subscribe: (listener: () => void) => () => void
-  /**
-   * What happened in the worker and why, newest last, without tokens: the last 500 things, and the last 3,000 steps of calls
-   * and pages. With `after`, the `number` of the last entry that is known already, only what is new.
-   */
-  readonly explain: (options?: ExplainOptions) => Promise<readonly HistoryEntry[]>
-  /** For an app that owns the worker: takes a message of its `onMessage`, and says whether it was one of lingpai's. */
+  /** For an app that owns the worker: takes a message of its `onMessage`. Returns true if the message belongs to lingpai. */
   readonly handleMessage: (message: unknown) => boolean
-  /** For an app that owns the worker and had to start it anew: goes on with the new one. */
+  /** For an app that owns the worker and started it again: continues with the new worker. */
   readonly replaceWorker: (worker: Pick<WechatWorker, 'postMessage'>) => void
-  /** Lets go of the worker. Calls that are pending, and all later ones, reject with `closed`; the session is kept. */
-  readonly close: () => void
 }
 
 /** Has the worker get a code from `wx.login`; the other fields go to the grant's sign-in call as they are. */
@@ -82,27 +65,17 @@ export interface WechatLoginInput {
   readonly [field: string]: unknown
 }
 
-export interface CallOptions {
+export interface CallOptions extends CallOptionsBase {
   /** Absolute: a mini program has no address of its own. */
   readonly url: string
-  readonly headers?: Readonly<Record<string, string>>
-  /**
-   * Whether the token is attached. Default: to the APIs listed in the worker. With `false`, a listed API's request is still
-   * signed and its envelope read; `true` rejects with `origin_not_allowed` where the URL is not listed.
-   */
-  readonly auth?: boolean
-  /** Its abort ends the call: an `AbortSignal`, or that of `lingpai/wechat`'s own `AbortController`. */
+  /** Its abort ends the call: an `AbortSignal`, or the signal of `lingpai/wechat`'s own `AbortController`. */
   readonly signal?: CancelSignal
 }
 
-/** A call of an API that takes and gives JSON. The same as on the web. */
-export interface RequestOptions extends CallOptions {
-  /** Default `GET`. One of those that `wx.request` has: it lacks PATCH. */
+/** A call of an API that uses JSON. The same as on the web. */
+export interface RequestOptions extends CallOptions, RequestOptionsBase {
+  /** Default `GET`. One of the methods of `wx.request`, which does not have PATCH. */
   readonly method?: string
-  /** Sent as JSON; for GET and HEAD, as the query. */
-  readonly data?: unknown
-  /** In milliseconds, for the whole call with any refresh. Default 30,000. */
-  readonly timeout?: number
 }
 
 /** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/upload/wx.uploadFile.html */
@@ -134,13 +107,8 @@ export interface DownloadedFile {
   readonly filePath?: string
 }
 
-/**
- * Resolves with the payload of the API's envelope, or with the JSON body where the API has none.
- *
- * Rejects with a LingpaiError: `api_error` (`status`, `apiCode`, `apiMessage`), `sign_in_required`, `network_error`,
- * `timeout`, `aborted`, ...
- */
-export type WechatRequest = <T = unknown>(options: RequestOptions) => Promise<T>
+/** Calls an API that uses JSON. */
+export type WechatRequest = JsonRequest<RequestOptions>
 
 /** Uploads a file, signed in; resolves and rejects as a request does. */
 export type UploadFile = <T = unknown>(options: UploadOptions) => Promise<T>
