@@ -125,7 +125,7 @@ function waitForCallback(popup: Window): Promise<string> {
     const timer = setInterval(() => {
       if (!popup.closed) return
       finish()
-      reject(new LingpaiError('sign_in_cancelled', 'The popup was closed before the sign-in was complete.'))
+      reject(new LingpaiError('sign_in_cancelled', 'The user closed the popup.'))
     }, POPUP_POLL)
   })
 }

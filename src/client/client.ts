@@ -102,7 +102,7 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
   }
 
   async function establish(): Promise<OpenConnection> {
-    let cause = 'connect() was given no host'
+    let cause = 'connect() has no host'
     while (position < candidates.length) {
       // Without a wait, the host is opened at once.
       if (page.shown()) await page.shown()

@@ -59,7 +59,7 @@ export function createRepeat(
     const now = brokerSnapshot()
     // A request of one user is never sent for another (I6).
     if (caller !== undefined && now?.status === 'signed-in' && now.user?.subject !== caller)
-      throw failure ?? new LingpaiError('sign_in_required', 'Another user has signed in meanwhile.')
+      throw failure ?? new LingpaiError('sign_in_required', 'Another user has signed in.')
     try {
       return await work(connection)
     } catch (error) {

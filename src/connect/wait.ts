@@ -48,7 +48,7 @@ export function waitFor<T>(
     signal?.addEventListener('abort', onAbort)
     if (deadline !== undefined) {
       timer = timers.setTimeout(() => {
-        giveUp(new LingpaiError('timeout', `There was no answer within ${deadline} ms.`))
+        giveUp(new LingpaiError('timeout', `No answer within ${deadline} ms.`))
       }, deadline)
     }
   })
