@@ -55,7 +55,7 @@ const errorOf = (promise: Promise<unknown>) =>
     (error: unknown) => error,
   )
 
-test('the snapshot is there at once, and says connecting', () => {
+test('the snapshot is available at once, and says connecting', () => {
   const session = connect({ inline: () => createPeer({ hello: never }).endpoint })
   expect(session.getSnapshot()).toEqual({ status: 'connecting', tokenServer: 'ok', mode: 'inline' })
   session.close()
@@ -76,7 +76,7 @@ test('the snapshot is the same object until something changes', async () => {
   expect(second).toEqual({ ...signedIn, mode: 'inline' })
 })
 
-test('the same user in a fresh copy is no change, and no listener is called', async () => {
+test('a copy of the same user is not a change, and calls no listener', async () => {
   const { session, peer } = await open()
   peer.publish(structuredClone(signedIn))
   await settled()
@@ -95,7 +95,7 @@ test.each<[string, BrokerSnapshot]>([
   ['an outage', { ...signedIn, tokenServer: 'unreachable' }],
   ['a reason', { ...signedIn, reason: 'store_failed' }],
   ['a sign-out', signedOut],
-])('%s is a change', async (_what, next) => {
+])('%s is a change', async (_name, next) => {
   const { session, peer } = await open()
   peer.publish(signedIn)
   await settled()
@@ -107,7 +107,7 @@ test.each<[string, BrokerSnapshot]>([
   expect(session.getSnapshot()).toEqual({ ...next, mode: 'inline' })
 })
 
-test('the snapshot cannot be changed, nor can the user in it', async () => {
+test('the snapshot and the user in it cannot be changed', async () => {
   const { session, peer } = await open()
   peer.publish(structuredClone(signedIn))
   await settled()
@@ -117,10 +117,10 @@ test('the snapshot cannot be changed, nor can the user in it', async () => {
   expect(Object.isFrozen(snapshot.user?.profile)).toBe(true)
 })
 
-test('a listener hears each change after it is visible, until it unsubscribes', async () => {
+test('a listener is called after each visible change, until it unsubscribes', async () => {
   const { session, peer } = await open()
-  const seen: string[] = []
-  const unsubscribe = session.subscribe(() => seen.push(session.getSnapshot().status))
+  const statuses: string[] = []
+  const unsubscribe = session.subscribe(() => statuses.push(session.getSnapshot().status))
   peer.publish(signedIn)
   await settled()
   peer.publish(signedOut)
@@ -129,10 +129,10 @@ test('a listener hears each change after it is visible, until it unsubscribes', 
   unsubscribe()
   peer.publish(signedIn)
   await settled()
-  expect(seen).toEqual(['signed-in', 'signed-out'])
+  expect(statuses).toEqual(['signed-in', 'signed-out'])
 })
 
-test('a listener that unsubscribes another while it is told does no harm', async () => {
+test('a listener may unsubscribe another one while it is called', async () => {
   const { session, peer } = await open()
   const second = vi.fn()
   session.subscribe(() => unsubscribe())
@@ -143,7 +143,7 @@ test('a listener that unsubscribes another while it is told does no harm', async
   expect(second.mock.calls.length).toBeGreaterThan(0)
 })
 
-test('one function subscribed twice stays subscribed after one of the two has ended', async () => {
+test('a function that is subscribed twice stays subscribed when one subscription ends', async () => {
   const { session, peer } = await open()
   const listener = vi.fn()
   const first = session.subscribe(listener)
@@ -154,7 +154,7 @@ test('one function subscribed twice stays subscribed after one of the two has en
   expect(listener).toHaveBeenCalledOnce()
 })
 
-test('a listener that is subscribed while another is told hears only of later changes', async () => {
+test('a listener that is subscribed while another one is called gets only later changes', async () => {
   const { session, peer } = await open()
   const late = vi.fn()
   const unsubscribe = session.subscribe(() => {
@@ -169,7 +169,7 @@ test('a listener that is subscribed while another is told hears only of later ch
   expect(late).toHaveBeenCalledOnce()
 })
 
-/** A page that is connected to a SharedWorker, by a port of its own each time it connects. */
+/** A page that is connected to a SharedWorker. Each connection has its own port. */
 async function openShared(handlers: Handlers = {}) {
   const peers: Peer[] = []
   vi.stubGlobal('SharedWorker', EventTarget)
@@ -187,7 +187,7 @@ async function openShared(handlers: Handlers = {}) {
 const hidePage = () => window.dispatchEvent(new Event('pagehide'))
 const showPage = (persisted = true) => window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted }))
 
-test('a page that is hidden lets go of its port to a SharedWorker, and what was pending rejects (I3)', async () => {
+test('a page that is hidden closes its port to a SharedWorker, and pending calls reject (I3)', async () => {
   const { session, peers } = await openShared({ signIn: never })
   const pending = errorOf(session.signIn({ password: 'x' }))
   await settled()
@@ -197,7 +197,7 @@ test('a page that is hidden lets go of its port to a SharedWorker, and what was 
   expect(await pending).toMatchObject({ code: 'worker_lost' })
 })
 
-test('a page that is hidden while it still connects lets go of its port too, and connects anew when it comes back', async () => {
+test('a page that is hidden while it connects closes its port, too, and connects again when it is shown', async () => {
   const peers = [createPeer({ hello: never }), createPeer({ explain: () => [] })]
   const started: Peer[] = []
   vi.stubGlobal('SharedWorker', class {})
@@ -217,7 +217,7 @@ test('a page that is hidden while it still connects lets go of its port too, and
   expect(started).toHaveLength(2)
 })
 
-test('a page that comes back from the cache connects anew, and shows what has changed meanwhile', async () => {
+test('a page that comes back from the cache connects again, and shows the changes', async () => {
   let snapshot = signedIn
   const { session, peers } = await openShared({ hello: () => welcomeOf({ snapshot }), explain: () => [] })
   hidePage()
@@ -230,14 +230,14 @@ test('a page that comes back from the cache connects anew, and shows what has ch
   expect(peers[1]?.callsOf('hello')).toHaveLength(1)
 })
 
-test('a page that was hidden connects anew for its next call, also where no event tells that it is back', async () => {
+test('a page that was hidden connects again for its next call, even without a pageshow event', async () => {
   const { session, peers } = await openShared({ explain: () => [] })
   hidePage()
   expect(await session.explain()).toEqual([])
   expect(peers).toHaveLength(2)
 })
 
-test('a page that comes back to another worker is told that its session was lost (I7)', async () => {
+test('the snapshot of a page that comes back to another worker says worker_lost (I7)', async () => {
   let welcome = welcomeOf({ snapshot: signedIn })
   const { session } = await openShared({ hello: () => welcome })
   hidePage()
@@ -247,7 +247,7 @@ test('a page that comes back to another worker is told that its session was lost
   expect(session.getSnapshot()).toEqual({ ...signedOut, reason: 'worker_lost', mode: 'shared' })
 })
 
-test('an inline broker is made once, also where its answers are lost: two would serve one session (I1)', async () => {
+test('an inline broker is created once, even if its answers are lost: two would serve one session (I1)', async () => {
   const peer = createPeer()
   const inline = vi.fn(() => peer.endpoint)
   const session = connect({ inline }) as Session
@@ -259,7 +259,7 @@ test('an inline broker is made once, also where its answers are lost: two would 
   expect(inline).toHaveBeenCalledOnce()
 })
 
-test('a worker that is of this page alone stays while the page is hidden, and its session with it (I7)', async () => {
+test('a worker that only this page uses keeps running with its session while the page is hidden (I7)', async () => {
   const { session, peer } = await open({ explain: () => [] })
   hidePage()
   expect(peer.isClosed()).toBe(false)
@@ -268,7 +268,7 @@ test('a worker that is of this page alone stays while the page is hidden, and it
   expect(peer.callsOf('hello')).toHaveLength(1)
 })
 
-test('a page that comes back after an error of the configuration does not ask again', async () => {
+test('a page that comes back after an error of the configuration does not say hello again', async () => {
   const hello = vi.fn(() => {
     throw new Refusal({ name: 'LingpaiError', message: 'no store', code: 'invalid_config' })
   })
@@ -299,7 +299,7 @@ const headersOf = ({ headers }: WireApiRequest) =>
   Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]))
 
 test.each(['GET', 'HEAD', 'get'])(
-  'the data of a %s become its query, and take the place of what is there',
+  'the data of a %s become its query, and replace parameters of the same name',
   async (method) => {
     const data = { page: 2, q: '令 牌', gone: undefined, none: null }
     const sent = await sentBy({ url: 'https://api.example/orders?page=1&keep=1', method, data })
@@ -340,7 +340,7 @@ test("the caller's own content-type and accept stay", async () => {
   })
 })
 
-test('the url of session.request may be relative to the page, and auth goes along as it is', async () => {
+test('the url of session.request may be relative to the page, and auth is passed on unchanged', async () => {
   history.replaceState(null, '', '/shop/cart')
   expect(await sentBy({ url: 'orders?page=1', auth: false })).toMatchObject({
     url: `${location.origin}/shop/orders?page=1`,
@@ -348,12 +348,12 @@ test('the url of session.request may be relative to the page, and auth goes alon
   })
 })
 
-test('a timeout of 0 ends the request with timeout, and is no wrong call', async () => {
+test('a timeout of 0 is valid, and ends the request with timeout', async () => {
   const { session } = await open({ request: never })
   expect(await errorOf(session.request({ url: 'https://api.example/', timeout: 0 }))).toMatchObject({ code: 'timeout' })
 })
 
-test('isLingpaiError knows our errors, from any realm, and nothing else', () => {
+test("isLingpaiError recognises only the library's errors, from any realm", () => {
   expect(isLingpaiError(new LingpaiError('busy', 'x'))).toBe(true)
   expect(isLingpaiError(toFetchError(new LingpaiError('busy', 'x')))).toBe(true)
   expect(isLingpaiError(Object.assign(new Error('x'), { [Symbol.for('lingpai.error')]: true }))).toBe(true)
@@ -369,7 +369,7 @@ test('isLingpaiError knows our errors, from any realm, and nothing else', () => 
   }
 })
 
-test('an error of session.fetch is a TypeError with our code, one of session.request a LingpaiError', async () => {
+test('session.fetch rejects with a TypeError that has a code, and session.request with a LingpaiError', async () => {
   const refuse = () => {
     throw new Refusal({ name: 'LingpaiError', message: 'sign in', code: 'sign_in_required' })
   }
@@ -383,12 +383,12 @@ test('an error of session.fetch is a TypeError with our code, one of session.req
   expect(fromRequest).toMatchObject({ code: 'sign_in_required' })
 })
 
-test('session.fetch fits wherever window.fetch does', () => {
+test('session.fetch can replace window.fetch', () => {
   expectTypeOf<SessionFetch>().toExtend<typeof fetch>()
   expectTypeOf<Session['fetch']>().toExtend<typeof window.fetch>()
 })
 
-test("signIn takes what the worker's grant takes, and the two interactive ways", () => {
+test("signIn takes the input of the worker's grant, or a redirect or popup", () => {
   type LoginBroker = Broker<{ account: string; password: string }>
   type Input = Parameters<ReturnType<typeof connect<LoginBroker>>['signIn']>[0]
   expectTypeOf<{ account: string; password: string }>().toExtend<Input>()
@@ -409,7 +409,7 @@ function sendMessage(source: unknown, origin: string, data: unknown): void {
 
 const authorize = () => ({ url: 'https://id.example/auth?state=s' })
 
-test('the popup is opened before anything is awaited, or the browser would block it', async () => {
+test('the popup is opened before any await, or the browser would block it', async () => {
   const popup = fakePopup()
   const opened = vi.fn(() => popup)
   vi.stubGlobal('open', opened)
@@ -418,14 +418,14 @@ test('the popup is opened before anything is awaited, or the browser would block
   expect(opened).toHaveBeenCalledOnce()
 })
 
-test('a popup that the browser blocks is popup_blocked, and the worker is not asked', async () => {
+test('if the browser blocks the popup, signIn rejects with popup_blocked and does not call the worker', async () => {
   vi.stubGlobal('open', () => null)
   const { session, peer } = await open({ authorize })
   expect(await errorOf(session.signIn({ via: 'popup' }))).toMatchObject({ code: 'popup_blocked' })
   expect(peer.callsOf('authorize')).toEqual([])
 })
 
-test('a popup that the user closes is sign_in_cancelled', async () => {
+test('if the user closes the popup, signIn rejects with sign_in_cancelled', async () => {
   const popup = fakePopup()
   vi.stubGlobal('open', () => popup)
   const { session } = await open({ authorize })
@@ -435,7 +435,7 @@ test('a popup that the user closes is sign_in_cancelled', async () => {
   expect(await outcome).toMatchObject({ code: 'sign_in_cancelled' })
 })
 
-test('a popup is closed where the sign-in cannot begin', async () => {
+test('the popup is closed if the sign-in cannot begin', async () => {
   const popup = fakePopup()
   vi.stubGlobal('open', () => popup)
   const { session } = await open({
@@ -447,7 +447,7 @@ test('a popup is closed where the sign-in cannot begin', async () => {
   expect(popup.close).toHaveBeenCalled()
 })
 
-test("the callback is taken from the popup only, and only from the app's own origin", async () => {
+test("the callback is accepted only from the popup, and only from the app's own origin", async () => {
   const popup = fakePopup()
   vi.stubGlobal('open', () => popup)
   const { session, peer } = await open({ authorize, callback: () => ({}) })
@@ -465,7 +465,7 @@ test("the callback is taken from the popup only, and only from the app's own ori
   expect(popup.close).toHaveBeenCalled()
 })
 
-test('the popup is told that its callback was taken, at the origin of the app only, and once', async () => {
+test("the popup is notified once that its callback was accepted, and only at the app's origin", async () => {
   const popup = fakePopup()
   vi.stubGlobal('open', () => popup)
   const { session } = await open({ authorize, callback: () => ({}) })
@@ -480,7 +480,7 @@ test('the popup is told that its callback was taken, at the origin of the app on
   expect(popup.postMessage).toHaveBeenCalledExactlyOnceWith({ lingpai: 'callback-taken' }, location.origin)
 })
 
-test('nobody looks at a popup any more once the sign-in is done', async () => {
+test('the popup is not polled after the sign-in is complete', async () => {
   const closed = vi.fn(() => false)
   const popup = Object.defineProperty(fakePopup(), 'closed', { get: closed })
   vi.stubGlobal('open', () => popup)
@@ -498,7 +498,7 @@ function fakeOpener(origin = location.origin) {
   return { location: { origin }, postMessage: vi.fn() }
 }
 
-/** Stands on the callback page, opened by the given window, and completes the sign-in there. */
+/** Completes the sign-in on the callback page, which the given window opened. */
 async function completeOpenedBy(opener: unknown) {
   const close = vi.fn()
   vi.stubGlobal('opener', opener)
@@ -508,7 +508,7 @@ async function completeOpenedBy(opener: unknown) {
   return { url, close, peer, outcome: session.completeSignIn(url) }
 }
 
-test('in a popup the callback goes to the page that opened it, at the origin of the app only, and the popup closes', async () => {
+test("a popup gives its callback to the page that opened it, only at the app's origin, and closes", async () => {
   const opener = fakeOpener()
   const { url, close, peer, outcome } = await completeOpenedBy(opener)
   expect(opener.postMessage).toHaveBeenCalledExactlyOnceWith({ lingpai: 'callback', url }, location.origin)
@@ -522,7 +522,7 @@ test('in a popup the callback goes to the page that opened it, at the origin of 
   expect(peer.callsOf('callback')).toEqual([])
 })
 
-test('where the page that opened this one waits for no callback, the callback page completes the sign-in itself', async () => {
+test('the callback page completes the sign-in if the page that opened it does not wait for a callback', async () => {
   const { url, close, peer, outcome } = await completeOpenedBy(fakeOpener())
   expect(await outcome).toEqual({ returnTo: '/orders' })
   expect(peer.callsOf('callback')[0]?.[1]).toBe(url)
@@ -532,7 +532,7 @@ test('where the page that opened this one waits for no callback, the callback pa
 test.each<[string, () => { postMessage: () => void }]>([
   ['is of another origin', () => fakeOpener('https://evil.example')],
   [
-    'cannot be looked into',
+    'denies access to its location',
     () =>
       Object.defineProperty({ postMessage: vi.fn() }, 'location', {
         get() {
@@ -540,14 +540,14 @@ test.each<[string, () => { postMessage: () => void }]>([
         },
       }),
   ],
-])('a page that opened this one and %s gets no callback (I4)', async (_what, createOpener) => {
+])('an opener that %s gets no callback (I4)', async (_name, createOpener) => {
   const opener = createOpener()
   const { outcome } = await completeOpenedBy(opener)
   expect(await outcome).toEqual({ returnTo: '/orders' })
   expect(opener.postMessage).not.toHaveBeenCalled()
 })
 
-test('cleaning the address bar adds no step to go back to', async () => {
+test('cleaning the address bar adds no history entry', async () => {
   const { session } = await open({ callback: () => ({}) })
   history.replaceState(null, '', '/callback?code=c&state=s')
   const push = vi.spyOn(history, 'pushState')
@@ -556,7 +556,7 @@ test('cleaning the address bar adds no step to go back to', async () => {
   expect(push).not.toHaveBeenCalled()
 })
 
-/** The guide's callback page, as far as it shows: where it leads, or the error that it shows. */
+/** The guide's callback page. Resolves with the path that it opens, or with the code of the error that it shows. */
 async function showCallback(session: Session): Promise<string> {
   try {
     const { returnTo = '/' } = await session.completeSignIn(location.href)
@@ -566,7 +566,7 @@ async function showCallback(session: Session): Promise<string> {
   }
 }
 
-/** A worker that takes each state once, as the real one does, and answers when it is told to. */
+/** A worker that accepts each state once, as the real one does, and answers after `release`. */
 async function openOnCallback(fail?: Error) {
   const used = new Set<string | null>()
   let release = () => {}
@@ -588,7 +588,7 @@ async function openOnCallback(fail?: Error) {
   return { ...opened, release }
 }
 
-test('a page that completes the sign-in twice at once, as in StrictMode, is led on by both', async () => {
+test('a page that completes the sign-in twice at once, as in StrictMode, gets the same path from both calls', async () => {
   const { session, peer, release } = await openOnCallback()
   const shown = [showCallback(session), showCallback(session)]
   release()
@@ -596,7 +596,7 @@ test('a page that completes the sign-in twice at once, as in StrictMode, is led 
   expect(peer.callsOf('callback')).toHaveLength(1)
 })
 
-test('a page that completes the sign-in again when it is done gets the same result', async () => {
+test('a page that completes the sign-in again later gets the same result', async () => {
   const { session, peer, release } = await openOnCallback()
   release()
   const { href } = location
@@ -606,7 +606,7 @@ test('a page that completes the sign-in again when it is done gets the same resu
   expect(peer.callsOf('callback')).toHaveLength(1)
 })
 
-test('a sign-in that fails rejects both calls of the page in the same way', async () => {
+test('if the sign-in fails, both calls of the page reject with the same error', async () => {
   const failure = new Refusal({ name: 'LingpaiError', message: 'cancelled', code: 'sign_in_cancelled' })
   const { session, release } = await openOnCallback(failure)
   const { href } = location
@@ -617,7 +617,7 @@ test('a sign-in that fails rejects both calls of the page in the same way', asyn
 })
 
 test.each(['code=d&state=t', 'state=t', 'error=access_denied&state=t'])(
-  'another callback in the same page, %s, is completed for itself',
+  'another callback in the same page, %s, is completed separately',
   async (query) => {
     const { session, release } = await openOnCallback()
     const first = showCallback(session)
@@ -628,13 +628,13 @@ test.each(['code=d&state=t', 'state=t', 'error=access_denied&state=t'])(
   },
 )
 
-test('a page that was never given a callback is told that the state is missing', async () => {
+test('completeSignIn rejects with state_missing on a page without a callback', async () => {
   const { session } = await openOnCallback()
   history.replaceState(null, '', '/callback')
   expect(await showCallback(session)).toBe('state_missing')
 })
 
-test('a redirect leaves the page for the URL of the provider', async () => {
+test("a redirect opens the provider's URL in the page", async () => {
   const assign = vi.spyOn(window.location, 'assign').mockImplementation(() => {})
   const { session, peer } = await open({ authorize })
   await session.signIn({ via: 'redirect', returnTo: '/orders?page=2#end' })
@@ -644,13 +644,13 @@ test('a redirect leaves the page for the URL of the provider', async () => {
   ])
 })
 
-test('an input with a way of its own is the business of the grant', async () => {
+test('an input with another via goes to the grant', async () => {
   const { session, peer } = await open({ signIn: () => undefined })
   await session.signIn({ via: 'sms', code: '1234' })
   expect(peer.callsOf('signIn').map(([, input]) => input)).toEqual([{ via: 'sms', code: '1234' }])
 })
 
-test('a relative returnTo is made a path of the app', async () => {
+test("a returnTo with the app's origin becomes a path", async () => {
   vi.spyOn(window.location, 'assign').mockImplementation(() => {})
   const { session, peer } = await open({ authorize })
   await session.signIn({ via: 'redirect', returnTo: `${location.origin}/a/../orders` })
@@ -665,7 +665,7 @@ test.each<[string, unknown]>([
   ['a number', 1],
   ['null', null],
   ['a malformed URL', 'https://'],
-])('a returnTo that is %s is invalid_call (RFC 9700 §4.11)', async (_what, returnTo) => {
+])('a returnTo that is %s is invalid_call (RFC 9700 §4.11)', async (_name, returnTo) => {
   const assign = vi.spyOn(window.location, 'assign').mockImplementation(() => {})
   const { session } = await open({ authorize })
   expect(await errorOf(session.signIn({ via: 'redirect', returnTo: returnTo as string }))).toMatchObject({
@@ -687,7 +687,7 @@ test.each(['/.//evil.example/', '/a/..//evil.example/', '/%2e//evil.example/', '
   },
 )
 
-test("the callback's parameters leave the address bar before the worker answers; the app's own stay", async () => {
+test("the callback's parameters are removed from the address bar before the worker answers; the app's own stay", async () => {
   const { session, peer } = await open({ callback: () => ({ returnTo: '/orders' }) })
   const state = { kept: true }
   history.replaceState(state, '', '/callback?code=c&state=s&iss=i&session_state=x&mine=1#here')
@@ -699,7 +699,7 @@ test("the callback's parameters leave the address bar before the worker answers;
   expect(peer.callsOf('callback')[0]?.[1]).toBe(href)
 })
 
-test('an error callback is cleaned from the address bar too', async () => {
+test('the parameters of an error callback are removed from the address bar, too', async () => {
   const { session } = await open({
     callback: () => {
       throw new Refusal({ name: 'LingpaiError', message: 'cancelled', code: 'sign_in_cancelled' })
@@ -710,7 +710,7 @@ test('an error callback is cleaned from the address bar too', async () => {
   expect(location.search).toBe('')
 })
 
-test('signOut everywhere leaves the page for the provider, and signOut alone does not', async () => {
+test("signOut everywhere opens the provider's page, and signOut alone does not", async () => {
   const assign = vi.spyOn(window.location, 'assign').mockImplementation(() => {})
   const { session, peer } = await open({
     signOut: (everywhere) => (everywhere ? { url: 'https://id.example/end' } : {}),

@@ -8,7 +8,7 @@ import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
 import { createFakeLocks } from '../../fixtures/fake-locks.ts'
 import { createPeer, type Handlers, never, type Peer, Refusal, welcomeOf } from '../../fixtures/scripted-peer.ts'
 
-/** What a test's SharedWorker or Worker is: a peer, and a way to let its script fail. */
+/** A SharedWorker or Worker of a test: a scripted peer whose script can fail. */
 class FakeWorker extends EventTarget {
   readonly port: Endpoint
   readonly peer: Peer
@@ -47,7 +47,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** A host that starts the given workers one after the other, and counts. */
+/** A host that starts the given workers one after the other, and keeps a list of those it started. */
 function starting<Kind>(...workers: readonly FakeWorker[]) {
   const started: FakeWorker[] = []
   const start = () => {
@@ -61,7 +61,7 @@ function starting<Kind>(...workers: readonly FakeWorker[]) {
 
 const outcomeOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
 
-test('mode is shared where a SharedWorker answers, and no other worker is started', async () => {
+test('mode is shared if a SharedWorker answers, and no other worker is started', async () => {
   const shared = starting<SharedWorker>(new FakeWorker())
   const dedicated = starting<Worker>(new FakeWorker())
   const session = connect({ shared: shared.start, dedicated: dedicated.start })
@@ -71,7 +71,7 @@ test('mode is shared where a SharedWorker answers, and no other worker is starte
   expect(dedicated.started).toEqual([])
 })
 
-test('mode is dedicated where there is no SharedWorker', async () => {
+test('mode is dedicated if there is no SharedWorker', async () => {
   vi.stubGlobal('SharedWorker', undefined)
   const shared = starting<SharedWorker>()
   const session = connect({ shared: shared.start, dedicated: starting<Worker>(new FakeWorker()).start })
@@ -79,7 +79,7 @@ test('mode is dedicated where there is no SharedWorker', async () => {
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
 })
 
-test('mode is dedicated where the constructor of SharedWorker throws', async () => {
+test('mode is dedicated if the constructor of SharedWorker throws', async () => {
   const session = connect({
     shared: () => {
       throw new DOMException('no', 'SecurityError')
@@ -90,7 +90,7 @@ test('mode is dedicated where the constructor of SharedWorker throws', async () 
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'dedicated' })
 })
 
-test('after a fallback the dedicated worker stays: the failed SharedWorker takes nothing down later (I7)', async () => {
+test('after a fallback the dedicated worker stays, whatever the failed SharedWorker does later (I7)', async () => {
   const broken = new FakeWorker({ hello: never, ping: never })
   const dedicated = starting<Worker>(new FakeWorker(), new FakeWorker({}, 'second'))
   const session = connect({ shared: starting<SharedWorker>(broken).start, dedicated: dedicated.start })
@@ -105,7 +105,7 @@ test('after a fallback the dedicated worker stays: the failed SharedWorker takes
   expect(changes).not.toHaveBeenCalled()
 })
 
-test('a port that was given up does not take down the one that answered after it (I7)', async () => {
+test('an abandoned port does not close the port that answered after it (I7)', async () => {
   const blocked = new FakeWorker({ hello: never, ping: never })
   const shared = starting<SharedWorker>(blocked, new FakeWorker(), new FakeWorker({}, 'third'))
   const session = connect({ shared: shared.start })
@@ -118,7 +118,7 @@ test('a port that was given up does not take down the one that answered after it
   expect(changes).not.toHaveBeenCalled()
 })
 
-test('a silent SharedWorker is asked again over a new port, and not replaced by a dedicated one', async () => {
+test('a page says hello to a silent SharedWorker again over a new port, and starts no dedicated worker', async () => {
   const silent = Array.from({ length: 8 }, () => new FakeWorker({ hello: never, ping: never }))
   const shared = starting<SharedWorker>(...silent, new FakeWorker())
   const dedicated = starting<Worker>(new FakeWorker())
@@ -130,7 +130,7 @@ test('a silent SharedWorker is asked again over a new port, and not replaced by 
   expect(dedicated.started).toEqual([])
 })
 
-test('the ports that were given up are closed', async () => {
+test('abandoned ports are closed', async () => {
   const silent = Array.from({ length: 3 }, () => new FakeWorker({ hello: never, ping: never }))
   const session = connect({ shared: starting<SharedWorker>(...silent, new FakeWorker()).start })
   await vi.advanceTimersByTimeAsync(16_000)
@@ -140,7 +140,7 @@ test('the ports that were given up are closed', async () => {
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test.each(['dedicated', 'inline'])('a %s host that takes forty seconds to start is waited for', async (mode) => {
+test.each(['dedicated', 'inline'])('the page waits for a %s host that takes forty seconds to start', async (mode) => {
   const slow = new FakeWorker({
     hello: () => new Promise((resolve) => setTimeout(() => resolve(welcomeOf()), 40_000)),
     ping: never,
@@ -154,7 +154,7 @@ test.each(['dedicated', 'inline'])('a %s host that takes forty seconds to start 
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode })
 })
 
-test('a call to a worker that does not answer rejects with timeout after thirty seconds (I3)', async () => {
+test('a call rejects with timeout if the worker does not answer for thirty seconds (I3)', async () => {
   const shared = starting<SharedWorker>(
     ...Array.from({ length: 10 }, () => new FakeWorker({ hello: never, ping: never })),
   )
@@ -163,7 +163,7 @@ test('a call to a worker that does not answer rejects with timeout after thirty 
   expect(await outcome).toMatchObject({ code: 'timeout' })
 })
 
-test('a worker that is lost rejects what was pending with worker_lost, and is started again (I3)', async () => {
+test('when a worker is lost, pending calls reject with worker_lost and the worker is started again (I3)', async () => {
   const dying = new FakeWorker({ signIn: never, ping: never })
   const shared = starting<SharedWorker>(dying, new FakeWorker({ explain: () => [] }, 'second'))
   const session = connect({ shared: shared.start })
@@ -176,7 +176,7 @@ test('a worker that is lost rejects what was pending with worker_lost, and is st
   expect(shared.started).toHaveLength(2)
 })
 
-test('a worker restarted behind the same port is noticed, and the page connects anew', async () => {
+test('a page notices a worker that was restarted behind the same port, and connects again', async () => {
   const first = new FakeWorker()
   const second = new FakeWorker({ explain: () => [] }, 'second')
   const session = connect({ shared: starting<SharedWorker>(first, second).start })
@@ -187,7 +187,7 @@ test('a worker restarted behind the same port is noticed, and the page connects 
   expect(second.peer.callsOf('explain')).toHaveLength(1)
 })
 
-test('whoever was signed in only in the lost worker is told why that is over; nobody else is (I7)', async () => {
+test('the snapshot says worker_lost only if the lost worker held the session (I7)', async () => {
   const alice: BrokerSnapshot = { status: 'signed-in', tokenServer: 'ok', user: { subject: 'alice' } }
   const first = new FakeWorker({ hello: () => welcomeOf({ snapshot: alice }) })
   const second = new FakeWorker({}, 'second')
@@ -207,7 +207,7 @@ test('whoever was signed in only in the lost worker is told why that is over; no
   expect(session.getSnapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', mode: 'shared' })
 })
 
-test('a page does not join a SharedWorker that is just ending: it connects anew half a second later', async () => {
+test('a page does not join a SharedWorker that is ending: it connects again half a second later', async () => {
   const first = new FakeWorker()
   const shared = starting<SharedWorker>(first, new FakeWorker({}, 'second'))
   connect({ shared: shared.start })
@@ -219,7 +219,7 @@ test('a page does not join a SharedWorker that is just ending: it connects anew 
   expect(shared.started).toHaveLength(2)
 })
 
-test('a POST that is made while a worker is in doubt goes to the next one where it is dead, and is sent once', async () => {
+test('a POST made while a dead worker is in doubt goes to the next worker, and is sent once', async () => {
   const locks = createFakeLocks()
   vi.stubGlobal('navigator', { locks })
   locks.hold('lingpai:first')
@@ -235,7 +235,7 @@ test('a POST that is made while a worker is in doubt goes to the next one where 
   expect(first.peer.callsOf('request')).toEqual([])
 })
 
-test('a call that its worker leaves open rejects with timeout, though the worker lives (I3)', async () => {
+test('a call that a living worker never answers rejects with timeout (I3)', async () => {
   vi.stubGlobal('window', { location: { assign() {} } })
   const session = connect({
     shared: starting<SharedWorker>(new FakeWorker({ explain: never, authorize: never, request: never })).start,
@@ -252,7 +252,7 @@ test('a call that its worker leaves open rejects with timeout, though the worker
   ])
 })
 
-test('the worker is told of every request that nobody waits for any more', async () => {
+test('the worker gets an abort for every request whose caller stopped waiting', async () => {
   const worker = new FakeWorker({ request: never })
   const session = connect({ shared: starting<SharedWorker>(worker).start })
   await vi.advanceTimersByTimeAsync(10)
@@ -263,7 +263,7 @@ test('the worker is told of every request that nobody waits for any more', async
   expect(worker.peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
 })
 
-test('an abort ends a call that still waits for the worker, with its exact reason', async () => {
+test('an abort ends a call that still waits for the first worker, with its exact reason', async () => {
   const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
   const controller = new AbortController()
   const outcome = outcomeOf(session.fetch('https://api.example/', { signal: controller.signal }))
@@ -273,7 +273,7 @@ test('an abort ends a call that still waits for the worker, with its exact reaso
   expect(await outcome).toBe(reason)
 })
 
-test('an abort ends a call that waits for the worker after a lost one, with its exact reason', async () => {
+test('an abort ends a call that waits for the worker that replaces a lost one, with its exact reason', async () => {
   const first = new FakeWorker()
   const silent = new FakeWorker({ hello: never }, 'second')
   const session = connect({ dedicated: starting<Worker>(first, silent).start })
@@ -289,7 +289,7 @@ test('an abort ends a call that waits for the worker after a lost one, with its 
   expect(await Promise.race([outcome, 'still waiting'])).toBe(reason)
 })
 
-test('a signal that has aborted before the worker is there rejects at once, with its exact reason', async () => {
+test('a call whose signal was aborted before the worker started rejects at once, with the exact reason', async () => {
   const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
   const reason = { exactly: 'this' }
   const outcome = outcomeOf(session.fetch('https://api.example/', { signal: AbortSignal.abort(reason) }))
@@ -297,7 +297,7 @@ test('a signal that has aborted before the worker is there rejects at once, with
   expect(await Promise.race([outcome, 'still waiting'])).toBe(reason)
 })
 
-test('a message of other code in the worker is no sign of its death', async () => {
+test('a message of other code in the worker does not count as its loss', async () => {
   const worker = new FakeWorker()
   const { start, started } = starting<Worker>(worker)
   const session = connect({ dedicated: start })
@@ -308,7 +308,7 @@ test('a message of other code in the worker is no sign of its death', async () =
   expect(started).toHaveLength(1)
 })
 
-test('fetch of an origin that is not listed does not wait for a worker that is being started again', async () => {
+test('fetch of an origin that is not listed does not wait while the worker is started again', async () => {
   const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
   const { start } = starting<Worker>(
     new FakeWorker({ ping: never, fetch: never }),
@@ -323,7 +323,7 @@ test('fetch of an origin that is not listed does not wait for a worker that is b
   expect(fetchOfPage).toHaveBeenCalledTimes(1)
 })
 
-test('a request whose signal has aborted already leaves no timer behind', async () => {
+test('a request whose signal was already aborted leaves no timer behind', async () => {
   const { start } = starting<Worker>(new FakeWorker({ request: never }))
   const session = connect({ dedicated: start })
   await vi.advanceTimersByTimeAsync(6000)
@@ -337,7 +337,7 @@ test('a request whose signal has aborted already leaves no timer behind', async 
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('after close, a fetch of an origin that is not listed rejects with closed as every call does', async () => {
+test('after close, even a fetch of an origin that is not listed rejects with closed', async () => {
   const fetchOfPage = vi.spyOn(globalThis, 'fetch').mockResolvedValue(new Response('fine'))
   const { start } = starting<Worker>(new FakeWorker())
   const session = connect({ dedicated: start })
@@ -347,7 +347,7 @@ test('after close, a fetch of an origin that is not listed rejects with closed a
   expect(fetchOfPage).not.toHaveBeenCalled()
 })
 
-test('after an error of the configuration close is still the last word', async () => {
+test('after an error of the configuration, close still makes calls reject with closed', async () => {
   const hello = () => {
     throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
   }
@@ -359,7 +359,7 @@ test('after an error of the configuration close is still the last word', async (
   expect(await outcomeOf(session.explain())).toMatchObject({ code: 'closed' })
 })
 
-test('where no worker can be started, calls reject with worker_lost and a later call tries again', async () => {
+test('if no worker can be started, calls reject with worker_lost and a later call tries again', async () => {
   let isBroken = true
   const worker = new FakeWorker({ explain: () => [] })
   const session = connect({
@@ -374,11 +374,11 @@ test('where no worker can be started, calls reject with worker_lost and a later 
   expect(await session.explain()).toEqual([])
 })
 
-test('connect without any host rejects calls with worker_lost', async () => {
+test('calls reject with worker_lost if connect was given no host', async () => {
   expect(await outcomeOf(connect({}).explain())).toMatchObject({ code: 'worker_lost' })
 })
 
-test('an error of the configuration reaches every call, and no other host is tried', async () => {
+test('every call rejects with an error of the configuration, and no other host is tried', async () => {
   const hello = () => {
     throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
   }
@@ -393,7 +393,7 @@ test('an error of the configuration reaches every call, and no other host is tri
   expect(dedicated.started).toEqual([])
 })
 
-test('close before the worker has answered rejects with closed at once, and lets go of the port', async () => {
+test('close before the worker has answered rejects calls with closed at once, and closes the port', async () => {
   const silent = new FakeWorker({ hello: never, ping: never })
   const session = connect({ dedicated: starting<Worker>(silent).start })
   const outcome = outcomeOf(session.explain())
@@ -408,7 +408,7 @@ test('close before the worker has answered rejects with closed at once, and lets
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('close rejects what is pending and everything later with closed, says goodbye, and may be called twice', async () => {
+test('close rejects pending and later calls with closed, says goodbye, and may be called twice', async () => {
   const worker = new FakeWorker({ explain: never })
   const session = connect({ shared: starting<SharedWorker>(worker).start })
   await vi.advanceTimersByTimeAsync(10)
@@ -423,14 +423,14 @@ test('close rejects what is pending and everything later with closed, says goodb
   expect(worker.peer.isClosed()).toBe(true)
 })
 
-test("a signal that has aborted already rejects with its exact reason after close too, as fetch's", async () => {
+test('after close, a call whose signal was already aborted rejects with the exact reason, as fetch does', async () => {
   const session = connect({ dedicated: starting<Worker>(new FakeWorker()).start })
   session.close()
   const reason = { exactly: 'this' }
   expect(await outcomeOf(session.fetch('https://api.example/', { signal: AbortSignal.abort(reason) }))).toBe(reason)
 })
 
-test('a fetch whose body is being read while the session closes rejects, and does not hang (I3)', async () => {
+test('a fetch rejects if the session closes while its body is read (I3)', async () => {
   const session = connect({ shared: starting<SharedWorker>(new FakeWorker({ fetch: never })).start })
   await vi.advanceTimersByTimeAsync(10)
   const body = new ReadableStream({
@@ -450,15 +450,15 @@ test('a fetch whose body is being read while the session closes rejects, and doe
   expect(await outcome).toMatchObject({ code: 'closed' })
 })
 
-test('a listener that throws keeps no other from being told, and breaks no connection', async () => {
+test('a listener that throws neither stops the other listeners nor breaks the connection', async () => {
   const dedicated = starting<Worker>(new FakeWorker())
   const session = connect({ shared: starting<SharedWorker>(new FakeWorker()).start, dedicated: dedicated.start })
-  const told = vi.fn()
+  const listener = vi.fn()
   session.subscribe(() => {
     throw new Error('a bug of the app')
   })
-  session.subscribe(told)
-  // The app's error is reported in one of these two ways, and not thrown into our own code.
+  session.subscribe(listener)
+  // The app's error is reported in one of these two ways, and not thrown into the library's code.
   const report = vi.fn()
   vi.stubGlobal('reportError', report)
   const log = vi.spyOn(console, 'error').mockImplementation(() => {})
@@ -466,16 +466,16 @@ test('a listener that throws keeps no other from being told, and breaks no conne
   expect([...report.mock.calls, ...log.mock.calls]).toEqual([
     [expect.objectContaining({ message: 'a bug of the app' })],
   ])
-  expect(told).toHaveBeenCalledOnce()
+  expect(listener).toHaveBeenCalledOnce()
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
   expect(dedicated.started).toEqual([])
 })
 
-/** A host whose platform tells of a worker's loss, and workers of whom each is another instance. */
+/** A host whose platform reports the loss of a worker. Each worker is another instance. */
 function losing(...handlers: readonly Handlers[]) {
   const peers: Peer[] = []
   const losses: (() => void)[] = []
-  const choice: HostCandidate = {
+  const candidate: HostCandidate = {
     mode: 'wechat',
     onSilence: 'wait',
     open() {
@@ -490,14 +490,14 @@ function losing(...handlers: readonly Handlers[]) {
     },
   }
   const lose = (number: number) => losses[number]?.()
-  return { choice, peers, lose }
+  return { candidate, peers, lose }
 }
 
 const alive = new AbortController().signal
 
-test('where the platform tells of a loss, another worker is started at once, and what is safe is asked again', async () => {
-  const { choice, peers, lose } = losing({ explain: never }, { explain: () => ['answered'] })
-  const client = createClient([choice])
+test('when the platform reports a loss, another worker is started at once, and a safe call is repeated', async () => {
+  const { candidate, peers, lose } = losing({ explain: never }, { explain: () => ['answered'] })
+  const client = createClient([candidate])
   await vi.advanceTimersByTimeAsync(0)
   const explained = client.call('explain', [])
   await vi.advanceTimersByTimeAsync(0)
@@ -509,10 +509,10 @@ test('where the platform tells of a loss, another worker is started at once, and
 })
 
 test.each(['signIn', 'fetch', 'request'] as const)(
-  '%s may have reached its server, so it is not done again on another worker',
+  '%s may have reached its server, so it is not repeated on another worker',
   async (method) => {
-    const { choice, peers, lose } = losing({ [method]: never }, { [method]: () => 'done twice' })
-    const client = createClient([choice])
+    const { candidate, peers, lose } = losing({ [method]: never }, { [method]: () => 'done twice' })
+    const client = createClient([candidate])
     await vi.advanceTimersByTimeAsync(0)
     const outcome = outcomeOf(client.call(method, [{ url: 'https://api.example/', method: 'POST', headers: [] }]))
     await vi.advanceTimersByTimeAsync(0)
@@ -524,10 +524,10 @@ test.each(['signIn', 'fetch', 'request'] as const)(
 )
 
 test.each(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'] as const)(
-  '%s is done again on another worker',
+  '%s is repeated on another worker',
   async (method) => {
-    const { choice, peers, lose } = losing({ [method]: never }, { [method]: () => 'again' })
-    const client = createClient([choice])
+    const { candidate, peers, lose } = losing({ [method]: never }, { [method]: () => 'again' })
+    const client = createClient([candidate])
     await vi.advanceTimersByTimeAsync(0)
     const outcome = client.call(method, [{ via: 'redirect' }] as never)
     await vi.advanceTimersByTimeAsync(0)
@@ -537,9 +537,9 @@ test.each(['authorize', 'signOut', 'adopt', 'getAccessToken', 'explain'] as cons
   },
 )
 
-test('a worker that dies at every call is given up after three repeats', async () => {
-  const { choice, peers, lose } = losing()
-  const client = createClient([choice])
+test('a call whose worker dies each time is repeated three times at most', async () => {
+  const { candidate, peers, lose } = losing()
+  const client = createClient([candidate])
   const work = vi.fn(async () => {
     const number = peers.length - 1
     queueMicrotask(() => lose(number))
@@ -552,17 +552,17 @@ test('a worker that dies at every call is given up after three repeats', async (
   expect(peers).toHaveLength(5)
 })
 
-test('another error than a loss is no reason to repeat', async () => {
-  const client = createClient([losing().choice])
+test('a call is not repeated after another error than a loss', async () => {
+  const client = createClient([losing().candidate])
   const error = new LingpaiError('timeout', 'too slow')
   const work = vi.fn(() => Promise.reject(error))
   expect(await outcomeOf(client.repeat(work, alive))).toBe(error)
   expect(work).toHaveBeenCalledOnce()
 })
 
-test('what its caller has given up is not repeated', async () => {
-  const { choice, lose } = losing()
-  const client = createClient([choice])
+test('an aborted call is not repeated', async () => {
+  const { candidate, lose } = losing()
+  const client = createClient([candidate])
   const controller = new AbortController()
   const work = vi.fn((connection: { call(name: 'explain', given: []): Promise<unknown> }) => {
     controller.abort()
@@ -576,8 +576,8 @@ test('what its caller has given up is not repeated', async () => {
 })
 
 test('after close nothing is repeated, and no worker is started', async () => {
-  const { choice, peers, lose } = losing({ explain: never })
-  const client = createClient([choice])
+  const { candidate, peers, lose } = losing({ explain: never })
+  const client = createClient([candidate])
   await vi.advanceTimersByTimeAsync(0)
   const outcome = outcomeOf(client.call('explain', []))
   await vi.advanceTimersByTimeAsync(0)
@@ -588,7 +588,7 @@ test('after close nothing is repeated, and no worker is started', async () => {
   expect(peers).toHaveLength(1)
 })
 
-/** The page's own events, as a test has them happen. */
+/** Events of the page, which a test can dispatch. */
 function stubEvents() {
   const listeners = new Map<string, (event: { persisted: boolean }) => void>()
   vi.stubGlobal('addEventListener', (type: string, listener: () => void) => listeners.set(type, listener))
@@ -596,7 +596,7 @@ function stubEvents() {
   return { happen: (type: string, persisted = true) => listeners.get(type)?.({ persisted }), listeners }
 }
 
-test('a page that is hidden opens no port, which would evict it from the back/forward cache, and asks again when it is shown', async () => {
+test('a hidden page opens no port, which would evict it from the back/forward cache, and repeats its calls when it is shown', async () => {
   const { happen } = stubEvents()
   const first = new FakeWorker({ explain: never, signIn: never })
   const shared = starting<SharedWorker>(first, new FakeWorker({ explain: () => ['answered'] }))
@@ -616,7 +616,7 @@ test('a page that is hidden opens no port, which would evict it from the back/fo
   expect(shared.started).toHaveLength(2)
 })
 
-test('a page that is hidden while it connects goes on when it is shown, and its calls with it', async () => {
+test('a page that is hidden while it connects continues when it is shown, and so do its calls', async () => {
   const { happen } = stubEvents()
   const silent = new FakeWorker({ hello: never })
   const shared = starting<SharedWorker>(silent, new FakeWorker({ signIn: () => undefined }))
@@ -634,7 +634,7 @@ test('a page that is hidden while it connects goes on when it is shown, and its 
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', mode: 'shared' })
 })
 
-test('a page that was hidden and still runs a second later is in no cache: its calls go on without an event (I3)', async () => {
+test('a hidden page that still runs after a second is not cached: its calls continue without an event (I3)', async () => {
   const { happen } = stubEvents()
   const shared = starting<SharedWorker>(new FakeWorker(), new FakeWorker({ explain: () => ['answered'] }))
   const session = connect({ shared: shared.start })
@@ -645,7 +645,7 @@ test('a page that was hidden and still runs a second later is in no cache: its c
   expect(await explained).toEqual(['answered'])
 })
 
-test('the time in which a page is hidden counts for no wait for the worker', async () => {
+test('the time that a page is hidden does not count towards a deadline', async () => {
   const { happen } = stubEvents()
   const shared = starting<SharedWorker>(new FakeWorker(), new FakeWorker({ signIn: () => undefined }))
   const session = connect({ shared: shared.start })
@@ -657,7 +657,7 @@ test('the time in which a page is hidden counts for no wait for the worker', asy
   expect(await signedIn).toBeUndefined()
 })
 
-test('what waits in a hidden page rejects with closed when its session is closed (I3)', async () => {
+test('a call that waits in a hidden page rejects with closed when the session is closed (I3)', async () => {
   const { happen, listeners } = stubEvents()
   const session = connect({ shared: starting<SharedWorker>(new FakeWorker()).start })
   await vi.advanceTimersByTimeAsync(10)
@@ -670,7 +670,7 @@ test('what waits in a hidden page rejects with closed when its session is closed
 })
 
 test.each(['online', 'visibilitychange', 'pageshow'])(
-  'the worker is told of %s, so that an outage ends early',
+  'the worker is notified of %s, so that an outage ends early',
   async (type) => {
     const { happen } = stubEvents()
     const page = { hidden: true }
@@ -686,9 +686,9 @@ test.each(['online', 'visibilitychange', 'pageshow'])(
   },
 )
 
-test('a loss that is told late, or twice, does not take down the worker that came after (I7)', async () => {
-  const { choice, peers, lose } = losing()
-  const client = createClient([choice])
+test('a loss that is reported late, or twice, does not affect the next worker (I7)', async () => {
+  const { candidate, peers, lose } = losing()
+  const client = createClient([candidate])
   await vi.advanceTimersByTimeAsync(0)
   lose(0)
   lose(0)
@@ -706,9 +706,9 @@ test('a loss that is told late, or twice, does not take down the worker that cam
   expect(peers).toHaveLength(3)
 })
 
-test('resume is told to the worker that is there, and to none where none is', async () => {
-  const { choice, peers, lose } = losing({}, { hello: never })
-  const client = createClient([choice])
+test('resume notifies the connected worker, and does nothing if there is no connection', async () => {
+  const { candidate, peers, lose } = losing({}, { hello: never })
+  const client = createClient([candidate])
   client.resume()
   await vi.advanceTimersByTimeAsync(0)
   expect(peers[0]?.noticesOf('resumed')).toEqual([])
@@ -725,9 +725,9 @@ test('resume is told to the worker that is there, and to none where none is', as
 
 const apiRequest = (method: string) => [{ url: 'https://api.example/', method, headers: [] }] as never
 
-test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('a %s is sent again by another worker', async (method) => {
-  const { choice, peers, lose } = losing({ request: never }, { request: () => 'again' })
-  const client = createClient([choice])
+test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('a %s is repeated on another worker', async (method) => {
+  const { candidate, peers, lose } = losing({ request: never }, { request: () => 'again' })
+  const client = createClient([candidate])
   await vi.advanceTimersByTimeAsync(0)
   const outcome = client.call('request', apiRequest(method))
   await vi.advanceTimersByTimeAsync(0)
@@ -736,9 +736,9 @@ test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('a %s is sent again by an
   expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 1])
 })
 
-test.each(['POST', 'PATCH', 'get'])('a %s is not', async (method) => {
-  const { choice, peers, lose } = losing({ request: never }, { request: () => 'again' })
-  const client = createClient([choice])
+test.each(['POST', 'PATCH', 'get'])('a %s is not repeated on another worker', async (method) => {
+  const { candidate, peers, lose } = losing({ request: never }, { request: () => 'again' })
+  const client = createClient([candidate])
   await vi.advanceTimersByTimeAsync(0)
   const outcome = outcomeOf(client.call('request', apiRequest(method)))
   await vi.advanceTimersByTimeAsync(0)
@@ -748,13 +748,13 @@ test.each(['POST', 'PATCH', 'get'])('a %s is not', async (method) => {
   expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
 })
 
-test('what one user has asked for is not asked again as another (I6)', async () => {
+test('a request of one user is not repeated for another (I6)', async () => {
   const signedInAs = (subject: string, instance: string): Handlers => ({
     hello: () => welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } } }),
     request: never,
   })
-  const { choice, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
-  const client = createClient([choice])
+  const { candidate, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
+  const client = createClient([candidate])
   await vi.advanceTimersByTimeAsync(0)
   const outcome = outcomeOf(client.call('request', apiRequest('GET')))
   await vi.advanceTimersByTimeAsync(0)
@@ -765,14 +765,14 @@ test('what one user has asked for is not asked again as another (I6)', async () 
 })
 
 test.each(['GET', 'POST'])(
-  'a %s that one user asks for while no worker is there is not sent as another (I6)',
+  'a %s that one user makes without a connection is not sent for another (I6)',
   async (method) => {
     const signedInAs = (subject: string, instance: string): Handlers => ({
       hello: () => welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } } }),
       request: () => 'answered',
     })
-    const { choice, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
-    const client = createClient([choice])
+    const { candidate, peers, lose } = losing(signedInAs('alice', 'worker0'), signedInAs('bob', 'worker1'))
+    const client = createClient([candidate])
     await vi.advanceTimersByTimeAsync(0)
     lose(0)
     const outcome = outcomeOf(client.call('request', apiRequest(method)))
@@ -782,7 +782,7 @@ test.each(['GET', 'POST'])(
   },
 )
 
-test('a request whose body is read while another user signs in is not sent for that one (I6)', async () => {
+test('a request whose body is read while another user signs in is not sent for that user (I6)', async () => {
   const worker = new FakeWorker({})
   const session = connect({ dedicated: starting<Worker>(worker).start })
   const signInAs = (subject: string) =>
@@ -804,7 +804,7 @@ test('a request whose body is read while another user signs in is not sent for t
   expect(worker.peer.callsOf('fetch')).toEqual([])
 })
 
-/** Loses the first of two workers while `session.fetch` is under way in it, and tells how often each was asked. */
+/** Loses the first of two workers during `session.fetch`. Returns the outcome, and how often each worker was called. */
 async function fetchThroughLoss(init: RequestInit) {
   const answer = { url: '', status: 204, statusText: '', type: 'basic', redirected: false, headers: [], body: null }
   const workers = [new FakeWorker({ fetch: never }), new FakeWorker({ fetch: () => answer }, 'second')]
@@ -830,7 +830,7 @@ test.each<[string, RequestInit]>([
   ['a PUT with a Blob', { method: 'PUT', body: new Blob(['tea']) }],
   ['a PUT with a form', { method: 'PUT', body: new FormData() }],
   ['a delete in small letters', { method: 'delete' }],
-])('session.fetch sends %s again where the worker is lost', async (_what, init) => {
+])('session.fetch sends %s again if the worker is lost', async (_name, init) => {
   expect(await fetchThroughLoss(init)).toEqual([204, 1, 1])
 })
 
@@ -838,11 +838,11 @@ test.each<[string, RequestInit]>([
   ['a POST', { method: 'POST', body: 'tea' }],
   ['a PATCH', { method: 'PATCH', body: 'tea' }],
   ['a PUT with bytes that went to the lost worker', { method: 'PUT', body: new Uint8Array([1, 2]) }],
-])('session.fetch does not send %s again', async (_what, init) => {
+])('session.fetch does not send %s again if the worker is lost', async (_name, init) => {
   expect(await fetchThroughLoss(init)).toEqual(['worker_lost', 1, 0])
 })
 
-test('a worker is asked whether it lives while a body is on its way, and no longer', async () => {
+test('a worker is pinged until a body has arrived, and no longer', async () => {
   const { port1, port2 } = new MessageChannel()
   const answer = { url: '', status: 200, statusText: '', type: 'basic', redirected: false, headers: [], body: port2 }
   const worker = new FakeWorker({ fetch: () => answer })

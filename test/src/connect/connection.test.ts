@@ -44,7 +44,7 @@ function openOver(endpoint: Endpoint, isShared = false): Connection {
   )
 }
 
-/** A connection over a real MessageChannel to the real service. */
+/** A connection over a real MessageChannel to the real broker. */
 function openToServer(changes?: Parameters<typeof createTestServer>[0], fetch?: Fetch): Connection {
   const { port1, port2 } = new MessageChannel()
   ports.push(port1, port2)
@@ -62,7 +62,7 @@ async function openToPeer(handlers: Handlers = {}): Promise<Connection & { reado
 const request = { url: `${apiOrigin}/orders`, method: 'GET', headers: [] }
 const closing = new LingpaiError('worker_lost', 'closed by the test')
 
-test('hello is answered with the session and the listed APIs', async () => {
+test('the answer to hello contains the session and the listed APIs', async () => {
   const connection = openToServer()
   expect(await connection.hello()).toMatchObject({
     protocol: 1,
@@ -103,15 +103,15 @@ test('the port for the progress of an upload gets null and is closed with the an
     const closed = new Promise((resolve) => port1.addEventListener('close', resolve))
     const isClosed = vi.fn()
     void closed.then(isClosed)
-    const told = vi.fn()
-    port1.onmessage = ({ data }) => told(data)
+    const onMessage = vi.fn()
+    port1.onmessage = ({ data }) => onMessage(data)
     await connection.call('fetch', [transfer({ ...request, progress: port2 }, [port2])]).catch(() => {})
     await expect.poll(() => isClosed.mock.calls.length).toBe(1)
-    expect(told.mock.calls).toEqual([[null]])
+    expect(onMessage.mock.calls).toEqual([[null]])
   }
 })
 
-test('a large body whose page says goodbye is no longer fetched', async () => {
+test('a large body is no longer fetched after its page says goodbye', async () => {
   const cancel = vi.fn()
   const pull = (source: ReadableStreamDefaultController) => source.enqueue(new Uint8Array(100_000))
   const connection = openToServer({}, async () => new Response(new ReadableStream({ pull, cancel })))
@@ -124,7 +124,7 @@ test('a large body whose page says goodbye is no longer fetched', async () => {
   await expect.poll(() => cancel.mock.calls.length).toBe(1)
 })
 
-test('answers of calls that overlap go to their own callers', async () => {
+test('overlapping calls get their own answers', async () => {
   const connection = openToServer({}, async (url) => new Response(url))
   await connection.hello()
   await connection.call('signIn', [{}])
@@ -165,7 +165,7 @@ test("the platform's TypeError is still a TypeError", async () => {
   await expect(connection.call('fetch', [request])).rejects.toBeInstanceOf(TypeError)
 })
 
-test('a call without an answer by its deadline rejects with timeout, and the worker is told to abort it (I3)', async () => {
+test('a call without an answer by its deadline rejects with timeout, and the worker gets an abort (I3)', async () => {
   vi.useFakeTimers()
   const { call, peer } = await openToPeer({ getAccessToken: never })
   const outcome = call('getAccessToken', [], { deadline: 3000 }).catch((error: unknown) => error)
@@ -177,7 +177,7 @@ test('a call without an answer by its deadline rejects with timeout, and the wor
   expect(peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
 })
 
-test('a call without a deadline waits', async () => {
+test('a call without a deadline does not time out', async () => {
   vi.useFakeTimers()
   const { call } = await openToPeer({ signIn: never })
   const settled = vi.fn()
@@ -186,7 +186,7 @@ test('a call without a deadline waits', async () => {
   expect(settled).not.toHaveBeenCalled()
 })
 
-test("an abort rejects with the signal's own reason, and the worker is told", async () => {
+test("an abort rejects with the signal's exact reason, and the worker gets an abort", async () => {
   const { call, peer } = await openToPeer({ fetch: never })
   const controller = new AbortController()
   const outcome = call('fetch', [request], { signal: controller.signal }).catch((error: unknown) => error)
@@ -197,7 +197,7 @@ test("an abort rejects with the signal's own reason, and the worker is told", as
   expect(peer.noticesOf('abort')).toEqual([{ lingpai: 'abort', call: id }])
 })
 
-test('an abort after the answer tells the worker nothing', async () => {
+test('an abort after the answer sends nothing to the worker', async () => {
   const { call, peer } = await openToPeer({ fetch: () => 'answer' })
   const controller = new AbortController()
   await call('fetch', [request], { signal: controller.signal })
@@ -232,7 +232,7 @@ test('an abort reaches the request that the worker sends', async () => {
   while (!sent.aborted) await new Promise((resolve) => setImmediate(resolve))
 })
 
-test('close rejects everything that is pending, each once (I3)', async () => {
+test('close rejects each pending call once (I3)', async () => {
   const { call, close } = await openToPeer({ fetch: never, signIn: never })
   const settled = vi.fn()
   const outcomes = [call('fetch', [request]), call('signIn', [{}]), call('explain', [], { deadline: 1000 })]
@@ -246,7 +246,7 @@ test('close rejects everything that is pending, each once (I3)', async () => {
   expect(settled).toHaveBeenCalledTimes(3)
 })
 
-test('a call on a connection that has been closed rejects, and does not wait for ever (I3)', async () => {
+test('a call on a closed connection rejects (I3)', async () => {
   vi.useFakeTimers()
   const { call, close } = await openToPeer({ fetch: never })
   close(closing)
@@ -301,7 +301,7 @@ test('snapshot notices reach the page in their order', async () => {
   ])
 })
 
-test('a sign-in over one port is told to the pages on the others', async () => {
+test('a sign-in over one port is published to the pages on the other ports', async () => {
   const service = createTestServer()
   const [one, other] = [0, 1].map(() => {
     const { port1, port2 } = new MessageChannel()
@@ -321,13 +321,13 @@ test.each<[string, unknown]>([
   ['an object with a function', { submit() {} }],
   ['a symbol', Symbol('x')],
   ['a promise', Promise.resolve()],
-])('a sign-in input that is %s rejects with invalid_call', async (_what, input) => {
+])('a sign-in input that is %s rejects with invalid_call', async (_name, input) => {
   const connection = openToServer()
   await connection.hello()
   await expect(connection.call('signIn', [input])).rejects.toMatchObject({ code: 'invalid_call' })
 })
 
-test('a page whose protocol the worker does not speak is told so', async () => {
+test("hello rejects with protocol_mismatch if the worker rejects the page's protocol", async () => {
   const refusal = new Refusal({ name: 'LingpaiError', message: 'reload', code: 'protocol_mismatch' })
   const peer = createPeer({
     hello: () => {
@@ -339,14 +339,14 @@ test('a page whose protocol the worker does not speak is told so', async () => {
 })
 
 test.each([0, 2, 99])(
-  'a worker that answers in version %i, which the page does not speak, is a protocol_mismatch',
+  'hello rejects with protocol_mismatch if the worker answers in version %i, which the page does not support',
   async (protocol) => {
     const peer = createPeer({ hello: () => welcomeOf({ protocol }) })
     await expect(openOver(peer.endpoint).hello()).rejects.toMatchObject({ code: 'protocol_mismatch' })
   },
 )
 
-test('RELEASE is never sent, though Comlink proxies are collected all the time', async () => {
+test('RELEASE is never sent, although Comlink proxies are garbage collected', async () => {
   const { setFlagsFromString } = await import('node:v8')
   setFlagsFromString('--expose-gc')
   const { runInNewContext } = await import('node:vm')
@@ -361,7 +361,7 @@ test('RELEASE is never sent, though Comlink proxies are collected all the time',
   expect(await call('explain', [])).toEqual([])
 })
 
-test('the worker is asked whether it lives only while a call is pending', async () => {
+test('the worker is pinged only while a call is pending', async () => {
   vi.useFakeTimers()
   let answer = (_value: unknown): void => {}
   const { call, peer } = await openToPeer({ signIn: () => new Promise((resolve) => (answer = resolve)) })
@@ -372,9 +372,9 @@ test('the worker is asked whether it lives only while a call is pending', async 
   expect(peer.callsOf('ping').length).toBeGreaterThanOrEqual(4)
   answer(undefined)
   await signIn
-  const asked = peer.callsOf('ping').length
+  const pings = peer.callsOf('ping').length
   await vi.advanceTimersByTimeAsync(60_000)
-  expect(peer.callsOf('ping')).toHaveLength(asked)
+  expect(peer.callsOf('ping')).toHaveLength(pings)
   expect(vi.getTimerCount()).toBe(0)
 })
 
@@ -396,7 +396,7 @@ test('a worker that answers no ping for ten seconds is lost', async () => {
   expect(losses).toBe(1)
 })
 
-test('a worker that does not answer is asked once, and not again every second', async () => {
+test('a worker that does not answer a ping gets no second ping', async () => {
   vi.useFakeTimers()
   const { call, peer } = await openToPeer({ signIn: never, ping: never })
   void call('signIn', [{}]).catch(() => {})
@@ -404,7 +404,7 @@ test('a worker that does not answer is asked once, and not again every second', 
   expect(peer.callsOf('ping')).toHaveLength(1)
 })
 
-test("the worker's lock is waited for until close, and no longer", async () => {
+test("the page waits for the worker's lock until close, and no longer", async () => {
   const request = vi.fn((_name: string, _options: LockOptions, _callback: () => void) => new Promise(() => {}))
   vi.stubGlobal('navigator', { locks: { request } })
   const connection = openOver(createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }) }).endpoint)
@@ -416,7 +416,7 @@ test("the worker's lock is waited for until close, and no longer", async () => {
   expect(signal?.aborted).toBe(true)
 })
 
-/** A worker whose lock falls to the page when it is killed or robbed. `ping` is what it answers when it is asked. */
+/** A worker whose lock the page gets when the worker is killed or the lock is stolen. `handlers.ping` answers its pings. */
 async function openWatched(handlers: Handlers, isShared = false) {
   vi.useFakeTimers()
   const locks = stubLocks()
@@ -427,7 +427,7 @@ async function openWatched(handlers: Handlers, isShared = false) {
   return { locks, peer, connection }
 }
 
-test('a worker whose lock falls to the page, and that answers no more, is lost within two seconds', async () => {
+test('a worker whose lock the page gets, and that does not answer, is lost within two seconds', async () => {
   const { locks } = await openWatched({ ping: never })
   locks.kill('lingpai:first')
   await vi.advanceTimersByTimeAsync(0)
@@ -452,7 +452,7 @@ test('a worker that is busy for a moment when its lock is stolen is not lost', a
   expect(losses).toBe(0)
 })
 
-test('a worker that refuses the question lives', async () => {
+test('a worker that answers a ping with an error is not lost', async () => {
   const refusal = new Refusal({ name: 'LingpaiError', message: 'busy', code: 'busy' })
   const { locks } = await openWatched({ ping: () => Promise.reject(refusal) })
   await locks.steal('lingpai:first')
@@ -460,7 +460,7 @@ test('a worker that refuses the question lives', async () => {
   expect(losses).toBe(0)
 })
 
-test('a worker that holds another lock after a theft is lost when that one falls too, and it is silent', async () => {
+test('a worker that holds a new lock after a theft is lost if the page gets that lock, too, and the worker is silent', async () => {
   let ping = async (): Promise<unknown> => 'lingpai:second'
   const { locks } = await openWatched({ ping: () => ping() })
   locks.hold('lingpai:second')
@@ -473,7 +473,7 @@ test('a worker that holds another lock after a theft is lost when that one falls
   expect(losses).toBe(1)
 })
 
-test('a worker whose new lock is watched is busy, and not lost, where it is silent', async () => {
+test('a silent worker that holds its new lock is busy, and not lost', async () => {
   let ping = async (): Promise<unknown> => 'lingpai:second'
   const { locks, connection } = await openWatched({ signIn: never, ping: () => ping() }, true)
   locks.hold('lingpai:second')
@@ -485,7 +485,7 @@ test('a worker whose new lock is watched is busy, and not lost, where it is sile
   expect(losses).toBe(0)
 })
 
-test('a page learns of another lock by its next question, where the thief keeps the first', async () => {
+test('if a thief keeps the first lock, the page learns the name of the new lock by its next ping', async () => {
   let lock = 'lingpai:first'
   const { locks, connection } = await openWatched({ signIn: never, ping: () => lock }, true)
   void connection.call('signIn', [{}]).catch(() => {})
@@ -496,7 +496,7 @@ test('a page learns of another lock by its next question, where the thief keeps 
   expect(locks.waitingFor('lingpai:second')).toBe(1)
 })
 
-test('of a worker that has no lock any more, silence is all that there is', async () => {
+test('a worker that has no lock any more is lost after three silent intervals', async () => {
   let ping = async (): Promise<unknown> => undefined
   const { locks, connection } = await openWatched({ signIn: never, ping: () => ping() }, true)
   await locks.steal('lingpai:first')
@@ -518,36 +518,36 @@ test('a connection that is closed while its worker is in doubt is not lost later
   expect(losses).toBe(0)
 })
 
-test('a page whose lock was stolen holds another one, and tells the worker which', async () => {
+test('a page whose lock was stolen holds a new one, and sends its name to the worker', async () => {
   const locks = stubLocks()
   const peer = createPeer()
   const connection = openOver(peer.endpoint, true)
   await connection.hello()
-  const told = () => peer.callsOf('hello').map(([hello]) => (hello as { lock?: string }).lock)
-  await locks.steal(told()[0] as string)
-  await vi.waitFor(() => expect(told()).toHaveLength(2))
-  expect(new Set(told()).size).toBe(2)
-  expect(locks.names()).toEqual([told()[1]])
+  const sentLocks = () => peer.callsOf('hello').map(([hello]) => (hello as { lock?: string }).lock)
+  await locks.steal(sentLocks()[0] as string)
+  await vi.waitFor(() => expect(sentLocks()).toHaveLength(2))
+  expect(new Set(sentLocks()).size).toBe(2)
+  expect(locks.names()).toEqual([sentLocks()[1]])
   expect(losses).toBe(0)
   connection.close(closing)
   await vi.waitFor(() => expect(locks.names()).toEqual([]))
 })
 
-test('a page whose locks are stolen again and again tells the worker that it has none', async () => {
+test('a page whose locks are always stolen says hello without a lock in the end', async () => {
   const locks = stubLocks()
   const peer = createPeer()
   await openOver(peer.endpoint, true).hello()
-  const told = () => peer.callsOf('hello').map(([hello]) => (hello as { lock?: string }).lock)
-  for (let lock = told().at(-1); lock !== undefined && told().length < 20; lock = told().at(-1)) {
-    const before = told().length
+  const sentLocks = () => peer.callsOf('hello').map(([hello]) => (hello as { lock?: string }).lock)
+  for (let lock = sentLocks().at(-1); lock !== undefined && sentLocks().length < 20; lock = sentLocks().at(-1)) {
+    const before = sentLocks().length
     await locks.steal(lock)
-    await vi.waitFor(() => expect(told().length).toBe(before + 1))
+    await vi.waitFor(() => expect(sentLocks().length).toBe(before + 1))
   }
-  expect(told().at(-1)).toBeUndefined()
+  expect(sentLocks().at(-1)).toBeUndefined()
   expect(locks.names()).toEqual([])
 })
 
-test('a computer that slept for an hour while a ping was under way has not lost its worker (I7)', async () => {
+test('a computer that slept for an hour during a ping has not lost its worker (I7)', async () => {
   vi.useFakeTimers()
   let answer = (_value: unknown): void => {}
   const { call } = await openToPeer({ signIn: never, ping: () => new Promise((resolve) => (answer = resolve)) })
@@ -560,7 +560,7 @@ test('a computer that slept for an hour while a ping was under way has not lost 
   expect(losses).toBe(0)
 })
 
-test('messages that are none of ours are ignored while nobody has answered hello', async () => {
+test('foreign messages before the answer to hello are ignored', async () => {
   const peer = createPeer()
   const connection = openOver(peer.endpoint)
   for (const message of [null, 'text', 7, {}, { id: 'unknown', type: 'RAW' }]) peer.post(message)
@@ -574,7 +574,7 @@ function stubLocks() {
   return locks
 }
 
-test('where no lock is watched, a SharedWorker that is silent for three intervals is asked over a new port', async () => {
+test('without a lock, a SharedWorker that is silent for three intervals is lost', async () => {
   vi.useFakeTimers()
   const connection = openOver(createPeer({ signIn: never, ping: never }).endpoint, true)
   await connection.hello()
@@ -585,7 +585,7 @@ test('where no lock is watched, a SharedWorker that is silent for three interval
   expect(losses).toBe(1)
 })
 
-test('where its lock is watched, a worker that is silent is busy, and not lost', async () => {
+test('a silent worker that holds its lock is busy, and not lost for thirty seconds', async () => {
   vi.useFakeTimers()
   stubLocks().hold('lingpai:first')
   const peer = createPeer({ hello: () => welcomeOf({ lock: 'lingpai:first' }), signIn: never, ping: never })
@@ -594,12 +594,12 @@ test('where its lock is watched, a worker that is silent is busy, and not lost',
   void connection.call('signIn', [{}]).catch(() => {})
   await vi.advanceTimersByTimeAsync(29_500)
   expect(losses).toBe(0)
-  // What is never done is as good as dead: its calls must end (I3).
+  // A worker that stays busy counts as dead in the end: its calls must settle (I3).
   await vi.advanceTimersByTimeAsync(1000)
   expect(losses).toBe(1)
 })
 
-test('a page tells a SharedWorker the name of a lock that it holds until it closes, and another one each time', async () => {
+test('hello names a lock that the page holds until it closes, and each connection has another lock', async () => {
   const locks = stubLocks()
   const peers = [createPeer(), createPeer()]
   for (const peer of peers) {
@@ -614,7 +614,7 @@ test('a page tells a SharedWorker the name of a lock that it holds until it clos
   expect(new Set(names).size).toBe(2)
 })
 
-test('a connection that was closed before its lock was granted keeps none', async () => {
+test('a connection that was closed before its lock was granted keeps no lock', async () => {
   const locks = stubLocks()
   const connection = openOver(createPeer().endpoint, true)
   const outcome = connection.hello().catch((error: unknown) => error)
@@ -623,14 +623,14 @@ test('a connection that was closed before its lock was granted keeps none', asyn
   await vi.waitFor(() => expect(locks.names()).toEqual([]))
 })
 
-test('a page whose worker has let go of it, and that lives after all, has lost it', async () => {
+test('a page that gets a goodbye from its worker has lost it', async () => {
   const { peer } = await openToPeer()
   peer.post({ lingpai: 'goodbye' })
   await new Promise((resolve) => setImmediate(resolve))
   expect(losses).toBe(1)
 })
 
-test('the build that both sides tell is the version of the package', async () => {
+test('the build that both sides send is the version of the package', async () => {
   const { readFile } = await import('node:fs/promises')
   expect(JSON.parse(await readFile('package.json', 'utf8')).version).toBe(BUILD)
 })

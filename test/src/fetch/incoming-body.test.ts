@@ -16,88 +16,88 @@ const errorOf = (promise: Promise<unknown>) =>
     (error: unknown) => error,
   )
 
-/** A body whose worker is the test. */
+/** A body for which the test plays the worker. */
 function open(signal?: AbortSignal) {
   const { port1, port2 } = new MessageChannel()
   ports.push(port1, port2)
-  const asked: unknown[] = []
+  const requested: unknown[] = []
   const onClose = vi.fn()
   const onEnd = vi.fn()
-  port1.onmessage = ({ data }) => void asked.push(data)
+  port1.onmessage = ({ data }) => void requested.push(data)
   port1.addEventListener('close', onClose)
   const body = receiveBody(port2, signal, onEnd)
   const send = (size: number, fill = 0) => {
     const chunk = new Uint8Array(size).fill(fill).buffer
     port1.postMessage(chunk, [chunk])
   }
-  return { ...body, send, post: (message: unknown) => port1.postMessage(message), asked, onClose, onEnd }
+  return { ...body, send, post: (message: unknown) => port1.postMessage(message), requested, onClose, onEnd }
 }
 
-/** What was posted before has come by then. */
+/** When the port is closed, all messages posted before have arrived. */
 const closed = (onClose: { mock: { calls: unknown[] } }) => expect.poll(() => onClose.mock.calls.length).toBe(1)
-const total = (asked: readonly unknown[]) => (asked as number[]).reduce((sum, number) => sum + number, 0)
+const total = (requested: readonly unknown[]) => (requested as number[]).reduce((sum, number) => sum + number, 0)
 
-test('the first window is not asked for, and what follows only as it is read', async () => {
-  const { stream, send, asked } = open()
+test('the first window is not requested, and later chunks are requested as the body is read', async () => {
+  const { stream, send, requested } = open()
   const reader = stream.getReader()
   const step = BODY_WINDOW / 8
   for (let sent = 0; sent < 8; sent += 1) send(step, sent)
   await settle()
-  expect(asked).toEqual([])
+  expect(requested).toEqual([])
   for (let read = 0; read < 8; read += 1) {
     expect((await reader.read()).value?.[0]).toBe(read)
     await settle()
-    expect(total(asked)).toBeLessThanOrEqual((read + 1) * step)
+    expect(total(requested)).toBeLessThanOrEqual((read + 1) * step)
   }
-  // Not by each chunk, but by now for most of them.
-  await expect.poll(() => total(asked)).toBeGreaterThan(BODY_WINDOW / 2)
-  expect(asked.length).toBeLessThan(8)
+  // Not requested for each chunk, but by now for most of them.
+  await expect.poll(() => total(requested)).toBeGreaterThan(BODY_WINDOW / 2)
+  expect(requested.length).toBeLessThan(8)
 })
 
-test('what was asked for is not asked for again before it has come', async () => {
-  const { stream, send, asked } = open()
+test('bytes that were requested are not requested again before they arrive', async () => {
+  const { stream, send, requested } = open()
   const reader = stream.getReader()
   send(BODY_WINDOW)
   await reader.read()
-  await expect.poll(() => total(asked)).toBe(BODY_WINDOW)
+  await expect.poll(() => total(requested)).toBe(BODY_WINDOW)
   const reading = reader.read()
   await settle()
-  expect(total(asked)).toBe(BODY_WINDOW)
+  expect(total(requested)).toBe(BODY_WINDOW)
   for (let sent = 0; sent < 3; sent += 1) send(BODY_WINDOW / 2)
   await reading
-  // One read was waiting, and the window is full again.
-  await expect.poll(() => total(asked)).toBe(1.5 * BODY_WINDOW)
+  // One read was pending, and the window is full again.
+  await expect.poll(() => total(requested)).toBe(1.5 * BODY_WINDOW)
   await settle()
-  expect(total(asked)).toBe(1.5 * BODY_WINDOW)
+  expect(total(requested)).toBe(1.5 * BODY_WINDOW)
 })
 
-test('a body that is cancelled tells the worker once, and the port is closed', async () => {
-  const { stream, send, asked, onEnd, onClose } = open()
+test('cancelling a body notifies the worker once, and closes the port', async () => {
+  const { stream, send, requested, onEnd, onClose } = open()
   send(10)
   await stream.cancel('enough')
   await closed(onClose)
-  expect(asked).toEqual([0])
+  expect(requested).toEqual([0])
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
 
-test('an abort errors the body with its reason and stops the worker, also where it came before the body', async () => {
+test('an abort, even before the body, ends the body with its reason and stops the worker', async () => {
   for (const isEarly of [false, true]) {
     const controller = new AbortController()
     const reason = { isEarly }
     if (isEarly) controller.abort(reason)
-    const { stream, send, asked, failure, onEnd, onClose } = open(controller.signal)
+    const { stream, send, requested, failure, onEnd, onClose } = open(controller.signal)
     send(10)
     await settle()
     controller.abort(reason)
     expect(await errorOf(stream.getReader().read())).toBe(reason)
     expect(failure()).toEqual([reason])
     await closed(onClose)
-    expect(asked).toEqual([0])
+    expect(requested).toEqual([0])
     expect(onEnd).toHaveBeenCalledTimes(1)
   }
 })
 
-test('an abort ends a body that has come whole and was not read, and none that was', async () => {
+test('an abort ends a complete body that was not read, but not one that was read', async () => {
   const controller = new AbortController()
   const [unread, read] = [open(controller.signal), open(controller.signal)]
   for (const { send, post } of [unread, read]) {
@@ -110,12 +110,12 @@ test('an abort ends a body that has come whole and was not read, and none that w
   expect(byteLength).toBe(10)
   expect(read.failure()).toBeUndefined()
   expect(await errorOf(unread.stream.getReader().read())).toBe('left')
-  expect(unread.asked).toEqual([0])
+  expect(unread.requested).toEqual([0])
   expect(unread.onEnd).toHaveBeenCalledTimes(1)
   expect(read.onEnd).toHaveBeenCalledTimes(1)
 })
 
-test('a signal that outlives many bodies holds none of them', async () => {
+test('a signal that outlives many bodies keeps no listener of them', async () => {
   const { signal } = new AbortController()
   const added = vi.spyOn(signal, 'addEventListener')
   const removed = vi.spyOn(signal, 'removeEventListener')
@@ -131,12 +131,12 @@ test('a signal that outlives many bodies holds none of them', async () => {
   expect(removed.mock.calls).toEqual(added.mock.calls)
 })
 
-test('an error of the worker is that of the read, with its code, and is answered with 0', async () => {
+test('a read rejects with the error of the worker and its code, and the page answers 0', async () => {
   for (const error of [
     new LingpaiError('token_reflected', 'It echoes.', { status: 200 }),
     new TypeError('Failed to fetch'),
   ]) {
-    const { stream, send, post, asked, failure, onEnd, onClose } = open()
+    const { stream, send, post, requested, failure, onEnd, onClose } = open()
     send(10)
     post(encodeError(error))
     await closed(onClose)
@@ -144,34 +144,34 @@ test('an error of the worker is that of the read, with its code, and is answered
     expect(found).toBeInstanceOf(TypeError)
     expect((found as { code?: string }).code).toBe((error as { code?: string }).code)
     expect(failure()).toEqual([found])
-    expect(asked).toEqual([0])
+    expect(requested).toEqual([0])
     expect(onEnd).toHaveBeenCalledTimes(1)
   }
 })
 
-test('a body that is ended by this side rejects with a TypeError that has the code, and stops the worker', async () => {
-  const { stream, fail, asked, onEnd, onClose } = open()
+test('a body that the page ends rejects with a TypeError that has the code, and stops the worker', async () => {
+  const { stream, fail, requested, onEnd, onClose } = open()
   const reading = errorOf(stream.getReader().read())
   fail(new LingpaiError('worker_lost', 'The worker is gone.'))
   expect(await reading).toMatchObject({ name: 'TypeError', code: 'worker_lost' })
   await closed(onClose)
-  expect(asked).toEqual([0])
+  expect(requested).toEqual([0])
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
 
-test('the end is answered once with 0, and what comes after it is ignored', async () => {
-  const { stream, send, post, asked, onEnd, onClose } = open()
+test('the page answers the end once with 0, and ignores later messages', async () => {
+  const { stream, send, post, requested, onEnd, onClose } = open()
   send(1, 7)
   post(null)
   send(1, 8)
   post(encodeError(new TypeError('late')))
   await closed(onClose)
   expect(new Uint8Array(await new Response(stream).arrayBuffer())).toEqual(new Uint8Array([7]))
-  expect(asked).toEqual([0])
+  expect(requested).toEqual([0])
   expect(onEnd).toHaveBeenCalledTimes(1)
 })
 
-test('an empty chunk is no end, and whoever waits with a buffer of their own hears of the end', async () => {
+test('an empty chunk does not end the body, and a read with its own buffer gets the end', async () => {
   const { stream, send, post } = open()
   const reader = stream.getReader({ mode: 'byob' })
   const first = reader.read(new Uint8Array(10))
@@ -184,7 +184,7 @@ test('an empty chunk is no end, and whoever waits with a buffer of their own hea
   expect(await last).toMatchObject({ done: true })
 })
 
-test('where the platform has no byte streams, as Safari before 26.4, a body comes whole all the same', async () => {
+test('on a platform without byte streams, as Safari before 26.4, a body arrives complete', async () => {
   const Native = ReadableStream
   vi.stubGlobal(
     'ReadableStream',
@@ -196,12 +196,12 @@ test('where the platform has no byte streams, as Safari before 26.4, a body come
       }
     },
   )
-  const { stream, send, post, asked } = open()
+  const { stream, send, post, requested } = open()
   vi.unstubAllGlobals()
   const reader = stream.getReader()
   send(BODY_WINDOW, 1)
   await reader.read()
-  await expect.poll(() => total(asked)).toBe(BODY_WINDOW)
+  await expect.poll(() => total(requested)).toBe(BODY_WINDOW)
   send(3, 2)
   post(null)
   expect([...((await reader.read()).value ?? [])]).toEqual([2, 2, 2])
