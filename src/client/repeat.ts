@@ -31,7 +31,7 @@ export function isWorkerLost(error: unknown): boolean {
   return isLingpaiError(error) && error.code === 'worker_lost'
 }
 
-/** How often a call is repeated at most. Undefined for a method that is not repeated, whoever is signed in. */
+/** How often a call is repeated at most. Undefined for a method that is not repeated and not bound to one user. */
 export function repeatsOf<Name extends Method>(name: Name, given: Arguments<Name>): number | undefined {
   if (!REPEATABLE.has(name)) return undefined
   return name === 'request' && !isIdempotent(given[0] as WireApiRequest) ? 0 : MAX_REPEATS
