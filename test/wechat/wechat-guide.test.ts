@@ -8,6 +8,7 @@ import { type LegacyApi, startLegacyApi } from '../../servers/legacy/legacy-api.
 import { createVerifier } from '../../servers/legacy/signature-check.ts'
 import { builtLibrary } from '../fixtures/wechat/mini-program.ts'
 import { type Phone, type PhoneOptions, startPhone } from '../fixtures/wechat/phone.ts'
+import { measureMiniprogram } from '../setup/measure-size.mjs'
 
 // Runs the files of docs/wechat.md unchanged.
 const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8')
@@ -170,3 +171,15 @@ test('its TypeScript compiles with the types of the package, as an app gets them
   )
   expect(stdout).toBe('')
 })
+
+test.each(['wechat.md', 'wechat.zh-CN.md'])(
+  'the minified sizes in %s differ by less than a twentieth from the measured ones',
+  async (name) => {
+    const sizes = await measureMiniprogram()
+    for (const part of ['page', 'worker'] as const) {
+      const [, quoted] = read(name).match(new RegExp(`<!-- ${part} -->(\\d+)<!-- /${part} --> kB`)) ?? []
+      const kilobytes = sizes[part].minified / 1000
+      expect(Math.abs(Number(quoted) - kilobytes), part).toBeLessThan(0.05 * kilobytes)
+    }
+  },
+)
