@@ -15,7 +15,7 @@ const chinese: typeof english = {
   signingIn: '正在登录…',
   exchange: '请稍候：Worker 正在用授权码换取令牌。',
   failed: '未登录',
-  back: '回到演练场',
+  back: '返回演练场',
 }
 
 const texts = createTexts({ en: english, zh: chinese })

@@ -178,8 +178,8 @@ const english: Words = {
 }
 
 const chinese: Words = {
-  lost: 'Worker 丢失，已启动新的 Worker。',
-  lostAndRestored: 'Worker 丢失，新的 Worker 恢复了保存的会话。',
+  lost: 'Worker 丢失，lingpai 启动了新的 Worker。',
+  lostAndRestored: 'Worker 丢失，新的 Worker 恢复了已保存的会话。',
   refreshes: (count, outcomes) => `刷新 ${count} 次：${outcomes.join('，随后')}。`,
   attempt({ outcome, reason, delay }, index, all) {
     const why = reason === undefined ? '' : `（${reason}）`
@@ -191,23 +191,23 @@ const chinese: Words = {
       unknown: `结果未知${why}`,
       rejected: `被拒绝${why}`,
       failed: `配置有误${why}`,
-      dropped: '响应来得太晚',
+      dropped: '响应到达过晚',
       open: '尚无响应',
     }
     return names[outcome] + next
   },
-  kept: '会话保留。',
-  signedOut: (reason) => (reason === '' ? '所有标签页已退出登录。' : `会话结束，所有标签页同时得知（${reason}）。`),
+  kept: '会话已保留。',
+  signedOut: (reason) => (reason === '' ? '所有标签页已退出登录。' : `所有标签页的会话已结束（${reason}）。`),
   signedIn: '所有标签页已登录。',
   calls({ received, waited, sentAgain, answered, failed, open }) {
     const parts = [
-      ...(waited > 0 ? [`${waited} 个等待令牌`] : []),
+      ...(waited > 0 ? [`${waited} 个等待了令牌`] : []),
       ...(sentAgain > 0 ? [`${sentAgain} 个重发`] : []),
-      ...Object.entries(answered).map(([status, count]) => `${count} 个得到 ${status}`),
-      ...Object.entries(failed).map(([code, count]) => `${count} 个以 ${code} 失败`),
-      ...(open > 0 ? [`${open} 个在途中`] : []),
+      ...Object.entries(answered).map(([status, count]) => `${count} 个返回 ${status}`),
+      ...Object.entries(failed).map(([code, count]) => `${count} 个失败（${code}）`),
+      ...(open > 0 ? [`${open} 个进行中`] : []),
     ]
     return `${received} 个请求：${parts.join('，')}。`
   },
-  nothing: '暂时无事可做：lingpai 会在下一个请求时得知。',
+  nothing: '尚无变化：lingpai 会在下一个请求时发现。',
 }

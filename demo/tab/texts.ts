@@ -24,14 +24,14 @@ const english = {
 const chinese: typeof english = {
   title: 'lingpai 演练场的一个标签页',
   tab: (name) => `标签页 ${name}`,
-  calls: '本标签页的请求，每个方块是一个；用方向键逐个查看',
+  calls: '本标签页的请求，每个方块代表一个请求；可用方向键逐个查看',
   noCalls: '还没有请求',
   call: (number) => `第 ${number} 个请求。`,
-  callWaits: '正在途中。',
+  callWaits: '进行中。',
   callEnded: (outcome) => `结果：${outcome}。`,
   fire: (count) => `发起 ${count} 个请求`,
-  intro: '一个普通的标签页：它只是打开了与演练场相同的 Worker，从未见过令牌；演练场登录时，它也随之登录。',
-  back: '回到演练场',
+  intro: '这是一个普通的标签页：它只连接了演练场所用的 Worker，从未接触过令牌；演练场登录时，它也同时登录。',
+  back: '返回演练场',
   status: {
     connecting: '正在连接…',
     'signed-out': '未登录',

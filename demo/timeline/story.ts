@@ -97,36 +97,36 @@ const english: Words = {
 
 const chinese: Words = {
   begin(call, lane) {
-    return `${describe(call) || '请求 access token'}${lane === undefined ? '' : `，来自${lane}`}。`
+    return `${describe(call) || '获取访问令牌的请求'}${lane === undefined ? '' : `，来自${lane}`}。`
   },
   phase({ kind }, before, next, lasted, { end }) {
     const isOver = lasted !== undefined
     switch (kind) {
       case 'received':
-        return !isOver ? 'Worker 刚刚收到。' : ''
+        return !isOver ? 'Worker 已收到。' : ''
       case 'waiting': {
-        const why = isSent(before) ? '' : '令牌到期，'
-        return isOver ? `${why}等待刷新 ${lasted}。` : `${why}正在等待刷新。`
+        const why = isSent(before) ? '' : '令牌已过期，'
+        return isOver ? `${why}等待刷新，用时 ${lasted}。` : `${why}正在等待刷新。`
       }
       case 'sent':
-        if (!isOver) return '已带令牌发出，等待响应。'
-        if (next?.kind === 'waiting') return `发出，${lasted}后令牌被 API 拒绝。`
-        if (next?.kind === 'replayed') return `发出，${lasted}后令牌被 API 拒绝，此时已有新令牌。`
-        return end?.outcome === 'answered' ? `发出，${lasted}后得到响应。` : '已发出。'
+        if (!isOver) return '已携带令牌发出，等待响应。'
+        if (next?.kind === 'waiting') return `已发出，${lasted}后 API 拒绝了令牌。`
+        if (next?.kind === 'replayed') return `已发出，${lasted}后 API 拒绝了令牌，此时已有新令牌。`
+        return end?.outcome === 'answered' ? `已发出，${lasted}后收到响应。` : '已发出。'
       case 'replayed':
         if (!isOver) return '已用新令牌重发，等待响应。'
-        return end?.outcome === 'answered' ? `用新令牌重发，${lasted}后得到响应。` : '用新令牌重发。'
+        return end?.outcome === 'answered' ? `已用新令牌重发，${lasted}后收到响应。` : '已用新令牌重发。'
     }
   },
   end({ from, end }) {
     if (end === undefined) return '尚未结束。'
     const all = formatDuration(end.at - from, 'zh')
-    if (end.outcome === 'lost') return `${all}后 Worker 丢失，结果由页面得知。`
+    if (end.outcome === 'lost') return `${all}后 Worker 丢失，最终结果以页面为准。`
     if (end.outcome === 'failed') {
-      const why = FAILURES.zh[end.code ?? ''] ?? `以 ${end.code ?? '错误'} 结束`
+      const why = FAILURES.zh[end.code ?? ''] ?? `错误码 ${end.code ?? '未知'}`
       return `${all}后失败：${why}${end.status === undefined ? '' : `（状态码 ${end.status}）`}。`
     }
-    return end.status === undefined ? `共 ${all}。` : `状态码 ${end.status}，共 ${all}。`
+    return end.status === undefined ? `总用时 ${all}。` : `状态码 ${end.status}，总用时 ${all}。`
   },
 }
 
@@ -142,8 +142,8 @@ const FAILURES: Record<Language, Record<string, string>> = {
   zh: {
     sign_in_required: '未登录',
     refresh_unavailable: '令牌服务器未能及时响应',
-    network_error: '没有得到响应',
-    aborted: '页面已放弃',
+    network_error: '没有收到响应',
+    aborted: '页面已取消',
     timeout: '已超时',
     api_error: 'API 返回了错误',
   },
@@ -169,17 +169,17 @@ const REFRESH: Record<Language, Record<string, string>> = {
     lost: 'Its worker was lost',
   },
   zh: {
-    expired: '刷新：令牌到期。',
+    expired: '刷新：令牌已过期。',
     denied: '刷新：API 拒绝了令牌。',
-    retry: '再次尝试刷新。',
+    retry: '重试刷新。',
     none: '刷新。',
     open: '进行中。',
     succeeded: '得到新令牌',
-    rejected: '服务器拒绝了 refresh token，会话结束',
+    rejected: '服务器拒绝了刷新令牌，会话结束',
     refused: '服务器未处理',
     unknown: '结果未知',
     failed: '失败：配置有误',
-    dropped: '响应到来前会话已结束，结果被丢弃',
+    dropped: '响应到达前会话已结束，响应被丢弃',
     lost: 'Worker 丢失',
   },
 }
@@ -210,19 +210,19 @@ const MARKS: Record<Language, Record<Exclude<Mark['kind'], 'note'>, string>> = {
   },
   zh: {
     'worker-started': 'Worker 已启动',
-    'worker-lost': 'Worker 丢失，由新的 Worker 继续',
+    'worker-lost': 'Worker 丢失，由新的 Worker 接替',
     'signed-in': '已登录',
     'signed-out': '已退出登录',
     'sign-in-failed': '登录失败',
     unreachable: '无法访问令牌服务器，会话保留',
     reachable: '令牌服务器恢复响应',
-    'store-failed': '会话无法保存，仅存于内存',
+    'store-failed': '会话无法保存，仅保存在内存中',
   },
 }
 
 const REASONS: Record<Language, Record<string, string>> = {
   en: { 'session-restored': 'with the stored session' },
-  zh: { 'session-restored': '恢复了保存的会话' },
+  zh: { 'session-restored': '恢复了已保存的会话' },
 }
 
 export function tellMark({ kind, reason }: Mark, language: Language): string {

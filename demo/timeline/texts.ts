@@ -1,7 +1,7 @@
 import type { Language } from './story.ts'
 
 const TEXTS = {
-  title: ['What happens in the worker', 'Worker 中发生的事'],
+  title: ['What happens in the worker', 'Worker 中的事件'],
   pause: ['Pause', '暂停'],
   resume: ['Live', '实时'],
   zoomIn: ['Zoom in', '放大'],
@@ -12,13 +12,10 @@ const TEXTS = {
   saveSvg: ['Save the drawing as SVG', '保存为 SVG'],
   saveJson: ['Save the events as JSON', '将事件保存为 JSON'],
   list: ['Calls as a list', '以列表显示请求'],
-  empty: [
-    'Nothing has happened yet. Make a call, and it appears here.',
-    '还没有任何事件。发起一个请求，它就会出现在这里。',
-  ],
+  empty: ['Nothing has happened yet. Make a call, and it appears here.', '暂无事件。发起请求后，会显示在这里。'],
   hint: [
     'Point at a bar for its story. Drag to pan, pinch or Ctrl + wheel to zoom.',
-    '指向一个条形查看它的经过。拖动平移，双指捏合或 Ctrl + 滚轮缩放。',
+    '将鼠标悬停在条形上，可查看完整过程。拖动平移，双指捏合或 Ctrl + 滚轮缩放。',
   ],
   keys: [
     'Up and down: previous and next bar. Left and right: pan. Plus and minus: zoom. Home: show all. End: live. Space: pause. Escape: no selection.',

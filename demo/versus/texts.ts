@@ -178,44 +178,44 @@ const english: Texts = {
 }
 
 const chinese: Texts = {
-  lead: '同一场风暴，一边是无数文章里的那种请求模块（isRefreshing 标志加等待队列），一边是 lingpai。两边各有三个标签页、各自的 OpenID 服务和 API。每次刷新都多花 0.2 秒，与真实网络相仿。所有数字都是当场数出来的。',
-  choose: '出什么故障',
+  lead: '同样的一批并发请求，一边交给常见的请求模块（isRefreshing 标志加等待队列），一边交给 lingpai。两边各有三个标签页，以及独立的 OpenID 服务和 API。每次刷新增加 0.2 秒延迟，以模拟真实网络。所有数字均为实时统计。',
+  choose: '选择故障',
   start: (calls) => `开始：两边各发 ${calls} 个请求`,
   startHint: '最多需要 15 秒。',
   scenarios: {
     expired: {
       name: '访问令牌过期',
-      explanation: 'API 不再接受三个标签页的访问令牌。刷新令牌只能用一次，严格的服务都是如此。',
+      explanation: 'API 拒绝三个标签页的访问令牌。与严格的 OpenID 服务一样，刷新令牌只能使用一次。',
     },
     outage: {
       name: '刷新返回 503',
-      explanation: '访问令牌已过期，而且在 1.5 秒内，OpenID 服务对每一次刷新都返回 503。',
+      explanation: '访问令牌已过期，并且在 1.5 秒内，OpenID 服务对所有刷新都返回 503。',
     },
     hang: {
       name: '刷新没有响应',
-      explanation: '访问令牌已过期。前 2.5 秒内到达的刷新永远得不到响应，之后的刷新一切正常。',
+      explanation: '访问令牌已过期。前 2.5 秒内到达的刷新始终没有响应，之后的刷新恢复正常。',
     },
     lost: {
-      name: '响应丢失，服务宽容',
-      explanation: 'OpenID 服务换发了刷新令牌，第一个响应却在途中丢失。30 秒内，它仍接受旧令牌。',
+      name: '响应丢失（宽松模式）',
+      explanation: 'OpenID 服务轮换了刷新令牌，但第一个响应在传输中丢失。30 秒内，它仍接受旧的刷新令牌。',
     },
     'lost-strict': {
-      name: '响应丢失，服务严格',
-      explanation: '同上，但服务不接受用过的令牌。没有客户端能保住这个会话，要看的是它如何收场。',
+      name: '响应丢失（严格模式）',
+      explanation: '同上，但 OpenID 服务不接受已使用过的刷新令牌。任何客户端都无法保留这个会话，重点在于如何结束它。',
     },
     rejected: {
       name: '刷新令牌被拒绝',
-      explanation: 'OpenID 服务已吊销所有令牌，用户必须重新登录。要看的是他们如何得知。',
+      explanation: 'OpenID 服务已吊销所有令牌，用户必须重新登录。重点在于应用如何提示用户。',
     },
     denial: {
       name: 'API 总是返回 401',
       explanation:
-        '无论令牌多新，API 一概拒绝。30 秒内，OpenID 服务仍接受旧的刷新令牌；严格的服务会结束会话，循环也就提前中断。',
+        '无论令牌新旧，API 一律拒绝。OpenID 服务在 30 秒内仍接受旧的刷新令牌；严格的服务会结束会话，从而提前中断循环。',
     },
   },
   sides: {
     'hand-written': { name: '手写代码', explanation: 'isRefreshing、pendingRequests，令牌存放在 localStorage' },
-    lingpai: { name: 'lingpai', explanation: '所有标签页共用一个 Worker，令牌只在其中' },
+    lingpai: { name: 'lingpai', explanation: '所有标签页共用一个 Worker，令牌只保存在 Worker 中' },
   },
   idle: '尚未运行。',
   phases: {
@@ -223,7 +223,7 @@ const chinese: Texts = {
     storm: '请求已经发出……',
     afterwards: '故障已经结束，每个标签页再发一个请求……',
   },
-  failed: (reason) => `对比本身出错：${reason}`,
+  failed: (reason) => `对比程序出错：${reason}`,
   tab: (number) => `标签页 ${number}`,
   tabCounts: (answered, rejected, open, isOver) =>
     [
@@ -245,19 +245,21 @@ const chinese: Texts = {
     const counts = [
       answered > 0 && `${answered} 个成功`,
       rejected > 0 && (rejected === calls ? '全部被拒绝' : `${rejected} 个被拒绝`),
-      unanswered > 0 && (unanswered === calls ? '全都没有结果' : `${unanswered} 个始终没有结果`),
+      unanswered > 0 && (unanswered === calls ? '全部没有结果' : `${unanswered} 个始终没有结果`),
     ]
     const deeds = [
       `${calls} 个请求${rejected === calls || unanswered === calls ? '' : '中，'}${counts.filter(Boolean).join('，')}`,
       isLoop(figures)
-        ? `${tokenRequests} 次刷新、${apiRequests} 个 API 请求，循环没有尽头`
+        ? `陷入无限循环，已有 ${tokenRequests} 次刷新、${apiRequests} 个 API 请求`
         : sentToLogin === 0 && tokenRequests > 0 && `OpenID 服务收到 ${tokenRequests} 次刷新`,
-      reuseDetections > 0 && `OpenID 服务 ${reuseDetections} 次收到用过的刷新令牌，因此结束了会话`,
-      sentToLogin > 0 && (sentToLogin === tabs ? '每个标签页只跳转登录页一次' : `要求用户重新登录 ${sentToLogin} 次`),
+      reuseDetections > 0 && `OpenID 服务 ${reuseDetections} 次收到已使用过的刷新令牌，因此结束了会话`,
+      sentToLogin > 0 && (sentToLogin === tabs ? '每个标签页只跳转到登录页一次' : `跳转到登录页 ${sentToLogin} 次`),
       workingTabs === tabs
-        ? '故障过后，所有标签页恢复正常'
+        ? '故障结束后，所有标签页恢复正常'
         : sentToLogin !== tabs &&
-          (workingTabs === 0 ? '故障过后，没有一个标签页可用' : `故障过后，${tabs} 个标签页中有 ${workingTabs} 个可用`),
+          (workingTabs === 0
+            ? '故障结束后，所有标签页均不可用'
+            : `故障结束后，${tabs} 个标签页中有 ${workingTabs} 个可用`),
     ]
     return `${deeds.filter(Boolean).join('；')}。`
   },
@@ -269,12 +271,13 @@ const chinese: Texts = {
     unanswered: '始终没有结果的请求',
     tokenRequests: '令牌请求',
     reuseDetections: '重复使用的刷新令牌',
-    sentToLogin: '要求重新登录的次数',
-    apiRequests: '到达 API 的次数',
-    workingTabs: '故障过后可用的标签页',
-    duration: '最后一个结果的用时',
+    sentToLogin: '跳转到登录页的次数',
+    apiRequests: '到达 API 的请求',
+    workingTabs: '故障结束后可用的标签页',
+    duration: '全部结束用时',
     of: (count, all) => `${count} / ${all}`,
-    seconds: (milliseconds, isLimit) => (isLimit ? `${milliseconds / 1000} 秒内没有` : `${inSeconds(milliseconds)} 秒`),
+    seconds: (milliseconds, isLimit) =>
+      isLimit ? `${milliseconds / 1000} 秒内未结束` : `${inSeconds(milliseconds)} 秒`,
   },
   code: '运行的代码',
   codeOf: (file) => `${file} 的代码`,

@@ -9,7 +9,7 @@ function tellAll(entries: readonly HistoryEntry[], language: 'en' | 'zh' = 'en',
 
 it('nothing has happened: the call to come will tell lingpai', () => {
   expect(tellAll([])).toBe('Nothing to do yet: lingpai learns of it at the next call.')
-  expect(tellAll([], 'zh')).toBe('暂时无事可做：lingpai 会在下一个请求时得知。')
+  expect(tellAll([], 'zh')).toBe('尚无变化：lingpai 会在下一个请求时发现。')
 })
 
 it('tells of an outage: each attempt in its order, that the session is kept, and what became of the calls', () => {
@@ -27,7 +27,7 @@ it('tells of an outage: each attempt in its order, that the session is kept, and
     '2 refreshes: not processed (status_503), then a new token. The session is kept. 2 calls: 2 waited for a token, 1 sent again, 1 answered with 200, 1 rejected with refresh_unavailable.',
   )
   expect(tellAll(script.entries(), 'zh')).toBe(
-    '刷新 2 次：服务器未处理（status_503），随后得到新令牌。会话保留。2 个请求：2 个等待令牌，1 个重发，1 个得到 200，1 个以 refresh_unavailable 失败。',
+    '刷新 2 次：服务器未处理（status_503），随后得到新令牌。会话已保留。2 个请求：2 个等待了令牌，1 个重发，1 个返回 200，1 个失败（refresh_unavailable）。',
   )
 })
 

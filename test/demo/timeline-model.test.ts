@@ -226,7 +226,7 @@ it('the story of a call tells why it waited and how it ended, in both languages'
     'GET api.example.com, from this page. It was sent with the token, and awaits its answer. Still under way.',
   ])
   expect(tellStory(calls[1] as CallBar, 'zh')).toBe(
-    'POST api.example.com。发出，150 毫秒后令牌被 API 拒绝。等待刷新 640 毫秒。用新令牌重发，100 毫秒后得到响应。状态码 200，共 890 毫秒。',
+    'POST api.example.com。已发出，150 毫秒后 API 拒绝了令牌。等待刷新，用时 640 毫秒。已用新令牌重发，100 毫秒后收到响应。状态码 200，总用时 890 毫秒。',
   )
 })
 

@@ -86,11 +86,11 @@ it('says what was counted: rejections, hanging calls, reuse, sign-ins that were 
     }),
   ).toEqual([
     'Of 60 calls, 1 was answered, 29 were rejected and 30 never settled; the provider met a spent refresh token once and ended the session; users were sent to the login page 29 times; afterwards no tab works.',
-    '60 个请求中，1 个成功，29 个被拒绝，30 个始终没有结果；OpenID 服务 1 次收到用过的刷新令牌，因此结束了会话；要求用户重新登录 29 次；故障过后，没有一个标签页可用。',
+    '60 个请求中，1 个成功，29 个被拒绝，30 个始终没有结果；OpenID 服务 1 次收到已使用过的刷新令牌，因此结束了会话；跳转到登录页 29 次；故障结束后，所有标签页均不可用。',
   ])
   expect(verdictsOf({ answered: 0, rejected: [['sign_in_required', 60]], sentToLogin: 3, workingTabs: 0 })).toEqual([
     'Of 60 calls, all were rejected; each tab was sent to the login page once.',
-    '60 个请求全部被拒绝；每个标签页只跳转登录页一次。',
+    '60 个请求全部被拒绝；每个标签页只跳转到登录页一次。',
   ])
 })
 
@@ -98,7 +98,7 @@ it('tells a loop from a wait', () => {
   const stuck = { answered: 0, unanswered: 60, workingTabs: 1 }
   expect(verdictsOf({ ...stuck, tokenRequests: 184, apiRequests: 641 })).toEqual([
     'Of 60 calls, all never settled; 184 refreshes and 641 API requests went round without an end; afterwards 1 of 3 tabs works.',
-    '60 个请求全都没有结果；184 次刷新、641 个 API 请求，循环没有尽头；故障过后，3 个标签页中有 1 个可用。',
+    '60 个请求全部没有结果；陷入无限循环，已有 184 次刷新、641 个 API 请求；故障结束后，3 个标签页中有 1 个可用。',
   ])
   expect(verdictsOf({ ...stuck, tokenRequests: 3, apiRequests: 60 })[0]).toContain('the provider saw 3 refreshes;')
 })

@@ -391,10 +391,10 @@ const others: Record<string, () => Promise<void>> = {
   },
   async language() {
     await page.click('#language')
-    await page.getByRole('heading', { name: '弄坏它', exact: true }).waitFor()
+    await page.getByRole('heading', { name: '制造故障', exact: true }).waitFor()
     await see(second, '#name', '标签页 5')
     await press('expire')
-    await seeTold('expire', /^刷新 1 次：得到新令牌。40 个请求：.*40 个得到 200。$/)
+    await seeTold('expire', /^刷新 1 次：得到新令牌。40 个请求：.*40 个返回 200。$/)
     await page.click('#language')
     await page.getByRole('heading', { name: 'Break it', exact: true }).waitFor()
   },

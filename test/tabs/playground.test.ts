@@ -53,13 +53,13 @@ it('shows in three steps that 150 calls of three tabs with an expired token cost
 it('comes back from the provider with the language that was chosen, and says when the user cancels there', async () => {
   const { page } = visit
   await page.click('#language')
-  await page.getByRole('heading', { name: '一个 Worker 保管会话，所有标签页共用。' }).waitFor()
+  await page.getByRole('heading', { name: '一个 Worker 管理会话，所有标签页共享。' }).waitFor()
   await page.click('#sign-in-redirect')
   await page.getByRole('heading', { name: '登录' }).waitFor()
   await page.click('#cancel')
   await page.getByRole('heading', { name: '未登录' }).waitFor()
   await page.getByText('sign_in_cancelled').waitFor()
-  await page.getByRole('link', { name: '回到演练场' }).click()
+  await page.getByRole('link', { name: '返回演练场' }).click()
 
   await page.click('#sign-in-redirect')
   await page.waitForSelector('#account')
