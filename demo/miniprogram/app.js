@@ -7,6 +7,6 @@ App({
       signInPage: { url: '/pages/login/login', message: '登录失败，请重新登录', delay: 1200 },
     },
   }),
-  // For the checklist, which wants to know whether the app was ended and opened again.
+  // The checklist reads it to find out whether the app was ended and opened again.
   startedAt: Date.now(),
 })

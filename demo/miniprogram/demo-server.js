@@ -1,6 +1,6 @@
 const { origin } = require('./server.js')
 const { session } = getApp()
 
-// Buttons of the demo's server; your own API has none. They need no sign-in, so no token is sent and none is waited for.
+// Controls of the demo's server; your own API has none. With `auth: false`, the call has no token and waits for none.
 exports.pressButton = (name, data) =>
   session.request({ url: `${origin}/demo/${name}`, method: 'POST', data: data || {}, auth: false })

@@ -68,7 +68,7 @@ test.each(engines)('a wrong password shows a text with code and message, on %s',
   type(phone, 'typePassword', 'wrong')
   await press(phone, '#password')
   expect(texts(phone, '.problem')).toEqual([
-    expect.stringMatching(/登录没有成功（sign_in_failed）.*account or password is wrong/),
+    expect.stringMatching(/登录失败（sign_in_failed）.*account or password is wrong/),
   ])
   expect(phone.page?.path).toBe('pages/login/login')
   expect(phone.navigations).toEqual([])
@@ -105,7 +105,7 @@ test.each(engines)('after "expire", six calls cost one refresh, and the page sho
   await press(phone, '#expire')
   expect(texts(phone, '.row .good')).toHaveLength(6)
   expect(api.counters).toMatchObject({ refreshes: 1, reuseDetections: 0 })
-  expect(texts(phone)[0]).toContain('续期 refreshes 1')
+  expect(texts(phone)[0]).toContain('刷新 refreshes 1')
 })
 
 test.each(engines)('after "revoke", six calls show one toast and open the login page once, on %s', async (engine) => {
@@ -150,7 +150,7 @@ test('an unreachable server shows a text', async () => {
   const phone = await openSignedIn('jsc')
   await phone.setNetwork('none')
   await press(phone, '#expire')
-  expect(texts(phone, '.problem')).toEqual([expect.stringContaining('网络不通，或服务器没有启动（network_error）')])
+  expect(texts(phone, '.problem')).toEqual([expect.stringContaining('网络异常，或服务器未启动（network_error）')])
 })
 
 test.each(engines)('a chosen image is uploaded, listed, downloaded and previewed, on %s', async (engine) => {
@@ -190,7 +190,7 @@ test.each(['chooseMedia:fail auth deny', 'chooseMedia:fail api scope is not decl
   'an album that may not be opened (%s) shows a text',
   async (errMsg) => {
     const phone = await chooseInVain(errMsg)
-    expect(texts(phone, '.problem .bad')).toEqual(['没能打开相册，请检查相册权限和隐私保护指引（chooseMedia）'])
+    expect(texts(phone, '.problem .bad')).toEqual(['无法打开相册，请检查相册权限和隐私保护指引（chooseMedia）'])
     expect(texts(phone, '.problem')).toEqual([expect.stringContaining(errMsg)])
   },
 )
@@ -229,7 +229,7 @@ test.each(engines)('the checklist runs its automatic checks, and copies the resu
   expect(automatic.length).toBeGreaterThan(8)
   expect(texts(phone, '.mark.good')).toHaveLength(automatic.length)
   await press(phone, '#copy')
-  expect(await phone.evaluate('wx.copied')).toContain('✓ six 六个请求，一次续期 ok ok ok ok ok ok · refreshes 1')
+  expect(await phone.evaluate('wx.copied')).toContain('✓ six 六个请求只刷新一次 ok ok ok ok ok ok · refreshes 1')
 })
 
 test('the checklist shows a failed check with its reason', async () => {
@@ -478,7 +478,7 @@ test('the check "worker-error": passed, if onError reports it', async () => {
   const phone = await openSignedIn('jsc')
   expect(await probe(phone, 'worker-error')).toMatchObject({
     state: 'passed',
-    note: expect.stringMatching(/^onError says .*planted by the checklist.* · the worker goes on$/),
+    note: expect.stringMatching(/^onError: .*planted by the checklist.* · the worker continues$/),
   })
 })
 
@@ -486,7 +486,7 @@ test('the check "worker-error": passed, if there is no onError and the worker go
   const phone = await openSignedIn('jsc', { baseLibrary: '2.20.2' })
   expect(await probe(phone, 'worker-error')).toMatchObject({
     state: 'passed',
-    note: 'there is no onError · the worker goes on',
+    note: 'there is no onError · the worker continues',
   })
 })
 
@@ -504,8 +504,8 @@ const dieAt = (question: string) => `(worker) => {
 }`
 
 test.each([
-  ['worker-error', 'fail', 'onError says nothing · the worker is silent'],
-  ['worker-killed', 'end', 'it is silent, and onProcessKilled says nothing'],
+  ['worker-error', 'fail', 'onError did not run · the worker does not answer'],
+  ['worker-killed', 'end', 'it does not answer, and onProcessKilled did not run'],
 ])('the check "%s" fails if a worker dies silently', async (id, question, note) => {
   const phone = await openSignedIn('jsc')
   await spoilWorkers(phone, dieAt(question))
@@ -516,7 +516,7 @@ test('the check "worker-killed": passed, if the end is reported and another work
   const phone = await openSignedIn('jsc')
   expect(await probe(phone, 'worker-killed')).toMatchObject({
     state: 'passed',
-    note: expect.stringMatching(/^started in \d+ ms · onProcessKilled was told · the next worker answers$/),
+    note: expect.stringMatching(/^started in \d+ ms · onProcessKilled ran · the next worker answers$/),
   })
 })
 

@@ -12,7 +12,7 @@ function expect(condition, note) {
   return note
 }
 
-// What the call rejected with; where it did not, the check has failed.
+// The error that the call rejected with. If the call resolves, the check fails.
 const rejectionOf = (call) =>
   call.then(
     () => expect(false, 'the call did not reject'),
@@ -26,7 +26,7 @@ function describePhone() {
   return `base library ${base.SDKVersion} · WeChat ${base.version} · ${system}`
 }
 
-// Whether a promise's callbacks run before the next timer, as the language has it. On iOS 15 and older they do not.
+// Whether the callbacks of a promise run before the next timer, as in ECMAScript. On iOS 15 and older they do not.
 function describePromises() {
   return new Promise((resolve) => {
     let isFirst = false
@@ -37,7 +37,7 @@ function describePromises() {
   })
 }
 
-// Reads the session as a stranger would: without asking for decryption.
+// Reads the session without asking WeChat to decrypt it.
 function readPlainly() {
   return new Promise((resolve) => {
     wx.getStorage({
@@ -60,17 +60,17 @@ function writeFile(filePath, data) {
   })
 }
 
-// Each says what it saw; one that rejects has failed.
+// Each check resolves with a note about what it found. A check that rejects has failed.
 module.exports = [
   {
     id: 'phone',
-    zh: '这台设备',
+    zh: '设备信息',
     en: 'this device',
     run: () => describePromises().then((promises) => `${describePhone()} · ${promises}`),
   },
   {
     id: 'worker',
-    zh: 'Worker 已启动，不在页面线程里',
+    zh: 'Worker 已启动，没有回退到逻辑层线程',
     en: 'the worker runs, and the app has not fallen back to its own thread',
     run: () =>
       session.explain().then((history) => {
@@ -102,8 +102,8 @@ module.exports = [
   },
   {
     id: 'storage',
-    zh: '存储里读不到明文令牌',
-    en: 'no token can be read in the storage',
+    zh: '存储中没有明文令牌',
+    en: 'the storage contains no readable token',
     run: () =>
       readPlainly().then((text) => {
         const names = wx.getStorageInfoSync().keys.filter((key) => key.indexOf('lingpai.') === 0)
@@ -113,20 +113,20 @@ module.exports = [
   },
   {
     id: 'storage-speed',
-    zh: '加密存储的读写速度（每次不超过 1 秒）',
+    zh: '加密存储的读写耗时（每次不超过 1 秒）',
     en: 'encrypted storage is fast enough (each operation within a second)',
     run: () => measureStorage().then(({ isKept, slowest, note }) => expect(isKept && slowest <= 1000, note)),
   },
   {
     id: 'eleventh',
-    zh: '十个任务同时进行，第十一个会怎样',
-    en: 'ten tasks at once, and what becomes of the eleventh',
+    zh: '已有十个任务时，第十一个任务的行为',
+    en: 'ten tasks at once, and the behaviour of the eleventh',
     run: () => fireEleven().then(({ answered, note }) => expect(answered >= 10, note)),
   },
   {
     id: 'six',
-    zh: '六个请求，一次续期',
-    en: 'six calls with an expired token cost one refresh',
+    zh: '六个请求只刷新一次',
+    en: 'six calls with an expired token lead to one refresh',
     run: () =>
       fireSix().then((result) => {
         const { answered, refreshes, reuses } = result
@@ -135,8 +135,8 @@ module.exports = [
   },
   {
     id: 'upload',
-    zh: '上传，有进度',
-    en: 'uploads a file and tells its progress',
+    zh: '上传文件并显示进度',
+    en: 'uploads a file and reports its progress',
     run: () => {
       const filePath = `${wx.env.USER_DATA_PATH}/checklist.txt`
       const seen = []
@@ -154,8 +154,8 @@ module.exports = [
   },
   {
     id: 'download',
-    zh: '下载，有进度',
-    en: 'downloads a file and tells its progress',
+    zh: '下载文件并显示进度',
+    en: 'downloads a file and reports its progress',
     run: () => {
       const seen = []
       return session
@@ -165,7 +165,7 @@ module.exports = [
   },
   {
     id: 'abort',
-    zh: '下载中途取消',
+    zh: '取消进行中的下载',
     en: 'a download is aborted half-way',
     run: () => {
       const controller = new AbortController()
@@ -179,8 +179,8 @@ module.exports = [
   },
   {
     id: 'redirect',
-    zh: '带令牌不跟随重定向（基础库 3.2.2 起）',
-    en: 'a call with a token follows no redirect (base library 3.2.2 and later)',
+    zh: '带令牌的请求不跟随重定向（基础库 3.2.2 及以上）',
+    en: 'a call with a token does not follow a redirect (base library 3.2.2 and later)',
     run: () => {
       const data = { to: `${origin}/elsewhere`, status: 307 }
       const call = session.request({ url: `${origin}/redirect`, method: 'POST', data })
@@ -189,7 +189,7 @@ module.exports = [
   },
   {
     id: 'timer',
-    zh: '1 秒定时器晚了多少',
+    zh: '1 秒定时器的延迟',
     en: 'how late a timer of one second is',
     run: () =>
       new Promise((resolve) => {

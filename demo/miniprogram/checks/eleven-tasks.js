@@ -1,6 +1,6 @@
 const { origin } = require('../server.js')
 
-// lingpai itself runs nine at most, so these go to wx.request directly. The server keeps each for a while, and counts.
+// lingpai itself runs nine at most, so these use wx.request directly. The server delays each response and counts them.
 function fireOne() {
   return new Promise((resolve) => {
     wx.request({

@@ -4,7 +4,7 @@ const { session } = getApp()
 
 const call = (number) => session.request({ url: `${origin}/list`, method: 'POST', data: { number } })
 
-// Expires the access token, sends six calls at once, and counts what the server saw.
+// Expires the access token, sends six calls at once, and reads the counters of the server.
 exports.fireSix = () =>
   pressButton('counters').then((before) =>
     pressButton('expire-access-tokens')

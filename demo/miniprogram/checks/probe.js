@@ -1,10 +1,10 @@
 const { session } = getApp()
 
 // A phone needs a moment to start a worker.
-const LONGEST_START = 5000
-const LONGEST_ANSWER = 2000
+const MAX_START = 5000
+const MAX_ANSWER = 2000
 
-// There may be one worker at a time, and lingpai has it. So its session ends here, and the app has to be opened anew.
+// A mini program can have one worker at a time, and lingpai has it. So this closes the session, and the app must restart.
 function startProbe(options) {
   session.close()
   const worker = wx.createWorker('workers/probe.js', options || {})
@@ -31,33 +31,33 @@ function startProbe(options) {
   return {
     answersTo,
     listenAgain,
-    tells: (event) => typeof worker[event] === 'function',
+    hasEvent: (event) => typeof worker[event] === 'function',
     reportOf: (event) => reports.filter((report) => report.event === event)[0],
     post: (ask, data) => worker.postMessage(data === undefined ? { ask } : { ask, data }),
-    // Whether it answers this question, which must be a new one.
+    // Whether the worker answers this question, which must not have been asked before.
     answers(ask, data) {
       this.post(ask, data)
-      return until(() => answersTo(ask).length > 0, LONGEST_START)
+      return until(() => answersTo(ask).length > 0, MAX_START)
     },
     end() {
       try {
         worker.terminate()
       } catch (_error) {
-        // One that the system has ended cannot be ended again.
+        // The system may have ended it already.
       }
     },
   }
 }
 
-function until(condition, longest) {
+function until(condition, timeout) {
   const begunAt = Date.now()
   return new Promise((resolve) => {
-    const look = () => {
+    const check = () => {
       if (condition()) resolve(true)
-      else if (Date.now() - begunAt >= longest) resolve(false)
-      else setTimeout(look, 50)
+      else if (Date.now() - begunAt >= timeout) resolve(false)
+      else setTimeout(check, 50)
     }
-    look()
+    check()
   })
 }
 
@@ -82,11 +82,14 @@ function withProbe(options, run) {
 const SILENT = { passed: false, note: 'the worker does not answer' }
 
 function describeSecond(listeners) {
-  const heard = listeners.filter((listener, index) => listeners.indexOf(listener) === index).sort()
-  return { 1: 'is not called', 2: 'replaces the first', '1,2': 'is called as well' }[heard.join()] || 'nobody is called'
+  const received = listeners.filter((listener, index) => listeners.indexOf(listener) === index).sort()
+  return (
+    { 1: 'is not called', 2: 'replaces the first', '1,2': 'is called as well' }[received.join()] ||
+    'no listener is called'
+  )
 }
 
-// The form in which messages come, whether they come whole, and what a second onMessage does, on either side.
+// The form in which messages arrive, whether they arrive unchanged, and the effect of a second onMessage, on both sides.
 exports.probeMessages = () =>
   withProbe({}, (probe) => {
     const data = { text: '令牌 🔑', long: new Array(100001).join('0'), list: [1.5, null, { isDeep: true }] }
@@ -97,12 +100,12 @@ exports.probeMessages = () =>
       probe.listenAgain()
       return probe
         .answers('listen again')
-        .then(() => probe.answers('who hears this'))
+        .then(() => probe.answers('which listeners'))
         .then(() => wait(500))
         .then(() => {
-          const heard = probe.answersTo('who hears this')
-          const inWorker = describeSecond(heard.map(({ content }) => content.listener))
-          const inApp = describeSecond(heard.map(({ listener }) => listener))
+          const received = probe.answersTo('which listeners')
+          const inWorker = describeSecond(received.map(({ content }) => content.listener))
+          const inApp = describeSecond(received.map(({ listener }) => listener))
           const forms = `to the worker: ${content.form}, to the app: ${form}`
           const second = `a second onMessage in the worker ${inWorker}, in the app ${inApp}`
           return { passed: isWhole, note: `${forms} · ${isWhole ? 'whole' : 'CHANGED ON THE WAY'} · ${second}` }
@@ -110,23 +113,26 @@ exports.probeMessages = () =>
     })
   })
 
-// A worker that has failed must say so, or go on.
+// After an error, the worker must cause onError, or continue.
 exports.probeError = () =>
   withProbe({}, (probe) =>
     probe.answers('echo').then((isAlive) => {
       if (!isAlive) return SILENT
       probe.post('fail')
-      return until(() => probe.reportOf('onError'), LONGEST_ANSWER).then((isTold) =>
+      return until(() => probe.reportOf('onError'), MAX_ANSWER).then((hasReport) =>
         probe.answers('and now').then((goesOn) => {
-          const silent = probe.tells('onError') ? 'onError says nothing' : 'there is no onError'
-          const told = isTold ? `onError says ${probe.reportOf('onError').text}` : silent
-          return { passed: isTold || goesOn, note: `${told} · the worker ${goesOn ? 'goes on' : 'is silent'}` }
+          const silent = probe.hasEvent('onError') ? 'onError did not run' : 'there is no onError'
+          const report = hasReport ? `onError: ${probe.reportOf('onError').text}` : silent
+          return {
+            passed: hasReport || goesOn,
+            note: `${report} · the worker ${goesOn ? 'continues' : 'does not answer'}`,
+          }
         }),
       )
     }),
   )
 
-// An experimental worker that the system has taken back must be told of, and a next one must start at once.
+// If the system ends an experimental worker, onProcessKilled must run, and another worker must start at once.
 exports.probeEnd = () =>
   withProbe({ useExperimentalWorker: true }, (probe) => {
     const startedAt = Date.now()
@@ -135,10 +141,11 @@ exports.probeEnd = () =>
       const started = `started in ${Date.now() - startedAt} ms`
       probe.post('end')
       const isOver = () => probe.reportOf('onProcessKilled') || probe.answersTo('end').length > 0
-      return until(isOver, LONGEST_ANSWER).then(() => {
+      return until(isOver, MAX_ANSWER).then(() => {
         if (probe.reportOf('onProcessKilled')) return startNext(started)
         return probe.answers('and now').then((goesOn) => {
-          if (!goesOn) return { passed: false, note: `${started} · it is silent, and onProcessKilled says nothing` }
+          if (!goesOn)
+            return { passed: false, note: `${started} · it does not answer, and onProcessKilled did not run` }
           const why = probe.answersTo('end').length > 0 ? 'there is no testOnProcessKilled' : 'nothing has ended it'
           return { note: `${started} · not tried: ${why}` }
         })
@@ -150,7 +157,7 @@ function startNext(started) {
   return withProbe({ useExperimentalWorker: true }, (next) =>
     next.answers('echo').then((isAlive) => ({
       passed: isAlive,
-      note: `${started} · onProcessKilled was told · the next worker ${isAlive ? 'answers' : 'does not answer'}`,
+      note: `${started} · onProcessKilled ran · the next worker ${isAlive ? 'answers' : 'does not answer'}`,
     })),
   )
 }

@@ -26,7 +26,7 @@ function writeAndRead(number) {
   )
 }
 
-// New tokens are stored before any call gets them, so slow storage makes slow calls.
+// The worker stores new tokens before any call uses them, so slow storage makes slow calls.
 exports.measureStorage = () => {
   const rounds = []
   const numbers = Array.from({ length: ROUNDS }, (_, number) => number)
@@ -40,7 +40,7 @@ exports.measureStorage = () => {
       const slowestOf = (kind) => rounds.reduce((slowest, round) => Math.max(slowest, round[kind]), 0)
       const [write, read] = [slowestOf('write'), slowestOf('read')]
       const isKept = rounds.every((round) => round.isKept)
-      const loss = isKept ? '' : 'read something else than was written · '
+      const loss = isKept ? '' : 'the value that was read is not the one that was written · '
       return {
         isKept,
         slowest: Math.max(write, read),

@@ -1,6 +1,6 @@
-// Tells what a worker of this phone hears and can do. For the checklist alone, which starts it in place of the usual one.
+// Reports what a worker of this phone receives and can do. Only the checklist starts it, instead of token.js.
 
-// What is posted arrives as it is or as {message}, by samples or by documents.
+// WeChat's samples and its documents differ: a message arrives bare, or as {message}.
 function listenAs(listener) {
   worker.onMessage((given) => {
     const form = given.ask === undefined ? 'wrapped' : 'bare'

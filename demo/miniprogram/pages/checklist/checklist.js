@@ -41,7 +41,7 @@ Page({
     })
   },
 
-  // One after the other: they count what the server sees.
+  // One after the other, because they count the requests at the server.
   runAutomatic() {
     this.setData({ isRunning: true })
     const run = (check, index) => {
@@ -70,14 +70,14 @@ Page({
       .then(() => takesWorker && this.restart())
   },
 
-  // The session was closed. Base libraries before 3.0.1 leave it to the person.
+  // The check has closed the session. With a base library before 3.0.1, the user must restart the app.
   restart() {
     const askPerson = () => this.setData({ isOver: true })
     if (wx.restartMiniProgram) wx.restartMiniProgram({ path: '/pages/checklist/checklist', fail: askPerson })
     else askPerson()
   },
 
-  // What was begun before the app was ended, or before this page was left.
+  // Continues a check that started before the app was ended, or before the user left this page.
   resume(row, index) {
     const { resume } = manual[index]
     if (row.state !== 'waiting' || !resume) return

@@ -21,7 +21,7 @@ Page({
     this.setData({ mode, user: user || null })
   },
 
-  // Six calls at once. If their token has expired, they cost one refresh between them.
+  // Sends six calls at once. If the token has expired, there is one refresh for all of them.
   fireSixCalls() {
     const rows = [1, 2, 3, 4, 5, 6].map((number) => ({ number, state: '等待 waiting', kind: '', note: '' }))
     this.setData({ rows })
@@ -55,7 +55,7 @@ Page({
     return this.attempt(pressButton('expire-access-tokens').then(() => this.fireSixCalls()))
   },
 
-  // The next refresh is refused: six calls fail, and the user sees one toast and one login page.
+  // The server rejects the next refresh: six calls fail, and the user sees one toast and one sign-in page.
   revokeAndFire() {
     return this.attempt(pressButton('revoke').then(() => this.fireSixCalls()))
   },

@@ -13,8 +13,8 @@ Page({
     this.stopWatching()
   },
 
-  // Whoever is signed in, by this page or since last week, goes on to the list. Not where the API has asked for a sign-in,
-  // as with a 403: the list would only lead back here.
+  // Opens the list if the user is signed in. If an API has asked for a sign-in, for example with a 403, the list would only
+  // lead back here.
   showStatus() {
     const { status, reason } = session.getSnapshot()
     const shown = reason === 'sign_in_required' ? `${status} (${reason})` : status

@@ -31,10 +31,10 @@ Page({
     })
   },
 
-  // WeChat says no of itself too: without the user's permission, or where the app's privacy notice does not name the album.
+  // WeChat itself refuses if the user gave no permission, or if the app's privacy notice does not name the album.
   showRefusal(errMsg) {
     if (/fail cancel/.test(errMsg)) return
-    const words = '没能打开相册，请检查相册权限和隐私保护指引'
+    const words = '无法打开相册，请检查相册权限和隐私保护指引'
     this.setData({ problem: { words, code: 'chooseMedia', message: errMsg } })
   },
 
