@@ -183,8 +183,9 @@ function toFields(query: unknown): [string, string][] {
 function checkOptions<Options extends CallOptions>(options: Options, call: string): Options {
   const given: Partial<Options> = options ?? {}
   const { url, headers = {}, auth } = given
-  if (typeof url === 'string' && /^https?:\/\/[^/?#]*[^/?#\0-\x7f]/.test(url))
-    throw invalid(call, 'write the domain name of url in its ASCII form, xn--…')
+  // The strict URL refuses xn-- labels too: their check needs Unicode's tables.
+  if (typeof url === 'string' && /^https?:\/\/[^/?#]*(?:[^/?#\0-\x7f]|\bxn--)/i.test(url))
+    throw invalid(call, 'url must have a plain ASCII domain name, also without xn--')
   if (typeof url !== 'string' || !URL.canParse(url) || !/^https?:/.test(url))
     throw invalid(call, 'url must be an absolute URL such as "https://api.example.com/orders"')
   // Otherwise an option that has another name in wx.request would be ignored, and a callback would never be called.

@@ -69,7 +69,8 @@ test.each([
 test.each([
   ['success() {}', 'await the promise'],
   ['body: {}', 'called data, not body'],
-  [`url: 'https://接口.中国/list'`, 'xn--'],
+  [`url: 'https://接口.中国/list'`, 'a plain ASCII domain name'],
+  [`url: 'https://xn--fsqu00a.cn/list'`, 'a plain ASCII domain name'],
 ])('a request with %s is rejected, not sent without it', async (option, text) => {
   const phone = await startSignedIn(api)
   expect(await phone.run(failure(listCall(api, option)))).toMatch(new RegExp(`^invalid_call: .*${text}`))
