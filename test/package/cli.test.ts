@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { readStamp, stamp } from '../../bin/stamp.mjs'
 
-// These run the real program on what `npm run build` has made; `npm test` runs it first.
+// These tests run the real program on the output of `npm run build`; `npm test` runs it first.
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const workerLibrary = readFileSync(join(root, 'dist/miniprogram/worker.js'), 'utf8')
@@ -37,10 +37,10 @@ const list = () =>
     .map((path) => path.replaceAll('\\', '/'))
     .sort()
 
-/** What an older version would have written. */
+/** A file as an older version would have written it. */
 const older = stamp('exports.serve = function () {}\n', '0.0.1')
 
-it('copies the worker library into the folder that app.json names, and has nothing to add to app.json', () => {
+it('copies the worker library into the folder that app.json names, and suggests no change to app.json', () => {
   write('app.json', { pages: ['pages/index'], workers: 'workers' })
   const { status, stdout } = lingpai('init', 'workers')
   expect(status).toBe(0)
@@ -51,7 +51,7 @@ it('copies the worker library into the folder that app.json names, and has nothi
   expect(stdout).not.toContain('"workers":')
 })
 
-it('shows the line for an app.json without workers, and leaves that file alone', () => {
+it('shows the line to add if app.json has no workers, and does not write to it', () => {
   write('mini/app.json', { pages: [] })
   const before = read('mini/app.json')
   const { status, stdout } = lingpai('init', 'mini/threads/tokens')
@@ -62,7 +62,7 @@ it('shows the line for an app.json without workers, and leaves that file alone',
 })
 
 it.each(['other', { path: 'other', isSubpackage: true }])(
-  'shows the line where app.json names another folder: %j',
+  'shows the line to change if app.json names another folder: %j',
   (workers) => {
     write('app.json', { pages: [], workers })
     expect(lingpai('init', 'workers').stdout).toMatch(
@@ -72,7 +72,7 @@ it.each(['other', { path: 'other', isSubpackage: true }])(
 )
 
 it.each(['workers', './workers/', { path: 'workers', isSubpackage: false }])(
-  'takes a folder inside of the one that app.json names: %j',
+  'accepts a folder inside the one that app.json names: %j',
   (workers) => {
     write('app.json', { pages: [], workers })
     expect(lingpai('init', 'workers/session').stdout).not.toContain('"workers":')
@@ -80,7 +80,7 @@ it.each(['workers', './workers/', { path: 'workers', isSubpackage: false }])(
   },
 )
 
-it('adds types where the mini program has a tsconfig.json', () => {
+it('adds types if the mini program has a tsconfig.json', () => {
   write('tsconfig.json', {})
   write('project.config.json', {})
   write('miniprogram/app.json', { pages: [], workers: 'workers' })
@@ -89,7 +89,7 @@ it('adds types where the mini program has a tsconfig.json', () => {
   expect(readStamp(read('miniprogram/workers/lingpai.d.ts'))).toEqual({ version, isUnchanged: true })
 })
 
-it("does not take a tsconfig.json of another project's for the mini program's", () => {
+it('adds no types if only another project has a tsconfig.json', () => {
   write('tsconfig.json', {})
   write('app/project.config.json', {})
   write('app/app.json', { pages: [] })
@@ -97,7 +97,7 @@ it("does not take a tsconfig.json of another project's for the mini program's", 
   expect(existsSync(join(folder, 'app/workers/lingpai.d.ts'))).toBe(false)
 })
 
-it('copies the browser worker library where there is no mini program', () => {
+it('copies the browser worker library if there is no mini program', () => {
   const { status, stdout } = lingpai('init', 'public')
   expect(status).toBe(0)
   expect(list()).toEqual(['public', 'public/lingpai-worker.js'])
@@ -105,7 +105,7 @@ it('copies the browser worker library where there is no mini program', () => {
   expect(stdout).toContain(`from './lingpai-worker.js'`)
 })
 
-it('writes nothing where the project is a mini program, and its app.json is elsewhere', () => {
+it('writes nothing if the project is a mini program with its app.json in another folder', () => {
   write('project.config.json', { miniprogramRoot: 'miniprogram/' })
   write('miniprogram/app.json', { pages: [] })
   const { status, stderr } = lingpai('init', 'workers')
@@ -115,7 +115,7 @@ it('writes nothing where the project is a mini program, and its app.json is else
   expect(existsSync(join(folder, 'workers'))).toBe(false)
 })
 
-it('points to the page that goes on, which the package has', () => {
+it('refers to a heading of a document in the package', () => {
   write('app.json', { pages: [] })
   for (const target of [['workers'], ['public', '--web']]) {
     const [, path = '', heading = ''] = /More: lingpai\/(\S+)#(\S+)/.exec(lingpai('init', ...target).stdout) ?? []
@@ -124,20 +124,20 @@ it('points to the page that goes on, which the package has', () => {
   }
 })
 
-it("does not take another tool's app.json for a mini program's", () => {
+it("ignores another tool's app.json", () => {
   write('app.json', { expo: { name: 'app' } })
   lingpai('init', 'public')
   expect(list()).toContain('public/lingpai-worker.js')
 })
 
-it('does as --web and --wechat say, whatever app.json says', () => {
+it('--web and --wechat have priority over app.json', () => {
   write('mini/app.json', { pages: [] })
   expect(lingpai('init', 'mini/public', '--web').status).toBe(0)
   expect(lingpai('init', 'workers', '--wechat').stdout).toContain('"workers": "workers",')
   expect(list().filter((path) => path.endsWith('.js'))).toEqual(['mini/public/lingpai-worker.js', 'workers/lingpai.js'])
 })
 
-it('makes a browser library that is one module with everything a worker file needs', async () => {
+it('copies a browser library that is one module with all exports that a worker file needs', async () => {
   lingpai('init', 'public')
   write('package.json', { type: 'module' })
   const script = `import(${JSON.stringify(pathToFileURL(join(folder, 'public/lingpai-worker.js')).href)}).then((library) => console.log(Object.keys(library).join()))`
@@ -157,7 +157,7 @@ it('makes a browser library that is one module with everything a worker file nee
   expect(read('public/lingpai-worker.js')).not.toMatch(/^(import|export)\b.*\bfrom\b/m)
 })
 
-it('says so when the file is up to date, also when Git has changed its line ends', () => {
+it('reports that the file is up to date, even if Git has changed its line endings', () => {
   lingpai('init', 'workers', '--wechat')
   expect(lingpai('init', 'workers', '--wechat').stdout).toContain(`workers/lingpai.js: up to date, version ${version}`)
   const changed = workerLibrary.replaceAll('\n', '\r\n')
@@ -168,7 +168,7 @@ it('says so when the file is up to date, also when Git has changed its line ends
 
 it.each([
   ['as it was written', older],
-  ['with the line ends of Windows', older.replaceAll('\n', '\r\n')],
+  ['with Windows line endings', older.replaceAll('\n', '\r\n')],
 ])('replaces the file of another version, %s', (_case, text) => {
   write('workers/lingpai.js', text)
   const { status, stdout } = lingpai('init', 'workers', '--wechat')
@@ -179,9 +179,9 @@ it.each([
 
 it.each([
   ['was changed by hand', `${older}exports.mine = 1\n`, 'was changed since "lingpai init" wrote it (version 0.0.1)'],
-  ['is not of lingpai', 'module.exports = {}\n', 'was not written by "lingpai init"'],
+  ['is not from lingpai', 'module.exports = {}\n', 'was not written by "lingpai init"'],
   ['is empty', '', 'was not written by "lingpai init"'],
-])('refuses to write over a file that %s, and does so with --force', (_case, text, why) => {
+])('overwrites a file that %s only with --force', (_case, text, why) => {
   write('workers/lingpai.js', text)
   const refused = lingpai('init', 'workers', '--wechat')
   expect(refused.status).toBe(1)
@@ -201,18 +201,18 @@ it('writes nothing when one of two files is refused', () => {
 
 it.each([
   ['no command', [], 'No command'],
-  ['a command that there is not', ['copy', 'workers'], 'Unknown command "copy"'],
+  ['an unknown command', ['copy', 'workers'], 'Unknown command "copy"'],
   ['no folder', ['init'], 'init needs a folder'],
   ['an empty folder', ['init', ''], 'init needs a folder'],
   ['two folders', ['init', 'one', 'two'], 'init takes one folder'],
-  ['an option that there is not', ['init', 'workers', '--forced'], '--forced'],
+  ['an unknown option', ['init', 'workers', '--forced'], '--forced'],
   ['both kinds', ['init', 'workers', '--web', '--wechat'], 'Choose --web or --wechat, not both'],
   ['a file for a folder', ['init', 'app.js'], 'app.js is a file, not a folder'],
   ['a folder in a file', ['init', 'app.js/workers'], 'app.js is a file, not a folder'],
-  ['a folder where the library would be', ['init', 'taken', '--wechat'], 'taken/lingpai.js is not a file'],
+  ['a folder with the name of the library file', ['init', 'taken', '--wechat'], 'taken/lingpai.js is not a file'],
   ['the folder of app.json itself', ['init', 'mini'], 'mini holds app.json itself'],
-  ['an app.json that is no JSON', ['init', 'broken/workers'], 'broken/app.json is not valid JSON'],
-])('refuses %s: one clear message, and nothing written', (_case, parameters, message) => {
+  ['an app.json that is not JSON', ['init', 'broken/workers'], 'broken/app.json is not valid JSON'],
+])('rejects %s with one clear message, and writes nothing', (_case, parameters, message) => {
   write('app.js', '')
   write('mini/app.json', { pages: [] })
   write('broken/app.json', '{')
@@ -226,12 +226,12 @@ it.each([
   expect(list()).toEqual(before)
 })
 
-it('shows its help and its version', () => {
+it('prints its help and its version', () => {
   expect(lingpai('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('lingpai init <folder>') })
   expect(lingpai('--version')).toMatchObject({ status: 0, stdout: `${version}\n` })
 })
 
-it('is in the packed package with the files that it copies, and runs from there', () => {
+it('runs from the packed package, which contains the files that it copies', () => {
   const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
     cwd: root,
     encoding: 'utf8',

@@ -56,11 +56,11 @@ void test.session.signIn({ account: 'alice', password: 'secret' })
 // @ts-expect-error The grant takes an account and a password.
 void test.session.signIn({ name: 'alice' })
 test.authorizationServer.next.refresh({ reject: 'invalid_grant', delay: '2s' })
-// @ts-expect-error There is no such unit.
+// @ts-expect-error This unit does not exist.
 void test.clock.advance('2 weeks')
 `
 
-// Without WeChat's typings and without DOM: what an app has that installs nothing but lingpai.
+// Without WeChat's typings and without DOM, as in an app that installs only lingpai.
 const app = `
 import { AbortController, connect, type Snapshot } from 'lingpai/wechat'
 import { serveInline } from 'lingpai/wechat/inline'
@@ -121,7 +121,7 @@ it.each([
   ['bundler', 'esnext'],
   ['nodenext', 'nodenext'],
 ])(
-  'type-checks an app that uses the packed package, with module resolution %s and its libraries checked',
+  'an app that uses the packed package type-checks with module resolution %s, its libraries included',
   async (moduleResolution, module) => {
     expect(
       await typeCheck(['page.ts', 'token.worker.ts', 'app.test.ts'], {
@@ -133,12 +133,12 @@ it.each([
   },
 )
 
-it("type-checks a mini program that uses the packed package, without DOM and without WeChat's own typings", async () => {
+it("a mini program that uses the packed package type-checks without DOM and without WeChat's typings", async () => {
   const realm = { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022'] }
   expect(await typeCheck(['app.ts', 'token.ts'], realm)).toBe('')
 })
 
-/** What the compiler says of an app's files, its libraries checked. */
+/** The compiler's output for an app's files, with its libraries checked. */
 async function typeCheck(files: readonly string[], realm: object): Promise<string> {
   const compilerOptions = { target: 'es2022', strict: true, noEmit: true, skipLibCheck: false, types: [], ...realm }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
@@ -148,7 +148,7 @@ async function typeCheck(files: readonly string[], realm: object): Promise<strin
   return stdout
 }
 
-it('loads in Node: every entry but the page is free of browser globals at import', async () => {
+it('every entry loads in Node: none uses a browser global at import', async () => {
   const names = ['', '/worker', '/oauth', '/envelope', '/inline', '/testing']
   for (const entry of names.map((name) => `lingpai${name}`)) {
     const script = `import('${entry}').then((module) => console.log(Object.keys(module).length > 0))`

@@ -40,7 +40,7 @@ function withoutCode(text: string): string {
   return text.replace(/^```\w*\n[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
 }
 
-/** The parts of React and Vue that the examples use, so that neither has to be installed. */
+/** The parts of React and Vue that the examples use, so that the tests need neither package. */
 const frameworks = `
 declare module 'react' {
   export function useSyncExternalStore<Snapshot>(
@@ -78,12 +78,12 @@ const compilerOptions = {
   },
 }
 
-/** A block that begins with `// name.ts` is that file. */
+/** The name of a block's file, if the block begins with `// name.ts`. */
 function nameOf({ code }: Pick<CodeBlock, 'code'>): string | undefined {
   return /^\/\/ ([\w.-]+\.ts)/.exec(code)?.[1]
 }
 
-/** The files around an example: those of its own section, else the document's first of that name. */
+/** The files that an example imports: from its own section, or else the first of that name in the document. */
 function findFiles(blocks: readonly CodeBlock[], example: CodeBlock): Map<string, string> {
   const files = new Map<string, string>()
   const elsewhere = blocks.filter(({ section }) => section !== example.section)
@@ -92,7 +92,7 @@ function findFiles(blocks: readonly CodeBlock[], example: CodeBlock): Map<string
   return files.set(nameOf(example) ?? 'example.ts', example.code)
 }
 
-it('type-checks every TypeScript example against the sources', async () => {
+it('every TypeScript example type-checks against the sources', async () => {
   const cache = join(root, 'node_modules/.cache/docs')
   rmSync(cache, { recursive: true, force: true })
   const guide = readExamples('docs/guide.md')
@@ -105,7 +105,7 @@ it('type-checks every TypeScript example against the sources', async () => {
     for (const [index, example] of blocks.entries()) {
       const place = join(cache, path.replace(/\W/g, '-'), String(index + 1))
       mkdirSync(place, { recursive: true })
-      // A recipe leaves out the two files that every app has.
+      // Recipes omit the two files that every app has.
       if (isRecipe) for (const { code } of guide.slice(0, 2)) writeFileSync(join(place, nameOf({ code }) ?? ''), code)
       for (const [name, code] of findFiles(blocks, example)) if (name !== '') writeFileSync(join(place, name), code)
     }
@@ -139,7 +139,7 @@ it.each(documents)('%s names only files of the project that exist', (path) => {
   expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([])
 })
 
-it('CONTRIBUTING.md explains every script of package.json, and no other', () => {
+it('CONTRIBUTING.md lists exactly the scripts of package.json', () => {
   const rows = [...read('CONTRIBUTING.md').matchAll(/^\| `npm (?:run )?([\w:-]+)/gm)]
   const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
   expect(rows.map(([, name = '']) => name).sort()).toEqual(scripts.sort())
@@ -156,7 +156,19 @@ function toAnchor(heading: string): string {
     .replaceAll(' ', '-')
 }
 
-it('explains every error code, and no other', () => {
+it('ARCHITECTURE.md lists exactly the refresh states of the session', () => {
+  const [, union = ''] = /export type Refresh =\n([\s\S]*?)\n\n/.exec(read('worker/core/session/state.ts')) ?? []
+  const states = [...union.matchAll(/kind: '(\w+)'|\| Claim\b/g)].map(([, kind = 'claim']) => kind)
+  expect(states.length).toBeGreaterThan(5)
+  // The marker is above a table or list whose rows begin with the state, or in a line that names the states.
+  const [, marked = ''] =
+    /([^\n]*<!-- refresh states -->[\s\S]*?)(?:\n\n(?!\||- )|$)/.exec(read('ARCHITECTURE.md')) ?? []
+  const rows = [...marked.matchAll(/^(?:\||-) `(\w+)`/gm)]
+  const listed = rows.length > 0 ? rows : [...marked.matchAll(/`(\w+)`/g)]
+  expect(listed.map(([, state]) => state).sort()).toEqual(states.sort())
+})
+
+it('docs/errors.md has one section for each error code', () => {
   const union = /export type LingpaiErrorCode =((?:\s*\|\s*'\w+')+)/.exec(read('src/protocol/errors.ts'))?.[1] ?? ''
   const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code)
   expect(codes.length).toBeGreaterThan(15)
@@ -164,7 +176,7 @@ it('explains every error code, and no other', () => {
   expect(sections).toEqual(codes)
 })
 
-it('says what failed, why and what to do for every error code', () => {
+it('docs/errors.md says for each error code what failed, why and what to do', () => {
   const [, ...sections] = read('docs/errors.md').split(/^## /m)
   for (const section of sections) {
     expect(section, section.slice(0, 20)).toMatch(
@@ -173,7 +185,7 @@ it('says what failed, why and what to do for every error code', () => {
   }
 })
 
-it('has the same examples and figures in both languages', () => {
+it('both READMEs have the same examples, figures and links', () => {
   const code = (path: string) =>
     readCodeBlocks(path).map(({ language, code }) => `${language}\n${code.replace(/\s*(?:(?<!:)\/\/|#).*$/gm, '')}`)
   expect(code('README.zh-CN.md')).toEqual(code('README.md'))
@@ -185,7 +197,7 @@ it('has the same examples and figures in both languages', () => {
     [...read(path).matchAll(/\]\(([^)]+)\)/g)]
       .map(([, target]) => target)
       .filter((target) => !target?.startsWith('README'))
-      // Each puts the page in its own language first.
+      // Each README links the page in its own language first.
       .sort()
   expect(targets('README.zh-CN.md')).toEqual(targets('README.md'))
 })
@@ -208,7 +220,7 @@ it.each(translations)('%s has the examples, headings and links of the English pa
 })
 
 it.each(['README', ...translations.map((path) => path.replace('.zh-CN.md', ''))])(
-  '%s links to its other language, at the top of either',
+  '%s links to the other language at the top of both pages',
   (path) => {
     const name = path.replace('docs/', '')
     const top = (path: string) => read(path).split('\n').slice(0, 4).join('\n')
@@ -217,20 +229,20 @@ it.each(['README', ...translations.map((path) => path.replace('.zh-CN.md', ''))]
   },
 )
 
-it.each(['README.zh-CN.md', ...translations])('%s leaves no sentence in English', (path) => {
+it.each(['README.zh-CN.md', ...translations])('%s has no sentence in English', (path) => {
   const comments = readCodeBlocks(path).flatMap(({ code }) =>
     [...code.matchAll(/(?:(?<!:)\/\/|\s#) (.*)$/gm)].map(([, comment = '']) => comment),
   )
   const prose = withoutCode(read(path))
     .replace(/\]\([^)]*\)/g, ']')
     .split(/[\n|。；]/)
-  // Names of files and products stay as they are; three words in a row are a sentence.
+  // Names of files and products are not translated; three words in a row count as a sentence.
   const isEnglish = (text: string) => !/\p{Script=Han}/u.test(text) && /[a-z]{2,} +[a-z']{2,} +[a-z]{2,}/i.test(text)
   expect(isEnglish("beside the page's own fetch")).toBe(true)
   expect([...comments, ...prose].filter(isEnglish)).toEqual([])
 })
 
-it('names only checks that the checklist of the mini program has', () => {
+it('docs/wechat.md names only checks that are in the checklist of the mini program', () => {
   const checks = ['automatic', 'manual'].flatMap((name) =>
     [...read(`demo/miniprogram/checks/${name}.js`).matchAll(/^ {4}id: '(.+)'/gm)].map(([, id = '']) => id),
   )

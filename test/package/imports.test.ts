@@ -33,7 +33,7 @@ function readSources(folder: string): SourceFile[] {
 const sources = [...readSources('src'), ...readSources('worker')]
 const everything = [...sources, ...['demo', 'servers', 'bench'].flatMap(readSources)]
 
-/** Every import by a file of `from` that is not allowed, as "file imports file". */
+/** The forbidden imports of the files that match `from`, as "file imports file". */
 function findForbidden(from: RegExp, isForbidden: (target: string) => boolean): string[] {
   return sources
     .filter(({ path }) => from.test(path))
@@ -46,11 +46,11 @@ describe('the folder boundary is the thread boundary', () => {
     expect(sources.flatMap(({ imports }) => imports).length).toBeGreaterThan(80)
   })
 
-  it('src never imports worker, not even types', () => {
+  it('src does not import worker, not even types', () => {
     expect(findForbidden(/^src\//, (target) => target.startsWith('worker/'))).toEqual([])
   })
 
-  it('worker imports of src only src/protocol, but for worker/testing, which runs both in one thread', () => {
+  it('worker imports only src/protocol from src, except worker/testing, which runs both in one thread', () => {
     expect(
       findForbidden(
         /^worker\/(?!testing\/)/,
@@ -59,16 +59,16 @@ describe('the folder boundary is the thread boundary', () => {
     ).toEqual([])
   })
 
-  it('nobody imports worker/testing: no app gets it with its session', () => {
+  it('only worker/testing imports worker/testing, so no app bundles it', () => {
     expect(sources.some(({ path }) => path === 'worker/testing/index.ts')).toBe(true)
     expect(findForbidden(/^(?!worker\/testing\/)/, (target) => target.startsWith('worker/testing/'))).toEqual([])
   })
 
-  it('worker/testing imports no test runner, nor any other package', () => {
+  it('worker/testing imports no package, so it works with every test runner', () => {
     expect(findForbidden(/^worker\/testing\//, (target) => !/^(src|worker)\//.test(target))).toEqual([])
   })
 
-  it('src/protocol imports nothing but itself, and Comlink in the throw handler', () => {
+  it('src/protocol imports only itself, and Comlink in the throw handler', () => {
     expect(findForbidden(/^src\/protocol\/(?!throw-handler)/, (target) => !target.startsWith('src/protocol/'))).toEqual(
       [],
     )
@@ -83,7 +83,7 @@ describe('the folder boundary is the thread boundary', () => {
   })
 
   it.each(['grant', 'sign', 'transport', 'store'])(
-    'worker/%s knows core, and no other adapter and no host',
+    'worker/%s imports core, but not another adapter or a host',
     (folder) => {
       const isAllowed = (target: string) =>
         new RegExp(`^(worker/(core|${folder})/|src/protocol/)`).test(target) || !/^(worker|src)\//.test(target)
@@ -91,13 +91,13 @@ describe('the folder boundary is the thread boundary', () => {
     },
   )
 
-  it('only host composes: nobody else imports the broker', () => {
+  it('only worker/host imports the broker', () => {
     expect(findForbidden(/^worker\/(?!core|host)/, (target) => target.startsWith('worker/core/broker/broker'))).toEqual(
       [],
     )
   })
 
-  it('what worker/core decides never awaits, and needs no clock, randomness or promise', () => {
+  it('the decisions of worker/core are synchronous, and use no clock, randomness or promise', () => {
     const pure = sources.filter(({ path }) =>
       /^worker\/core\/(session\/[\w-]+|retry|token-set|verdict|loopback|shared-record)\.ts$/.test(path),
     )
@@ -107,7 +107,7 @@ describe('the folder boundary is the thread boundary', () => {
     }
   })
 
-  it('comlink appears only in client, fetch, connect, protocol and host', () => {
+  it('only client, fetch, connect, protocol and host import comlink', () => {
     expect(
       findForbidden(
         /^(?!src\/client\/|src\/fetch\/|src\/connect\/|src\/protocol\/|worker\/host\/)/,
@@ -116,13 +116,13 @@ describe('the folder boundary is the thread boundary', () => {
     ).toEqual([])
   })
 
-  it('wx appears only in files for WeChat', () => {
+  it('only files for WeChat use wx', () => {
     expect(
       sources.filter(({ path, text }) => !path.includes('wechat') && /\bwx\.\w+\(/.test(text)).map(({ path }) => path),
     ).toEqual([])
   })
 
-  it('the timeline knows only itself and the types of lingpai, so that it fits into any app', () => {
+  it('the timeline imports only itself and the types of lingpai, so that any app can use it', () => {
     const files = readSources('demo/timeline')
     expect(files.length).toBeGreaterThan(10)
     const others = files.flatMap(({ imports }) => imports.filter((target) => !target.startsWith('demo/timeline/')))
@@ -142,7 +142,7 @@ describe('the folder boundary is the thread boundary', () => {
     expect(others).toEqual([])
   })
 
-  it('has no cycles, neither in the library nor in demo, servers and bench', () => {
+  it('imports form no cycle in the library, demo, servers and bench', () => {
     const graph = new Map(everything.map(({ path, imports }) => [path, imports]))
     const findCycle = (path: string, trail: readonly string[]): string[] | undefined => {
       if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path]
@@ -155,11 +155,11 @@ describe('the folder boundary is the thread boundary', () => {
     for (const path of graph.keys()) expect(findCycle(path, [])).toBeUndefined()
   })
 
-  it('exports by name: no default exports, no export *', () => {
+  it('every export has a name: there is no default export and no export *', () => {
     expect(sources.filter(({ text }) => /export default|export \*/.test(text)).map(({ path }) => path)).toEqual([])
   })
 
-  it('names files in kebab case', () => {
+  it('file names are in kebab case', () => {
     expect(
       sources
         .map(({ path }) => path)

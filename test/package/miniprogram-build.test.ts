@@ -9,14 +9,14 @@ import { sortedParams } from '../../worker/envelope.ts'
 import { findFreeNames } from '../fixtures/free-names.ts'
 import { createRealm } from '../fixtures/miniprogram-realm.ts'
 
-// These look at what `npm run build` has made; `npm test` runs it first.
+// These tests read the output of `npm run build`; `npm test` runs it first.
 const folder = fileURLToPath(new URL('../../dist/miniprogram', import.meta.url))
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => path.replaceAll('\\', '/'))
 const scripts = files.filter((path) => path.endsWith('.js'))
 const read = (path: string) => readFileSync(join(folder, path), 'utf8')
 const workerNames = () => ({ worker: { onMessage: vi.fn(), postMessage: vi.fn() } })
 
-/** Everything that the oldest engine has, and what WeChat gives to every file. */
+/** The globals of the oldest engine, and those that WeChat defines in every file. */
 const present = new Set(
   `Array ArrayBuffer Boolean DataView Date Error Float32Array Float64Array Function Int16Array Int32Array Int8Array JSON Map
   Math Number Object Promise Proxy RangeError ReferenceError Reflect RegExp Set String Symbol SyntaxError TypeError
@@ -24,17 +24,17 @@ const present = new Set(
   decodeURIComponent encodeURIComponent isFinite isNaN parseFloat parseInt
   clearInterval clearTimeout console exports module require setInterval setTimeout`.split(/\s+/),
 )
-/** What WeChat gives to pages, and not to workers. */
+/** The globals that WeChat defines for pages only, not for workers. */
 const presentForPages = new Set(['wx', 'getCurrentPages'])
-/** What may be missing, and so is asked for first. */
+/** Globals that may be missing. The code must test for them with `typeof` first. */
 const asked = new Set(['worker', 'wx', 'BigInt', 'WeakRef', 'crypto', 'document'])
 /**
- * Never reached: what is asked of the global scope first, and finds it missing; and in Comlink, what a message would do that
- * the guard refuses.
+ * Code with these names never runs in a mini program: either a test of the global object comes first, or only a message
+ * that the guard rejects would reach it in Comlink.
  */
 const unreachable = new Set(['FinalizationRegistry', 'navigator', 'MessageChannel'])
 
-it('has the files that pages require and the one that the worker does, and says what they are', () => {
+it('has the CommonJS files that pages and the worker require', () => {
   for (const name of [
     'index.js',
     'wechat.js',
@@ -49,7 +49,7 @@ it('has the files that pages require and the one that the worker does, and says 
 })
 
 describe.each(scripts)('%s', (path) => {
-  it('is ECMAScript 5, and takes from outside only what is there or what it has asked for', () => {
+  it('is ECMAScript 5, and uses only globals that exist or that it has tested for', () => {
     const names = findFreeNames(read(path))
     const questions = new Set(names.filter(({ use }) => use === 'typeof').map(({ name }) => name))
     const isGiven = (name: string) => present.has(name) || (path !== 'worker.js' && presentForPages.has(name))
@@ -57,12 +57,12 @@ describe.each(scripts)('%s', (path) => {
     expect(names.filter(({ name, use }) => use !== 'typeof' && !isSafe(name))).toEqual([])
   })
 
-  it('makes no code of text, which WeChat forbids', () => {
+  it('does not evaluate text as code, which WeChat forbids', () => {
     const names = findFreeNames(read(path))
     expect(names.filter(({ name, use }) => name === 'eval' || (name === 'Function' && use === 'call'))).toEqual([])
   })
 
-  it('loads in the oldest engine, and leaves nothing behind in its global scope', () => {
+  it('loads in the oldest engine without a change to its global scope', () => {
     const realm = createRealm(folder, path === 'worker.js' ? workerNames() : {})
     const listNames = 'Object.getOwnPropertyNames(this).join()'
     const before = realm.run(listNames)
@@ -71,27 +71,27 @@ describe.each(scripts)('%s', (path) => {
   })
 })
 
-it('gives the same from require("lingpai") and require("lingpai/wechat")', () => {
+it('require("lingpai") and require("lingpai/wechat") return the same', () => {
   const realm = createRealm(folder)
   expect(realm.require('index.js')).toBe(realm.require('wechat.js'))
 })
 
-it('has the worker library in one file, since a worker can require nothing from outside of its folder', () => {
+it('has the worker library in one file, because a worker cannot require a file outside its folder', () => {
   expect(findFreeNames(read('worker.js')).filter(({ name }) => name === 'require')).toEqual([])
 })
 
-it('stamps the file that apps copy, so that a later version knows whether it was changed', () => {
+it('stamps the file that apps copy, so that a later version can detect a change', () => {
   expect(readStamp(read('worker.js'))).toEqual({ version: expect.any(String), isUnchanged: true })
 })
 
-it('keeps the licences of what it bundles, and names them in every file', () => {
+it('ships the licences of the bundled packages, and refers to them in every file', () => {
   const licences = read('THIRD-PARTY-LICENSES.md')
   for (const name of ['comlink', '@noble/hashes', 'core-js-pure']) expect(licences).toContain(`## ${name} - `)
   for (const path of scripts.filter((script) => !['index.js', 'wechat/inline.js'].includes(script)))
     expect(read(path)).toMatch(/Comlink \(Apache-2\.0.*core-js \(MIT/)
 })
 
-it('makes errors in the oldest engine that are errors, with their class, code and brand', () => {
+it('creates real errors in the oldest engine, with their class, code and brand', () => {
   const { LingpaiError: Lowered, isLingpaiError } = createRealm(folder, workerNames()).require(
     'worker.js',
   ) as unknown as {
@@ -129,7 +129,7 @@ it.each(['md5', 'sha256', 'hmac-sha256'] as const)(
   },
 )
 
-it('stands in for finally: the outcome passes through, and a callback that fails takes its place', async () => {
+it('replaces finally: the outcome passes through, and a callback that fails replaces it', async () => {
   const calls: string[] = []
   await expect(settle(Promise.resolve('value'), () => calls.push('kept'))).resolves.toBe('value')
   await expect(settle(Promise.reject(new Error('first')), () => calls.push('failed'))).rejects.toThrow('first')
