@@ -4,7 +4,7 @@ import { ownFetch } from '../fixtures/own-fetch.ts'
 import { createStream, errorOf, sha256 } from '../fixtures/streams.ts'
 import { HOSTS } from '../fixtures/workers.ts'
 
-// Every feature of an answer beside the page's own fetch, on each host, at once and after a 401.
+// Every feature of a response compared with the page's own fetch, on each host, without and after a 401.
 
 const api = inject('steadyOrigin')
 const secure = inject('secureOrigin')
@@ -15,8 +15,8 @@ const onEachHost = test.each(HOSTS)
 const after401 = (origin: string, then: string) =>
   `${origin}/after-401?id=${crypto.randomUUID()}&then=${encodeURIComponent(then)}`
 
-/** What a caller can see of an answer, but for the URL's own query. */
-async function look(answer: Promise<Response>): Promise<unknown> {
+/** The parts of a response that a caller can read, without the URL's own query. */
+async function readAnswer(answer: Promise<Response>): Promise<unknown> {
   try {
     const response = await answer
     const { status, statusText, type, redirected, ok, body, bodyUsed } = response
@@ -24,7 +24,7 @@ async function look(answer: Promise<Response>): Promise<unknown> {
     return {
       ...{ status, statusText, type, redirected, ok, bodyUsed },
       url: response.url.replace(/id=[^&]*/, ''),
-      // Chromium gives these an empty body, where the standard gives them none.
+      // Chromium gives these an empty body, but the standard says null.
       isNull: body === null || [204, 205, 304].includes(status),
       classes: [response instanceof Response, copy instanceof Response, response.headers instanceof Headers],
       headers: [...response.headers].filter(([name]) => !['date', 'x-request-id'].includes(name)),
@@ -66,54 +66,53 @@ const answers: [string, RequestInit?][] = [
 ]
 
 test.each(HOSTS.flatMap((host) => answers.map(([path, init = {}]) => [host, path, init] as const)))(
-  'on %s, the answer of %s with %j looks as with fetch, at once over HTTP/1.1 and after a 401 over HTTP/2',
+  'on %s, the response of %s with %j is the same as with fetch, over HTTP/1.1 and after a 401 over HTTP/2',
   async (host, path, init) => {
     const plain: RequestInit = { cache: 'no-store', ...init }
-    expect(await look(sessions[host].fetch(api + path, plain))).toEqual(await look(ownFetch(api + path, plain)))
-    // An opaque 401 is an answer like any other.
+    expect(await readAnswer(sessions[host].fetch(api + path, plain))).toEqual(
+      await readAnswer(ownFetch(api + path, plain)),
+    )
+    // An opaque 401 is an ordinary response.
     if (init.mode) return
-    const own = await look(ownFetch(after401(secure, path), init))
-    // Where the last token was not accepted yet, a 401 is no news.
+    const own = await readAnswer(ownFetch(after401(secure, path), init))
+    // If the API has not accepted the last token yet, a 401 does not cause a refresh.
     await sessions[host].fetch(`${secure}/empty`)
-    expect(await look(sessions[host].fetch(after401(secure, path), init))).toEqual(own)
+    expect(await readAnswer(sessions[host].fetch(after401(secure, path), init))).toEqual(own)
   },
 )
 
-onEachHost('a 401 that comes behind a redirect within the API is refused, renewed and replayed (%s)', async (host) => {
+onEachHost('a 401 after a redirect within the API causes a refresh and a replay (%s)', async (host) => {
   const url = `${api}/redirect?status=307&to=${encodeURIComponent(after401(api, '/bytes'))}`
   const response = await sessions[host].fetch(url, { method: 'POST', body: 'text' })
   expect(response).toMatchObject({ status: 200, redirected: true })
   expect(await response.text()).toBe('text')
 })
 
-onEachHost(
-  'every way to read a body gives what it gives with fetch, small and large, after a 401 too (%s)',
-  async (host) => {
-    for (const filler of ['', 'x'.repeat(300_000)]) {
-      const text = JSON.stringify({ filler: `令牌${filler}` })
-      const init = { method: 'POST', body: text, headers: { 'content-type': 'application/json' } }
-      for (const urlOf of [() => `${api}/bytes`, () => after401(secure, '/bytes')]) {
-        const read = () => sessions[host].fetch(urlOf(), init)
-        expect(await (await read()).json()).toEqual(JSON.parse(text))
-        expect(await (await read()).text()).toBe(text)
-        expect(new TextDecoder().decode(await (await read()).bytes())).toBe(text)
-        expect(new TextDecoder().decode(await (await read()).arrayBuffer())).toBe(text)
-        expect(await (await (await read()).blob()).text()).toBe(text)
-        expect((await (await read()).blob()).type).toBe('application/json')
-        expect(await errorOf((await read()).formData())).toBeInstanceOf(TypeError)
-      }
-      const broken = await sessions[host].fetch(`${api}/bytes`, { method: 'POST', body: `{${filler}` })
-      expect(await errorOf(broken.json())).toBeInstanceOf(SyntaxError)
+onEachHost('every method that reads a small or large body works as with fetch, also after a 401 (%s)', async (host) => {
+  for (const filler of ['', 'x'.repeat(300_000)]) {
+    const text = JSON.stringify({ filler: `令牌${filler}` })
+    const init = { method: 'POST', body: text, headers: { 'content-type': 'application/json' } }
+    for (const urlOf of [() => `${api}/bytes`, () => after401(secure, '/bytes')]) {
+      const read = () => sessions[host].fetch(urlOf(), init)
+      expect(await (await read()).json()).toEqual(JSON.parse(text))
+      expect(await (await read()).text()).toBe(text)
+      expect(new TextDecoder().decode(await (await read()).bytes())).toBe(text)
+      expect(new TextDecoder().decode(await (await read()).arrayBuffer())).toBe(text)
+      expect(await (await (await read()).blob()).text()).toBe(text)
+      expect((await (await read()).blob()).type).toBe('application/json')
+      expect(await errorOf((await read()).formData())).toBeInstanceOf(TypeError)
     }
-  },
-)
+    const broken = await sessions[host].fetch(`${api}/bytes`, { method: 'POST', body: `{${filler}` })
+    expect(await errorOf(broken.json())).toBeInstanceOf(SyntaxError)
+  }
+})
 
 onEachHost(
-  'a clone whose other side is cancelled comes whole, and when both are, the server is freed (%s)',
+  'a clone is complete if its other side is cancelled, and the request ends if both are (%s)',
   async (host) => {
     const whole = await sessions[host].fetch(`${api}/download?size=3000000`)
     const copy = whole.clone()
-    // It ends only with its other side (Streams §4.8.2).
+    // The cancellation settles only with the other side (Streams §4.8.2).
     void whole.body?.cancel()
     const expected = Uint8Array.from({ length: 3_000_000 }, (_none, index) => index % 251)
     expect(await sha256(await copy.arrayBuffer())).toBe(await sha256(expected))
@@ -136,7 +135,7 @@ onEachHost('an abort ends both sides of a clone with its exact reason, small or 
   }
 })
 
-onEachHost('a body that is locked or used can be read no second time, as with fetch (%s)', async (host) => {
+onEachHost('a locked or used body cannot be read again, as with fetch (%s)', async (host) => {
   for (const size of [10, 300_000]) {
     const url = `${api}/download?size=${size}`
     for (const load of [ownFetch, sessions[host].fetch]) {

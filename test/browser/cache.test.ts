@@ -16,19 +16,19 @@ afterAll(() => {
   for (const session of Object.values(sessions)) session.close()
 })
 
-/** The server answers with another number each time, and lets it be kept. */
+/** The server sends another number each time, and the response may be cached. */
 async function read(host: string, url: string, cache: RequestCache): Promise<string> {
   const response = await sessions[host]?.fetch(url, { cache })
   expect(response?.status).toBe(200)
   return (await response?.text()) ?? ''
 }
 
-test.each(HOSTS)('cache modes do what they say, on %s', async (host) => {
+test.each(HOSTS)('cache modes work as with fetch, on %s', async (host) => {
   const url = `${api}/cached?${crypto.randomUUID()}`
   const first = await read(host, url, 'default')
   expect(await read(host, url, 'default')).toBe(first)
   expect(await read(host, url, 'force-cache')).toBe(first)
-  // Asked again with If-None-Match, and told that nothing has changed.
+  // The browser revalidates with If-None-Match, and the server answers 304.
   expect(await read(host, url, 'no-cache')).toBe(first)
   expect(await read(host, url, 'no-store')).not.toBe(first)
   expect(await read(host, url, 'default')).toBe(first)

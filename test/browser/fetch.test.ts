@@ -44,7 +44,7 @@ test.each<[string, () => BodyInit]>([
   ['text', () => 'tea & ink 令牌'],
   ['URLSearchParams', () => new URLSearchParams({ a: '1', b: '令' })],
   ['an ArrayBuffer', () => new Uint8Array([0, 1, 254, 255]).buffer],
-  ['a typed array that is a part of its buffer', () => new Uint8Array([9, 9, 1, 2, 3, 9]).subarray(2, 5)],
+  ['a typed array over part of its buffer', () => new Uint8Array([9, 9, 1, 2, 3, 9]).subarray(2, 5)],
   ['a DataView', () => new DataView(new Uint8Array([4, 5, 6]).buffer)],
   ['a Blob with a type', () => new Blob(['{"a":1}'], { type: 'application/x-thing' })],
   ['a Blob without a type', () => new Blob(['bare'])],
@@ -81,18 +81,18 @@ test('a Request object is sent with its method, headers and body', async () => {
   expect(request.bodyUsed).toBe(true)
 })
 
-test('what init says wins over a Request object', async () => {
+test('init has priority over a Request object', async () => {
   const request = new Request(`${api}/echo`, { method: 'POST', body: 'first' })
   const response = await session.fetch(request, { method: 'PATCH', body: 'second', headers: { 'x-two': '2' } })
   expect(await response.json()).toMatchObject({ method: 'PATCH', bodyText: 'second', headers: { 'x-two': '2' } })
 })
 
-test('a null body in init leaves a Request its own, as fetch does', async () => {
+test('a null body in init keeps the body of the Request, as with fetch', async () => {
   const request = new Request(`${api}/echo`, { method: 'POST', body: 'kept' })
   expect(await (await session.fetch(request, { body: null })).json()).toMatchObject({ bodyText: 'kept' })
 })
 
-test("a Request's body is sent where the platform has no Request.body, as in Firefox", async () => {
+test("a Request's body is sent even if the platform has no Request.body, as in Firefox", async () => {
   const descriptor = Object.getOwnPropertyDescriptor(Request.prototype, 'body') as PropertyDescriptor
   delete (Request.prototype as { body?: unknown }).body
   try {
@@ -103,7 +103,7 @@ test("a Request's body is sent where the platform has no Request.body, as in Fir
   }
 })
 
-test('a Request whose body was used already rejects with a TypeError', async () => {
+test('a Request with a used body rejects with a TypeError', async () => {
   const request = new Request(`${api}/echo`, { method: 'POST', body: 'text' })
   await request.text()
   expect(await errorOf(session.fetch(request))).toBeInstanceOf(TypeError)
@@ -119,18 +119,18 @@ test('headers of every form arrive, and repeated ones are joined', async () => {
   expect((await echo({ headers: { accept: 'text/x' } })).headers).toMatchObject({ accept: 'text/x' })
 })
 
-test("the session's token takes the place of the page's own Authorization", async () => {
+test("the session's token replaces the page's own Authorization", async () => {
   const { headers } = await echo({ headers: { authorization: 'Bearer forged' } })
   expect(headers.authorization).toBe('present')
 })
 
-test('an answer that contains the token is not passed on (I11)', async () => {
+test('the page does not get a response that contains the token (I11)', async () => {
   const error = await errorOf(session.fetch(`${api}/echo?raw=1`))
   expect(error).toBeInstanceOf(TypeError)
   expect(error).toMatchObject({ code: 'token_reflected', status: 200 })
 })
 
-test('binary bodies come back byte for byte', async () => {
+test('binary bodies arrive byte for byte in both directions', async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(65_536))
   const response = await session.fetch(`${api}/bytes`, { method: 'POST', body: bytes })
   expect(await sha256(await response.arrayBuffer())).toBe(await sha256(bytes))
@@ -140,7 +140,7 @@ test('binary bodies come back byte for byte', async () => {
   expect(downloaded.every((byte, index) => byte === index % 251)).toBe(true)
 })
 
-test('the content type of an answer decides what blob() and json() give, as with fetch', async () => {
+test('blob() and json() follow the content type of the response, as with fetch', async () => {
   const init = { method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/x-thing' } }
   expect((await (await session.fetch(`${api}/bytes`, init)).blob()).type).toBe('application/x-thing')
   expect(await (await session.fetch(`${api}/bytes`, init)).json()).toEqual({ a: 1 })
@@ -166,7 +166,7 @@ test.each([400, 404, 418, 500, 503])('status %i resolves, as with fetch', async 
   expect(await response.json()).toEqual({ status })
 })
 
-test('url, type, redirected and statusText are those of the answer, also on a clone', async () => {
+test("url, type, redirected and statusText are the response's, also on a clone", async () => {
   const plain = await session.fetch(`${api}/orders?page=2#here`)
   const redirected = await session.fetch(`${api}/redirect?to=${encodeURIComponent(`${api}/orders`)}`)
   expect(redirected).toMatchObject({ redirected: true, url: `${api}/orders`, status: 200 })
@@ -183,7 +183,7 @@ test('url, type, redirected and statusText are those of the answer, also on a cl
   }
 })
 
-test('a clone of a body that has been read throws, as with fetch', async () => {
+test('clone() throws after the body was read, as with fetch', async () => {
   const response = await session.fetch(`${api}/orders`)
   await response.text()
   expect(response.bodyUsed).toBe(true)
@@ -191,7 +191,7 @@ test('a clone of a body that has been read throws, as with fetch', async () => {
   await expect(response.text()).rejects.toBeInstanceOf(TypeError)
 })
 
-test('headers that CORS exposes can be read, and no others', async () => {
+test('only headers that CORS exposes can be read', async () => {
   const { headers } = await session.fetch(`${api}/headers`)
   expect(headers.get('x-exposed')).toBe('every origin may read this')
   expect(headers.get('retry-after')).toBe('7')
@@ -199,7 +199,7 @@ test('headers that CORS exposes can be read, and no others', async () => {
   expect(headers.get('x-hidden')).toBeNull()
 })
 
-test('all that a Request says about how to send it reaches the worker', async () => {
+test('the options of a Request reach the worker', async () => {
   const peer = createPeer({ fetch: never })
   const scripted = connect({ inline: () => peer.endpoint })
   const ways: RequestInit = {
@@ -223,7 +223,7 @@ test('all that a Request says about how to send it reaches the worker', async ()
 })
 
 test.each([204, 205, 304])(
-  'an empty body that comes with status %i is none, as the platform demands',
+  'an empty body with status %i becomes null, as the Fetch standard requires',
   async (status) => {
     const answer = {
       url: '',
@@ -240,7 +240,7 @@ test.each([204, 205, 304])(
   },
 )
 
-test("the referrer is the page's address unless the caller says another", async () => {
+test("the referrer is the page's address unless the caller sets another", async () => {
   const peer = createPeer({ fetch: never })
   const scripted = connect({ inline: () => peer.endpoint })
   void scripted.fetch('https://api.example/').catch(() => {})
@@ -251,7 +251,7 @@ test("the referrer is the page's address unless the caller says another", async 
   scripted.close()
 })
 
-test('a request to an origin that is not listed goes out as it is, with its method, headers and body', async () => {
+test('a request to an unlisted origin goes out unchanged, with its method, headers and body', async () => {
   const init = { method: 'PUT', body: 'text', headers: { 'x-one': '1' } }
   const native = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('fine'))
   const { fetch: load, close } = connect({ inline: () => createPeer().endpoint })
@@ -272,7 +272,7 @@ test('an abort before the call rejects with its exact reason', async () => {
   expect(await errorOf(session.fetch(`${api}/orders`, { signal: AbortSignal.abort(reason) }))).toBe(reason)
 })
 
-test('an abort during the call rejects with its exact reason, and without one with an AbortError', async () => {
+test('an abort during the call rejects with its exact reason, or with an AbortError if it has none', async () => {
   const controller = new AbortController()
   const outcome = errorOf(session.fetch(`${api}/delay/10000`, { signal: controller.signal }))
   const reason = new Error('the user left')
@@ -290,17 +290,17 @@ test('AbortSignal.timeout rejects with a TimeoutError', async () => {
   })
 })
 
-test("a relative URL is the page's, and goes out without a token", async () => {
+test("a relative URL resolves against the page's address, and goes out without a token", async () => {
   const response = await session.fetch('/?relative=1')
   expect(new URL(response.url).origin).toBe(location.origin)
   expect(await errorOf(session.fetch('/', { auth: true }))).toMatchObject({ code: 'origin_not_allowed' })
 })
 
-test('a URL object is as good as text', async () => {
+test('a URL object works like text', async () => {
   expect((await session.fetch(new URL('/orders', api))).status).toBe(200)
 })
 
-test('our own refusals are a TypeError with a code, those of the network a TypeError without one', async () => {
+test("lingpai's own rejections are a TypeError with a code, network errors a TypeError without one", async () => {
   const refused = await errorOf(session.fetch('https://other.example/', { auth: true }))
   expect(refused).toBeInstanceOf(TypeError)
   expect(isLingpaiError(refused)).toBe(true)
@@ -320,7 +320,7 @@ test('redirect: error and redirect: manual behave as with fetch', async () => {
   })
 })
 
-test('mode: no-cors gives an opaque answer', async () => {
+test('mode: no-cors gives an opaque response', async () => {
   expect(await session.fetch(`${api}/public`, { mode: 'no-cors' })).toMatchObject({
     type: 'opaque',
     status: 0,
@@ -328,7 +328,7 @@ test('mode: no-cors gives an opaque answer', async () => {
   })
 })
 
-test('an expired token is refreshed and the body is sent again, whole', async () => {
+test('after a refresh of an expired token, the complete body is sent again', async () => {
   await fetch(`${api}/control/expire-access-tokens`, { method: 'POST' })
   const bytes = crypto.getRandomValues(new Uint8Array(50_000))
   const answers = await Promise.all([
@@ -359,7 +359,7 @@ test.each<[string, typeof fetch]>([
   }
 })
 
-test('the methods of a response can be replaced, and its fields cannot, as with fetch', async () => {
+test('the methods of a response can be replaced but its fields cannot, as with fetch', async () => {
   const { signal } = new AbortController()
   for (const load of [fetch, session.fetch]) {
     const response = await load(`${api}/delay/0`, { signal })

@@ -25,7 +25,7 @@ async function connected(session: Session): Promise<void> {
 const errorOf = (promise: Promise<unknown>) => promise.catch((error: unknown) => error)
 const ordersOf = async (session: Session) => (await session.fetch(`${inject('apiOrigin')}/orders`)).json()
 
-test('the mode is shared where there is a SharedWorker', async () => {
+test('the mode is shared if the browser has SharedWorker', async () => {
   const session = keep(connect(hosts()))
   await connected(session)
   expect(session.getSnapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', mode: 'shared' })
@@ -38,7 +38,7 @@ test('a session in a SharedWorker signs in, and its token stays there', async ()
   await expect(session.getAccessToken()).rejects.toMatchObject({ code: 'token_not_exposed' })
 })
 
-test('two pages share one session, and both hear of its end', async () => {
+test('two pages share one session, and both get its end', async () => {
   const settings = settingsOf()
   const [one, other] = [keep(connect(hosts(settings))), keep(connect(hosts(settings)))]
   await one.signIn({ account: 'bob' })
@@ -48,7 +48,7 @@ test('two pages share one session, and both hear of its end', async () => {
   await vi.waitFor(() => expect(one.getSnapshot().status).toBe('signed-out'))
 })
 
-test('the mode is dedicated where there is no SharedWorker', async () => {
+test('the mode is dedicated if the browser has no SharedWorker', async () => {
   vi.stubGlobal('SharedWorker', undefined)
   const session = keep(connect(hosts()))
   await session.signIn({ account: 'alice' })
@@ -56,14 +56,14 @@ test('the mode is dedicated where there is no SharedWorker', async () => {
   expect(await ordersOf(session)).toMatchObject({ subject: 'alice' })
 })
 
-test('the mode is dedicated where the constructor of SharedWorker throws', async () => {
+test('the mode is dedicated if the constructor of SharedWorker throws', async () => {
   const shared = () => new SharedWorker('https://other.example/worker.js')
   const session = keep(connect({ ...hosts(), shared }))
   await connected(session)
   expect(session.getSnapshot().mode).toBe('dedicated')
 })
 
-test("the mode is dedicated where the SharedWorker's script cannot be loaded, and it stays that one worker (I7)", async () => {
+test("the mode is dedicated if the SharedWorker's script does not load, and no second worker starts later (I7)", async () => {
   let started = 0
   const settings = settingsOf()
   const session = keep(
@@ -82,7 +82,7 @@ test("the mode is dedicated where the SharedWorker's script cannot be loaded, an
   expect(session.getSnapshot()).toMatchObject({ status: 'signed-in', mode: 'dedicated' })
 }, 40_000)
 
-test('where no script can be loaded, calls reject with worker_lost', async () => {
+test('calls reject with worker_lost if no script loads', async () => {
   const session = keep(
     connect({
       shared: () => new SharedWorker('/nowhere.worker.js', { type: 'module' }),
@@ -93,19 +93,16 @@ test('where no script can be loaded, calls reject with worker_lost', async () =>
   expect(session.getSnapshot()).toMatchObject({ status: 'connecting', reason: 'worker_failed' })
 })
 
-test.each(['shared', 'dedicated'] as const)(
-  'an error of the configuration in a %s worker reaches the page',
-  async (mode) => {
-    const { [mode]: start } = hosts(settingsOf({ without: 'store' }))
-    const session = keep(connect({ [mode]: start }))
-    const error = await errorOf(session.explain())
-    expect(error).toMatchObject({ code: 'invalid_config' })
-    expect((error as Error).message).toContain('store')
-  },
-)
+test.each(['shared', 'dedicated'] as const)('a configuration error in a %s worker reaches the page', async (mode) => {
+  const { [mode]: start } = hosts(settingsOf({ without: 'store' }))
+  const session = keep(connect({ [mode]: start }))
+  const error = await errorOf(session.explain())
+  expect(error).toMatchObject({ code: 'invalid_config' })
+  expect((error as Error).message).toContain('store')
+})
 
 test.each(['shared', 'dedicated'] as const)(
-  'a malformed header name in a %s worker reaches the page, and nothing waits for ever',
+  'a malformed header name in a %s worker rejects the call in the page',
   async (mode) => {
     const { [mode]: start } = hosts(settingsOf({ tokenHeader: 'not a name' }))
     const session = keep(connect({ [mode]: start }))
@@ -118,7 +115,7 @@ test.each(['shared', 'dedicated'] as const)(
   15_000,
 )
 
-test('a dedicated worker that is terminated: what was pending rejects with worker_lost, and the session connects anew (I3)', async () => {
+test('after a dedicated worker is terminated, pending calls reject with worker_lost and the session reconnects (I3)', async () => {
   const workers: Worker[] = []
   const settings = settingsOf({ database: `terminated-${crypto.randomUUID()}` })
   const dedicated = () => {
@@ -138,7 +135,7 @@ test('a dedicated worker that is terminated: what was pending rejects with worke
   workers[0]?.terminate()
   const [fromFetch, fromRequest] = await outcomes
   expect(performance.now() - started).toBeLessThan(3000)
-  // A POST: what is idempotent is sent again in place of that.
+  // These are POST requests: an idempotent one would be sent again.
   expect(fromFetch).toBeInstanceOf(TypeError)
   expect(fromFetch).toMatchObject({ code: 'worker_lost' })
   expect(fromRequest).toMatchObject({ code: 'worker_lost' })
@@ -146,7 +143,7 @@ test('a dedicated worker that is terminated: what was pending rejects with worke
   expect(workers).toHaveLength(2)
 })
 
-test('a session in IndexedDB is there for the next worker (I6)', async () => {
+test('the next worker reads the session from IndexedDB (I6)', async () => {
   const database = `kept-${crypto.randomUUID()}`
   const first = keep(connect({ dedicated: () => startDedicated(settingsOf({ database })) }))
   await first.signIn({ account: 'bob' })

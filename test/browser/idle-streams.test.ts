@@ -3,13 +3,13 @@ import { connect, type Session } from '../../src/index.ts'
 import { createStream, delay } from '../fixtures/streams.ts'
 import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 
-// For minutes: IDLE_SECONDS=180 npx vitest run --project browser test/browser/idle-streams.test.ts
+// To test several minutes: IDLE_SECONDS=180 npx vitest run --project browser test/browser/idle-streams.test.ts
 const silence = inject('idleSeconds') * 1000
 const api = inject('steadyOrigin')
 const origins = [api, inject('secureOrigin')]
 
 test(
-  `events come after ${silence / 1000} s of silence, on every host, over HTTP/1.1 and HTTP/2`,
+  `events arrive after ${silence / 1000} s of silence, on every host, over HTTP/1.1 and HTTP/2`,
   async () => {
     const outcomes = HOSTS.flatMap((host) =>
       origins.map(async (origin) => {

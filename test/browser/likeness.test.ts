@@ -18,7 +18,7 @@ interface Sighting {
   readonly headerNames: readonly string[]
 }
 
-/** What the server saw, but for what no worker sends (client hints), and the token itself. */
+/** The headers that the server received, without client hints, which workers do not send, and without the token. */
 async function sightingOf(answer: Promise<Response>): Promise<unknown> {
   const { headers, headerNames } = (await (await answer).json()) as Sighting
   const isHint = (name: string) => /^sec-ch-/i.test(name)
@@ -30,7 +30,7 @@ async function sightingOf(answer: Promise<Response>): Promise<unknown> {
   }
 }
 
-/** What the server saw of the page's own fetch, and of the session's. */
+/** The requests that the server received from the page's own fetch and from the session's. */
 async function compare(session: Session, url: string, init: SessionRequestInit): Promise<[unknown, unknown]> {
   const pairs = init.headers instanceof Headers ? [...init.headers] : Object.entries(init.headers ?? {})
   const headers = Object.fromEntries([...pairs, ['Authorization', 'Bearer any']])
@@ -42,9 +42,9 @@ const onUploadProgress = () => {}
 const ways: [string, SessionRequestInit][] = [
   ['a plain call', {}],
   ['a body', post],
-  ['a body that is watched', { ...post, onUploadProgress }],
-  ['names of its own', { headers: { 'X-Custom-Case': '1', 'x-small': '2', 'Accept-Language': 'xx', DNT: '1' } }],
-  ['names of its own, watched', { ...post, onUploadProgress, headers: { 'X-Custom-Case': '1', 'X-B': 'b' } }],
+  ['a watched body', { ...post, onUploadProgress }],
+  ['custom header names', { headers: { 'X-Custom-Case': '1', 'x-small': '2', 'Accept-Language': 'xx', DNT: '1' } }],
+  ['custom header names, watched', { ...post, onUploadProgress, headers: { 'X-Custom-Case': '1', 'X-B': 'b' } }],
   ['another content type', { ...post, headers: { 'Content-Type': 'application/json', Accept: 'a/b' } }],
   ['high priority', { priority: 'high' }],
   ['low priority', { priority: 'low' }],
@@ -60,7 +60,7 @@ const ways: [string, SessionRequestInit][] = [
 ]
 
 test.each(HOSTS.flatMap((host) => ways.map(([what, init]) => [host, what, init] as const)))(
-  'on %s, of a request with %s the server sees the headers of fetch, spelled the same, and the same cookies',
+  'on %s, a request with %s has the headers of fetch, in the same spelling, and the same cookies',
   async (host, _what, init) => {
     for (const origin of [api, secure]) {
       const [own, ours] = await compare(sessions[host], `${origin}/echo?${crypto.randomUUID()}`, init)
@@ -71,7 +71,7 @@ test.each(HOSTS.flatMap((host) => ways.map(([what, init]) => [host, what, init] 
   },
 )
 
-test.each(HOSTS)('cookies are kept as fetch keeps them (%s)', async (host) => {
+test.each(HOSTS)('cookies are stored as with fetch (%s)', async (host) => {
   for (const credentials of ['same-origin', 'include', 'omit'] as const) {
     for (const [name, send] of Object.entries({ own: fetch, ours: sessions[host].fetch })) {
       const headers = { Authorization: 'Bearer any' }
@@ -81,7 +81,7 @@ test.each(HOSTS)('cookies are kept as fetch keeps them (%s)', async (host) => {
   }
 })
 
-test.each(HOSTS)('the referrer policy that connect was given counts where a request has none (%s)', async (host) => {
+test.each(HOSTS)("connect's referrer policy applies to a request without one (%s)", async (host) => {
   for (const referrerPolicy of ['no-referrer', 'unsafe-url', 'origin'] as const) {
     const session = connect({ ...hostOf(host, settings()), referrerPolicy }) as Session
     await session.signIn({ account: 'alice' })

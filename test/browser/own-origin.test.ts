@@ -5,7 +5,7 @@ import { ownFetch } from '../fixtures/own-fetch.ts'
 import { errorOf } from '../fixtures/streams.ts'
 import { HOSTS } from '../fixtures/workers.ts'
 
-// An API on the page's own origin: no CORS, and the page's cookies go along.
+// An API on the page's own origin: requests need no CORS, and carry the page's cookies.
 
 const api = `${location.origin}/own-api`
 const ANY = { Authorization: 'Bearer any' }
@@ -27,11 +27,11 @@ interface Sighting {
   readonly bodyText: string
 }
 
-/** What the server saw, but for what no worker sends (client hints), and the token itself. */
+/** The request that the server received, without client hints, which workers do not send, and without the token. */
 async function sightingOf(answer: Response) {
   const { method, headers, headerNames, bodyText } = (await answer.json()) as Sighting
   const isHint = (name: string) => /^sec-ch-/i.test(name)
-  // Cookies come and go between two requests, as these tests set some.
+  // These tests set other cookies between two requests.
   const cookies = (headers.cookie ?? '').split('; ').filter((cookie) => /^(lax|strict|hidden)=/.test(cookie))
   const kept = Object.entries(headers).filter(([name]) => !isHint(name) && !['authorization', 'cookie'].includes(name))
   return {
@@ -48,17 +48,17 @@ const post = { method: 'POST', body: 'text' }
 const ways: [string, SessionRequestInit][] = [
   ['a plain call', {}],
   ['a body', post],
-  ['a body that is watched', { ...post, onUploadProgress }],
-  ['a form that is watched', { method: 'PUT', body: new URLSearchParams({ a: '1' }), onUploadProgress }],
+  ['a watched body', { ...post, onUploadProgress }],
+  ['a watched form', { method: 'PUT', body: new URLSearchParams({ a: '1' }), onUploadProgress }],
   ['keepalive', { ...post, keepalive: true }],
   ['mode same-origin', { mode: 'same-origin' }],
   ['mode same-origin, watched', { ...post, mode: 'same-origin', onUploadProgress }],
-  ['header names of its own', { ...post, headers: { 'X-Custom-Case': '1', 'x-small': '2' } }],
-  ['header names of its own, watched', { ...post, headers: { 'X-Custom-Case': '1' }, onUploadProgress }],
+  ['custom header names', { ...post, headers: { 'X-Custom-Case': '1', 'x-small': '2' } }],
+  ['custom header names, watched', { ...post, headers: { 'X-Custom-Case': '1' }, onUploadProgress }],
   ...(['same-origin', 'include', 'omit'] as const).flatMap((credentials): [string, SessionRequestInit][] => [
     [`${credentials} credentials`, { credentials }],
     [`${credentials} credentials and a body`, { ...post, credentials }],
-    [`${credentials} credentials and a body that is watched`, { ...post, credentials, onUploadProgress }],
+    [`${credentials} credentials and a watched body`, { ...post, credentials, onUploadProgress }],
   ]),
   ...(['', 'no-referrer', 'origin', 'unsafe-url', 'same-origin'] as const).flatMap(
     (referrerPolicy): [string, SessionRequestInit][] => [
@@ -69,10 +69,10 @@ const ways: [string, SessionRequestInit][] = [
 ]
 
 test.each(HOSTS.flatMap((host) => ways.map(([what, init]) => [host, what, init] as const)))(
-  "on %s, of a request with %s an API on the page's own origin sees what it sees of fetch, cookies too, also after a 401",
+  "on %s, a request with %s reaches an API on the page's own origin as from fetch, with its cookies, also after a 401",
   async (host, _what, init) => {
     const { onUploadProgress: isWatched, ...plain } = init
-    // XMLHttpRequest knows no referrer: it names its own script, as the guide says. These have it sent by fetch.
+    // XMLHttpRequest cannot set a referrer: it sends the script's address, as the guide says. The rest is sent by fetch.
     const isOwnReferrer = !isWatched || host === 'inline' || init.mode === 'same-origin' || init.credentials === 'omit'
     const headers = isOwnReferrer ? {} : { referer: expect.stringContaining('/token.worker.ts') }
     for (const urlOf of [() => `${api}/echo`, () => after401('/echo')]) {
@@ -85,7 +85,7 @@ test.each(HOSTS.flatMap((host) => ways.map(([what, init]) => [host, what, init] 
 )
 
 test.each(HOSTS.flatMap((host) => [false, true].map((isWatched) => [host, isWatched] as const)))(
-  "on %s, cookies of an answer on the page's own origin are kept as fetch keeps them, those of a refused attempt too (watched: %s)",
+  "on %s, cookies of a response from the page's own origin are stored as with fetch, also those of a 401 (watched: %s)",
   async (host, isWatched) => {
     for (const credentials of ['same-origin', 'include', 'omit'] as const) {
       const init = { ...post, credentials, ...(isWatched && { onUploadProgress }) }
@@ -104,12 +104,12 @@ test.each(HOSTS.flatMap((host) => [false, true].map((isWatched) => [host, isWatc
   },
 )
 
-/** What a caller can see of an answer. */
-async function look(answer: Promise<Response>): Promise<unknown> {
+/** The parts of a response that a caller can read. */
+async function readAnswer(answer: Promise<Response>): Promise<unknown> {
   try {
     const response = await answer
     const { status, statusText, type, url, redirected, ok, body } = response
-    // Chromium gives a 204 an empty body, where the standard gives it none.
+    // Chromium gives a 204 an empty body, but the standard says null.
     const isNull = body === null || status === 204
     const headers = [...response.headers].filter(([name]) => !['date', 'x-request-id'].includes(name))
     const text = await response.clone().text()
@@ -146,16 +146,17 @@ const answers: [string, RequestInit][] = [
 ]
 
 test.each(HOSTS.flatMap((host) => answers.map(([path, init]) => [host, path, init] as const)))(
-  "on %s, the answer of %s with %j on the page's own origin looks as with fetch",
+  "on %s, the response of %s with %j from the page's own origin is the same as with fetch",
   async (host, path, init) => {
-    const own = await look(ownFetch(api + path, init))
-    expect(await look(sessions[host].fetch(api + path, init))).toEqual(own)
-    if (init.body) expect(await look(sessions[host].fetch(api + path, { ...init, onUploadProgress }))).toEqual(own)
+    const own = await readAnswer(ownFetch(api + path, init))
+    expect(await readAnswer(sessions[host].fetch(api + path, init))).toEqual(own)
+    if (init.body)
+      expect(await readAnswer(sessions[host].fetch(api + path, { ...init, onUploadProgress }))).toEqual(own)
   },
 )
 
 test.each(HOSTS)(
-  'a relative URL of an API on the own origin gets the token, and is relative to <base> (%s)',
+  "a relative URL of an API on the page's own origin gets the token, and resolves against <base> (%s)",
   async (host) => {
     const { fetch: load } = sessions[host]
     expect((await load('/own-api/orders')).status).toBe(200)
@@ -167,7 +168,7 @@ test.each(HOSTS)(
     } finally {
       base.remove()
     }
-    // Another path of the origin is no part of the API.
+    // Another path of the same origin is not part of the API.
     expect((await load('/own-apis/orders')).url).toBe(`${location.origin}/own-apis/orders`)
     expect(await errorOf(load('/elsewhere', { auth: true }))).toMatchObject({ code: 'origin_not_allowed' })
   },

@@ -4,7 +4,7 @@ import { createStream, errorOf, sha256 } from '../fixtures/streams.ts'
 import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 
 const api = inject('steadyOrigin')
-// An inline broker has the page's own realm, and its tokens are the page's.
+// An inline broker runs in the page's own realm, so the page can read its tokens.
 const hosts = HOSTS.filter((host) => host !== 'inline')
 const sessions = {} as Record<string, Session>
 const tokens = {} as Record<string, string>
@@ -23,7 +23,7 @@ afterAll(() => {
 
 type Notes = (...values: unknown[]) => void
 
-/** Takes the place of a method or an accessor, and notes what it is called with and what it gives. */
+/** Replaces a method or an accessor, and notes its arguments and results. */
 function wrap(owner: object, name: PropertyKey, note: Notes): () => void {
   const descriptor = Object.getOwnPropertyDescriptor(owner, name) as PropertyDescriptor
   const kind = descriptor.get ? 'get' : 'value'
@@ -45,7 +45,7 @@ function define(owner: object, properties: Record<string, PropertyDescriptor>): 
   }
 }
 
-/** Says nothing, and lets each object have its own property, so that only who looks is noted. */
+/** Returns undefined and lets each object define its own property, so that it notes only reads and writes. */
 function spyingAccessors(names: readonly string[], note: Notes): Record<string, PropertyDescriptor> {
   const entries = names.map((name) => [
     name,
@@ -103,7 +103,7 @@ function wrapIn(owner: object, name: string, note: Notes): () => void {
   return owner instanceof Object && Object.hasOwn(owner, name) ? wrap(owner, name, note) : () => {}
 }
 
-/** All text within a value, bytes included. */
+/** All text in a value, bytes included. */
 function textOf(value: unknown, depth = 4): string {
   if (value instanceof ArrayBuffer) return new TextDecoder('latin1').decode(value)
   if (ArrayBuffer.isView(value)) return new TextDecoder('latin1').decode(value)
@@ -167,7 +167,7 @@ test.each(hosts.flatMap((host) => Object.keys(patches).map((what) => [host, what
   },
 )
 
-test('what is noted would show a token that reached the page', async () => {
+test('the notes would contain a token that reached the page', async () => {
   const seen: unknown[][] = []
   const undo = patches['messages as they come']?.((...values) => void seen.push(values)) as () => void
   const token = (await sessions[hosts[0] as string]?.getAccessToken()) as string

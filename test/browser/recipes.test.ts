@@ -3,7 +3,7 @@ import { connect, type Session } from '../../src/index.ts'
 import { orders } from '../fixtures/recipe-orders.ts'
 import { settingsOf, startShared } from '../fixtures/workers.ts'
 
-// What test/recipes says of each client holds in Node, with the broker beside it; here their calls cross into a worker.
+// test/recipes runs each client in Node, in the thread of the broker. Here the calls cross into a worker.
 const api = inject('apiOrigin')
 let session: Session
 
@@ -106,14 +106,17 @@ const recipes: [string, object, () => Promise<BrowserRecipe>][] = [
   ],
 ]
 
-test.each(recipes)('%s calls through the worker, and shows that one has to sign in', async (_client, answer, load) => {
-  const { call, mustSignIn } = await load()
-  await session.signIn({ account: 'alice' })
-  expect(await call()).toMatchObject(answer)
-  await session.signOut()
-  const error = await call().then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  expect(mustSignIn(error)).toBe(true)
-})
+test.each(recipes)(
+  '%s calls the API through the worker, and reports sign_in_required',
+  async (_client, answer, load) => {
+    const { call, mustSignIn } = await load()
+    await session.signIn({ account: 'alice' })
+    expect(await call()).toMatchObject(answer)
+    await session.signOut()
+    const error = await call().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    expect(mustSignIn(error)).toBe(true)
+  },
+)

@@ -32,8 +32,8 @@ const cases = HOSTS.flatMap((host) =>
   ),
 )
 
-/** What a caller can see of an outcome. */
-async function look(answer: Promise<Response>): Promise<unknown> {
+/** The parts of a result that a caller can read. */
+async function readAnswer(answer: Promise<Response>): Promise<unknown> {
   try {
     const { status, type, url, redirected, body } = await answer
     const text = body === null ? null : await new Response(body).text()
@@ -45,7 +45,7 @@ async function look(answer: Promise<Response>): Promise<unknown> {
 }
 
 test.each(cases)(
-  'on %s, with a token as %s, redirect: %s to the %s origin looks as with fetch, and no token leaves the API (I4)',
+  'on %s, with a token as %s, redirect: %s to the %s origin works as with fetch, and no token leaves the API (I4)',
   async (host, attachment, redirect, target) => {
     const session = sessions[`${host} ${attachment}`] as Session
     const token = await session.getAccessToken()
@@ -56,14 +56,14 @@ test.each(cases)(
         const to = `${target === 'same' ? `${origins[attachment]}/echo` : `${witness}/seen`}?mark=${mark}`
         const url = `${origins[attachment]}/redirect?status=${status}&to=${encodeURIComponent(to)}`
         const init = { method, redirect, ...(method === 'POST' && { body: 'text' }) }
-        const ours = await look(session.fetch(url, init))
+        const ours = await readAnswer(session.fetch(url, init))
         if (attachment === 'header' && redirect === 'follow') {
           const error = await errorOf(session.fetch(url, init))
           expect(error).toBeInstanceOf(TypeError)
           expect(error).toMatchObject({ code: 'redirect_refused' })
         } else {
           const value = attachment === 'bearer' ? 'Bearer any' : 'any'
-          expect(ours).toEqual(await look(fetch(url, { ...init, headers: { [name]: value } })))
+          expect(ours).toEqual(await readAnswer(fetch(url, { ...init, headers: { [name]: value } })))
         }
         const sightings = await (await fetch(`${witness}/log?of=${mark}`)).text()
         expect(sightings).not.toContain(token)

@@ -43,7 +43,7 @@ const members: SessionRequestInit[] = [
 ]
 
 test.each(HOSTS.flatMap((host) => members.map((init) => [host, init] as const)))(
-  'on %s, a request with %j is sent again after a 401, and its answer is that of the replay (I10)',
+  'on %s, a request with %j is sent again after a 401, and the page gets the response to the replay (I10)',
   async (host, init) => {
     for (const origin of [api, secure]) {
       const url = deniedOnce(origin)
@@ -57,14 +57,14 @@ test.each(HOSTS.flatMap((host) => members.map((init) => [host, init] as const)))
   },
 )
 
-onEachHost('after a 401, a large answer comes whole, to both sides of a clone (%s)', async (host) => {
+onEachHost('after a 401, both sides of a clone get a large response completely (%s)', async (host) => {
   const body = Uint8Array.from({ length: 1_000_000 }, (_none, index) => index % 251)
   const response = await sessions[host].fetch(deniedOnce(), { method: 'POST', body })
   const copies = await Promise.all([response.clone().arrayBuffer(), response.arrayBuffer()])
   for (const copy of copies) expect(await sha256(copy)).toBe(await sha256(body))
 })
 
-onEachHost('after a 401, a body is ended by an abort with its reason, small or large (%s)', async (host) => {
+onEachHost('after a 401, an abort ends a small or large body with its reason (%s)', async (host) => {
   for (const length of [10, 1_000_000]) {
     const controller = new AbortController()
     const init = { method: 'POST', body: new Uint8Array(length), signal: controller.signal }
@@ -75,28 +75,25 @@ onEachHost('after a 401, a body is ended by an abort with its reason, small or l
   }
 })
 
-onEachHost(
-  'integrity is that of fetch: what matches passes, a 401 does not match and is no answer (%s)',
-  async (host) => {
-    const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('text'))
-    const integrity = `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`
-    const init = { method: 'POST', body: 'text', integrity }
-    expect(await (await sessions[host].fetch(`${api}/bytes`, init)).text()).toBe('text')
-    expect(await errorOf(sessions[host].fetch(`${api}/bytes`, { ...init, body: 'other' }))).toBeInstanceOf(TypeError)
-    expect(await errorOf(sessions[host].fetch(deniedOnce(), init))).toBeInstanceOf(TypeError)
-    expect(await errorOf(fetch(deniedOnce(), { ...init, headers: { authorization: 'Bearer any' } }))).toBeInstanceOf(
-      TypeError,
-    )
-  },
-)
+onEachHost('integrity works as with fetch: a body that matches passes, and a 401 rejects (%s)', async (host) => {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('text'))
+  const integrity = `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`
+  const init = { method: 'POST', body: 'text', integrity }
+  expect(await (await sessions[host].fetch(`${api}/bytes`, init)).text()).toBe('text')
+  expect(await errorOf(sessions[host].fetch(`${api}/bytes`, { ...init, body: 'other' }))).toBeInstanceOf(TypeError)
+  expect(await errorOf(sessions[host].fetch(deniedOnce(), init))).toBeInstanceOf(TypeError)
+  expect(await errorOf(fetch(deniedOnce(), { ...init, headers: { authorization: 'Bearer any' } }))).toBeInstanceOf(
+    TypeError,
+  )
+})
 
-onEachHost('an opaque answer tells nothing, and is not taken for a refusal of the token (%s)', async (host) => {
+onEachHost('an opaque response shows nothing, and does not count as a rejection of the token (%s)', async (host) => {
   for (const [path, init] of [
     ['/public', {}],
     ['/orders', {}],
     ['/bytes', { method: 'POST', body: 'text' }],
   ] as const) {
-    const look = async (answer: Promise<Response>) => {
+    const readAnswer = async (answer: Promise<Response>) => {
       const response = await answer
       const { type, status, statusText, ok, url, redirected, body } = response
       return {
@@ -111,13 +108,13 @@ onEachHost('an opaque answer tells nothing, and is not taken for a refusal of th
         text: await response.clone().text(),
       }
     }
-    const ours = await look(sessions[host].fetch(api + path, { ...init, mode: 'no-cors' }))
-    expect(ours).toEqual(await look(fetch(api + path, { ...init, mode: 'no-cors' })))
+    const ours = await readAnswer(sessions[host].fetch(api + path, { ...init, mode: 'no-cors' }))
+    expect(ours).toEqual(await readAnswer(fetch(api + path, { ...init, mode: 'no-cors' })))
     expect(ours).toMatchObject({ type: 'opaque', status: 0, ok: false, body: null })
   }
 })
 
-onEachHost('an answer that CORS hides is a TypeError, as with fetch (%s)', async (host) => {
+onEachHost('a response that CORS hides is a TypeError, as with fetch (%s)', async (host) => {
   const init = { mode: 'same-origin' } as const
   expect(await errorOf(fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)
   expect(await errorOf(sessions[host].fetch(`${api}/public`, init))).toBeInstanceOf(TypeError)

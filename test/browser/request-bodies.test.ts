@@ -11,7 +11,7 @@ const ANY = { authorization: 'Bearer any' }
 const sessions = openSessions({ apiOrigin: api, others: [secure] })
 
 const onEachHost = test.each(HOSTS)
-/** Refuses its first request with 401, after it has come whole, and sends the body of the second one back. */
+/** The server answers the first request with 401 after its complete body, and returns the body of the second. */
 const deniedOnce = (origin = api) => `${origin}/denied-once?id=${crypto.randomUUID()}`
 const large = Uint8Array.from({ length: 8_000_000 }, (_none, index) => index % 251)
 
@@ -29,12 +29,12 @@ const bodies: [string, () => BodyInit][] = [
   ['an empty Blob', () => new Blob([])],
   ['a Blob without a type', () => new Blob(['bare'])],
   ['numbers of two bytes', () => new Uint16Array([1, 515, 65_535])],
-  ['an object, which is made text', () => ({ toString: () => '令牌 42' }) as never],
-  ['a number, which is made text', () => 42 as never],
+  ['an object, which becomes text', () => ({ toString: () => '令牌 42' }) as never],
+  ['a number, which becomes text', () => 42 as never],
 ]
 
 test.each(HOSTS.flatMap((host) => bodies.map(([what, body]) => [host, what, body] as const)))(
-  'on %s, a body that is %s is sent again, the same, after a 401 (I10)',
+  'on %s, a body that is %s is sent again unchanged after a 401 (I10)',
   async (host, _what, body) => {
     for (const isRequest of [false, true]) {
       const [url, init] = [deniedOnce(), { method: 'POST', body: body() }]
@@ -63,7 +63,7 @@ test.each(HOSTS.flatMap((host) => [false, true].map((isRequest) => [host, isRequ
     const [url, init] = [deniedOnce(), { method: 'POST', body: form }]
     const response = await (isRequest ? sessions[host].fetch(new Request(url, init)) : sessions[host].fetch(url, init))
     const expected = await new Response(form).formData()
-    const look = async (data: FormData) =>
+    const readForm = async (data: FormData) =>
       Promise.all(
         [...data].map(async ([name, value]) =>
           typeof value === 'string'
@@ -71,11 +71,11 @@ test.each(HOSTS.flatMap((host) => [false, true].map((isRequest) => [host, isRequ
             : [name, value.name, value.type, await sha256(await value.arrayBuffer())],
         ),
       )
-    expect(await look(await response.formData())).toEqual(await look(expected))
+    expect(await readForm(await response.formData())).toEqual(await readForm(expected))
   },
 )
 
-onEachHost("a multipart content type of the caller's own is kept (%s)", async (host) => {
+onEachHost("the caller's own multipart content type is kept (%s)", async (host) => {
   const headers = { 'content-type': 'multipart/form-data; boundary=mine' }
   const body = '--mine\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--mine--\r\n'
   const response = await sessions[host].fetch(deniedOnce(), { method: 'POST', headers, body })
@@ -93,12 +93,12 @@ onEachHost("a multipart content type of the caller's own is kept (%s)", async (h
   expect((await drawnAgain.formData()).get('a')).toBe('1')
 })
 
-onEachHost('what the caller does to a body after the call is not sent (%s)', async (host) => {
+onEachHost('a change to a body after the call is not sent (%s)', async (host) => {
   const bytes = new Uint8Array([1, 2, 3])
   const form = new FormData()
   form.set('a', 'before')
   const fields = new URLSearchParams({ a: 'before' })
-  // One after the other: one that waits for the refresh of another would get the 401 itself (I10).
+  // One after the other: a call that waits for the refresh of another would get the 401 itself (I10).
   const send = async (body: BodyInit, change: () => void): Promise<Response> => {
     const answer = sessions[host].fetch(deniedOnce(), { method: 'POST', body })
     change()
@@ -112,7 +112,7 @@ onEachHost('what the caller does to a body after the call is not sent (%s)', asy
   expect(await sentFields.text()).toBe('a=before')
 })
 
-onEachHost('a Request that was used, or is being used, rejects with a TypeError (%s)', async (host) => {
+onEachHost('a Request whose body was read or is being read rejects with a TypeError (%s)', async (host) => {
   const request = new Request(`${api}/bytes`, { method: 'POST', body: 'text' })
   const first = sessions[host].fetch(request)
   expect(await errorOf(sessions[host].fetch(request))).toBeInstanceOf(TypeError)
@@ -131,13 +131,13 @@ const streamed = (...parts: string[]): RequestInit => ({
   ...({ duplex: 'half' } as object),
 })
 
-onEachHost('a stream is sent over HTTP/2 as it comes (%s)', async (host) => {
+onEachHost('a stream is sent over HTTP/2 chunk by chunk (%s)', async (host) => {
   expect(await (await sessions[host].fetch(`${secure}/bytes`, streamed('one ', 'two'))).text()).toBe('one two')
   const request = new Request(`${secure}/bytes`, streamed('three'))
   expect(await (await sessions[host].fetch(request)).text()).toBe('three')
 })
 
-onEachHost('a stream is sent once: a 401 reaches the caller (%s)', async (host) => {
+onEachHost('a stream is sent only once, so a 401 reaches the caller (%s)', async (host) => {
   const response = await sessions[host].fetch(deniedOnce(secure), streamed('one'))
   expect(response.status).toBe(401)
   expect(await response.json()).toMatchObject({ received: 3 })
@@ -150,7 +150,7 @@ onEachHost('a stream without duplex, or over HTTP/1.1, rejects with a TypeError,
   expect(await errorOf(sessions[host].fetch(`${api}/bytes`, streamed('one')))).toBeInstanceOf(TypeError)
 })
 
-onEachHost('a stream that fails on its way rejects the call, as with fetch (%s)', async (host) => {
+onEachHost('a stream that fails during the upload rejects the call, as with fetch (%s)', async (host) => {
   const failing = () => ({
     ...streamed(),
     body: new ReadableStream({
@@ -167,7 +167,7 @@ onEachHost('a stream that fails on its way rejects the call, as with fetch (%s)'
   expect(isLingpaiError(error)).toBe(false)
 })
 
-onEachHost('an abort ends a stream that is being sent, and its source is told (%s)', async (host) => {
+onEachHost('an abort ends a stream in flight, and cancels its source (%s)', async (host) => {
   const controller = new AbortController()
   const reason = { exactly: 'this' }
   let isCancelled = false
@@ -186,7 +186,7 @@ onEachHost('an abort ends a stream that is being sent, and its source is told (%
   await expect.poll(() => isCancelled, { timeout: 8000 }).toBe(true)
 })
 
-onEachHost('a stream that the server does not take is not read without bound (%s)', async (host) => {
+onEachHost('a stream that the server does not read is buffered only up to a limit (%s)', async (host) => {
   const pulledBy = async (send: typeof fetch, headers = {}) => {
     let pulled = 0
     const body = new ReadableStream({
@@ -197,7 +197,7 @@ onEachHost('a stream that the server does not take is not read without bound (%s
       },
     })
     const controller = new AbortController()
-    // It answers nothing, and reads nothing.
+    // The server neither answers nor reads.
     const { url, state } = createStream(secure, [], api)
     const outcome = errorOf(send(url, { ...streamed(), body, headers, signal: controller.signal }))
     await expect.poll(state, { timeout: 8000 }).toMatchObject({ isOpen: true })
@@ -215,14 +215,14 @@ onEachHost('a stream that the server does not take is not read without bound (%s
   expect(own).toBeLessThan(32 << 20)
 })
 
-onEachHost('a keepalive body of more than 64 KiB is refused, as with fetch (%s)', async (host) => {
+onEachHost('a keepalive body of more than 64 KiB rejects, as with fetch (%s)', async (host) => {
   for (const [size, isRefused] of [
     [60_000, false],
     [65_537, true],
   ] as const) {
     const init = { method: 'POST', body: 'x'.repeat(size), keepalive: true }
     for (const send of [fetch, sessions[host].fetch]) {
-      // What is under way counts too, so one is read before the next is sent.
+      // Requests in flight count towards the limit, so each response is read before the next request.
       const outcome = await send(`${api}/bytes`, { ...init, headers: ANY }).then(
         (answer) => answer.text(),
         (error) => error,
@@ -233,7 +233,7 @@ onEachHost('a keepalive body of more than 64 KiB is refused, as with fetch (%s)'
   }
 })
 
-/** What the server saw of the page's own fetch, and of the session's. */
+/** The requests that the server received from the page's own fetch and from the session's. */
 async function compare(
   host: (typeof HOSTS)[number],
   init: RequestInit,
@@ -248,7 +248,7 @@ async function compare(
   return [own, ours].map(({ method, bodyText, headers }) => ({
     method,
     bodyText,
-    // Chromium sends client hints from a page only, from no worker.
+    // Chromium sends client hints only from pages, not from workers.
     ...Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('sec-ch-'))),
     authorization: undefined,
   })) as [unknown, unknown]
@@ -294,12 +294,12 @@ const ways: RequestInit[] = [
 ]
 
 test.each(HOSTS.flatMap((host) => ways.map((init) => [host, init] as const)))(
-  'on %s, the server sees of %j what it sees of fetch',
+  'on %s, a request with %j reaches the server as from fetch',
   async (host, init) => {
     for (const origin of [api, secure]) {
       const [own, ours] = await compare(host, init, origin)
       expect(ours).toEqual(own)
-      // A Request does not tell its priority.
+      // A Request has no property for its priority.
       if (init.priority) continue
       const [, fromRequest] = await compare(host, init, origin, true)
       expect(fromRequest).toEqual(own)
@@ -313,7 +313,7 @@ test.each(
       (policy) => [host, policy] as const,
     ),
   ),
-)("on %s, a page's <meta name=referrer content=%j> counts as with fetch", async (host, content) => {
+)("on %s, a page's <meta name=referrer content=%j> applies as with fetch", async (host, content) => {
   const meta = Object.assign(document.createElement('meta'), { name: 'referrer', content })
   document.head.append(meta)
   try {
@@ -325,7 +325,7 @@ test.each(
   }
 })
 
-onEachHost('what fetch refuses is refused with a TypeError (%s)', async (host) => {
+onEachHost('options that fetch rejects are rejected with a TypeError (%s)', async (host) => {
   for (const init of [
     { method: 'TRACE' },
     { method: 'CONNECT' },
@@ -355,7 +355,7 @@ onEachHost('what fetch refuses is refused with a TypeError (%s)', async (host) =
   }
 })
 
-onEachHost('page code that has patched the built-ins neither breaks a call nor sees a token (%s)', async (host) => {
+onEachHost('page code that has patched the built-ins neither breaks a call nor gets a token (%s)', async (host) => {
   if (host === 'inline') return
   const seen: unknown[] = []
   const native = { fetch: globalThis.fetch }

@@ -26,7 +26,7 @@ afterAll(() => {
 
 const onEachHost = test.each(HOSTS)
 const eventually = (state: () => Promise<unknown>) => expect.poll(state, { timeout: 8000 })
-/** HTTP/1.1 has six connections to an origin; streams go to one, questions about them to another. */
+/** HTTP/1.1 allows six connections to an origin, so streams and the queries for their state use two origins. */
 const streamOf = (...steps: object[]) => createStream(secure, steps, api)
 
 async function readText(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
@@ -38,13 +38,13 @@ function bytesFrom(length: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_none, index) => index % 251)
 }
 
-onEachHost('a body of 16 MB arrives whole (%s)', async (host) => {
+onEachHost('a body of 16 MB arrives completely (%s)', async (host) => {
   const body = await (await sessions[host].fetch(`${api}/download?size=16000000`)).arrayBuffer()
   expect(await sha256(body)).toBe(await sha256(bytesFrom(16_000_000)))
 })
 
 test.each(HOSTS.flatMap((host) => [0, 1, 65_535, 65_536, 65_537, 131_072].map((size) => [host, size] as const)))(
-  'on %s, a body of %i bytes arrives whole, with a content-length and in chunks of unknown length',
+  'on %s, a body of %i bytes arrives completely, with a content-length and in chunks without one',
   async (host, size) => {
     const stream = streamOf(HEAD, { fill: size }, { end: true })
     for (const url of [`${api}/download?size=${size}`, stream.url]) {
@@ -55,7 +55,7 @@ test.each(HOSTS.flatMap((host) => [0, 1, 65_535, 65_536, 65_537, 131_072].map((s
   },
 )
 
-onEachHost('a body is read in buffers of the reader, small and large ones alike (%s)', async (host) => {
+onEachHost('a BYOB reader reads small and large bodies (%s)', async (host) => {
   for (const size of [1000, 200_000]) {
     const { body } = await sessions[host].fetch(`${api}/download?size=${size}`)
     if (size > 65_536) {
@@ -83,7 +83,7 @@ onEachHost('a body is read in buffers of the reader, small and large ones alike 
   }
 })
 
-onEachHost('a body goes through pipes, to text and back (%s)', async (host) => {
+onEachHost('a body can be piped to text and back (%s)', async (host) => {
   const text = '令牌,茶'.repeat(50)
   const parts = Array.from({ length: 30 }, () => ({ write: text }))
   const stream = streamOf({ head: { 'Content-Type': 'text/plain' } }, ...parts, { end: true })
@@ -123,7 +123,7 @@ onEachHost('json, text, blob and formData read small and large bodies (%s)', asy
   }
 })
 
-onEachHost('a slow reader slows the server down, as with fetch, and memory stays bounded (%s)', async (host) => {
+onEachHost('a slow reader slows the server down, as with fetch, and memory use is bounded (%s)', async (host) => {
   const steps = [HEAD, { fill: 256 * MiB }, { end: true }]
   const takenBy = async (fetch: typeof globalThis.fetch, headers = {}) => {
     const stream = createStream(api, steps)
@@ -147,13 +147,13 @@ onEachHost('a slow reader slows the server down, as with fetch, and memory stays
   const own = await takenBy(globalThis.fetch, { authorization: 'Bearer any' })
   const ours = await takenBy(sessions[host].fetch)
   expect(ours).toBeGreaterThan(0)
-  // Most of it is in the system's socket buffers, with fetch too.
+  // Most of the data is in the system's socket buffers, as with fetch.
   expect(ours).toBeLessThan(own + 32 * MiB)
   expect(ours).toBeLessThan(160 * MiB)
 })
 
 onEachHost(
-  'a body that nobody reads is hardly fetched, and one that is read goes on where it stopped (%s)',
+  'an unread body is hardly fetched, and a read continues at the point where it stopped (%s)',
   async (host) => {
     const stream = createStream(api, [HEAD, { fill: 160 * MiB }, { end: true }])
     const response = await sessions[host].fetch(stream.url)
@@ -181,7 +181,7 @@ onEachHost('an abort before the headers closes the connection to the server (%s)
 })
 
 test.each(HOSTS.flatMap((host) => ['init', 'Request'].map((way) => [host, way] as const)))(
-  'on %s, an abort amid the body, by the signal of %s, rejects the read with its exact reason and reaches the server',
+  'on %s, an abort during the body, by the signal of %s, rejects the read with its exact reason and reaches the server',
   async (host, way) => {
     const stream = streamOf(HEAD, { write: 'first' })
     const controller = new AbortController()
@@ -271,7 +271,7 @@ onEachHost(
   },
 )
 
-test('a worker that ends amid a body rejects the read with a TypeError whose code is worker_lost (I3)', async () => {
+test('a worker that ends during a body rejects the read with a TypeError with the code worker_lost (I3)', async () => {
   const workers: Worker[] = []
   const given = settings()
   const session = connect({
@@ -295,7 +295,7 @@ test('a worker that ends amid a body rejects the read with a TypeError whose cod
 })
 
 onEachHost(
-  'a session that is closed amid a body rejects the read with closed, and frees the server (%s)',
+  'close() during a body rejects the read with closed, and ends the request at the server (%s)',
   async (host) => {
     const session = await open(host)
     const [large, quiet] = [createStream(api, [HEAD, { fill: 64 * MiB }]), streamOf(HEAD, { write: 'first' })]
@@ -311,7 +311,7 @@ onEachHost(
   },
 )
 
-test('server-sent events of a page that has gone are no longer read by the SharedWorker, and those of others are', async () => {
+test('the SharedWorker stops reading the server-sent events of a page that has left, but not those of other pages', async () => {
   const given = settings()
   const start = () => connect(hostOf('shared', given)) as Session
   const [leaving, staying] = [start(), start()]
@@ -331,10 +331,10 @@ test('server-sent events of a page that has gone are no longer read by the Share
 test.each(
   HOSTS.flatMap((host) => ['text/event-stream', 'application/x-ndjson', ''].map((type) => [host, type] as const)),
 )(
-  'on %s, each event of a stream of type %j comes while the next is not yet written, also after a pause',
+  'on %s, each event of a stream of type %j arrives before the next is written, also after a pause',
   async (host, type) => {
     const stream = streamOf({ head: type === '' ? {} : { 'Content-Type': type } })
-    // The headers come before any byte of the body.
+    // The headers arrive before any byte of the body.
     const response = await sessions[host].fetch(stream.url)
     const reader = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>
     for (const [pause, event] of [
@@ -352,7 +352,7 @@ test.each(
   },
 )
 
-onEachHost('what a stream had written before its pause is read before it goes on (%s)', async (host) => {
+onEachHost('data that a stream wrote before a pause can be read during the pause (%s)', async (host) => {
   const stream = streamOf(HEAD, { write: 'a' }, { wait: 3 }, { write: 'b' }, { wait: 3 }, { write: 'c' })
   const response = await sessions[host].fetch(stream.url)
   const reader = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>
@@ -364,7 +364,7 @@ onEachHost('what a stream had written before its pause is read before it goes on
   expect((await reader.read()).done).toBe(true)
 })
 
-onEachHost('small chunks, none at all, and compressed ones are put together (%s)', async (host) => {
+onEachHost('small, missing and compressed chunks make a complete body (%s)', async (host) => {
   const { fetch } = sessions[host]
   const many = Array.from({ length: 40 }, (_none, index) => ({ write: `${index},` }))
   expect(await (await fetch(streamOf(HEAD, ...many, { end: true }).url)).text()).toMatch(/^0,1,2,.*,38,39,$/)
@@ -375,7 +375,7 @@ onEachHost('small chunks, none at all, and compressed ones are put together (%s)
   }
 })
 
-onEachHost('HEAD, 204 and an empty body have what they have with fetch (%s)', async (host) => {
+onEachHost('HEAD, 204 and an empty body give the same as with fetch (%s)', async (host) => {
   for (const [path, init] of [
     ['/download?size=3000000', { method: 'HEAD' }],
     ['/status/204', {}],
@@ -391,7 +391,7 @@ onEachHost('HEAD, 204 and an empty body have what they have with fetch (%s)', as
   }
 })
 
-onEachHost('fifty streams at once each get what is theirs (%s)', async (host) => {
+onEachHost('fifty simultaneous streams each get their own data (%s)', async (host) => {
   const streams = Array.from({ length: 50 }, () => streamOf(HEAD, { write: 'start ' }))
   const responses = await Promise.all(streams.map(({ url }) => sessions[host].fetch(url)))
   const texts = Promise.all(responses.map((response) => response.text()))
@@ -399,7 +399,7 @@ onEachHost('fifty streams at once each get what is theirs (%s)', async (host) =>
   expect(await texts).toEqual(streams.map((_stream, index) => `start end ${index}`))
 })
 
-onEachHost('bodies that nobody reads do not keep others from coming (%s)', async (host) => {
+onEachHost('unread bodies do not block other bodies (%s)', async (host) => {
   const streams = Array.from({ length: 8 }, () => streamOf(HEAD, { fill: 200_000 }))
   const unread = await Promise.all(streams.map(({ url }) => sessions[host].fetch(url)))
   const read = await sessions[host].fetch(`${secure}/download?size=300000`)
@@ -407,7 +407,7 @@ onEachHost('bodies that nobody reads do not keep others from coming (%s)', async
   for (const { body } of unread) await body?.cancel()
 })
 
-onEachHost('many small bodies left unread on HTTP/1.1 do not hold its connections (%s)', async (host) => {
+onEachHost('many small unread bodies do not occupy the connections of HTTP/1.1 (%s)', async (host) => {
   for (let round = 0; round < 12; round += 1) await sessions[host].fetch(`${api}/orders`)
   expect((await sessions[host].fetch(`${api}/orders`)).status).toBe(200)
 })
@@ -420,29 +420,32 @@ const outcomeOf = async (session: Session, ...steps: object[]) => {
   )
 }
 
-onEachHost('a token in a small body, in a late chunk or across two is not passed on (I11, %s)', async (host) => {
-  const session = sessions[host]
-  const refused = { code: 'token_reflected', status: 200 }
-  const small = await errorOf(session.fetch(streamOf(HEAD, { write: 'it is {token}.' }, { end: true }).url))
-  expect(small).toBeInstanceOf(TypeError)
-  expect(small).toMatchObject(refused)
-  const pause = { wait: 40 }
-  for (const steps of [
-    [{ write: 'one' }, pause, { write: 'two' }, pause, { write: 'it is {token}.' }],
-    [{ write: 'one' }, pause, { write: 'it is {token:0:9}' }, pause, { write: '{token:9:9999}.' }],
-    [{ write: 'one' }, pause, { fill: 900_000 }, pause, { write: '{token}' }],
-  ]) {
-    const error = await outcomeOf(session, HEAD, ...steps, pause, { end: true })
-    expect(error).toBeInstanceOf(TypeError)
-    expect(error).toMatchObject(refused)
-  }
-})
+onEachHost(
+  'the page does not get a token in a small body, in a late chunk or across two chunks (I11, %s)',
+  async (host) => {
+    const session = sessions[host]
+    const refused = { code: 'token_reflected', status: 200 }
+    const small = await errorOf(session.fetch(streamOf(HEAD, { write: 'it is {token}.' }, { end: true }).url))
+    expect(small).toBeInstanceOf(TypeError)
+    expect(small).toMatchObject(refused)
+    const pause = { wait: 40 }
+    for (const steps of [
+      [{ write: 'one' }, pause, { write: 'two' }, pause, { write: 'it is {token}.' }],
+      [{ write: 'one' }, pause, { write: 'it is {token:0:9}' }, pause, { write: '{token:9:9999}.' }],
+      [{ write: 'one' }, pause, { fill: 900_000 }, pause, { write: '{token}' }],
+    ]) {
+      const error = await outcomeOf(session, HEAD, ...steps, pause, { end: true })
+      expect(error).toBeInstanceOf(TypeError)
+      expect(error).toMatchObject(refused)
+    }
+  },
+)
 
-onEachHost('what comes after the first MiB of a body is a download, and passes (%s)', async (host) => {
+onEachHost('the token check stops after the first MiB of a body (%s)', async (host) => {
   const outcome = await outcomeOf(
     sessions[host],
     HEAD,
-    // A chunk that begins before the limit is searched whole, and a busy browser makes long ones.
+    // A chunk that begins before the limit is searched completely, and a busy browser produces long chunks.
     { fill: 4 * MiB },
     { wait: 20 },
     { write: 'it is {token}' },
@@ -451,7 +454,7 @@ onEachHost('what comes after the first MiB of a body is a download, and passes (
   expect(outcome).toBeGreaterThan(MiB)
 })
 
-onEachHost('a stream that showed the token is no longer read (I11, %s)', async (host) => {
+onEachHost('the worker stops reading a stream that contained the token (I11, %s)', async (host) => {
   const stream = streamOf(HEAD, { write: 'one' }, { wait: 40 }, { write: '{token}' })
   expect(await errorOf((await sessions[host].fetch(stream.url)).text())).toMatchObject({ code: 'token_reflected' })
   await eventually(stream.state).toMatchObject({ isClosed: true })

@@ -32,13 +32,13 @@ function find<Found extends HTMLElement>(selector: string): Found {
 
 const nextFrame = () => new Promise(requestAnimationFrame)
 
-/** Two frames: one is asked for when something changes, and draws. */
+/** A change requests a frame, and that frame draws: so two frames later, the drawing is current. */
 async function drawn(): Promise<void> {
   await nextFrame()
   await nextFrame()
 }
 
-/** Colours of the drawing, in a column of pixels or at one. */
+/** Colours of the drawing, in a column of pixels or at one pixel. */
 function colorsAt(x: number): Set<string> {
   const canvas = find<HTMLCanvasElement>('canvas')
   const { data } = (canvas.getContext('2d') as CanvasRenderingContext2D).getImageData(
@@ -66,12 +66,12 @@ function point(type: string, x: number, y: number, pointerId = 1): void {
   find('.stage').dispatchEvent(new PointerEvent(type, event))
 }
 
-/** What the axis shows, which the SVG has as text. */
+/** The labels of the axis, from the text of the SVG. */
 function ticks(): string[] {
   return (timeline?.exportSVG().match(/>\d\d:\d\d(:\d\d)?(\.\d+)?</g) ?? []).map((text) => text.slice(1, -1))
 }
 
-/** One call from 0 to 1000 ms, in sight from -100 to 1100. */
+/** One call from 0 to 1000 ms. The view is from -100 to 1100 ms. */
 async function openWithOneCall(options: TimelineOptions = {}): Promise<{ x(at: number): number; y: number }> {
   const script = createScript(START)
   script.worker('one').plain(1, 0, 1000)
@@ -82,7 +82,7 @@ async function openWithOneCall(options: TimelineOptions = {}): Promise<{ x(at: n
   return { x: (at) => 96 + ((at + 100) / 1200) * width, y: 26 + 68 + 6 + 8 + 8 }
 }
 
-test('a call is drawn where and when it was, and nowhere else', async () => {
+test('a call is drawn only at its time and in its row', async () => {
   const { x } = await openWithOneCall()
   const blue = '43,108,212'
   host.dataset.theme = 'light'
@@ -93,7 +93,7 @@ test('a call is drawn where and when it was, and nowhere else', async () => {
   expect(colorsAt(x(998))).toContain('11,128,88')
 })
 
-test('the colours of the theme are used, dark or light, or as the app sets them', async () => {
+test('the drawing uses the dark theme, the light theme or the colours of the app', async () => {
   const { x } = await openWithOneCall()
   const seen = []
   for (const theme of ['light', 'dark']) {
@@ -108,7 +108,7 @@ test('the colours of the theme are used, dark or light, or as the app sets them'
   expect(colorsAt(x(500))).toContain('1,2,3')
 })
 
-test('pointing at a bar tells its story, and a click chooses it', async () => {
+test('hovering over a bar shows its story, and a click selects it', async () => {
   const onSelect = vi.fn()
   const { x, y } = await openWithOneCall({ onSelect })
   point('pointermove', x(500), y)
@@ -119,7 +119,7 @@ test('pointing at a bar tells its story, and a click chooses it', async () => {
   expect(onSelect).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ type: 'call', method: 'GET' }))
 })
 
-test('it goes on live where the worker has a clock that is an hour ahead, and comes back with the next worker', async () => {
+test('it follows a worker whose clock is an hour ahead, and then the next worker', async () => {
   const script = (instance: string, at: number) => {
     const events = createScript(at)
     const worker = events.worker(instance)
@@ -139,7 +139,7 @@ test('it goes on live where the worker has a clock that is an hour ahead, and co
   expect(ahead).not.toContain(first)
 })
 
-test('the arrow keys go from bar to bar in time, Escape leaves them', async () => {
+test('the arrow keys select bar after bar in time order, and Escape clears the selection', async () => {
   open().add(tellStoryOfOneSession(START))
   timeline?.zoomTo()
   await drawn()
@@ -186,7 +186,7 @@ test('keys, the wheel with Ctrl, and a drag zoom and pan', async () => {
   expect(x(0)).toBeLessThan(y + 400)
 })
 
-test('the wheel alone scrolls the page', async () => {
+test('the wheel without Ctrl scrolls the page', async () => {
   await openWithOneCall()
   const wheel = new WheelEvent('wheel', { deltaY: 300, cancelable: true })
   find('.stage').dispatchEvent(wheel)
@@ -195,7 +195,7 @@ test('the wheel alone scrolls the page', async () => {
 
 test('two fingers zoom', async () => {
   await openWithOneCall()
-  // Only fingers can be captured, and these are none.
+  // The browser captures only real pointers, and these are synthetic.
   find('.stage').setPointerCapture = () => {}
   const before = ticks()
   point('pointerdown', 300, 150, 1)
@@ -207,7 +207,7 @@ test('two fingers zoom', async () => {
   expect(ticks()).not.toEqual(before)
 })
 
-test('it follows what happens, until it is paused, and again when it is resumed', async () => {
+test('it follows new events, except while it is paused', async () => {
   const script = createScript(Date.now())
   script.worker('one').hangs(1, 0)
   open({ span: 200 }).add(script.entries())
@@ -226,7 +226,7 @@ test('it follows what happens, until it is paused, and again when it is resumed'
   await vi.waitFor(() => expect(ticks()).not.toEqual(paused))
 })
 
-test('it asks for what is new, goes on where that fails, and stops when it is destroyed', async () => {
+test('it polls for new events, continues after a failure, and stops when it is destroyed', async () => {
   const entries = tellStoryOfOneSession(START)
   let isBroken = true
   const events = vi.fn(async ({ after = 0 }: { after?: number } = {}): Promise<HistoryEntry[]> => {
@@ -244,14 +244,14 @@ test('it asks for what is new, goes on where that fails, and stops when it is de
   expect(events.mock.calls.length - count).toBeLessThanOrEqual(1)
 })
 
-test('what is exported as JSON can be drawn again', async () => {
+test('exported JSON can be drawn again', async () => {
   const entries = tellStoryOfOneSession(START)
   open().add(entries)
   const exported = JSON.parse(timeline?.exportJSON() ?? '')
   expect(exported).toEqual(entries)
 })
 
-test('what is exported as SVG is a document of its own, with every call that is shown and nothing that runs', async () => {
+test('exported SVG is a complete document with every visible call and no script', async () => {
   open().add(tellStorm(START, 60))
   timeline?.note('</text><script>alert(1)</script>', START + 50)
   timeline?.zoomTo()
@@ -268,14 +268,14 @@ test('what is exported as SVG is a document of its own, with every call that is 
   expect(image.naturalWidth).toBeGreaterThan(500)
 })
 
-test('the list tells every call in words, for those who do not see the drawing', async () => {
+test('the list describes every call in words, for users who cannot see the drawing', async () => {
   open().add(tellStorm(START, 30))
   find<HTMLDetailsElement>('details').open = true
   await vi.waitFor(() => expect(find('.list').children).toHaveLength(30))
   expect(textOf('.list li')).toMatch(/api\.example\.com, from (this page|page \d)\./)
 })
 
-test('it speaks Chinese, and changes its language while it runs', async () => {
+test('it can switch to Chinese while it runs', async () => {
   const { x, y } = await openWithOneCall({ language: 'zh' })
   point('pointermove', x(500), y)
   expect(textOf('.story')).toContain('来自本页')
@@ -285,7 +285,7 @@ test('it speaks Chinese, and changes its language while it runs', async () => {
   expect(textOf('.live')).toBe('Live')
 })
 
-test.each([360, 700, 1440])('nothing is wider than its place of %i px', async (width) => {
+test.each([360, 700, 1440])('nothing overflows a width of %i px', async (width) => {
   host.style.width = `${width}px`
   open().add(tellStoryOfOneSession(START))
   timeline?.zoomTo()
@@ -296,7 +296,7 @@ test.each([360, 700, 1440])('nothing is wider than its place of %i px', async (w
   expect(find('canvas').getBoundingClientRect().width).toBeGreaterThan(width - 60)
 })
 
-test('two thousand bars are drawn in the frames that an empty drawing gets', async () => {
+test('two thousand bars keep the frame rate of an empty drawing', async () => {
   open()
   const empty = await medianFrame()
   timeline?.add(tellStorm(Date.now() - 3000, 2000))

@@ -20,7 +20,7 @@ const form = new FormData()
 form.set('note', '令牌')
 form.set('file', new File([large], 'a.png', { type: 'image/png' }))
 
-/** Sends a POST and notes what it tells of its upload. */
+/** The options of a POST that notes its upload progress. */
 function watch(init: SessionRequestInit = {}): { seen: UploadProgress[]; init: SessionRequestInit } {
   const seen: UploadProgress[] = []
   return { seen, init: { method: 'POST', ...init, onUploadProgress: (progress) => void seen.push(progress) } }
@@ -38,7 +38,7 @@ test.each(
     [api, secure].flatMap((origin) => bodies.map(([what, body]) => [host, origin, what, body] as const)),
   ),
 )(
-  'on %s, to %s, the upload of %s is told to its end, and begins anew after a 401',
+  'on %s, to %s, the upload of %s reports progress to its end, and starts again after a 401',
   async (host, origin, _what, body) => {
     const { size } = await new Response(body()).blob()
     const { seen, init } = watch({ body: body() })
@@ -57,7 +57,7 @@ test.each(
   },
 )
 
-onEachHost('a form arrives with its files where its upload is watched (%s)', async (host) => {
+onEachHost('a watched form arrives with its files (%s)', async (host) => {
   const { seen, init } = watch({ body: form })
   const response = await sessions[host].fetch(`${api}/denied-once?id=${crypto.randomUUID()}`, init)
   const fields = await response.formData()
@@ -71,7 +71,7 @@ onEachHost('a form arrives with its files where its upload is watched (%s)', asy
   expect(seen.at(-1)?.loaded).toBeGreaterThan(large.length)
 })
 
-onEachHost('an upload is told of while it is on its way (%s)', async (host) => {
+onEachHost('an upload reports progress while it is in flight (%s)', async (host) => {
   const stream = createStream(secure, [], api)
   const { seen, init } = watch({ body: new Blob([large, large, large]) })
   const controller = new AbortController()
@@ -87,8 +87,8 @@ onEachHost('an upload is told of while it is on its way (%s)', async (host) => {
   expect(seen).toHaveLength(count)
 })
 
-/** What a caller can see of an answer. */
-async function look(answer: Promise<Response>): Promise<unknown> {
+/** The parts of a response that a caller can read. */
+async function readAnswer(answer: Promise<Response>): Promise<unknown> {
   try {
     const response = await answer
     const { status, statusText, type, url, redirected, ok, body } = response
@@ -119,15 +119,15 @@ test.each(
       `/redirect?status=307&to=${encodeURIComponent(`${witness}/seen`)}`,
     ].map((path) => [host, path] as const),
   ),
-)('on %s, the answer of %s looks the same where the upload is watched', async (host, path) => {
+)('on %s, the response of %s is the same if the upload is watched', async (host, path) => {
   for (const body of ['text', '']) {
     const init = { method: 'POST', body, headers: { 'content-type': 'text/plain;charset=iso-8859-1', 'x-own': '1' } }
-    const plain = await look(sessions[host].fetch(api + path, init))
-    expect(await look(sessions[host].fetch(api + path, watch(init).init))).toEqual(plain)
+    const plain = await readAnswer(sessions[host].fetch(api + path, init))
+    expect(await readAnswer(sessions[host].fetch(api + path, watch(init).init))).toEqual(plain)
   }
 })
 
-onEachHost('a redirect to another origin takes no token along where the upload is watched (I4, %s)', async (host) => {
+onEachHost('a redirect of a watched upload to another origin carries no token (I4, %s)', async (host) => {
   const [session, headerSession] = [sessions[host], headerSessions[host]]
   const mark = crypto.randomUUID()
   const to = encodeURIComponent(`${witness}/seen?mark=${mark}`)
@@ -143,7 +143,7 @@ onEachHost('a redirect to another origin takes no token along where the upload i
   for (const { getAccessToken } of [session, headerSession]) expect(sightings).not.toContain(await getAccessToken())
 })
 
-onEachHost('what cannot be watched is sent as fetch sends it, and nothing is told (%s)', async (host) => {
+onEachHost('a request that cannot be watched is sent by fetch, without progress (%s)', async (host) => {
   const ways: [string, RequestInit][] = [
     [api, { method: 'GET' }],
     [api, { body: 'text', redirect: 'manual' }],
@@ -165,7 +165,7 @@ onEachHost('what cannot be watched is sent as fetch sends it, and nothing is tol
   expect(seen).toEqual([])
 })
 
-test('an upload that is aborted ends in the worker too, with the reason', async () => {
+test('an abort ends the upload in the worker, with the reason', async () => {
   const stream = createStream(secure, [], api)
   for (const isEarly of [true, false]) {
     const controller = new AbortController()
@@ -183,7 +183,7 @@ test('an upload that is aborted ends in the worker too, with the reason', async 
   }
 })
 
-test('where a call fails, the port for what is told of it is closed', async () => {
+test('the progress port is closed if a call fails', async () => {
   const peer = createPeer({ fetch: () => Promise.reject(new Error('refused')) })
   const session = connect({ inline: () => peer.endpoint })
   const { seen, init } = watch({ body: 'text' })
@@ -196,7 +196,7 @@ test('where a call fails, the port for what is told of it is closed', async () =
   session.close()
 })
 
-test('what is told after the answer is still heard, until the last message closes the port', async () => {
+test('progress after the response still reaches the caller, until the last message closes the port', async () => {
   const peer = createPeer({
     fetch: () => ({ url: '', status: 204, statusText: '', type: 'cors', redirected: false, headers: [], body: null }),
   })
@@ -213,7 +213,7 @@ test('what is told after the answer is still heard, until the last message close
   session.close()
 })
 
-test('what was told before an abort, and comes after it, is not told', async () => {
+test('progress that was sent before an abort and arrives after it is dropped', async () => {
   const peer = createPeer({ fetch: never })
   const session = connect({ inline: () => peer.endpoint })
   const controller = new AbortController()
