@@ -9,12 +9,12 @@ interface Order {
 
 const limit = 30_000
 
-/** Hands functions to pages that ask for them (`agent.ts` of the test app), for a browser that nobody drives. */
+/** Sends functions to pages that poll for them (`agent.ts` of the test app), for a browser without a driver. */
 export async function startAgentServer() {
   const orders = new Map<string, Order[]>()
   const asking = new Map<string, ServerResponse>()
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
-  /** Which page has begun what is not answered. */
+  /** The page that started each unanswered function. */
   const taken = new Map<number, string>()
   let lastId = 0
 
@@ -47,7 +47,7 @@ export async function startAgentServer() {
   const address = server.address()
   const origin = `http://localhost:${typeof address === 'object' && address ? address.port : 0}`
 
-  /** A page that has just been loaded answers nothing that another began. */
+  /** A newly loaded page does not answer a function that another page started. */
   function abandon(name: string): void {
     for (const [id, owner] of taken) {
       if (owner !== name) continue
@@ -60,7 +60,7 @@ export async function startAgentServer() {
     const response = asking.get(name)
     const [order] = orders.get(name) ?? []
     if (response === undefined || order === undefined) return
-    // Kept until its page asks for the next: a page that is just being left has not heard it.
+    // Kept until its page polls for the next: a page that is being unloaded may not have received it.
     asking.delete(name)
     response.end(JSON.stringify(order))
   }

@@ -4,7 +4,7 @@ import type { CrashScene, Engine, EngineBrowser, Tab } from './driver.ts'
 
 export const openChromium: Engine = {
   async launch(): Promise<EngineBrowser> {
-    // Playwright turns the back/forward cache off.
+    // Playwright disables the back/forward cache.
     const browser = await launchBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
     const context = await browser.newContext()
     return {
@@ -25,7 +25,7 @@ export const openChromium: Engine = {
       async crashFirst() {
         const crashed = first.waitForEvent('crash')
         const session = await context.newCDPSession(first)
-        // Its answer never comes: there is nobody left to give it.
+        // The command gets no response, because the page has crashed.
         session.send('Page.crash').catch(() => {})
         await crashed
       },
@@ -49,7 +49,7 @@ function toTab(page: Page): Tab {
       ] as const),
     goto: async (url) => void (await page.goto(url)),
     reload: async () => void (await page.reload()),
-    // Playwright's own waits for a load, which a page out of the cache does not have.
+    // Playwright's goBack waits for a load event, which a page from the cache does not have.
     goBack: () => page.evaluate(() => void setTimeout(() => history.back())),
     close: () => page.close(),
   }

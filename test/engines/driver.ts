@@ -10,9 +10,9 @@ declare module 'vitest' {
 
 export type EngineName = 'chromium' | 'firefox' | 'webkit'
 
-/** A page that runs functions of the test: their sources, with arguments and results as JSON. */
+/** A page that runs functions of the test. It gets their source; arguments and results are JSON. */
 export interface RemotePage {
-  /** Rejects where the page goes away before the function has settled. */
+  /** Rejects if the page ends before the function settles. */
   evaluate<Arguments extends readonly unknown[], Value>(
     run: (...given: Arguments) => Value,
     ...given: Arguments
@@ -32,11 +32,11 @@ export interface EngineBrowser {
   close(): Promise<void>
 }
 
-/** Two pages in processes of their own, of which the first can be made to crash. */
+/** Two pages in separate processes. The test can crash the first. */
 export interface CrashScene {
   readonly first: RemotePage
   readonly second: RemotePage
-  /** Has the second page load what is given. */
+  /** Loads a URL in the second page. */
   gotoSecond(url: string): Promise<void>
   crashFirst(): Promise<void>
   close(): Promise<void>
@@ -44,7 +44,7 @@ export interface CrashScene {
 
 export interface Engine {
   launch(): Promise<EngineBrowser>
-  /** Opens the URL in the first page; the second stays empty. */
+  /** Loads the URL in the first page; the second stays empty. */
   openCrashScene(url: string): Promise<CrashScene>
 }
 
@@ -54,7 +54,7 @@ export const engines: Readonly<Record<EngineName, Engine>> = {
   webkit: openWebKit,
 }
 
-/** Asks the page until the answer is truthy; a page that is just being loaded cannot tell. */
+/** Evaluates in the page until the result is truthy. Ignores errors while the page loads. */
 export async function waitUntil<Arguments extends readonly unknown[]>(
   page: RemotePage,
   isTrue: (...given: Arguments) => unknown,

@@ -4,7 +4,7 @@ import { adoptTokens, callApi, useScene, waitForStatus } from './scene.ts'
 const scene = useScene()
 const alone = '/?worker=adopting&without=SharedWorker'
 
-it('runs in a dedicated worker where there is no SharedWorker', async () => {
+it('runs in a dedicated worker if there is no SharedWorker', async () => {
   const tab = await scene.openTab(alone)
   expect(await tab.evaluate(() => 'SharedWorker' in window)).toBe(false)
   await adoptTokens(tab, scene.app)
@@ -15,7 +15,7 @@ it('runs in a dedicated worker where there is no SharedWorker', async () => {
   expect(await tab.evaluate(() => window.session.getSnapshot().mode)).toBe('dedicated')
 })
 
-it('keeps the session of a dedicated worker over a reload, by indexedDBStore', async () => {
+it('keeps the session of a dedicated worker over a reload, with indexedDBStore', async () => {
   const tab = await scene.openTab(alone)
   await adoptTokens(tab, scene.app)
   await tab.reload()
@@ -23,7 +23,7 @@ it('keeps the session of a dedicated worker over a reload, by indexedDBStore', a
   expect(await callApi(tab, 1)).toEqual([200])
 })
 
-it('keeps the session of a SharedWorker over a reload, by indexedDBStore', async () => {
+it('keeps the session of a SharedWorker over a reload, with indexedDBStore', async () => {
   const tab = await scene.openTab('/?worker=adopting')
   await adoptTokens(tab, scene.app)
   await tab.reload()
@@ -31,7 +31,7 @@ it('keeps the session of a SharedWorker over a reload, by indexedDBStore', async
   expect(await callApi(tab, 1)).toEqual([200])
 })
 
-it('shares one session between three tabs with a worker each, and one refresh (I1)', async () => {
+it('shares one session and one refresh between three tabs with a dedicated worker each (I1)', async () => {
   const first = await scene.openTab(alone)
   const tabs = [first, await scene.openTab(alone), await scene.openTab(alone)]
   await adoptTokens(first, scene.app)
@@ -44,7 +44,7 @@ it('shares one session between three tabs with a worker each, and one refresh (I
   expect(scene.reuses()).toBe(0)
 })
 
-it('ends the session in every tab with a worker of its own when one signs out', async () => {
+it('a sign-out in one tab ends the session in every tab with a dedicated worker', async () => {
   const first = await scene.openTab(alone)
   const second = await scene.openTab(alone)
   await adoptTokens(first, scene.app)
@@ -54,7 +54,7 @@ it('ends the session in every tab with a worker of its own when one signs out', 
   expect(await callApi(first, 1)).toEqual(['sign_in_required'])
 })
 
-it('refreshes in another tab when the one that refreshes is closed', async () => {
+it('another tab refreshes if the tab that refreshes is closed', async () => {
   const first = await scene.openTab(alone)
   const second = await scene.openTab(alone)
   await adoptTokens(first, scene.app)
@@ -66,7 +66,7 @@ it('refreshes in another tab when the one that refreshes is closed', async () =>
   const held = scene.app.authorizationServer.refreshes.at(-1)
   const outcome = callApi(second, 1)
   await first.close()
-  // A request whose sender has not gone yet would be processed, and its answer lost.
+  // If the sender's connection is still open, the server processes the request, and the response is lost.
   await expect.poll(() => held?.endedAt, { timeout: 10_000 }).toBeDefined()
   hold.release()
   await abandoned

@@ -12,7 +12,7 @@ beforeEach(async () => {
   await adoptTokens(tab, scene.app)
 })
 
-it('gives the JSON of an answer, with the subject of the token', async () => {
+it('reads the JSON of a response, with the subject of the token', async () => {
   const answer = await tab.evaluate(async () => {
     const response = await window.session.fetch(`${window.api}/orders`)
     return { status: response.status, type: response.headers.get('content-type'), body: await response.json() }
@@ -21,11 +21,11 @@ it('gives the JSON of an answer, with the subject of the token', async () => {
   expect(answer.type).toContain('application/json')
 })
 
-it('gives the bodies of 150 answers at once', async () => {
+it('reads the bodies of 150 simultaneous responses', async () => {
   expect(await callApi(tab, 150)).toEqual(Array(150).fill(200))
 })
 
-it('rejects the reading of fifty bodies at once that show the token (I11)', async () => {
+it('rejects reads of fifty simultaneous bodies that contain the token (I11)', async () => {
   const steps = [{ head: {} }, { write: 'one' }, { wait: 20 }, { write: '{token}' }, { end: true }]
   const outcomes = await tab.evaluate(
     async (path) => {
@@ -43,7 +43,7 @@ it('rejects the reading of fifty bodies at once that show the token (I11)', asyn
   expect(outcomes).toEqual(Array(50).fill('token_reflected'))
 })
 
-it('tells of fifty uploads at once, to the end of each', async () => {
+it('reports the progress of fifty simultaneous uploads to their end', async () => {
   await tab.evaluate(() => {
     const loaded: Record<number, number> = {}
     Object.assign(window, { loaded })
@@ -63,7 +63,7 @@ it('tells of fifty uploads at once, to the end of each', async () => {
   })
 })
 
-it('streams five megabytes, byte for byte, of which the page has the first before the server has sent the last', async () => {
+it('streams five megabytes byte for byte, and the page gets the first before the server sends the last', async () => {
   const half = 2_500_000
   const control = `${scene.app.api.origin}/stream-steps?id=download`
   const first = await tab.evaluate(
@@ -100,7 +100,7 @@ it('streams five megabytes, byte for byte, of which the page has the first befor
   expect(answer).toEqual({ length: 2 * half, hash })
 })
 
-it('rejects with the reason of an abort, while waiting and in the middle of a body', async () => {
+it('rejects with the reason of an abort, before the response and during the body', async () => {
   const names = await tab.evaluate(async () => {
     const outcomes: unknown[] = []
     const waiting = new AbortController()
@@ -124,7 +124,7 @@ it('rejects with the reason of an abort, while waiting and in the middle of a bo
   expect(names).toEqual(['AbortError', 'enough'])
 })
 
-it("rejects with a TypeError where the server cannot be reached, and passes the API's own errors on", async () => {
+it("rejects with a TypeError if the server cannot be reached, and returns the API's own errors", async () => {
   const stream = `/stream?id=cut&steps=${encodeURIComponent(JSON.stringify([{ destroy: true }]))}`
   const outcomes = await tab.evaluate(async (cut) => {
     const failed = await window.session.fetch(window.api + cut, { method: 'POST', body: 'once' }).then(
@@ -149,7 +149,7 @@ it('uploads FormData with a file', async () => {
     expect(answer.bodyText).toContain(part)
 })
 
-it('gives server-sent events as they come', async () => {
+it('delivers server-sent events one by one', async () => {
   const steps = [{ head: { 'content-type': 'text/event-stream' } }, { write: 'data: one\n\n' }]
   const first = await tab.evaluate(
     async (path) => {
@@ -162,7 +162,7 @@ it('gives server-sent events as they come', async () => {
     `/stream?id=events&steps=${encodeURIComponent(JSON.stringify(steps))}`,
   )
   expect(first).toBe('data: one\n\n')
-  // Only now: the first must have come while the answer was still open.
+  // Only now, because the first event must arrive while the response is still open.
   await fetch(`${scene.app.api.origin}/stream-steps?id=events`, {
     method: 'POST',
     body: JSON.stringify([{ write: 'data: two\n\n' }, { end: true }]),

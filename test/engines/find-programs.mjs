@@ -7,7 +7,7 @@ import { isExecutableFile, runVisibly } from '../setup/programs.mjs'
 const minute = 60 * 1000
 
 /**
- * A program, the environment variable that may name it, and Debian's packages that have it.
+ * A program, the environment variable that may name it, and the Debian packages that contain it.
  *
  * @typedef {{ name: string, variable: string, places: () => Promise<string[]>, packages: string[] }} Program
  */
@@ -29,18 +29,18 @@ export const programs = {
       places: async () => onPath('WebKitWebDriver'),
       packages: ['webkit2gtk-driver', 'dbus'],
     },
-    // It comes with the library that the driver needs, in a folder of its own.
+    // The package of the driver's library contains it, in a separate folder.
     { name: 'MiniBrowser', variable: 'MINIBROWSER_PATH', places: miniBrowsers, packages: ['webkit2gtk-driver'] },
     { name: 'Xvfb', variable: 'XVFB_PATH', places: async () => onPath('Xvfb'), packages: ['xvfb'] },
   ],
 }
 
 /**
- * Finds the programs of an engine, installing what the machine has not.
+ * Finds the programs of an engine, and installs missing ones.
  *
  * @param {'chromium' | 'firefox' | 'webkit'} engine
  * @param {(line: string) => void} log
- * @returns {Promise<Record<string, string>>} The environment variables that name them.
+ * @returns {Promise<Record<string, string>>} The environment variables with their paths.
  */
 export async function findPrograms(engine, log) {
   if (engine === 'chromium') return { CHROME_PATH: (await findBrowser({ log })).executablePath }

@@ -16,7 +16,7 @@ const preferences = [
   'user_pref("app.normandy.enabled", false);',
 ]
 
-/** Driven by Marionette, which every Firefox has: WebDriver's commands over a TCP connection. */
+/** Drives Firefox by Marionette, which every Firefox has: WebDriver commands over a TCP connection. */
 export const openFirefox: Engine = {
   async launch(): Promise<EngineBrowser> {
     const { driver, close } = await start()
@@ -79,7 +79,7 @@ async function start() {
   }
 }
 
-/** Firefox writes the port that it has chosen into the profile. */
+/** Firefox writes its port into the profile. */
 async function openSocket(child: ChildProcess, profile: string): Promise<Socket> {
   const port = await until('Firefox to listen', async () => {
     if (child.exitCode !== null) throw new Error(`Firefox ended with ${child.exitCode}.`)
@@ -109,7 +109,7 @@ function speakMarionette(socket: Socket): Send {
     received = Buffer.concat([received, chunk])
     for (let text = takeMessage(); text !== undefined; text = takeMessage()) {
       const message = JSON.parse(text)
-      // The first one is a greeting.
+      // The first message is a greeting.
       if (!Array.isArray(message)) continue
       const [, id, error, value] = message
       if (error) waiting.get(id)?.reject(new Error(`${error.error}: ${error.message}`))

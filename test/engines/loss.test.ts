@@ -10,7 +10,7 @@ afterEach(async () => {
   crash = undefined
 })
 
-/** Starts a call that the API holds, and waits until it is there. */
+/** Starts a call that the API holds, and waits until it has arrived. */
 async function startCall(page: RemotePage) {
   const hold = scene.app.api.holdRequests('/delay/0')
   const outcome = callApi(page, 1, '/delay/0')
@@ -23,7 +23,7 @@ async function expectSession(page: RemotePage): Promise<void> {
   expect(await callApi(page, 1)).toEqual([200])
 }
 
-it('answers what was pending when the dedicated worker is terminated, starts another, and keeps the session (I3)', async () => {
+it('settles pending calls after the dedicated worker is terminated, starts another, and keeps the session (I3)', async () => {
   const tab = await scene.openTab('/?worker=adopting&without=SharedWorker')
   await adoptTokens(tab, scene.app)
   const before = await livingBrokers(tab)
@@ -40,7 +40,7 @@ it('answers what was pending when the dedicated worker is terminated, starts ano
   expect(await livingBrokers(tab)).not.toEqual(before)
 })
 
-it('answers what was pending when the SharedWorker ends itself, and every tab gets to the next one (I3)', async () => {
+it('settles pending calls after the SharedWorker closes itself, and every tab connects to the next one (I3)', async () => {
   const first = await scene.openTab('/?worker=adopting')
   const second = await scene.openTab('/?worker=adopting')
   await adoptTokens(first, scene.app)
@@ -62,7 +62,7 @@ it('answers what was pending when the SharedWorker ends itself, and every tab ge
   expect(after).not.toEqual(before)
 })
 
-it('serves the other tab when the tab that started the SharedWorker crashes, in its own process (I3)', async () => {
+it('serves the other tab after a crash of the tab that started the SharedWorker in another process (I3)', async () => {
   crash = await engine.openCrashScene(`${scene.app.origin}/?worker=adopting`)
   const { first, second } = crash
   await waitForAnswer(first)

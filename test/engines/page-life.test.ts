@@ -4,7 +4,7 @@ import { adoptTokens, callApi, signIn, useScene, waitForStatus } from './scene.t
 
 const scene = useScene()
 
-it('keeps the session of memoryStore over a reload of the only tab, where the engine has extendedLifetime', async (context) => {
+it('keeps the session of memoryStore over a reload of the only tab if the engine has extendedLifetime', async (context) => {
   const tab = await scene.openTab('/?worker=memory')
   const hasExtendedLifetime = await tab.evaluate(() => {
     let isRead = false
@@ -24,7 +24,7 @@ it('keeps the session of memoryStore over a reload of the only tab, where the en
   expect(await callApi(tab, 1)).toEqual([200])
 })
 
-it('goes on after the page was in the back/forward cache, where the engine has kept it', async (context) => {
+it('works after the page was in the back/forward cache, if the engine kept it there', async (context) => {
   const tab = await scene.openTab('/?worker=adopting')
   const other = await scene.openTab('/?worker=adopting')
   await adoptTokens(tab, scene.app)

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 
-/** Asks until the answer is truthy. */
+/** Polls until the result is truthy. */
 export async function until<T>(what: string, ask: () => Promise<T | undefined>, limit = 30_000): Promise<T> {
   const started = performance.now()
   while (performance.now() - started < limit) {
@@ -21,14 +21,14 @@ export async function endProcess(child: ChildProcess): Promise<void> {
   clearTimeout(impatient)
 }
 
-/** What a process has spent of its processor, in the kernel's ticks. For Linux. */
+/** The processor time that a process has used, in kernel ticks. Linux only. */
 export async function processorTime(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // The name, in brackets, may hold anything.
+  // The name, in brackets, may contain spaces and brackets.
   return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[11] ?? 0)
 }
 
-/** Processes below this one with that name. For Linux. */
+/** Descendants of this process with that name. Linux only. */
 export async function descendants(root: number, name: string): Promise<number[]> {
   const all: { pid: number; parent: number; name: string }[] = []
   for (const entry of await readdir('/proc')) {
@@ -45,7 +45,7 @@ export async function descendants(root: number, name: string): Promise<number[]>
   }
   return (
     all
-      // The kernel keeps 15 characters of a name.
+      // The kernel truncates names to 15 characters.
       .filter((each) => each.name === name.slice(0, 15) && isBelow(each.pid))
       .map(({ pid }) => pid)
   )

@@ -1,5 +1,5 @@
 // @ts-check
-// Runs the tests of tabs, lost workers and fallbacks in three engines, and installs what is missing of them
+// Runs the tests of tabs, lost workers and fallbacks in three engines, and installs missing engines
 // (`node test/engines/run.mjs [--engine chromium|firefox|webkit]`, after `npm run build`).
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -38,7 +38,7 @@ async function run() {
   const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs')
   const config = path.join(root, 'test', 'engines', 'vitest.config.ts')
   const projects = engines.flatMap((engine) => ['--project', engine])
-  // Verbose: what an engine cannot do is skipped, and must be seen.
+  // Verbose, so that the skipped tests are visible.
   const parameters = [vitest, 'run', '--config', config, '--reporter', 'verbose', ...projects, ...positionals]
   const exitCode = await runProgram(process.execPath, parameters, environment)
   console.log(

@@ -10,7 +10,7 @@ export const engine = engines[engineName]
 /** One browser and one app for the tests of a file. */
 export interface Scene {
   readonly app: TestApp
-  /** Opens a tab of the app and waits for its first answer from a worker. Closed after the test. */
+  /** Opens a tab of the app and waits for its first response from a worker. It is closed after the test. */
   openTab(query?: string): Promise<Tab>
   /** Token requests since the last `forget`. */
   refreshes(): number
@@ -68,7 +68,7 @@ export async function waitForStatus(page: RemotePage, status: string): Promise<v
   await waitUntil(page, (wanted) => window.session?.getSnapshot().status === wanted && 'changes' in window, status)
 }
 
-/** Brings tokens of the real provider; only a worker of the kind `adopting` takes them. */
+/** Signs in with tokens of the real provider; only a worker of the kind `adopting` accepts them. */
 export async function adoptTokens(page: RemotePage, app: TestApp, account = 'alice'): Promise<void> {
   const tokens = await tokensOf(app.authorizationServer, account)
   await page.evaluate((given) => window.session.adopt(given), tokens)
@@ -77,7 +77,7 @@ export async function adoptTokens(page: RemotePage, app: TestApp, account = 'ali
 
 /** Signs in by redirect, through the provider's form. */
 export async function signIn(page: RemotePage, account = 'alice'): Promise<void> {
-  // What leaves the page may be faster than its answer; that it was done shows in what comes.
+  // The navigation may end the page before its response. The next step shows whether it worked.
   const leave = (leaving: Promise<unknown>) => leaving.catch(() => {})
   await leave(
     page.evaluate(() => {
@@ -98,7 +98,7 @@ export async function signIn(page: RemotePage, account = 'alice'): Promise<void>
   await waitForStatus(page, 'signed-in')
 }
 
-/** Makes calls at once, reads their bodies, and tells what each of them came to. */
+/** Makes simultaneous calls, reads their bodies, and returns the outcomes. */
 export function callApi(page: RemotePage, count: number, path = '/orders'): Promise<Outcome[]> {
   return page.evaluate(
     (times, target) => {
@@ -120,7 +120,7 @@ export function callApi(page: RemotePage, count: number, path = '/orders'): Prom
   )
 }
 
-/** Brokers that live: each holds a lock of its own name for life. */
+/** The running brokers: each holds its own lock until it ends. */
 export async function livingBrokers(page: RemotePage): Promise<string[]> {
   const names = await page.evaluate(
     async () => (await navigator.locks.query()).held?.map(({ name }) => name ?? '') ?? [],

@@ -24,7 +24,7 @@ it('answers 150 calls of three tabs with an expired token by one token request o
   for (const tab of tabs) expect(await tab.evaluate(() => window.session.getSnapshot().mode)).toBe('shared')
 })
 
-it('signs in by redirect through the provider, and every tab sees it, and the sign-out of another tab', async () => {
+it('every tab gets a sign-in by redirect, and the sign-out of another tab', async () => {
   const { first, tabs } = await openThreeTabs('/?worker=memory')
   await signIn(first)
   for (const tab of tabs) {
@@ -43,8 +43,8 @@ it('signs in by redirect through the provider, and every tab sees it, and the si
   }
 })
 
-// WebKit starts a SharedWorker anew when the tab that started it is closed.
-it('goes on for the other tabs when the tab that started the SharedWorker is closed', async () => {
+// WebKit restarts a SharedWorker when the tab that started it is closed.
+it('serves the other tabs after the tab that started the SharedWorker is closed', async () => {
   const { first, tabs } = await openThreeTabs('/?worker=adopting')
   await adoptTokens(first, scene.app)
   const [, second, third] = tabs

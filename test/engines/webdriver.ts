@@ -1,6 +1,6 @@
 import type { RemotePage, Tab } from './driver.ts'
 
-/** The commands of WebDriver (W3C) that are needed here, however they reach the browser. They go to the current tab. */
+/** The WebDriver commands (W3C) that the tests need. They apply to the current tab. */
 export interface WebDriver {
   currentTab(): Promise<string>
   newTab(): Promise<string>
@@ -13,10 +13,10 @@ export interface WebDriver {
   execute(script: string, given: readonly unknown[]): Promise<unknown>
 }
 
-/** Tabs that can be used at the same time, although WebDriver knows but one current tab and one command. */
+/** Tabs that can be used at the same time, although WebDriver has only one current tab and runs one command at a time. */
 export function createTabs(driver: WebDriver) {
   let last: Promise<unknown> = Promise.resolve()
-  /** The empty tab that a browser starts with: where one was closed, there is no current tab to open the next from. */
+  /** The empty tab that a browser starts with. After a tab was closed, the next tab is opened from this one. */
   const home = driver.currentTab()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const turn = last.then(work)
@@ -52,7 +52,7 @@ export function createTabs(driver: WebDriver) {
 
 let lastRun = 0
 
-/** Starts a function and asks for its result later: meanwhile, other pages can be given something to do. */
+/** Starts a function and polls for its result, so that commands for other pages can run meanwhile. */
 function createRemotePage(execute: (script: string, given: readonly unknown[]) => Promise<unknown>): RemotePage {
   return {
     async evaluate<Arguments extends readonly unknown[], Value>(
@@ -60,10 +60,10 @@ function createRemotePage(execute: (script: string, given: readonly unknown[]) =
       ...given: Arguments
     ): Promise<Awaited<Value>> {
       const id = `run${++lastRun}`
-      // By the page's own `eval`: a driver's scripts may run in another realm, where an ArrayBuffer is none of the page's.
+      // By the page's own `eval`: the driver's scripts may run in another realm, with another ArrayBuffer class.
       const script = `(${start})(${JSON.stringify(id)}, ${run}, ${toSource(given)})`
       await execute('window.eval(arguments[0])', [script]).catch((error) => {
-        // The provider's pages allow none, and need none.
+        // The provider's pages forbid `eval`, and do not need it.
         if (!/EvalError|Content Security Policy/.test(String(error))) throw error
         return execute(script, [])
       })

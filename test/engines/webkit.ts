@@ -42,7 +42,7 @@ export const openWebKit: Engine = {
     }
   },
 
-  /** A crash ends a session of WebDriver, so that here the pages ask a server what to do. */
+  /** A crash ends the WebDriver session, so these pages poll a server for their functions. */
   async openCrashScene(url): Promise<CrashScene> {
     const screen = await openScreen()
     const agents = await startAgentServer()
@@ -56,7 +56,7 @@ export const openWebKit: Engine = {
       first,
       second,
       async gotoSecond(to) {
-        // Not awaited: the page may be gone before it has answered.
+        // Not awaited, because the page may end before it answers.
         second.evaluate((target) => location.assign(target), agents.urlFor('second', to)).catch(() => {})
       },
       async crashFirst() {
@@ -71,7 +71,7 @@ export const openWebKit: Engine = {
   },
 }
 
-/** Nothing tells which process runs a page, but that it is busy when the page is. */
+/** The process of a page can be found only by its processor time while the page is busy. */
 async function findBusiest(browser: number, page: RemotePage): Promise<number> {
   const pids = await descendants(browser, 'WebKitWebProcess')
   const before = await Promise.all(pids.map(processorTime))

@@ -28,7 +28,7 @@ afterEach(() => visit.close())
 /** Every violation in the page and its frames, as "where, rule: element". */
 async function findViolations(): Promise<string[]> {
   const found: string[] = []
-  // One by one: where a frame is slow to answer, axe passes it over and says nothing.
+  // One frame after another: axe skips a frame that is slow to answer, without an error.
   for (const frame of page.frames()) {
     await frame.evaluate(axe)
     const results = (await frame.evaluate('axe.run({ iframes: false, resultTypes: ["violations"] })')) as AxeResults
@@ -61,7 +61,7 @@ async function show({ language, theme, width }: Appearance): Promise<void> {
   const lang = language === 'zh' ? 'zh-CN' : 'en'
   if ((await page.locator('html').getAttribute('lang')) !== lang) await page.click('#language')
   await page.locator(`html[lang="${lang}"][data-theme="${theme}"]`).waitFor()
-  // Colours that are on their way have a contrast of their own.
+  // During a transition, colours have another contrast.
   await page.evaluate('Promise.all(document.getAnimations().map(({ finished }) => finished.catch(() => {})))')
 }
 
@@ -85,7 +85,7 @@ async function findViolationsOfAll(): Promise<string[]> {
   return found
 }
 
-it('axe finds violations where there are some, in a frame too', async () => {
+it('axe finds violations in the page and in a frame', async () => {
   await page.evaluate(`document.querySelector('h1').innerHTML = '<img src="/icon.svg">'`)
   await frameOf(page, 1)
     .locator('main')
@@ -95,7 +95,7 @@ it('axe finds violations where there are some, in a frame too', async () => {
   expect(violations).toContainEqual(expect.stringMatching(/^\/tab\.html, button-name: /))
 })
 
-it('axe finds no violation while nobody is signed in, in each language, theme and width', async () => {
+it('axe finds no violation while signed out, in each language, theme and width', async () => {
   expect(await findViolationsOfAll()).toEqual([])
 }, 120_000)
 
@@ -113,7 +113,7 @@ it('axe finds no violation in a finished comparison and its code, in each langua
   expect(await findViolationsOfAll()).toEqual([])
 }, 120_000)
 
-it("axe finds no violation in a tab of its own, in the provider's form and where the provider returns to", async () => {
+it("axe finds no violation in a separate tab, in the provider's form and in the callback page", async () => {
   for (const path of ['/tab.html', '/callback.html?error=access_denied&state=unknown']) {
     await page.goto(playground.origin + path)
     await page.locator('h1:not(:empty)').waitFor()

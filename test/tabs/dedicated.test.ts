@@ -22,7 +22,7 @@ afterAll(async () => {
 })
 beforeEach(async () => {
   context = await browser.newContext()
-  // Each has a worker of its own, and the last two begin before anybody has signed in.
+  // Each tab has its own worker, and the last two start before the sign-in.
   tabs = [await openDedicated(), await openDedicated(), await openDedicated()]
   await signIn(tabs[0])
   for (const tab of tabs) await waitForStatus(tab, 'signed-in')
@@ -37,7 +37,7 @@ afterEach(async () => {
 const refreshes = () => app.authorizationServer.counters.tokenRequests.refresh_token - refreshesBefore
 const reuses = () => app.authorizationServer.counters.reuseDetections - reusesBefore
 
-it('shows a sign-in of one tab in all tabs that have a worker each', async () => {
+it('shows a sign-in of one tab in all tabs with a dedicated worker each', async () => {
   for (const tab of tabs) {
     expect(await tab.evaluate(() => window.session.getSnapshot())).toMatchObject({
       mode: 'dedicated',
@@ -47,14 +47,14 @@ it('shows a sign-in of one tab in all tabs that have a worker each', async () =>
   }
 })
 
-it('answers 60 calls of three tabs that have a worker each by one token request (I1)', async () => {
+it('answers 60 calls of three tabs with a dedicated worker each by one token request (I1)', async () => {
   app.authorizationServer.expireAccessTokens()
   const outcomes = (await Promise.all(tabs.map((tab) => callApi(tab, 20)))).flat()
   expect(outcomes).toEqual(Array(60).fill(200))
   expect([refreshes(), reuses()]).toEqual([1, 0])
 })
 
-it('goes on in this manner for ten rotations, without one re-use of a refresh token (I2)', async () => {
+it('needs one token request for each of ten rotations, and never reuses a refresh token (I2)', async () => {
   for (let rotation = 0; rotation < 10; rotation += 1) {
     app.authorizationServer.expireAccessTokens()
     const outcomes = (await Promise.all(tabs.map((tab) => callApi(tab, 2)))).flat()
@@ -63,7 +63,7 @@ it('goes on in this manner for ten rotations, without one re-use of a refresh to
   expect([refreshes(), reuses()]).toEqual([10, 0])
 })
 
-it('signs all tabs out where one does, and a tab that opens then', async () => {
+it('a sign-out in one tab signs out all tabs, and a tab that opens later', async () => {
   await tabs[1].evaluate(() => window.session.signOut())
   for (const tab of tabs) await waitForStatus(tab, 'signed-out')
   expect(await tabs[2].evaluate(() => window.session.getSnapshot().reason)).toBe('signed_out_elsewhere')
@@ -72,7 +72,7 @@ it('signs all tabs out where one does, and a tab that opens then', async () => {
   await waitForStatus(late, 'signed-out')
 })
 
-it('waits for a tab that was closed in mid-refresh no longer than its refresh may take, then sends the refresh again', {
+it('after a tab closes during its refresh, waits at most for the lease of that refresh, then sends it again', {
   timeout: 60_000,
 }, async () => {
   app.authorizationServer.expireAccessTokens()
@@ -85,7 +85,9 @@ it('waits for a tab that was closed in mid-refresh no longer than its refresh ma
   expect([refreshes(), reuses()]).toEqual([2, 0])
 })
 
-it('keeps one session over the workers of two builds, and a dedicated one (I1)', { timeout: 60_000 }, async () => {
+it('shares one session between SharedWorkers of two builds and a dedicated worker (I1)', {
+  timeout: 60_000,
+}, async () => {
   const older = await openTab(context, app, '/?worker=stored')
   await app.deploy('2')
   const newer = await openTab(context, app, '/?worker=stored')

@@ -22,7 +22,7 @@ afterAll(async () => {
 
 const openIn = (kind: string): Promise<Page> => openTab(contexts[kind] as BrowserContext, app, `/?worker=${kind}`)
 
-/** Each way in which a page of the session can go, while another tab stays. */
+/** The ways in which a page of the session can end while another tab stays. */
 const ways: Record<string, (kind: string) => Promise<{ page: Page | Frame; leave(): Promise<unknown> }>> = {
   async 'a closed tab'(kind) {
     const page = await openIn(kind)
@@ -69,7 +69,7 @@ async function streamOf(
 
 const cases = ['memory', 'stored', 'dedicated'].flatMap((kind) => Object.keys(ways).map((way) => [kind, way] as const))
 
-it.each(cases)('with %s, %s frees its streams at the server', async (kind, way) => {
+it.each(cases)('with %s, %s ends its streams at the server', async (kind, way) => {
   const { page, leave } = await (ways[way] as (typeof ways)[string])(kind)
   const stateOf = await streamOf(page, `${kind} ${way}`, { 'Content-Type': 'text/event-stream' })
   expect(await stateOf()).toMatchObject({ isOpen: true })
@@ -77,26 +77,29 @@ it.each(cases)('with %s, %s frees its streams at the server', async (kind, way) 
   await expect.poll(stateOf, { timeout: 5000 }).toMatchObject({ isClosed: true })
 })
 
-it.each(cases)('with %s, of %s only keepalive requests go on, where the worker lives on', async (kind, way) => {
-  const { page, leave } = await (ways[way] as (typeof ways)[string])(kind)
-  const held = app.api.holdRequests('/echo')
-  const marks = [true, false].map((keepalive) => ({
-    keepalive,
-    mark: `${kind}-${way}-${keepalive}`.replaceAll(' ', '-'),
-  }))
-  for (const { keepalive, mark } of marks) await post(page, mark, { keepalive })
-  for (const { mark } of marks) await expect.poll(() => arrived(mark)).toBeDefined()
-  await leave()
-  await new Promise((resolve) => setTimeout(resolve, 500))
-  held.release()
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  const [kept, ended] = marks.map(({ mark }) => arrived(mark)?.status)
-  // A dedicated worker ends with its page, and what it has sent is no longer listened to.
-  expect(kept).toBe(kind === 'dedicated' ? undefined : 200)
-  expect(ended).toBeUndefined()
-})
+it.each(cases)(
+  'with %s, %s ends all its requests except keepalive requests in a worker that lives on',
+  async (kind, way) => {
+    const { page, leave } = await (ways[way] as (typeof ways)[string])(kind)
+    const held = app.api.holdRequests('/echo')
+    const marks = [true, false].map((keepalive) => ({
+      keepalive,
+      mark: `${kind}-${way}-${keepalive}`.replaceAll(' ', '-'),
+    }))
+    for (const { keepalive, mark } of marks) await post(page, mark, { keepalive })
+    for (const { mark } of marks) await expect.poll(() => arrived(mark)).toBeDefined()
+    await leave()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    held.release()
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const [kept, ended] = marks.map(({ mark }) => arrived(mark)?.status)
+    // A dedicated worker ends with its page, and so does its connection.
+    expect(kept).toBe(kind === 'dedicated' ? undefined : 200)
+    expect(ended).toBeUndefined()
+  },
+)
 
-it('a keepalive request that waits for a token is sent when its page has left', async () => {
+it('a keepalive request that waits for a token is sent after its page has left', async () => {
   const page = await openIn('stored')
   app.authorizationServer.expireAccessTokens()
   const held = app.authorizationServer.holdRefreshes()
@@ -109,7 +112,7 @@ it('a keepalive request that waits for a token is sent when its page has left', 
   expect(app.api.requests.findLast(({ query }) => query === '?waits-not')?.status).not.toBe(200)
 })
 
-it('a keepalive request outlives the last tab where the worker has an extended lifetime', async () => {
+it('a keepalive request outlives the last tab if the worker has an extended lifetime', async () => {
   const kept: (number | undefined)[] = []
   for (const kind of ['memory', 'stored']) {
     const context = await browser.newContext()

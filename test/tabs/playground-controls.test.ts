@@ -21,7 +21,7 @@ const tabs = 4
 let playground: Playground
 let visit: Visit
 let page: Page
-/** A real tab of its own, which the playground has opened. */
+/** A separate tab, which the playground has opened. */
 let second: Page
 let before: Counters
 
@@ -58,7 +58,7 @@ async function see(tab: Page, selector: string, text: string | RegExp): Promise<
     .toEqual(text instanceof RegExp ? expect.stringMatching(text) : expect.stringContaining(text))
 }
 
-/** Otherwise what the test before has fired is told among what this one presses. */
+/** Otherwise the log of this test would contain calls of the test before. */
 async function seeNoneUnderWay(): Promise<void> {
   const open = async () => {
     const frames = [...page.frames(), second.mainFrame()]
@@ -73,12 +73,12 @@ async function seeNoneUnderWay(): Promise<void> {
   if ((await page.locator('#log li').count()) > 0) await see(page, '#log li', /^(?!.*under way)/)
 }
 
-/** What the page says that lingpai did, after a press. */
+/** The page's text about what lingpai did after a press. */
 function seeTold(name: ControlName, text: RegExp): Promise<void> {
   return see(page, `li:has(> #control-${name}) .told`, text)
 }
 
-/** What the servers counted since this test began; and what the page shows of it must be the same. */
+/** The servers' counters since this test began. The page must show the same. */
 async function seeCounted(expected: { refreshes: number; reuses?: number }): Promise<void> {
   const { authorizationServer } = await askServers(page)
   const refreshes =
@@ -104,7 +104,7 @@ async function press(name: ControlName): Promise<void> {
 
 const calls = 10 * tabs
 
-/** One that does not expire in the middle of a test. */
+/** An access token that does not expire during a test. */
 async function getLongToken(): Promise<void> {
   await slide('life', 60)
   await expect.poll(() => control(page, 'readSettings')).toMatchObject({ accessTokenSeconds: 60 })
@@ -216,7 +216,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
     await press('denial')
     await seeTold('denial', /^One refresh: a new token\. .*40 answered with 401/)
     await seeCounted({ refreshes: 1 })
-    // Each at the end, and most of them before the refresh too; never a third time (I10).
+    // Each call is sent after the refresh, and most before it too, but never a third time (I10).
     const unauthorized = (await askServers(page)).api.unauthorized - before.api.unauthorized
     expect(unauthorized).toBeGreaterThan(calls)
     expect(unauthorized).toBeLessThanOrEqual(2 * calls)
@@ -238,7 +238,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
     await getLongToken()
     await press('kill')
     await seeTold('kill', /^The worker was lost; another one went on with the stored session\./)
-    // What the first worker had answered last is in no history any more; the tabs know.
+    // The first worker's last responses are in no history any more, but the tabs have them.
     await see(page, '#result', `0 refreshes · ${calls} answers`)
     await seeLost(0)
     await seeStatus(page, 'Alice Liddell')
@@ -285,7 +285,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
   },
 }
 
-/** All other controls, by what `listControls` calls them. */
+/** All other controls, by their name in `listControls`. */
 const others: Record<string, () => Promise<void>> = {
   async 'sign-out'() {
     await page.click('#sign-out')
@@ -449,12 +449,10 @@ const others: Record<string, () => Promise<void>> = {
   },
 }
 
-it.each(Object.entries(breaking))('control-%s does what it says, and so do lingpai and the counters', (_name, use) =>
-  use(),
-)
+it.each(Object.entries(breaking))('control-%s, lingpai and the counters do what the page says', (_name, use) => use())
 it.each(Object.entries(others))('%s works', (_name, use) => use())
 
-/** What can be used on a page, by its id; and for what has none, where it is. */
+/** The controls of a page, by their id or else by their place. */
 function listControls(tab: Page): Promise<string[]> {
   return tab.evaluate(() => {
     const usable = 'button, select, input, a[href], summary, textarea'
@@ -470,8 +468,8 @@ function listControls(tab: Page): Promise<string[]> {
   })
 }
 
-it('uses every control of the page in one of these tests', async () => {
+it('these tests use every control of the page', async () => {
   const used = [...Object.keys(breaking).map((name) => `control-${name}`), ...Object.keys(others)]
-  // It has tests of its own.
+  // The comparison has its own tests.
   expect(new Set(await listControls(page))).toEqual(new Set([...used, 'the comparison']))
 })

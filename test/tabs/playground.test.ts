@@ -50,7 +50,7 @@ it('shows in three steps that 150 calls of three tabs with an expired token cost
   await page.getByText(/^Call 11\. GET .* Status 200/).waitFor()
 })
 
-it('comes back from the provider with the language that was chosen, and says when the user cancels there', async () => {
+it('keeps the language over a redirect to the provider, and reports a cancelled sign-in', async () => {
   const { page } = visit
   await page.click('#language')
   await page.getByRole('heading', { name: '一个 Worker 管理会话，所有标签页共享。' }).waitFor()

@@ -48,7 +48,7 @@ it('answers 150 calls of three tabs with an expired token by one token request (
   expect(reuses()).toBe(0)
 })
 
-it('rejects all 150 calls with sign_in_required where the provider answers invalid_grant, and tells each tab once', async () => {
+it('after invalid_grant, rejects all 150 calls with sign_in_required and notifies each tab once', async () => {
   await app.authorizationServer.revokeEverything()
   const before = await Promise.all(tabs.map((tab) => tab.evaluate(() => window.changes.length)))
   const outcomes = await callFromEveryTab(50)
@@ -61,7 +61,7 @@ it('rejects all 150 calls with sign_in_required where the provider answers inval
   }
 })
 
-it('signs nobody out where the provider answers 503 three times, and then all calls succeed (I7)', async () => {
+it('after three 503 responses of the provider, the session remains and all calls succeed (I7)', async () => {
   app.authorizationServer.expireAccessTokens()
   app.authorizationServer.failRefreshes(...Array.from({ length: 3 }, () => ({ kind: 'answer', status: 503 }) as const))
   const before = await firstTab().evaluate(() => window.changes.length)
@@ -79,7 +79,7 @@ it.each([
   ['an HTML page', '<!doctype html><title>Maintenance</title>'],
   ['truncated JSON', '{"access_token":"abc","token_ty'],
 ])(
-  'keeps the session where the token endpoint sends %s, and succeeds with the next answer (I7)',
+  'keeps the session if the token endpoint sends %s, and succeeds with the next response (I7)',
   async (_what, body) => {
     app.authorizationServer.expireAccessTokens()
     app.authorizationServer.failRefreshes({
@@ -93,7 +93,7 @@ it.each([
   },
 )
 
-it('replays a 401 that arrives for an old token after the refresh, without a second one', async () => {
+it('replays a late 401 for an old token without a second refresh', async () => {
   const hold = app.api.holdRequests('/delay/0')
   app.authorizationServer.expireAccessTokens()
   const late = callApi(firstTab(), 1, '/delay/0')
@@ -105,7 +105,7 @@ it('replays a 401 that arrives for an old token after the refresh, without a sec
   expect(refreshes()).toBe(1)
 })
 
-it('passes on the 401 of an API that always answers 401, after one refresh and one replay (I10)', async () => {
+it('returns the 401 of an API that always answers 401, after one refresh and one replay (I10)', async () => {
   const before = app.api.requests.length
   expect(await callApi(firstTab(), 1, '/always-401')).toEqual([401])
   expect(refreshes()).toBe(1)
@@ -113,7 +113,7 @@ it('passes on the 401 of an API that always answers 401, after one refresh and o
   expect(sent).toHaveLength(2)
 })
 
-it('drops the answer to a refresh that arrives after the sign-out (I5)', async () => {
+it('ignores the response to a refresh that arrives after the sign-out (I5)', async () => {
   app.authorizationServer.expireAccessTokens()
   const hold = app.authorizationServer.holdRefreshes()
   const waiting = callApi(firstTab(), 5)
@@ -131,20 +131,20 @@ it('drops the answer to a refresh that arrives after the sign-out (I5)', async (
   }
 })
 
-it('drops the answer to a refresh that arrives after another user has signed in (I5, I6)', async () => {
+it('ignores the response to a refresh that arrives after another user has signed in (I5, I6)', async () => {
   app.authorizationServer.expireAccessTokens()
   const hold = app.authorizationServer.holdRefreshes()
-  // Each shall have its 401. Of three equal requests, the browser's cache lets only the first go out at once.
+  // Each call must get its own 401. The browser's cache would delay two of three equal requests.
   const answers = app.api.holdRequests('/orders')
   const before = app.api.requests.length
   const waiting = Promise.all([1, 2, 3].map((page) => callApi(firstTab(), 1, `/orders?page=${page}`)))
   await expect.poll(() => app.api.requests.slice(before).filter(({ method }) => method === 'GET').length).toBe(3)
   answers.release()
   await hold.arrived
-  // Without the provider's cookies the form comes up, and so another account can sign in.
+  // Without its cookies, the provider shows the form, so that another account can sign in.
   await context.clearCookies()
   await signIn(tabs[1] as Page, 'bob')
-  // They were alice's calls, so bob's token will not do: the API's answer to them stands.
+  // These are Alice's calls, so they must not be replayed with Bob's token: they get the API's 401.
   expect((await waiting).flat()).toEqual(Array(3).fill(401))
   hold.release()
   await expect

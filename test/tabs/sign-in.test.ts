@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => context.close())
 
 const snapshot = (page = tab) => page.evaluate(() => window.session.getSnapshot())
-/** Calls signIn by popup from a click, and returns the popup; the outcome is read with `popupOutcome`. */
+/** Starts signIn by popup, and returns the popup. `popupOutcome` reads the outcome. */
 async function openPopup(page = tab): Promise<Page> {
   const popup = page.waitForEvent('popup')
   await page.evaluate(() => {
@@ -37,7 +37,7 @@ async function openPopup(page = tab): Promise<Page> {
 }
 const popupOutcome = (page = tab) => page.evaluate(() => (window as unknown as { outcome: Promise<string> }).outcome)
 
-/** Opens the callback page with the given query and tells which code the app got. */
+/** Opens the callback page with the given query, and returns the error code that the app got. */
 async function openCallback(query: string): Promise<string> {
   const page = await context.newPage()
   await page.goto(`${app.origin}/callback.html${query}`)
@@ -47,7 +47,7 @@ async function openCallback(query: string): Promise<string> {
   return text.trim()
 }
 
-it('signs in by redirect, knows the user from the ID token, and returns to where the user was', async () => {
+it('signs in by redirect, reads the user from the ID token, and returns to the page that the user left', async () => {
   await tab.goto(`${app.origin}/?page=orders#top`)
   await tab.waitForFunction(() => window.session?.getSnapshot().status === 'signed-out')
   await tab.evaluate(() => window.session.signIn({ via: 'redirect', returnTo: '/?page=orders#top' }))
@@ -74,7 +74,7 @@ it('signs in by popup while the page stays', async () => {
   await expect.poll(() => popup.isClosed()).toBe(true)
 })
 
-it('signs in by popup in a dedicated worker too: the popup hands its callback to the page that opened it', async () => {
+it('signs in by popup with a dedicated worker: the popup passes its callback to the page that opened it', async () => {
   const page = await openTab(context, app, '/?worker=dedicated')
   const popup = await openPopup(page)
   await popup.waitForSelector('#account')
@@ -83,7 +83,7 @@ it('signs in by popup in a dedicated worker too: the popup hands its callback to
   expect(await snapshot(page)).toMatchObject({ status: 'signed-in', mode: 'dedicated', user: { subject: 'alice' } })
 })
 
-it('rejects with sign_in_cancelled where the user closes the popup, and nothing changes', async () => {
+it('rejects with sign_in_cancelled if the user closes the popup, and nothing changes', async () => {
   const popup = await openPopup()
   await popup.waitForSelector('#account')
   await popup.close()
@@ -91,7 +91,7 @@ it('rejects with sign_in_cancelled where the user closes the popup, and nothing 
   expect((await snapshot()).status).toBe('signed-out')
 })
 
-it('rejects with sign_in_cancelled where the user cancels at the provider', async () => {
+it('rejects with sign_in_cancelled if the user cancels at the provider', async () => {
   const popup = await openPopup()
   await popup.waitForSelector('#cancel')
   await popup.click('#cancel')
@@ -99,8 +99,8 @@ it('rejects with sign_in_cancelled where the user cancels at the provider', asyn
   expect((await snapshot()).status).toBe('signed-out')
 })
 
-it('rejects with popup_blocked where the browser blocks the popup', async () => {
-  // A frame whose sandbox allows no popups: there, window.open gives null in every browser.
+it('rejects with popup_blocked if the browser blocks the popup', async () => {
+  // In a frame whose sandbox allows no popups, window.open returns null in every browser.
   await tab.evaluate(() => {
     const frame = Object.assign(document.createElement('iframe'), { src: '/' })
     frame.setAttribute('sandbox', 'allow-scripts allow-same-origin')
@@ -115,7 +115,7 @@ it('rejects with popup_blocked where the browser blocks the popup', async () => 
   expect((await snapshot()).status).toBe('signed-out')
 })
 
-it('refuses a callback without a state, with a wrong one and with a used one, each by its own code (T12)', async () => {
+it('rejects a callback with a missing, wrong or used state, each with its own code (T12)', async () => {
   await signIn(tab)
   const before = await snapshot()
   expect(await openCallback('?code=abc')).toBe('state_missing')
@@ -132,7 +132,7 @@ function lastState(): string {
   return new URLSearchParams(query).get('state') ?? ''
 }
 
-it('refuses a callback of another issuer (RFC 9207)', async () => {
+it('rejects a callback of another issuer (RFC 9207)', async () => {
   await tab.evaluate(() => window.session.signIn({ via: 'redirect' }))
   await tab.waitForSelector('#account')
   expect(await openCallback(`?code=abc&state=${lastState()}&iss=${encodeURIComponent('https://evil.example')}`)).toBe(
@@ -140,7 +140,7 @@ it('refuses a callback of another issuer (RFC 9207)', async () => {
   )
 })
 
-it('completes a redirect during which the worker died', async () => {
+it('completes a redirect after the worker has ended', async () => {
   const page = await openTab(context, app, '/?worker=stored')
   const before = await page.evaluate(() => window.session.explain())
   await page.evaluate(() => window.session.signIn({ via: 'redirect', returnTo: '/?worker=stored' }))
@@ -149,19 +149,19 @@ it('completes a redirect during which the worker died', async () => {
   await fillSignInForm(page)
   await waitForStatus(page, 'signed-in')
   const after = await page.evaluate(() => window.session.explain())
-  // Another worker: its history begins anew, without the first one's.
+  // The history shows that it is another worker: it does not contain the first worker's events.
   expect(after[0]?.at).toBeGreaterThan(before[0]?.at as number)
   expect(await callApi(page, 1)).toEqual([200])
 })
 
-it('refuses a returnTo outside the app', async () => {
+it('rejects a returnTo outside the app', async () => {
   const code = await tab.evaluate(() =>
     window.session.signIn({ via: 'redirect', returnTo: 'https://evil.example/' }).catch((error) => error.code),
   )
   expect(code).toBe('invalid_call')
 })
 
-it('cleans the address bar of the callback page', async () => {
+it('removes code and state from the address of the callback page', async () => {
   await tab.goto(`${app.origin}/callback.html?code=abc&state=wrong&iss=x&keep=1`)
   await tab.waitForFunction(() => document.body.textContent?.includes('state_mismatch'))
   expect(tab.url()).toBe(`${app.origin}/callback.html?keep=1`)
@@ -177,7 +177,7 @@ it('revokes the tokens at sign-out, and ends the session in every tab', async ()
   expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
 })
 
-it("ends the provider's own session with everywhere, and asks for the password at the next sign-in", async () => {
+it("with everywhere, ends the provider's own session, so the next sign-in asks for the password", async () => {
   await signIn(tab)
   const before = app.authorizationServer.counters.endSessions
   await tab.evaluate(() => window.session.signOut({ everywhere: true }))

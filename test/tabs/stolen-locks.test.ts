@@ -30,7 +30,7 @@ afterEach(() => context.close())
 const WORKER = 'lingpai:shared:'
 const PAGE = 'lingpai:page:'
 
-/** Names of the locks that begin so, and are held or waited for. */
+/** Names with this prefix of the locks that are held or pending. */
 const locksOf = (kind: 'held' | 'pending', prefix: string) =>
   thief.evaluate(
     async ([list, start]) =>
@@ -38,7 +38,7 @@ const locksOf = (kind: 'held' | 'pending', prefix: string) =>
     [kind, prefix] as const,
   )
 
-/** Takes every lock away whose name begins so, and lets go of it at once: so many times, after so many milliseconds each. */
+/** Steals every held lock with this prefix and releases it at once. Repeats after a pause in milliseconds. */
 function steal(prefix: string, times = 1, pause = 0): Promise<number> {
   return thief.evaluate(
     async ([start, most, milliseconds]) => {
@@ -58,7 +58,7 @@ function steal(prefix: string, times = 1, pause = 0): Promise<number> {
   )
 }
 
-/** Posts again and again until it is stopped, and says what each post came to. */
+/** Sends one POST after another until it is stopped, and returns their outcomes. */
 const startPosting = (tab: Page) =>
   tab.evaluate(() => {
     const outcomes: Outcome[] = []
@@ -104,7 +104,7 @@ async function expectAllSignedIn(): Promise<void> {
 it.each([
   ['the worker’s', WORKER, 1],
   ['the pages’', PAGE, 3],
-])('no tab notices that %s lock was stolen once, and no POST is lost', async (_whose, prefix, count) => {
+])('no tab notices one theft of %s lock, and no POST is lost', async (_whose, prefix, count) => {
   const changes = await Promise.all(tabs.map(countChanges))
   const postsBefore = posts()
   const old = await locksOf('held', prefix)
@@ -113,7 +113,7 @@ it.each([
   const posted = Promise.all(tabs.map(post))
   await expect.poll(() => posts() - postsBefore).toBe(3)
   expect(await steal(prefix)).toBe(count)
-  // Each is held anew under another name, for which the other side waits.
+  // The holder takes a new lock under another name, and the other side waits for that one.
   await expect.poll(async () => (await locksOf('pending', prefix)).filter((name) => !old.includes(name)).length).toBe(3)
   await longerThanDoubt()
   hold.release()
@@ -127,7 +127,7 @@ it.each([
   ['the worker’s', WORKER],
   ['the pages’', PAGE],
   ['all', 'lingpai:'],
-])('two seconds in which %s locks are stolen every 100 ms change nothing, and lose no POST', async (_whose, prefix) => {
+])('two seconds with thefts of %s locks every 100 ms change nothing, and lose no POST', async (_whose, prefix) => {
   const changes = await Promise.all(tabs.map(countChanges))
   const postsBefore = posts()
   for (const tab of tabs) await startPosting(tab)
@@ -140,7 +140,7 @@ it.each([
   expect(await Promise.all(tabs.map(countChanges))).toEqual(changes)
 })
 
-it('a tab that comes after many thefts is served, and so is one whose worker then dies', async () => {
+it('after many thefts, a new tab is served, even if the worker ends then', async () => {
   await steal(WORKER, 20, 100)
   const late = await openTab(context, app, '/?worker=both')
   expect(await callApi(late, 3)).toEqual([200, 200, 200])
@@ -149,6 +149,6 @@ it('a tab that comes after many thefts is served, and so is one whose worker the
   const devtools = await context.newCDPSession(host)
   devtools.send('Page.crash').catch(() => {})
   await crashed
-  // Without a lock, it is silence that tells of its death.
+  // Without a lock, the pages detect the worker's end by its silence.
   expect(await callApi(late, 3)).toEqual([200, 200, 200])
 })

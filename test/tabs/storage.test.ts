@@ -23,7 +23,7 @@ beforeEach(async () => {
 })
 afterEach(() => context.close())
 
-/** Everything that scripts of the app's origin can read from its storages, as one text; bytes as latin1. */
+/** All that scripts of the app's origin can read from its storage, as one text. Bytes become latin1. */
 function dumpStorages(page: Page): Promise<string> {
   return page.evaluate(async () => {
     const texts: unknown[] = [{ ...localStorage }, { ...sessionStorage }, document.cookie]
@@ -82,7 +82,7 @@ it('keeps the session of indexedDBStore over a reload, and stores no token in th
   expect(findTokens(dump)).toEqual([])
 })
 
-it('forgets the session of indexedDBStore at sign-out', async () => {
+it('deletes the session of indexedDBStore at sign-out', async () => {
   const tab = await openTab(context, app, '/?worker=stored')
   await signIn(tab)
   await tab.evaluate(() => window.session.signOut())
@@ -90,7 +90,7 @@ it('forgets the session of indexedDBStore at sign-out', async () => {
   await waitForStatus(tab, 'signed-out')
 })
 
-it('keeps the session of indexedDBStore after the browser was closed, also after a refresh, and after a deploy', async () => {
+it('keeps the session of indexedDBStore over a restart of the browser, a refresh and a deployment', async () => {
   const profile = await mkdtemp(join(tmpdir(), 'lingpai-profile-'))
   try {
     let started = await launchProfile(profile)

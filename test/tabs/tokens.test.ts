@@ -23,7 +23,7 @@ afterAll(async () => {
   await app?.close()
 })
 
-/** Calls a URL and gives what a page can see of the outcome. */
+/** Calls a URL and returns the parts of the outcome that a page can read. */
 function fetchText(url: string, init: Record<string, unknown> = {}): Promise<string> {
   return tab.evaluate(
     ([target, options]) =>
@@ -38,7 +38,7 @@ function fetchText(url: string, init: Record<string, unknown> = {}): Promise<str
 const lastRequest = (server: 'api' | 'other', path: string) =>
   app[server].requests.findLast((request) => request.path === path && request.method === 'GET')
 
-it('sends the token to a listed origin, and to no other', async () => {
+it('sends the token only to a listed origin', async () => {
   await fetchText(`${app.api.origin}/orders`)
   expect(lastRequest('api', '/orders')?.headers.authorization).toMatch(/^Bearer ./)
   expect(await fetchText(`${app.other.origin}/public`)).toContain('"authorization":null')
@@ -46,7 +46,7 @@ it('sends the token to a listed origin, and to no other', async () => {
 })
 
 it.each([301, 302, 303, 307, 308])(
-  'drops a bearer token where a %s redirect leaves the origin, as the platform does (I4)',
+  'drops a bearer token when a %s redirect leaves the origin, as the platform does (I4)',
   async (status) => {
     const target = `${app.other.origin}/public`
     expect(await fetchText(`${app.api.origin}/redirect?status=${status}&to=${encodeURIComponent(target)}`)).toContain(
@@ -59,7 +59,7 @@ it.each([301, 302, 303, 307, 308])(
 )
 
 it.each([301, 302, 303, 307, 308])(
-  'fails a request with a token in a custom header on a %s redirect, and nothing is sent on (I4)',
+  'rejects a request with a token in a custom header at a %s redirect, and does not follow it (I4)',
   async (status) => {
     const before = app.other.requests.length
     const target = `${app.other.origin}/public`
@@ -69,11 +69,11 @@ it.each([301, 302, 303, 307, 308])(
   },
 )
 
-it('passes no answer on to the page that holds the token (I11)', async () => {
+it('does not pass a response that contains the token to the page (I11)', async () => {
   expect(await fetchText(`${app.api.origin}/echo?raw=1`)).toMatch(/^TypeError token_reflected /)
 })
 
-it('gives a clear error for a malformed URL and for a wrong argument, as fetch does', async () => {
+it('rejects a malformed URL and a wrong argument with a clear error, as fetch does', async () => {
   expect(await fetchText('http://')).toMatch(/^TypeError .*Failed to construct 'Request'|^TypeError/)
   expect(await fetchText(`${app.api.origin}/orders`, { method: 'TRACE' })).toMatch(/^TypeError/)
   expect(await tab.evaluate(() => window.session.signIn(() => {}).catch((error) => error.code))).toBe('invalid_call')
@@ -87,26 +87,29 @@ it('gives a clear error for a malformed URL and for a wrong argument, as fetch d
 })
 
 it.each([
-  ['no-referrer', 'was not told so, and cannot read it', ''],
-  ['no-referrer', 'was told so', '&told=no-referrer'],
-  ['unsafe-url', 'was told so', '&told=unsafe-url'],
-] as const)('on a page whose header says %s, connect %s: the Referer of session.fetch', async (policy, _what, told) => {
-  const page = await openTab(context, app, `/?policy=${policy}${told}`)
-  const refererOf = async (isOwn: boolean) => {
-    const mark = crypto.randomUUID()
-    await page.evaluate(([url, own]) => (own ? fetch : window.session.fetch)(url).then(() => {}), [
-      `${app.api.origin}/orders?${mark}`,
-      isOwn,
-    ] as const)
-    return app.api.requests.find(({ query, method }) => method === 'GET' && query === `?${mark}`)?.headers.referer
-  }
-  const [own, ours] = [await refererOf(true), await refererOf(false)]
-  expect(own).toBe(policy === 'unsafe-url' ? page.url() : undefined)
-  expect(ours).toBe(told === '' ? `${app.origin}/` : own)
-  await page.close()
-})
+  ['no-referrer', 'without this policy, which it cannot read', ''],
+  ['no-referrer', 'with this policy', '&told=no-referrer'],
+  ['unsafe-url', 'with this policy', '&told=unsafe-url'],
+] as const)(
+  'the Referer of session.fetch on a page with the header Referrer-Policy: %s, connect %s',
+  async (policy, _what, told) => {
+    const page = await openTab(context, app, `/?policy=${policy}${told}`)
+    const refererOf = async (isOwn: boolean) => {
+      const mark = crypto.randomUUID()
+      await page.evaluate(([url, own]) => (own ? fetch : window.session.fetch)(url).then(() => {}), [
+        `${app.api.origin}/orders?${mark}`,
+        isOwn,
+      ] as const)
+      return app.api.requests.find(({ query, method }) => method === 'GET' && query === `?${mark}`)?.headers.referer
+    }
+    const [own, ours] = [await refererOf(true), await refererOf(false)]
+    expect(own).toBe(policy === 'unsafe-url' ? page.url() : undefined)
+    expect(ours).toBe(told === '' ? `${app.origin}/` : own)
+    await page.close()
+  },
+)
 
-it('shows no token in any message, error, console line, global or history, after all of it (I11)', async () => {
+it('no message, error, console line, global or history entry of these tests contains a token (I11)', async () => {
   app.authorizationServer.expireAccessTokens()
   await callApi(tab, 5)
   await fetchText(`${app.api.origin}/drop`)

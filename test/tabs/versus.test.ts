@@ -8,10 +8,10 @@ vi.setConfig({ testTimeout: 90_000 })
 const sides = ['hand-written', 'lingpai'] as const
 type Side = (typeof sides)[number]
 
-/** lingpai promises an outcome by then (I3), and on a busy machine it may take it. What hangs does so for any time. */
+/** The time within which lingpai promises an outcome (I3); a busy machine may need all of it. A call that hangs never ends. */
 const answerLimit = 30_000
 
-/** What the table says of one side. */
+/** One side's column of the table. */
 interface Row {
   readonly answered: number
   readonly rejected: number
@@ -27,7 +27,7 @@ interface Row {
 interface Result {
   readonly rows: Readonly<Record<Side, Row>>
   readonly verdicts: Readonly<Record<Side, string>>
-  /** What the servers of each side counted from before the storm until after it. */
+  /** The counters of each side's servers, from before the storm until after it. */
   readonly counted: Readonly<Record<Side, { tokenRequests: number; reuseDetections: number; apiRequests: number }>>
 }
 
@@ -43,7 +43,7 @@ beforeEach(async () => {
   visit = await playground.open()
   page = visit.page
   await visit.context.addInitScript(stayLonger)
-  // By itself, so that what it counts cannot come from the session of the playground.
+  // In a separate page, so that its counters contain no request of the playground's session.
   await page.goto(`${playground.origin}/versus/login.html`)
   await page.evaluate(
     `import('/versus/index.ts').then(({ mountVersus }) => {
@@ -56,11 +56,11 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await visit.close()
-  // The browser itself reports the statuses of the hand-written code's own requests, and its connections that were lost.
+  // The browser reports error statuses and lost connections of the hand-written code on the console.
   expect(visit.problems.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([])
 })
 
-/** What is still under way when a page goes to the login page has no outcome; on a busy machine that is more than elsewhere. */
+/** A call in flight when its page goes to the login page has no outcome. A busy machine has more of these. */
 function stayLonger(): void {
   if (location.pathname !== '/versus/lingpai.html') return
   const { setTimeout } = window
@@ -116,16 +116,16 @@ async function readRow(side: Side): Promise<Row> {
   }
 }
 
-/** Whatever the scenario: the table agrees with the servers' own counters. */
+/** In every scenario, the table agrees with the servers' counters. */
 function expectCounted({ rows, counted }: Result): void {
   for (const side of sides) {
     const { answered, rejected, unanswered } = rows[side]
     expect(answered + rejected + unanswered, side).toBe(60)
   }
-  // Before the storm each tab made one call, and after it one more, unless it knew that there is no session.
+  // Each tab made one call before the storm, and one after it unless it was signed out.
   const { tokenRequests, reuseDetections, apiRequests, workingTabs } = rows.lingpai
   expect(counted.lingpai).toEqual({ tokenRequests, reuseDetections, apiRequests: apiRequests + 3 + workingTabs })
-  // Its tabs go on by themselves, also after the figures were taken.
+  // The tabs make more calls after the figures were read.
   const handWritten = rows['hand-written']
   const later = counted['hand-written']
   expect(later.tokenRequests).toBeGreaterThanOrEqual(handWritten.tokenRequests)
@@ -142,7 +142,7 @@ const allAnswered = {
   workingTabs: 3,
 } as const
 
-it('an expired access token: a refresh per tab ends the hand-written session; lingpai needs one (I1)', async () => {
+it('an expired access token: one refresh per tab ends the hand-written session; lingpai sends one refresh (I1)', async () => {
   const { rows, verdicts } = await runScenario('expired')
   expect(rows.lingpai).toMatchObject({ ...allAnswered, tokenRequests: 1 })
   expect(verdicts.lingpai).toMatch(/^All 60 calls were answered after 1 token request, in \d+\.\d s\.$/)
@@ -170,14 +170,14 @@ it('a refresh that answers 503: hand-written calls hang and users are sent to si
   expect(workingTabs).toBe(0)
 })
 
-it('a refresh without an answer: every hand-written call hangs, for good; lingpai asks again (I3, I12)', async () => {
+it('a refresh without a response: every hand-written call hangs for ever; lingpai sends it again (I3, I12)', async () => {
   const { rows, verdicts } = await runScenario('hang')
   expect(rows.lingpai).toMatchObject({ ...allAnswered, tokenRequests: 2 })
   expect(rows['hand-written']).toMatchObject({ answered: 0, unanswered: 60, sentToLogin: 0, workingTabs: 0 })
   expect(verdicts['hand-written']).toMatch(/^Of 60 calls, all never settled; .*; afterwards no tab works\.$/)
 })
 
-it('a lost answer, and a provider with a grace: lingpai keeps the session (I9), the hand-written code loses it', async () => {
+it('a lost response, and a provider with a grace period: lingpai keeps the session (I9), the hand-written code loses it', async () => {
   const { rows } = await runScenario('lost')
   expect(rows.lingpai).toMatchObject({ ...allAnswered, tokenRequests: 2 })
   const { unanswered, sentToLogin, reasons, workingTabs } = rows['hand-written']
@@ -187,7 +187,7 @@ it('a lost answer, and a provider with a grace: lingpai keeps the session (I9), 
   expect(workingTabs).toBeLessThan(3)
 })
 
-it('a lost answer, and a strict provider: lingpai ends the session too, but once, and nothing hangs (I3)', async () => {
+it('a lost response, and a strict provider: lingpai ends the session once, and no call hangs (I3)', async () => {
   const { rows, verdicts } = await runScenario('lost-strict')
   expect(rows.lingpai).toMatchObject({
     answered: 0,
@@ -203,7 +203,7 @@ it('a lost answer, and a strict provider: lingpai ends the session too, but once
   expect(rows['hand-written'].sentToLogin).toBeGreaterThan(0)
 })
 
-it('a rejected refresh token: lingpai asks once and tells each tab once, the hand-written code asks and tells again and again', async () => {
+it('a rejected refresh token: lingpai sends one request and notifies each tab once, the hand-written code repeats both', async () => {
   const { rows } = await runScenario('rejected')
   expect(rows.lingpai).toMatchObject({
     rejected: 60,
@@ -217,7 +217,7 @@ it('a rejected refresh token: lingpai asks once and tells each tab once, the han
   expect(rows['hand-written'].unanswered).toBeGreaterThan(0)
 })
 
-it('an API that always answers 401: lingpai hands the 401 over (I10), the hand-written code goes round for ever', async () => {
+it('an API that always answers 401: lingpai returns the 401 (I10), the hand-written code loops for ever', async () => {
   const { rows, verdicts } = await runScenario('denial')
   expect(rows.lingpai).toMatchObject({
     rejected: 60,
@@ -233,7 +233,7 @@ it('an API that always answers 401: lingpai hands the 401 over (I10), the hand-w
   expect(verdicts['hand-written']).toContain('went round without an end')
 })
 
-it('says everything in Chinese too', async () => {
+it('shows all texts in Chinese', async () => {
   await page.evaluate(`window.versus.setLanguage('zh')`)
   await page.getByRole('button', { name: '开始：两边各发 60 个请求' }).waitFor()
   const text = await page.locator('.versus').innerText()

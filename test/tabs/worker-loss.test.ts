@@ -20,7 +20,7 @@ beforeEach(async () => {
 })
 afterEach(() => context.close())
 
-/** Its process ends; what it had open is told goodbye by nobody. */
+/** Ends the tab's process, so that the page cannot close anything. */
 async function crash(page: Page): Promise<void> {
   const crashed = page.waitForEvent('crash')
   const devtools = await context.newCDPSession(page)
@@ -28,7 +28,7 @@ async function crash(page: Page): Promise<void> {
   await crashed
 }
 
-/** Starts a call, and says later what it came to. */
+/** Starts a call, and resolves with its outcome. */
 function startCall(page: Page, path: string, init: RequestInit = {}): Promise<string | number> {
   return page.evaluate(
     ([target, options]) =>
@@ -45,7 +45,7 @@ const requestsTo = (path: string, method: string) =>
   app.api.requests.filter((request) => request.path === path && request.method === method).length
 const snapshotOf = (page: Page) => page.evaluate(() => window.session.getSnapshot())
 
-it('goes on where the tab crashes whose process ran the worker: what is safe is sent again, a POST never (I3)', async () => {
+it('after a crash of the tab whose process ran the worker, safe requests are sent again, but not a POST (I3)', async () => {
   const host = await openTab(context, app, '/?worker=both')
   await signIn(host)
   const [one, other] = [await openTab(context, app, '/?worker=both'), await openTab(context, app, '/?worker=both')]
@@ -55,7 +55,7 @@ it('goes on where the tab crashes whose process ran the worker: what is safe is 
   const got = startCall(other, '/echo')
   await expect.poll(() => requestsTo('/echo', 'POST') - postsBefore + requestsTo('/echo', 'GET')).toBe(2)
   await crash(host)
-  // Both while the API still holds its answers: it is the worker's loss that ends the wait.
+  // The API still holds its responses, so only the loss of the worker can end the wait.
   expect(await posted).toBe('worker_lost')
   await expect.poll(() => requestsTo('/echo', 'GET')).toBe(2)
   hold.release()
@@ -73,7 +73,7 @@ it('goes on where the tab crashes whose process ran the worker: what is safe is 
   await waitForStatus(other, 'signed-out')
 })
 
-it('says that a session in memory ended with its worker (I7)', async () => {
+it('reports that a session in memory ended with its worker (I7)', async () => {
   const host = await openTab(context, app)
   await signIn(host)
   const other = await openTab(context, app)
@@ -86,7 +86,7 @@ it('says that a session in memory ended with its worker (I7)', async () => {
   expect(await snapshotOf(other)).toMatchObject({ status: 'signed-out', reason: 'worker_lost' })
 })
 
-it('takes no worker for lost that is busy elsewhere: a tab that spins blocks new tabs only, and no second broker comes', async () => {
+it('does not treat a busy worker as lost: a tab that spins blocks only new tabs, and no second broker starts', async () => {
   const host = await openTab(context, app, '/?worker=both')
   await signIn(host)
   const old = await openTab(context, app, '/?worker=both')
@@ -108,7 +108,7 @@ it('takes no worker for lost that is busy elsewhere: a tab that spins blocks new
   for (const tab of [host, old]) await waitForStatus(tab, 'signed-out')
 })
 
-it('frees what a tab had that crashed without a goodbye', async () => {
+it('frees the resources of a crashed tab', async () => {
   const host = await openTab(context, app)
   await signIn(host)
   const crashing = await openTab(context, app)
@@ -128,7 +128,7 @@ it('frees what a tab had that crashed without a goodbye', async () => {
     )
     .toBe(1)
   await expect.poll(countLeft, { timeout: 5000 }).toBe(leftBefore + 1)
-  // Its request was aborted, so there is no connection left to answer on.
+  // The worker has aborted the tab's request, so the API has no connection to answer on.
   await new Promise((resolve) => setTimeout(resolve, 500))
   const sent = app.api.requests.findLast(({ path }) => path === '/orders')
   hold.release()
@@ -137,7 +137,7 @@ it('frees what a tab had that crashed without a goodbye', async () => {
   expect(sent?.status).toBeUndefined()
 })
 
-it('closes its port where the page goes into the back/forward cache, and opens another when it comes back', async () => {
+it('closes its port when the page enters the back/forward cache, and opens another when the page returns', async () => {
   const tab = await openTab(context, app, '/?worker=stored')
   await signIn(tab)
   const watcher = await openTab(context, app, '/?worker=stored')
@@ -153,14 +153,14 @@ it('closes its port where the page goes into the back/forward cache, and opens a
   await expect.poll(pageLocks).toBe(1)
   await watcher.evaluate(() => window.session.signOut())
   await tab.goBack({ waitUntil: 'commit' })
-  // Not the same page otherwise, but one that was loaded anew.
+  // Otherwise the page was loaded again, and not restored.
   await tab.waitForFunction(() => (window as { wasRestored?: boolean }).wasRestored === true)
   await waitForStatus(tab, 'signed-out')
   await expect.poll(pageLocks).toBe(2)
   expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
 })
 
-it('tells a tab of another build that it must wait for the others, and starts no second broker beside theirs', async () => {
+it('a tab of another build gets protocol_mismatch, and does not start a second broker', async () => {
   const old = await openTab(context, app)
   await signIn(old)
   const tab = await context.newPage()
@@ -171,7 +171,7 @@ it('tells a tab of another build that it must wait for the others, and starts no
   expect(await callApi(old, 1)).toEqual([200])
 })
 
-it('serves the other tabs while one floods the worker, and loses none of its calls', async () => {
+it('serves the other tabs while one tab floods the worker, and loses no call', async () => {
   const flood = await openTab(context, app)
   await signIn(flood)
   const calm = await openTab(context, app)
