@@ -31,12 +31,12 @@ const results: Results = {
 }
 
 describe('the statistics of the bench', () => {
-  it('takes the middle value, or the mean of both middle ones', () => {
+  it('takes the middle value, or the mean of the two middle values', () => {
     expect(median([9, 1, 2])).toBe(2)
     expect(median([4, 1, 2, 100])).toBe(3)
   })
 
-  it('finds quartiles, and where the median surely is', () => {
+  it('finds the quartiles and the confidence interval of the median', () => {
     const found = spread(Array.from({ length: 101 }, (_, value) => value))
     expect(found).toMatchObject({ lowest: 0, lowerQuartile: 25, median: 50, upperQuartile: 75, highest: 100 })
     expect(found.surely[0]).toBeGreaterThan(35)
@@ -46,21 +46,21 @@ describe('the statistics of the bench', () => {
     expect(spread([7]).surely).toEqual([7, 7])
   })
 
-  it('divides within one round of one launch, so that a slower machine changes no ratio', () => {
+  it('divides within one round of one launch, so that a slow machine does not change the ratio', () => {
     for (const ratio of pairedRatios(samples, source('shared'), source('fetch'))) expect(ratio).toBeCloseTo(1.1)
   })
 
-  it('leaves out rounds that only one of both has', () => {
+  it('omits rounds that only one of the two has', () => {
     const incomplete = [sample('fetch', 0, 2), sample('shared', 0, 4), sample('shared', 0, 8, { launch: 1 })]
     expect(pairedRatios(incomplete, source('shared'), source('fetch'))).toEqual([2])
   })
 
-  it('adds up what the tabs of one round have counted', () => {
+  it('adds the counts of the tabs of one round', () => {
     const counted = [sample('axios', 0, 3), sample('axios', 0, 4), sample('axios', 0, 5, { launch: 1 })]
     expect(sumsPerRound(counted, source('axios'))).toEqual([7, 5])
   })
 
-  it('has each contestant measured first, last and everywhere between equally often', () => {
+  it('measures each contestant equally often at each position', () => {
     const contestants = ['a', 'b', 'c']
     const orders = Array.from({ length: 6 }, (_, round) => orderOfRound(contestants, round))
     for (const place of [0, 1, 2])
@@ -68,7 +68,7 @@ describe('the statistics of the bench', () => {
     expect(new Set(orders.map(String)).size).toBe(6)
   })
 
-  it('judges the median against the target, and leaves out cases that were not run', () => {
+  it('compares the median with the target, and omits cases that were not run', () => {
     const rows = results.groups.flatMap((group) => group.rows)
     expect(rows.map(({ title, verdict, isClose }) => [title, verdict, isClose])).toEqual([
       ['lingpai, SharedWorker: one call', 'met', false],
@@ -88,7 +88,7 @@ describe('the report of the bench', () => {
     expect(html).not.toMatch(/NaN|undefined|Infinity/)
   })
 
-  it('has a table for the console', () => {
+  it('prints a table on the console', () => {
     expect(renderTable(results)).toMatch(/SharedWorker: one call +1\.10× +≤ 1\.15× +met/)
     expect(renderTable(results)).toMatch(/dedicated worker: one call +1\.50× +≤ 1\.15× +missed/)
   })

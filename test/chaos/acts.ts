@@ -5,9 +5,9 @@ import type { Scene, Tab } from './scene.ts'
 
 export interface Act {
   readonly name: string
-  /** How often it is drawn, beside the others. */
+  /** Its weight in the random choice. */
   readonly weight: number
-  /** It loads a page, which nothing can while the network is cut. */
+  /** Whether it loads a page, which needs the network. */
   readonly needsNetwork?: true
   run(scene: Scene, random: Random): Promise<void>
 }
@@ -32,7 +32,7 @@ const tokenServerFaults: Readonly<Record<string, Fault>> = {
   'token server: slow': { kind: 'delay', milliseconds: 1500 },
 }
 
-/** In place of any fault that still waits: in an outage refreshes come ever more rarely, and faults would pile up. */
+/** Replaces any pending fault: refreshes become rarer in an outage, so pending faults would accumulate. */
 function failNextRefresh(scene: Scene, fault: Fault): void {
   scene.app.authorizationServer.stopFaults()
   scene.app.authorizationServer.failRefreshes(fault)
@@ -44,7 +44,7 @@ const onTab = (run: (scene: Scene, tab: Tab) => Promise<void>) => async (scene: 
   if (tabs.length > 0) await run(scene, random.pick(tabs))
 }
 
-/** In mid-refresh where it can be: a worker that is killed then may lose the answer. */
+/** During a refresh if possible: a worker that is killed then may lose the response. */
 async function duringRefresh(scene: Scene, random: Random): Promise<void> {
   const { authorizationServer } = scene.app
   if (random.chance(0.4)) return

@@ -11,29 +11,29 @@ import { createScene, type Tab } from './scene.ts'
 export interface ChaosOptions {
   readonly seconds: number
   readonly seed: number
-  /** The provider accepts a spent refresh token again for two minutes. */
+  /** The provider accepts a used refresh token again for two minutes. */
   readonly grace: boolean
 }
 
-/** A worker whose script did not load is tried again, and pages tell what their calls came to a little later. */
+/** The page retries a worker whose script did not load, and reports the outcomes of its calls a little later. */
 const WORKER_START = 5000
 const PROGRESS_EVERY = 5000
 const RECOVERY = 60_000
-/** A call that waits through an outage meets its most repeats within about this time. */
+/** A call that waits during an outage makes most of its retries within about this time. */
 const MAX_WAIT = 40_000
-/** How long after a session's end a tab may still learn of it: a worker may be in a refresh that is held. */
+/** The time after which a tab must know of a session's end: a worker may be in a refresh that is held. */
 const LEARNING = 4000
-/** The server may see a killed worker's connection end this much later than the next worker begins. */
+/** The connection of a killed worker may end at the server this much later than the next worker starts. */
 const CONNECTION_END = 300
 
 /**
- * What a call may come to while there are faults; anything else is a finding. A body that is on its way is lost with its
- * worker, and nobody can ask for the rest of it.
+ * The outcomes that a call may have during faults; any other is a finding. A body in flight is lost with its worker, and
+ * cannot be continued.
  */
 const allowedOutcome =
   /^(200|401|(GET|POST) (TypeError|network_error|refresh_unavailable|sign_in_required|AbortError)|(POST|GET body|POST body) (TypeError|worker_lost))$/
 
-/** Runs random acts against real tabs for a while, and answers what broke an invariant. */
+/** Runs random acts against real tabs for some time, and returns the violations of invariants. */
 export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<readonly string[]> {
   const random = createRandom(seed)
   const started = Date.now()
@@ -78,7 +78,7 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
     }
   }
 
-  /** Without a network, the script of the next worker cannot be loaded. */
+  /** Without a network, the script of the next worker does not load. */
   function wasCut(): boolean {
     return scene.losses.some(({ what, to }) => what === 'cut' && to > Date.now() - WORKER_START)
   }
@@ -89,7 +89,7 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   }
 
   const detections = () => server.refreshes.filter(({ isReuse }) => isReuse)
-  /** When the session really ended, be it by a person or by the server. */
+  /** When the user or the server ended the session. */
   const endings = () => [...scene.endings, ...detections().map(whenOf)]
   const isEnded = () => {
     const lastSignIn = scene.signIns.at(-1) ?? 0
@@ -106,14 +106,14 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
     if (reason === 'refresh_answer_lost')
       return byServer || byPerson ? undefined : `${who}, and no answer was lost (I7)`
     if (reason === 'refresh_rejected') {
-      // A token that was never spent was revoked by a sign-out, in another tab or for another user.
+      // An unused token was revoked by a sign-out in another tab or for another user.
       const isRevoked = server.refreshes.some(
         ({ status, isReuse, endedAt = 0 }) => status === 400 && !isReuse && endedAt <= at && endedAt > at - LEARNING,
       )
       const byBrowser = reuses.some(({ refresh, isByBrowser }) => isByBrowser && isBy(whenOf(refresh)))
       return (byPerson && isRevoked) || byBrowser ? undefined : `${who}, which is no report of a loss (I9)`
     }
-    // What ended while its worker was lost, the next worker cannot tell from a session that only the lost one had.
+    // If a session ends while its worker is lost, the next worker reports the loss as the reason.
     if (reason !== undefined && !['signed_out_elsewhere', 'store_failed', 'worker_lost'].includes(reason))
       return `${who}, a reason that nothing here allows (I7)`
     return endings().some(isBy) ? undefined : `${who}, and nothing had ended the session (I7)`
@@ -163,14 +163,14 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   }
   clearInterval(progress)
 
-  /** When faults stop, every tab works again without the user, or had its session ended for a reason (I12). */
+  /** When the faults end, every tab works again without the user, or its session has ended for a reason (I12). */
   async function recover(): Promise<void> {
     note('the faults stop')
     const stopped = Date.now()
     await scene.restoreNetwork()
     server.clearFaults()
     const left = () => Math.max(stopped + RECOVERY - Date.now(), 1)
-    // A refresh that is under way may still meet the loss of an earlier answer.
+    // A refresh in flight may still be affected by the loss of an earlier response.
     await settles(async () => isEnded() || (await isWorkingEverywhere()), left())
     if (isEnded()) await signIn('alice')
     if (!(await settles(isWorkingEverywhere, left()))) {
@@ -233,7 +233,7 @@ export async function runChaos({ seconds, seed, grace }: ChaosOptions): Promise<
   return findings
 }
 
-/** Enough to tell one from another. */
+/** A short prefix, enough to distinguish tokens. */
 function nameOf(token: string): string {
   return token.slice(0, 4)
 }
@@ -248,7 +248,7 @@ interface Look {
   readonly answer: number | string
 }
 
-/** What a tab shows, and what a call of it comes to. */
+/** The snapshot of a tab, and the outcome of one of its calls. */
 function look({ page }: Tab): Promise<Look> {
   const asked: Promise<Look> = page.evaluate(async () => {
     const answer = await window.session

@@ -1,16 +1,16 @@
 import type { LoggedRefresh } from '../../servers/provider/refresh-log.ts'
 
-/** Something that may take an answer from its worker, in milliseconds since the epoch: a kill, a crash, a cut. */
+/** A kill, a crash or a cut, which may lose a response. In milliseconds since the epoch. */
 export interface Loss {
   readonly what: string
   readonly from: number
   readonly to: number
 }
 
-/** Between the answer's last byte and the tokens being in the store, a killed worker loses it all the same. */
+/** A worker that is killed between the last byte of the response and the write to the store loses the tokens too. */
 const STORING = 500
 
-/** Whether the answer to a processed refresh did not arrive, or not in a worker that lived to keep it. */
+/** Whether the response to a processed refresh did not arrive, or its worker died before it stored the tokens. */
 function findLoss(refresh: LoggedRefresh, losses: readonly Loss[]): string | undefined {
   if (refresh.status === undefined) return 'no answer'
   return losses.find((loss) => isDuring(refresh, loss))?.what
@@ -28,20 +28,20 @@ const RESENDING = 150
 
 export interface Reuse {
   readonly refresh: LoggedRefresh
-  /** The browser itself has sent it again, at once, so that its worker takes the rejection for a first answer. */
+  /** The browser has sent the request again at once, so the worker treats the rejection as the first response. */
   readonly isByBrowser: boolean
-  /** Why its worker could not know that the token was spent; undefined where it should have known. */
+  /** Why the worker could not know that the token was used; undefined if it could. */
   readonly loss: string | undefined
 }
 
-/** Refreshes with a token that an earlier refresh had spent, each with the loss of that one's answer. */
+/** Refreshes with a used token, each with the loss of the response to the refresh that used it. */
 export function findReuses(refreshes: readonly LoggedRefresh[], losses: readonly Loss[]): Reuse[] {
   const processed = new Map<string, LoggedRefresh>()
   const reuses: Reuse[] = []
   const isByBrowser = (earlier: LoggedRefresh) => {
     const { token, endedAt = Number.POSITIVE_INFINITY } = earlier
     const isCut = earlier.isDestroyed || losses.some((loss) => loss.what === 'cut' && isDuring(earlier, loss))
-    // It may be refused unprocessed, which is what the worker hears: of the first answer's loss, it hears nothing.
+    // The repeated request may be rejected unprocessed. The worker gets only that, not the loss of the first response.
     return isCut && refreshes.some(({ at, token: sent }) => sent === token && at >= endedAt && at < endedAt + RESENDING)
   }
   for (const refresh of refreshes) {
@@ -49,7 +49,7 @@ export function findReuses(refreshes: readonly LoggedRefresh[], losses: readonly
     if (earlier !== undefined) {
       reuses.push({ refresh, loss: findLoss(earlier, losses), isByBrowser: isByBrowser(earlier) })
     }
-    // One that was refused unprocessed tells nothing about the token.
+    // A request that was rejected unprocessed says nothing about the token.
     if (refresh.issued !== undefined || refresh.isReuse) processed.set(refresh.token, refresh)
   }
   return reuses

@@ -30,5 +30,5 @@ const server = await createServer({
 })
 const { runChaos } = await server.ssrLoadModule('/test/chaos/chaos.ts')
 const findings = await runChaos({ seconds, seed, grace: values.grace })
-// Also where a part of the browser will not go.
+// Exit even if a process of the browser does not end.
 process.exit(findings.length === 0 ? 0 : 1)

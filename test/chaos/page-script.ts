@@ -1,10 +1,10 @@
 import type { Snapshot } from '../../src/index.ts'
 
-/** What a page tells by its console, which also outlives a crash. */
+/** The reports that a page sends by its console, which survive a crash. */
 export type PageNews =
   | { readonly kind: 'change'; readonly at: number; readonly snapshot: Snapshot }
   | { readonly kind: 'calls'; readonly outcomes: Readonly<Record<string, number>> }
-  /** A call that has not settled for longer than any of its waits may take. */
+  /** A call that has not settled within all its timeouts. */
   | { readonly kind: 'stuck'; readonly call: string; readonly milliseconds: number }
 
 declare global {
@@ -28,7 +28,7 @@ export interface CallSettings {
 
 export const newsMark = 'chaos: '
 
-/** Runs in every page of the app: calls all the time, and tells what they come to. */
+/** Runs in every page of the app: makes calls all the time, and reports their outcomes. */
 export function makeCalls({ mark, longestCall, callEvery }: CallSettings): void {
   let outcomes: Record<string, number> = {}
   const pending = new Map<number, { readonly call: string; readonly at: number; told?: true }>()
@@ -73,7 +73,7 @@ export function makeCalls({ mark, longestCall, callEvery }: CallSettings): void 
   }
   const start = () => {
     const { session } = window
-    // The provider's pages and the callback page have no calls to make.
+    // The provider's pages and the callback page make no calls.
     if (session === undefined || location.pathname !== '/') return
     const change = () => tell({ kind: 'change', at: Date.now(), snapshot: session.getSnapshot() })
     session.subscribe(change)

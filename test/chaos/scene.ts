@@ -12,10 +12,10 @@ export interface Tab {
 
 export type Scene = Awaited<ReturnType<typeof createScene>>
 
-/** Longer than any wait of a call has a right to: for a token, for the API, and for a token once more. */
+/** Longer than a call may wait: for a token, for the API, and for a token again. */
 const MAX_CALL = 75_000
 
-/** Five tabs must not fill the browser's six connections to the API: calls would wait for one until their token is old. */
+/** Five tabs must not use all six connections to the API: calls would wait for one until their token is old. */
 const CALL_EVERY = 120
 
 export interface SceneHost {
@@ -24,7 +24,7 @@ export interface SceneHost {
   onNews(tab: Tab, news: PageNews): void
 }
 
-/** The browser's tabs, and what can be done to them. */
+/** The browser's tabs, and the acts on them. */
 export async function createScene({ app, browser, onNews }: SceneHost) {
   const context: BrowserContext = await browser.newContext()
   context.setDefaultTimeout(20_000)
@@ -32,7 +32,7 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
   const devtools = await browser.newBrowserCDPSession()
   const open = new Set<Tab>()
   const losses: Loss[] = []
-  /** When the session was ended by a person: by a sign-out, or by a sign-in over it. */
+  /** When the user ended the session: by a sign-out, or by a new sign-in. */
   const endings: { from: number; to: number }[] = [{ from: 0, to: Date.now() }]
   const signIns: number[] = []
   let count = 0
@@ -47,7 +47,7 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
     })
   }
 
-  /** Until it is done, and a while after it, tabs may say that the session has ended. */
+  /** Until it is done, and some time after it, tabs may report that the session has ended. */
   async function ending(run: () => Promise<void>): Promise<void> {
     const entry = { from: Date.now(), to: Number.POSITIVE_INFINITY }
     endings.push(entry)
@@ -57,7 +57,7 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
   }
 
   async function signInOnce(page: Page, as: string): Promise<void> {
-    // Without the provider's own session it asks who it is.
+    // Without its own session, the provider shows the form.
     await context.clearCookies()
     await page.evaluate(() => {
       const returnTo = location.pathname + location.search
@@ -97,7 +97,7 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
       await tab.page.close()
     },
 
-    /** Its process ends; what it had open is told goodbye by nobody. */
+    /** Ends the tab's process, so that the page cannot close anything. */
     async crash(tab: Tab): Promise<void> {
       open.delete(tab)
       const crashed = tab.page.waitForEvent('crash')
@@ -105,7 +105,7 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
       session.send('Page.crash').catch(() => {})
       await crashed
       await tab.page.close()
-      // Others may have lived in the same process.
+      // The same process may have run other tabs.
       for (const other of [...open]) {
         const isAlive = await Promise.race([
           other.page.evaluate(() => true).catch((error) => !/crash/i.test(String(error))),
@@ -122,7 +122,7 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
       for (const { targetId } of targetInfos) await devtools.send('Target.closeTarget', { targetId }).catch(() => {})
     },
 
-    /** The browser is told that it is offline, and both servers are out of reach. */
+    /** Puts the browser offline, and cuts both servers off. */
     async cutNetwork(milliseconds: number): Promise<void> {
       const loss = { what: 'cut', from: Date.now(), to: Number.POSITIVE_INFINITY }
       losses.push(loss)
@@ -148,7 +148,7 @@ export async function createScene({ app, browser, onNews }: SceneHost) {
 
     signIn: (tab: Tab, as: string) =>
       ending(async () => {
-        // The way to the provider and back is a reload of the tab.
+        // The redirect to the provider and back reloads the tab.
         await losing('sign-in', async () => {
           for (let attempt = 1; ; attempt += 1) {
             try {

@@ -32,7 +32,7 @@ async function submitForm(phone: Phone, password: string): Promise<void> {
   await phone.until(Promise.resolve(phone.tap(login, 'submit', form)))
 }
 
-/** What the home page shows by its WXML, once it shows something. */
+/** The text of the home page, as soon as its WXML renders one. */
 const shownItems = (phone: Phone) =>
   phone.until(() => {
     const page = phone.page?.path === 'pages/home/home' ? phone.page : undefined
@@ -74,7 +74,7 @@ test("its files agree with the types of the package and with WeChat's", async ()
   cpSync(example, place, { recursive: true })
   const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const typesOf = (name: string) => [join(root, entries[`./${name}`].types)]
-  // What `lingpai init` writes for TypeScript.
+  // `lingpai init` writes this file for TypeScript.
   writeFileSync(join(place, 'workers/lingpai.d.ts'), `export * from 'lingpai/wechat/worker'`)
   const compilerOptions = {
     target: 'es2020',

@@ -4,7 +4,7 @@ import { createEvents } from '../fixtures/recipe-events.ts'
 
 const { state, routes } = createEvents()
 
-/** Resolves with this many orders, and rejects with what ended the stream. */
+/** Resolves with this many orders. Rejects with the error that ended the stream. */
 async function watch(count: number, signal?: AbortSignal): Promise<unknown[]> {
   const { watchOrders } = await import('recipe:eventsource/events.ts')
   const seen: unknown[] = []

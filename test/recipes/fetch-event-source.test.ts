@@ -4,7 +4,7 @@ import { createEvents } from '../fixtures/recipe-events.ts'
 
 const { state, routes } = createEvents()
 
-// Of a browser, the client uses its timers, and whether the page is visible.
+// The client uses the browser's timers and the visibility of the page.
 beforeAll(() => {
   vi.stubGlobal('window', globalThis)
   vi.stubGlobal('document', new EventTarget())
@@ -13,7 +13,7 @@ afterAll(() => {
   vi.unstubAllGlobals()
 })
 
-/** Resolves with this many orders, and rejects with what ended the stream. */
+/** Resolves with this many orders. Rejects with the error that ended the stream. */
 async function watch(count: number, signal?: AbortSignal): Promise<unknown[]> {
   const { watchOrders } = await import('recipe:fetch-event-source/events.ts')
   const seen: unknown[] = []

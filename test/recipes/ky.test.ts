@@ -8,7 +8,7 @@ const context = testRecipe(async ({ apiOrigin }) => {
     call: (signal) => api(`${apiOrigin}/orders`, { signal }).json(),
     answer: orders,
     path: '/orders',
-    // Its rule for a 500 of a GET.
+    // The client retries a GET after a 500.
     triesOf500: 3,
     fail: (status) => errorOf(api(`${apiOrigin}/status/${status}`).json()),
     failure: (status) => expect.objectContaining({ name: 'HTTPError', response: expect.objectContaining({ status }) }),

@@ -8,7 +8,7 @@ const context = testRecipe(async () => {
     call: (signal) => api('/orders', { signal }),
     answer: orders,
     path: '/orders',
-    // Its rule for a 500 of a GET.
+    // The client retries a GET after a 500.
     triesOf500: 2,
     fail: (status) => errorOf(api(`/status/${status}`)),
     failure: (status) => expect.objectContaining({ name: 'FetchError', status, data: { status } }),

@@ -4,7 +4,7 @@ import { errorOf, testRecipe } from '../fixtures/recipe-behaviour.ts'
 import { orders } from '../fixtures/recipe-orders.ts'
 
 const isSignInRequired = (error: unknown) => (error as { code?: unknown }).code === 'sign_in_required'
-// The pauses between attempts are the client's own, and long.
+// The client's own pauses between retries are long.
 const atOnce = { retryDelay: 1 }
 
 const context = testRecipe(async ({ apiOrigin, session }) => {
@@ -34,7 +34,7 @@ const context = testRecipe(async ({ apiOrigin, session }) => {
   }
 })
 
-/** `fetchQuery` tries once unless told; observers, which apps use, follow the default of queries. */
+/** `fetchQuery` does not retry by default. Observers, which apps use, follow the default of queries. */
 function retryOf(queryClient: QueryClient) {
   return queryClient.getDefaultOptions().queries?.retry ?? 0
 }

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 
-/** A key and a certificate for `localhost`, signed by itself, valid for a day (RFC 5280 §4.1). */
+/** A key and a self-signed certificate for `localhost`, valid for a day (RFC 5280 §4.1). */
 export function createCertificate(now: Date): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ecdsaWithSha256 = sequence(element(0x06, Buffer.from('2a8648ce3d040302', 'hex')))
@@ -29,7 +29,7 @@ export function createCertificate(now: Date): { readonly key: string; readonly c
   }
 }
 
-/** Tag, length and content, as DER has it (X.690 §8.1). */
+/** Tag, length and content in DER (X.690 §8.1). */
 function element(tag: number, content: Buffer): Buffer {
   const { length } = content
   const head = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255]

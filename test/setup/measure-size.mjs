@@ -7,7 +7,7 @@ import { build, minify } from 'vite'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** What an app imports for the README's example, bundled and minified as by the app's own bundler. */
+/** The imports of the README's example. They are bundled and minified as by an app's bundler. */
 const uses = {
   page: `export { connect } from './dist/index.js'`,
   plainWorker: `export { serve, indexedDBStore } from './dist/worker.js'`,

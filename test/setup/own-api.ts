@@ -3,7 +3,7 @@ import { apiRoutes, findApiRoute } from '../../servers/api/api-routes.ts'
 import { answerJson } from '../../servers/http/json.ts'
 import { testRoutes } from './test-routes.ts'
 
-/** An API on the origin of the test pages, under `/own-api`. It takes every token, and says nothing of CORS. */
+/** An API on the origin of the test pages, under `/own-api`. It accepts every token, and sends no CORS headers. */
 export const ownApi: Plugin = {
   name: 'own-api',
   configureServer({ middlewares }) {

@@ -16,7 +16,7 @@ export const recipePages: Plugin = {
   enforce: 'pre',
   resolveId(source, importer, options) {
     const [, page, file] = /^recipe:([\w-]+)\/([\w-]+\.ts)$/.exec(source) ?? []
-    // The search for dependencies reads files itself, and gives up where there is none.
+    // Vite's dependency scan reads files itself, and fails if there is none.
     if ('scan' in options && options.scan === true && file !== undefined) return { id: source, external: true }
     if (file !== undefined) return `${pages}${page}.md/${file}`
     if (!importer?.startsWith(pages) || !source.startsWith('./')) return undefined

@@ -86,7 +86,7 @@ async function choose(find) {
 }
 
 function runBuild() {
-  // npm names its own program here; starting npm by its bare name does not work on Windows.
+  // npm sets the path of its program here. On Windows, npm cannot be started by its bare name.
   const npm = environment.npm_execpath
   return npm ? runProgram(process.execPath, [npm, 'run', 'build']) : runProgram('npm', ['run', 'build'])
 }

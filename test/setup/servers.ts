@@ -17,15 +17,15 @@ declare module 'vitest' {
     readonly apiOrigin: string
     readonly issuer: string
     readonly legacyOrigin: string
-    /** GET /tokens?account=... answers tokens of the provider, for a grant that signs in without a redirect. */
+    /** GET /tokens?account=... returns tokens of the provider, for a grant that signs in without a redirect. */
     readonly mintOrigin: string
-    /** APIs that take every token, so that no other test's 401 gets in the way: `Authorization`, then `X-Token`, HTTP/2. */
+    /** APIs that accept every token, so that no other test's 401 interferes: with `Authorization`, `X-Token`, HTTP/2. */
     readonly steadyOrigin: string
     readonly headerOrigin: string
     readonly secureOrigin: string
-    /** How long a stream is silent, in seconds: 2, or what IDLE_SECONDS says. */
+    /** The silence of a stream, in seconds: IDLE_SECONDS, or else 2. */
     readonly idleSeconds: number
-    /** No API: it tells what it saw. */
+    /** Not an API: it returns the requests that it received. */
     readonly witnessOrigin: string
   }
 }

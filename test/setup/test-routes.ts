@@ -5,9 +5,9 @@ import { readBody } from '../../servers/http/request-body.ts'
 
 const denied = new Set<string>()
 
-/** What the tests ask of an API, besides what the demo's has. */
+/** The routes of the API for tests, in addition to those of the demo. */
 export const testRoutes: Readonly<Record<string, ApiRoute>> = {
-  /** Keeps a cookie of the name, with the attributes that it is given. */
+  /** Sets a cookie with the given name and attributes. */
   '/set-cookie': {
     anyMethod: true,
     answer({ response, url }) {
@@ -16,7 +16,7 @@ export const testRoutes: Readonly<Record<string, ApiRoute>> = {
       answerJson(response, 200, {})
     },
   },
-  /** Refuses its first request, and answers the second one as another route would. */
+  /** Answers the first request with 401, and the second one like another route. */
   '/after-401': {
     anyMethod: true,
     async answer(exchange) {

@@ -5,7 +5,7 @@ import type { Plugin } from 'vite'
 const page = fileURLToPath(new URL('../../docs/testing.md', import.meta.url))
 const all = `${page}/all.ts`
 
-/** `import { names } from 'guide:testing'` runs the examples of docs/testing.md as they stand there: each is a test file. */
+/** `import { names } from 'guide:testing'` runs the unchanged examples of docs/testing.md: each is a test file. */
 export const testingGuide: Plugin = {
   name: 'testing-guide',
   enforce: 'pre',

@@ -4,7 +4,7 @@ import { type HttpServer, startHttpServer } from '../../servers/http/http-server
 import { answerJson } from '../../servers/http/json.ts'
 import { readBody } from '../../servers/http/request-body.ts'
 
-/** All that one request has brought. */
+/** The contents of one request. */
 export interface Sighting {
   readonly method: string
   readonly url: string
@@ -12,7 +12,7 @@ export interface Sighting {
   readonly body: string
 }
 
-/** A server that is no API of the session's: it answers every request with what it saw of it, and `/log?of=…` with all. */
+/** A server that is not an API of the session. It answers every request with its contents, and `/log?of=…` with all of them. */
 export async function startWitness(): Promise<HttpServer> {
   const log: Sighting[] = []
   return startHttpServer({}, async () => async (request, response) => {

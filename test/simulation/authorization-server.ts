@@ -2,20 +2,20 @@ import type { Random } from './random.ts'
 
 export type UserName = 'ann' | 'bob'
 
-/** Every token holds one of these, so that any of its bytes that goes astray is seen. */
+/** Every token contains one of these, so that the simulation detects any part of it in the wrong place. */
 export const ACCESS_MARK = 'at~'
 export const REFRESH_MARK = 'rt~'
 
-/** What begins at a sign-in: the server's view of a session. */
+/** The server's view of a session, from its sign-in. */
 export interface Family {
   readonly id: number
   readonly user: UserName
-  /** The refresh token that is good, by number. */
+  /** The number of the valid refresh token. */
   current: number
   /** When each refresh token was used, by its number. */
   readonly usedAt: Map<number, number>
   accessTokens: number
-  /** Why it has ended: it was revoked, or a refresh token was used again. */
+  /** Why the session ended: it was revoked, or a refresh token was reused. */
   ended: 'revoked' | 'reuse' | undefined
 }
 
@@ -39,7 +39,7 @@ export interface AuthorizationServerOptions {
   onReuse(family: Family, refreshToken: number): void
 }
 
-/** Rotates refresh tokens, and ends a session whose used refresh token comes again after the grace (RFC 9700 §4.14.2). */
+/** Rotates refresh tokens. Ends a session if a used refresh token is reused after the grace period (RFC 9700 §4.14.2). */
 export function createAuthorizationServer(options: AuthorizationServerOptions) {
   const { now, random, life, rotates, grace } = options
   const families: Family[] = []
@@ -114,7 +114,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions) {
       return { status: 200, body: '' }
     },
 
-    /** What the API learns of an access token. */
+    /** The API's introspection of an access token. */
     introspect(accessToken: string): { family: Family | undefined; expiresAt: number; isGood: boolean } {
       const known = accessTokens.get(accessToken)
       const isGood =
@@ -122,7 +122,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions) {
       return { family: known?.family, expiresAt: known?.expiresAt ?? 0, isGood }
     },
 
-    /** As an administrator does: access tokens end early, the session goes on. */
+    /** As an administrator does: access tokens end early, but the session continues. */
     revokeAccessTokens(): void {
       for (const token of accessTokens.values()) if (random.chance(0.7)) token.isRevoked = true
     },

@@ -13,7 +13,7 @@ import type { Scheduler, Thread } from './scheduler.ts'
 import type { Story } from './story.ts'
 
 const MAX_TIMER = 2 ** 31 - 1
-/** A SharedWorker whose last page has gone ends a moment later, unless another one has come. */
+/** A SharedWorker ends some time after its last page has left, unless another page connects before. */
 const LAST_BREATH = 5
 
 export interface Tab extends TabFacts {
@@ -103,7 +103,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
   function timersOf(thread: Thread): Pick<Platform, 'setTimeout' | 'clearTimeout'> {
     return {
       setTimeout(callback, milliseconds) {
-        // What does not fit into 31 bits, and what is no number, is due at once. Timers are late by a little.
+        // A delay that is not a number or exceeds 31 bits becomes 0. Timers are a little late.
         const delay = milliseconds >= 0 && milliseconds <= MAX_TIMER ? milliseconds : 0
         return scheduler.schedule(delay + random.next() * 2, thread, callback)
       },
@@ -232,7 +232,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       story.tell(`${tab.name} is shown: ${what.filter(Boolean).join(', ')}`)
       ledger.onSnapshot(tab, { status, session, user: user?.subject as UserName | undefined, reason })
     }
-    // A listener that fails must keep the news from nobody.
+    // A listener that throws must not keep the change from the others.
     tab.client.subscribe(() => {
       throw new Error('the page has a bug')
     })
@@ -252,7 +252,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
     liveWorkers: () => [...workers].filter(({ thread }) => thread.state !== 'dead'),
 
     killWorker(process: WorkerProcess): void {
-      // A dedicated worker that dies before it has said a word is taken for a slow one, and waited for.
+      // The page treats a dedicated worker that dies before its first message as slow, and waits for it.
       const isHeard = tabs.some((tab) => tab.shown.status !== 'connecting' && workersOf(tab).includes(process))
       if (hosts === 'dedicated' && !isHeard) return
       story.tell(`${process.thread.name} is killed`)
@@ -260,7 +260,7 @@ export function createBrowser({ plan, scheduler, story, ledger, grant, now, open
       process.thread.die()
     },
 
-    /** As WebKit does: another worker, empty, behind the same ports. */
+    /** As in WebKit: another, empty worker gets the same ports. */
     restartSilently(process: WorkerProcess): void {
       if (hosts === 'dedicated') return
       story.tell(`${process.thread.name} is restarted silently`)

@@ -6,7 +6,7 @@ import { build } from 'vite'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * A change of the sources, made while they are bundled.
+ * A change of the sources during the bundling.
  *
  * @typedef {{ readonly file: string, readonly search: string, readonly replace: string }} Patch
  */

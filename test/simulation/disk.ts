@@ -3,26 +3,26 @@ import { isInState } from '../../worker/core/shared-record.ts'
 import { isOfLaterFormat } from '../../worker/core/token-set.ts'
 import type { Scheduler, Thread } from './scheduler.ts'
 
-/** What becomes of one operation of the store. */
+/** The outcome of one operation of the store. */
 export interface DiskFate {
   readonly delay: number
-  /** `blocked`: it is done, or not, when the faults end. `failing`: its promise rejects, and nothing is done. */
+  /** `blocked`: it is done, or not, when the faults end. `failing`: its promise rejects, and nothing changes. */
   readonly outcome: 'done' | 'failing' | 'blocked'
 }
 
 export interface DiskOptions {
   readonly scheduler: Scheduler
   drawFate(): DiskFate
-  /** An operation takes so long that its worker takes the store for broken. */
+  /** An operation exceeds its timeout, so its worker treats the store as failed. */
   onTooSlow(): void
   onCommit(record: StoredSession | undefined, before: StoredSession | undefined, by: Thread): void
   onRead(record: StoredSession | undefined, by: Thread): void
 }
 
-/** A store that answers later counts as broken; a little less, for what comes on top. In milliseconds. */
+/** A little less than the timeout of the store, in milliseconds. */
 const LATE_BODY_TIMEOUT = 1990
 
-/** A database that the workers share: each operation is one transaction, those of one worker in order. */
+/** A database that the workers share. Each operation is one transaction; those of one worker run in order. */
 export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }: DiskOptions) {
   let text: string | undefined
   const blocked = new Set<() => void>()
@@ -32,7 +32,7 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
   function open(thread: Thread): Store {
     let lastDone = 0
 
-    /** `work` runs when the transaction is committed; its worker hears of it a moment later, if it is still there. */
+    /** `work` runs when the transaction commits. Its worker gets the result a moment later, if it still runs. */
     function transact<T>(work: () => T): Promise<T> {
       return new Promise((resolve, reject) => {
         const { delay, outcome } = drawFate()
@@ -50,7 +50,7 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
         }
         lastDone = Math.max(lastDone, scheduler.now() + delay)
         if (lastDone - scheduler.now() > LATE_BODY_TIMEOUT) onTooSlow()
-        // Without a thread: a transaction that was begun is committed even where its worker dies.
+        // Without a thread, because a started transaction commits even if its worker dies.
         scheduler.schedule(lastDone - scheduler.now(), undefined, run)
       })
     }
@@ -98,11 +98,11 @@ export function createDisk({ scheduler, drawFate, onTooSlow, onCommit, onRead }:
     write(record: StoredSession): void {
       text = JSON.stringify(record)
     },
-    /** As a later build does; undefined when it has signed out. */
+    /** Writes as a later build does. Undefined means that the later build has signed out. */
     writeLater(isThere: boolean): void {
       text = isThere ? JSON.stringify({ format: 3, sessionId: 'later', version: 1 }) : undefined
     },
-    /** What hangs goes on, late. */
+    /** Continues blocked operations. */
     unblock(): void {
       for (const run of blocked) run()
       blocked.clear()

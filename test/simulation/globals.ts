@@ -1,7 +1,7 @@
 import type { ThreadLocks } from './locks.ts'
 import type { Thread } from './scheduler.ts'
 
-/** What a thread finds in its global scope. */
+/** The globals of a thread. */
 export interface Scope {
   /** The page's address, or the worker's script. */
   readonly href: string
@@ -20,7 +20,7 @@ export function setScope(thread: Thread, scope: Scope): void {
   scopes.set(thread, scope)
 }
 
-/** Tells a page or a worker of an event of its window. */
+/** Dispatches an event to the global scope of a page or a worker. */
 export function dispatchTo(thread: Thread, type: string, event: object): void {
   for (const listener of [...(scopes.get(thread)?.listeners.get(type) ?? [])]) listener(event)
 }
@@ -30,16 +30,16 @@ function currentScope(): Scope | undefined {
   return thread && scopes.get(thread)
 }
 
-/** Says which thread is running, and what chance is, to the names of {@link installGlobals}. */
+/** Sets the running thread and the randomness for the globals of {@link installGlobals}. */
 export function useGlobals(currentThread: () => Thread | undefined, random: () => number): void {
   current = currentThread
   chance = random
 }
 
 /**
- * The names that the library looks up in its global scope, which all threads of a simulation share: each gets those of the
- * thread whose code is running. Once per process: code that uses a global is compiled anew each time that one is replaced.
- * Returns what takes them away again.
+ * Installs the globals that the library uses. All threads of a simulation share one global scope, so each global returns the
+ * value of the running thread. Call it once per process: code that uses a replaced global is compiled again.
+ * Returns a function that removes them.
  */
 export function installGlobals(): () => void {
   const { random } = Math
@@ -51,7 +51,7 @@ export function installGlobals(): () => void {
     BroadcastChannel: {
       value: class {
         constructor(name: string) {
-          // biome-ignore lint/correctness/noConstructorReturn: a fake that belongs to its thread
+          // biome-ignore lint/correctness/noConstructorReturn: a fake for one thread
           return currentScope()?.openChannel(name) as never
         }
       },
@@ -67,7 +67,7 @@ export function installGlobals(): () => void {
         currentScope()?.listeners.get(type)?.delete(listener)
       },
     },
-    // A page without JavaScript errors of its own, but for those that a seed plants.
+    // The page has no JavaScript errors, except those that a seed plants.
     console: { value: { ...console, error() {} } },
   }
   const before = new Map(Object.keys(names).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]))

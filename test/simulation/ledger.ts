@@ -5,15 +5,15 @@ import type { Plan } from './plan.ts'
 import type { Scheduler, Thread } from './scheduler.ts'
 import type { Story } from './story.ts'
 
-/** No message is longer on its way, nor is a queue of them. */
+/** The longest time in flight of a message, or of a queue of messages. */
 const TRAVEL = 40
 /** The default of `refresh.timeout`. */
 const REFRESH_TIMEOUT = 10_000
-/** Whoever finds the mark of a worker that is gone waits as long, from before the mark was stored. */
+/** A worker that finds the marker of a dead worker waits for this time, from before the marker was stored. */
 const ORPHAN_LIFE = REFRESH_TIMEOUT - 2000
-/** A token may have been as long on its way, and its life counts from when it was received. */
+/** The longest time in flight of a token. Its lifetime counts from its arrival. */
 const MAX_ANSWER = 30_000
-/** Timers are late by a little, and so may be what hangs on them. */
+/** Timers are a little late, and so are the steps that depend on them. */
 const SLACK = 200
 const MAX_FAILURES = 30
 const FAILURE_WINDOW = 300_000
@@ -25,7 +25,7 @@ export interface Violation {
   readonly text: string
 }
 
-/** What a page is shown, as far as it matters here: the session's number, or what there is instead. */
+/** The state that a page shows: the number of the session, or the status without one. */
 export interface Shown {
   readonly status: string
   readonly session: number | undefined
@@ -37,11 +37,11 @@ export interface TabFacts {
   readonly name: string
   readonly thread: Thread
   shown: Shown
-  /** When it was connected last. */
+  /** The time of its last connection. */
   connectedAt: number
-  /** How many ports it has opened to a worker. */
+  /** The number of ports that it has opened to workers. */
   readonly connections: number
-  /** Sessions that this tab was shown, and is not any more. */
+  /** Sessions that this tab has shown earlier. */
   readonly past: Set<number>
 }
 
@@ -52,18 +52,18 @@ export interface PageCall {
   readonly what: string
   readonly startedAt: number
   readonly frozenBefore: number
-  /** Milliseconds of the page's own time by which it must have settled. */
+  /** The deadline by which it must have settled, in milliseconds of the page's own time. */
   readonly limit: number
   readonly sessionAtStart: number | undefined
   readonly userAtStart: UserName | undefined
-  /** Whether its page knew then that nobody was signed in. */
+  /** Whether its page was signed out at that time. */
   readonly isOfNobody: boolean
   readonly pastAtStart: ReadonlySet<number>
   attempts: number
   readonly connectionsBefore: number
-  /** When its tab was first shown something else than the session in which it was made. */
+  /** When its tab first showed another state than the session of the call. */
   leftAt: number | undefined
-  /** The session that it has begun at the server, where it is a sign-in. */
+  /** The session that a sign-in has started at the server. */
   signsIn: number | undefined
   isSettled: boolean
 }
@@ -82,32 +82,32 @@ interface Facts {
   readonly exchanges: RefreshExchange[]
   /** Why this session may have ended (I7). */
   readonly causes: Set<string>
-  /** Workers that have told the others of a refresh. */
+  /** Workers that have sent the others a hint about a refresh. */
   readonly markedBy: Set<Thread>
-  /** The newest refresh token that the store has taken. */
+  /** The newest refresh token in the store. */
   stored: number
-  /** The newest access token that a worker was given. */
+  /** The newest access token that a worker received. */
   latest: { readonly at: number; readonly clockChanges: number; isDenied: boolean } | undefined
-  /** Before when the server wants no refresh. */
+  /** The time until which the server wants no refresh. */
   notBefore: number
 }
 
-/** Keeps what the servers, the store, the channels and the pages have seen, and compares it with the invariants. */
+/** Records the events of the servers, the store, the channels and the pages, and checks the invariants against them. */
 export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler: Scheduler; story: Story }) {
   let violation: Violation | undefined
   const sessions = new Map<number, Facts>()
   const openCalls = new Set<PageCall>()
   const calls = new Map<number, PageCall>()
   /**
-   * What a worker was told: refresh tokens below this number are used up; this one was rejected. A newer one is another
-   * token: where the store holds one, it is taken over, and only the server can tell whether it has gone too (I7).
+   * The responses that a worker received: refresh tokens below this number are used; this one was rejected. If the store
+   * holds a newer token, the worker adopts it, because only the server knows whether that one has ended too (I7).
    */
   const known = new Map<Thread, Map<number, { below: number; rejected: number }>>()
   const storedAccessTokens = new Set<string>()
-  /** Sessions that the store held, and then lost to a sign-out or to another one. */
+  /** Sessions that a sign-out or another session has removed from the store. */
   const over = new Set<number>()
   const lastSnapshots = new Map<object, string>()
-  /** Sessions whose sign-in was called off. */
+  /** Sessions whose sign-in was cancelled. */
   const unwanted = new Set<number>()
   let storedSession: number | undefined
   let hasStoreTrouble = false
@@ -150,15 +150,15 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   function isInProgress(exchange: RefreshExchange): boolean {
     if (exchange.end !== undefined) return false
     const age = scheduler.now() - exchange.at
-    // Without locks, only the store tells of it.
+    // Without locks, only the store shows it.
     if (exchange.thread.state === 'running') return plan.hasLocks || !hasStoreTrouble
-    // Its worker can not tell any more. Whoever comes next has waited until its time was up, by the clock.
+    // Its worker is dead. The next worker has waited until the lease was over, by the clock.
     return age < ORPHAN_LIFE && exchange.clockChanges === clockChanges && !hasStoreTrouble
   }
 
   function mayHaveEnded(session: number): boolean {
     const { causes, exchanges } = factsOf(session)
-    // A worker that did not live to hear the answer leaves an unknown outcome to the next one.
+    // For the next worker, the outcome is unknown if this worker died before the response.
     const isOutcomeLost = exchanges.some(({ end, thread }) => end === undefined && thread.state !== 'running')
     const isMarkLost = [...factsOf(session).markedBy].some(({ state }) => state !== 'running')
     return causes.size > 0 || ((isOutcomeLost || isMarkLost) && plan.onUnknownOutcome === 'sign-in')
@@ -198,11 +198,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     violation: () => violation,
     call: (id: number) => calls.get(id),
     hasStoreTrouble: () => hasStoreTrouble,
-    /** Whether the store has taken something when its worker could not tell the others any more. */
+    /** Whether the store committed a write after the worker could send its hint to the others. */
     hasLateWrites: () => hasLateWrites,
     /**
-     * How long a call may take when all is well again: where a worker is gone, its silence may have to tell it (10539), or
-     * somebody waits for its refresh; where the clock was set back, once more for as long as the server asked for.
+     * The longest duration of a call after the faults have ended. After a worker's death, its silence is the only sign (10539),
+     * or another worker waits for its lease. If the clock was set back, the pause that the server asked for counts twice.
      */
     longestWait: (longestPause: number) =>
       clockChanges > 0 ? Math.max(11_000, longestPause + 1000) : hasLostThreads ? 11_000 : 5000,
@@ -216,11 +216,11 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
     onSessionBegun(session: number, user: UserName): void {
       const { causes } = factsOf(session)
-      // Its caller was told that nothing would come of it, before anything did.
+      // Its caller got a rejection before the session began.
       for (const call of calls.values()) if (call.signsIn === session && call.isSettled) unwanted.add(session)
-      // Whoever was signed in before is so no more, wherever this one is seen.
+      // In every tab that shows this session, the session before has ended.
       for (const [number, facts] of sessions) if (number !== session) facts.causes.add('replaced')
-      // What is asked for in this moment may come after it. What waits for a worker longer is not done to another user (I6).
+      // A request of this moment may arrive later. A request that has waited longer must not act on another user (I6).
       const mayEndIt = ({ what, userAtStart, startedAt }: PageCall) =>
         what === 'sign-out' &&
         (userAtStart === undefined || userAtStart === user || scheduler.now() - startedAt < TRAVEL)
@@ -233,7 +233,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
     onStoreTrouble,
 
-    /** What it does to the sessions of this build is what a store that fails does. */
+    /** To the sessions of this build, a later build is like a store that fails. */
     onLaterBuild(): void {
       laterBuildAt = scheduler.now()
       onStoreTrouble()
@@ -267,7 +267,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       return exchange
     },
 
-    /** The worker has been told how its refresh ended; `next` is the refresh token that it was given. */
+    /** The worker has received the outcome of its refresh; `next` is the new refresh token. */
     onRefreshEnded(exchange: RefreshExchange, how: 'succeeded' | 'rejected' | 'failed', next?: number): void {
       if (exchange.end !== undefined) return
       const now = scheduler.now()
@@ -281,7 +281,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (how === 'failed' && plan.onUnknownOutcome === 'sign-in') addCause('unknown outcome', exchange.family.id)
     },
 
-    /** The server wants to be left alone for a while. */
+    /** The server asks for a pause. */
     onPauseAsked(family: Family, milliseconds: number): void {
       factsOf(family.id).notBefore = scheduler.now() + milliseconds
     },
@@ -295,7 +295,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       addCause('rejected', family.id)
     },
 
-    /** The server has seen a used refresh token after its grace. */
+    /** The server has received a used refresh token after its grace period. */
     onReuse(family: Family, token: number): void {
       const { exchanges, stored } = factsOf(family.id)
       const rotation = exchanges.find((one) => one.token === token && one.end?.how === 'succeeded')
@@ -339,13 +339,13 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       storedSession = session
     },
 
-    /** A token, or part of one, may be in what goes over a channel only where its app wants it (I11). */
+    /** A message may contain a token, or a part of one, only if the app exposes it (I11). */
     onMessage(text: string, from: string, to: string): void {
       if (text.includes(ACCESS_MARK) || text.includes(REFRESH_MARK))
         violate('I11', `a token goes from ${from} to ${to}`)
     },
 
-    /** Refreshes, and all else that changes nothing for pages, are not told to them. */
+    /** Pages are not notified of a refresh or another event that changes nothing for them. */
     onSnapshotSent(port: object, text: string): void {
       if (lastSnapshots.get(port) === text) violate('snapshot', 'a worker tells a page what it has told before')
       lastSnapshots.set(port, text)
@@ -368,7 +368,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const isKnownToExpire = plan.life !== undefined && clockChanges === 0
       if (isKnownToExpire && expiresAt + MAX_ANSWER < call.startedAt)
         violate('expiry', `call ${callId} is sent with a token that had expired long before it was made`)
-      // What may be done twice is done anew over each new connection.
+      // An idempotent call is sent again over each new connection.
       const runs = 1 + Math.min(3, call.tab.connections - call.connectionsBefore)
       if (call.attempts > 2 * runs) violate('I10', `call ${callId} is sent for the ${call.attempts}th time`)
       if (call.pastAtStart.has(session) && call.sessionAtStart !== undefined && !hasStoreTrouble)
@@ -378,7 +378,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         )
       const { tab, startedAt, userAtStart } = call
       const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
-      // Whoever is told of the switch so much later has called before it.
+      // A call of a page that learns of the switch so late was made before it.
       const isBeforeSwitch = (call.leftAt ?? scheduler.now()) - startedAt > TRAVEL
       const isSwitched = userAtStart !== undefined && userAtStart !== user && isBeforeSwitch
       if (isSwitched && isAwake && tab.connectedAt < startedAt && !hasStoreTrouble)
@@ -446,8 +446,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         violate('I5', `${tab.name} is shown session ${shown.session}, whose sign-in was called off`)
       const { session, status, reason } = shown
       if (session !== undefined) {
-        // A sign-out that a worker did not live to write down, or to tell of, is not done yet: its page asks the next worker
-        // for it.
+        // If the worker died before it stored or announced the sign-out, the sign-out is not done yet: its page asks the
+        // next worker for it.
         const isOver = !hasLateWrites && (over.has(session) || !hasLostThreads)
         if (tab.past.has(session) && isOver && !hasStoreTrouble)
           violate('I5', `${tab.name} is shown session ${session} again, which was over`)
@@ -464,7 +464,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         violate('I9', `session ${before} ended since an answer was lost, and ${tab.name} is told "refresh_rejected"`)
     },
 
-    /** Whether every promise is settled that has to be by now (I3). */
+    /** Whether every promise has settled by its deadline (I3). */
     afterStep(): boolean {
       const now = scheduler.now()
       if (now >= nextDeadline) {
@@ -491,7 +491,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   }
 }
 
-/** What a call may reject with while there are faults. */
+/** The error codes that a call may reject with during faults. */
 const EXPECTED: readonly string[] = [
   'sign_in_required',
   'sign_in_cancelled',

@@ -19,7 +19,7 @@ interface LockOptions {
   readonly steal?: boolean
 }
 
-/** The Web Locks of an origin: granted in the order in which they were asked for, released when their holder dies. */
+/** The Web Locks of an origin: granted in the order of the requests, and released when their holder dies. */
 export function createLocks(scheduler: Scheduler, latency: () => number) {
   const locks = new Map<string, Lock>()
 
@@ -59,7 +59,7 @@ export function createLocks(scheduler: Scheduler, latency: () => number) {
     grantNext(lock)
   }
 
-  /** What `navigator.locks` is to a thread. */
+  /** A thread's `navigator.locks`. */
   function locksOf(thread: Thread) {
     const own = new Set<string>()
     thread.onDeath(() => {

@@ -1,5 +1,5 @@
 // @ts-check
-// Looks for counterexamples to the invariants: `npm run simulate -- --seeds 1000000 [--from N] [--seed N] [--threads N]`.
+// Searches for counterexamples to the invariants: `npm run simulate -- --seeds 1000000 [--from N] [--seed N] [--threads N]`.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { bundle } from './bundle.mjs'

@@ -1,13 +1,13 @@
 import type { Scheduler, Thread } from './scheduler.ts'
 
-/** What becomes of one exchange. Times are milliseconds. */
+/** The course of one exchange. Times are in milliseconds. */
 export interface NetworkFate {
   readonly there: number
   readonly back: number
-  /** `lost`: it never arrives; `silent`: it arrives, and its answer does not; each with or without an error. */
+  /** `lost`: the request never arrives. `silent`: it arrives, but its response does not. Each with or without an error. */
   readonly request: 'arrives' | 'lost' | 'lost without a word'
   readonly answer: 'arrives' | 'lost' | 'lost without a word'
-  /** Given by something between the client and the server, before the server has seen it, or after. */
+  /** The response of an intermediary, before or after the server has processed the request. */
   readonly instead?: { readonly answer: ServerAnswer; readonly isProcessed: boolean }
 }
 
@@ -23,7 +23,7 @@ export interface SentRequest {
   readonly body: string
 }
 
-/** Follows one request: what the server does, and what its sender hears. */
+/** The events of one request: at the server, and at its sender. */
 export interface Exchange {
   serve(): ServerAnswer
   onAnswer?(answer: ServerAnswer): void
@@ -35,10 +35,10 @@ export interface NetworkOptions {
   open(thread: Thread, request: SentRequest): { readonly fate: NetworkFate; readonly exchange: Exchange }
 }
 
-/** What takes longer on its way is still with its sender. */
+/** A request that takes longer has not left its sender yet. */
 const MAX_SEND = 100
 
-/** `fetch` for each worker. What is told here of a request that was aborted before it arrived: it never does. */
+/** `fetch` for each worker. A request that is aborted before its arrival never arrives. */
 export function createNetwork({ scheduler, open }: NetworkOptions) {
   const underWay = new Set<() => void>()
 
@@ -73,7 +73,7 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
           }),
         )
         scheduler.schedule(fate.there, undefined, () => {
-          // Nor does what a worker was still sending when it died.
+          // A request that a worker was still sending when it died does not arrive either.
           const isCutOff = isOver || (thread.state === 'dead' && fate.there > MAX_SEND)
           if (isCutOff || fate.request !== 'arrives') {
             if (fate.request !== 'lost without a word') scheduler.schedule(fate.back, thread, fail)
@@ -104,8 +104,8 @@ export function createNetwork({ scheduler, open }: NetworkOptions) {
   }
 }
 
-/** As much of a Response as is read by the library; the platform's own costs more than all the rest of a step. */
-/** Node's own `Headers` would not do in a thread that has no FinalizationRegistry. */
+/** The parts of a Response that the library reads. The platform's own costs more than the rest of a step. */
+/** Node's own `Headers` does not work in a thread without FinalizationRegistry. */
 function readHeaders(headers: HeadersInit = {}): Readonly<Record<string, string>> {
   const pairs = Array.isArray(headers) ? headers : Object.entries(headers)
   return Object.fromEntries(pairs.map(([name, value]) => [name.toLowerCase(), value]))

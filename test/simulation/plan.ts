@@ -1,6 +1,6 @@
 import { createRandom, type Random } from './random.ts'
 
-/** What may happen at any moment; the rest of the faults befall a single request. */
+/** The actions that may happen at any time. The other faults affect a single request. */
 export const TROUBLES = [
   'offline',
   'worker killed',
@@ -20,7 +20,7 @@ export const TROUBLES = [
   'access revoked',
 ] as const
 
-/** The kinds of fault. Each seed draws which of them may happen in it. */
+/** The kinds of fault. Each seed draws the kinds that may happen in it. */
 export const FAULTS = [
   'request lost',
   'answer lost',
@@ -37,29 +37,29 @@ export type Fault = (typeof FAULTS)[number]
 
 export type Hosts = 'shared' | 'shared, two builds' | 'dedicated' | 'shared, in memory'
 
-/** What a seed draws before anything happens. */
+/** The values that a seed draws before the first event. */
 export interface Plan {
   readonly seed: number
   readonly random: Random
   readonly hosts: Hosts
   readonly tabs: number
-  /** Life of access tokens, in seconds; undefined where the server does not say. */
+  /** Lifetime of access tokens, in seconds. Undefined: the server does not send it. */
   readonly life: number | undefined
   readonly rotates: boolean
-  /** How long a used refresh token is still answered with its successor, in milliseconds. */
+  /** The grace period in which a used refresh token still gets its successor, in milliseconds. */
   readonly grace: number
   readonly onUnknownOutcome: 'resend' | 'sign-in'
   readonly hasLocks: boolean
-  /** Whether there is a BroadcastChannel. */
+  /** Whether the threads have BroadcastChannel. */
   readonly hasHints: boolean
   readonly isSignedIn: boolean
   readonly faults: ReadonlySet<Fault>
-  /** How likely an exchange with a server meets a fault, while there are any. */
+  /** The probability of a fault in an exchange with a server, until the faults end. */
   readonly intensity: number
   readonly actions: number
-  /** Milliseconds in which the actions are. */
+  /** The time span of the actions, in milliseconds. */
   readonly length: number
-  /** When a later build of the app takes the stored session over, and when it signs out again. */
+  /** When a later build of the app overwrites the stored session, and when it signs out. */
   readonly laterBuild: { readonly from: number; readonly to: number } | undefined
 }
 
@@ -83,7 +83,7 @@ export function drawPlan(seed: number): Plan {
     actions: 6 + random.below(14),
     length: random.pick([200, 3000, 20_000, 90_000]),
   }
-  // By chance of its own, so that every other seed is what it was before there were any of these.
+  // A separate random source, so that every other seed draws the same values as before this feature.
   const { next, chance } = createRandom(~seed)
   const hasLaterBuild = plan.hosts !== 'shared, in memory' && chance(0.04)
   const from = next() * plan.length

@@ -5,22 +5,22 @@ type Listener = (event: { readonly data: unknown }) => void
 
 export interface PortOptions {
   readonly scheduler: Scheduler
-  /** How long the next message is on its way. */
+  /** The delay of the next message. */
   latency(): number
-  /** Sees every message, as the text that a clone of it is. */
+  /** Gets every message as the JSON text of its clone. */
   inspect(text: string, from: Port, to: Port): void
 }
 
 export interface Port extends Endpoint {
   readonly thread: Thread
-  /** The other end; another one after a worker was restarted behind the port. */
+  /** The other end. It changes if a worker is restarted behind the port. */
   peer: Port | undefined
   close(): void
   deliver(text: string): void
   start(): void
 }
 
-/** One end of a channel between two threads. Messages stay in order; what comes before anybody listens is kept. */
+/** One end of a channel between two threads. Messages stay in order, and are queued until the first listener. */
 export function createPort(options: PortOptions, thread: Thread): Port {
   const { scheduler, latency, inspect } = options
   const listeners = new Set<Listener>()
@@ -34,14 +34,14 @@ export function createPort(options: PortOptions, thread: Thread): Port {
     postMessage(message) {
       const { peer } = port
       if (isClosed || peer === undefined) return
-      // The copy that a structured clone makes; nothing that crosses here is more than JSON.
+      // JSON replaces the structured clone, because all messages here are JSON.
       const text = JSON.stringify(message)
       inspect(text, port, peer)
       arrival = Math.max(arrival, scheduler.now() + latency())
       scheduler.schedule(arrival - scheduler.now(), peer.thread, () => peer.deliver(text))
     },
     addEventListener(type, listener) {
-      // A worker is listened to for errors of its script, too; there are none.
+      // Pages also listen for script errors of the worker; the simulation has none.
       if (type === 'message') listeners.add(listener)
     },
     removeEventListener(_type, listener) {

@@ -1,4 +1,4 @@
-/** Chance, the same for the same seed. */
+/** A random source that is reproducible from its seed. */
 export interface Random {
   /** Uniform in [0, 1). */
   next(): number
@@ -9,7 +9,7 @@ export interface Random {
 }
 
 export function createRandom(seed: number): Random {
-  // Neighbouring seeds must not begin alike.
+  // Adjacent seeds must not start with similar values.
   let state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) >>> 0
   function next(): number {
     state = (state + 0x6d2b79f5) >>> 0

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-/** Seeds that a thread is given at once. */
+/** The number of seeds in one batch for a thread. */
 const CHUNK = 50
 
 /**
@@ -12,7 +12,7 @@ const CHUNK = 50
  */
 
 /**
- * Runs seeds in threads, and stops after so many findings.
+ * Runs seeds in threads, and stops after `mostFindings` findings.
  *
  * @param {{ file: string, from: number, count: number, threads: number, mostFindings?: number, chunk?: number,
  *   onProgress?: (done: number) => void, silence?: number }} options `silence`: milliseconds after which a thread that
@@ -39,7 +39,7 @@ export async function runSeeds({
     Array.from({ length: threads }, () => {
       const worker = new Worker(fileURLToPath(new URL('thread.mjs', import.meta.url)), {
         workerData: { file },
-        // What a seed throws away is young; nobody reads the stacks of its errors.
+        // A seed's garbage is young, and the stacks of its errors are not used.
         resourceLimits: { maxYoungGenerationSizeMb: 64 },
       })
       return /** @type {Promise<void>} */ (

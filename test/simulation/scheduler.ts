@@ -1,4 +1,4 @@
-/** What happens at a time, in a thread or outside of all. */
+/** An event at a time, in one thread or in none. */
 export interface ScheduledEvent {
   due: number
   order: number
@@ -9,7 +9,7 @@ export interface ScheduledEvent {
 
 export type ThreadState = 'running' | 'frozen' | 'dead'
 
-/** A page or a worker: what is due in a frozen one waits for its thaw, what is due in a dead one never happens. */
+/** A page or a worker. Events of a frozen thread wait until it is resumed; events of a dead thread never run. */
 export interface Thread {
   readonly name: string
   readonly state: ThreadState
@@ -25,8 +25,8 @@ export interface Thread {
 const MICROSECOND = 0.001
 
 /**
- * Virtual time. Everything that can happen is an event with a time that the seed has drawn, so the seed decides every order:
- * of messages, timers, answers, storage and locks. Between two events the microtasks of the real code run to their end.
+ * Virtual time. Everything is an event with a time that the seed draws, so the seed decides the order of messages, timers,
+ * responses, storage and locks. Between two events, all microtasks of the real code run.
  */
 export function createScheduler() {
   const heap: ScheduledEvent[] = []
@@ -84,7 +84,7 @@ export function createScheduler() {
     }
   }
 
-  /** A macrotask comes when every microtask has run, however many follow from each other; measured at 2 µs. */
+  /** A macrotask runs after every microtask, including those that microtasks queue. It takes about 2 µs. */
   function settle(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve))
   }
@@ -97,7 +97,7 @@ export function createScheduler() {
     schedule,
     runIn,
 
-    /** Runs what is due until a time, one event at a time; `afterStep` returns false to stop. */
+    /** Runs the events that are due until a time, one by one. `afterStep` returns false to stop. */
     async runUntil(end: number, afterStep: () => boolean): Promise<boolean> {
       for (let next = heap[0]; next !== undefined && next.due <= end; next = heap[0]) {
         pop()
@@ -141,7 +141,7 @@ export function createScheduler() {
           if (state !== 'frozen') return
           frozenFor += now - frozenSince
           state = 'running'
-          // All at once, in the order in which it was due.
+          // All at once, in the order of their times.
           for (const [index, event] of held.splice(0).entries()) {
             event.due = now + index * MICROSECOND
             event.order = ++events

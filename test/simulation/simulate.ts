@@ -33,12 +33,12 @@ export interface Outcome {
 
 let tellUnhandled: (error: unknown) => void = () => {}
 
-/** For the process's own event: a rejection that nobody handles is a promise that nobody settles. */
+/** For the event of the process: an unhandled rejection in the library would leave a promise pending. */
 export function noticeUnhandled(error: unknown): void {
   tellUnhandled(error)
 }
 
-/** Runs one seed: the same seed, the same story. Needs {@link installGlobals} before. */
+/** Runs one seed. The same seed gives the same story. Call {@link installGlobals} before. */
 export async function simulate(seed: number): Promise<Outcome> {
   const plan = drawPlan(seed)
   const { random } = plan
@@ -50,7 +50,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   let isOffline = false
   let deniesAll = false
   let storeTrouble: 'store slow' | 'store failing' | 'store blocked' | undefined
-  /** What the computer has slept, and what its clock is wrong by. */
+  /** The time that the computer has slept, and the error of its clock. */
   let slept = 0
   let clockError = 0
   let retryAfterUntil = 0
@@ -153,7 +153,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     }
   }
 
-  /** What is left of an answer may begin or end within a token, and errors of JSON.parse quote it. */
+  /** A truncated response may contain a part of a token, and errors of JSON.parse quote it. */
   function cutOff(answer: ServerAnswer): ServerAnswer {
     const { body } = answer
     return { ...answer, body: random.chance(0.5) ? body.slice(0, Math.floor(body.length * 0.7)) : body.slice(16) }
@@ -259,7 +259,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     openStore: (thread) => (plan.hosts === 'shared, in memory' ? memoryStore() : disk.open(thread)),
   })
 
-  /** A page calls; what becomes of it goes into the story and to the ledger. */
+  /** A page makes a call. The outcome goes into the story and to the ledger. */
   function track<T>(call: PageCall, answer: Promise<T>, onFulfilled: (value: T) => void = () => {}): void {
     answer.then(
       (value) => {
@@ -286,7 +286,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     return call
   }
 
-  /** A page that asks for more than it may have. */
+  /** A page makes a call that must be rejected. */
   function askForForbidden(tab: Tab): void {
     const call = ledger.onCall(tab, 'forbidden', 35_000)
     const wire = { url: 'https://elsewhere.example.com/orders', method: 'GET', headers: [] }
@@ -317,7 +317,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   }
 
   function signIn(tab: Tab, user: UserName, onFulfilled?: () => void): void {
-    // No deadline in the page; the worker's own, those of its store, and the loss of the worker end it.
+    // The page has no deadline for it: the deadlines of the worker and its store, or the loss of the worker, end it.
     const call = ledger.onCall(tab, `sign-in of ${user}`, 90_000)
     story.tell(`${tab.name} signs ${user} in with call ${call.id}`)
     track(call, tab.client.call('signIn', [{ user, call: call.id }]), onFulfilled)
@@ -330,7 +330,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     track(call, tab.client.call('signOut', [false], { deadline: 35_000 }))
   }
 
-  /** In the tab's own thread, when its turn comes. */
+  /** Runs in the tab's own thread. */
   function inTab(tab: Tab, work: () => void): void {
     scheduler.schedule(random.next(), tab.thread, work)
   }
@@ -466,7 +466,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     }
   }
 
-  /** It must stay there itself, until somebody signs out. */
+  /** The later build's record must stay in the store until a sign-out. */
   function setLaterBuild(isThere: boolean): void {
     if (!isThere && laterBuildSince === undefined) return
     checkLaterBuild()
@@ -477,7 +477,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     browser.broadcast('lingpai:lingpai', 'lingpai:1')
   }
 
-  /** Whoever can know of a later build says so. */
+  /** Every worker that can know of the later build reports it. */
   function checkLaterBuild(): void {
     const since = laterBuildSince
     const isHidden = TROUBLES.some((fault) => /^(store|worker)/.test(fault) && plan.faults.has(fault))
@@ -501,12 +501,12 @@ export async function simulate(seed: number): Promise<Outcome> {
     if (browser.tabs.length === 0) browser.openTab()
   }
 
-  /** Whether every tab can do what its session allows (I12). */
+  /** Whether the calls of every tab succeed, if its session allows it (I12). */
   async function probe(): Promise<void> {
     const open = new Set<PageCall>()
     const repeated = new Set<Tab>()
-    // A sign-in that the store has not taken yet takes the stored session's place with its first refresh; one that it took
-    // when its worker was dead is found by the others when they refresh.
+    // An unstored sign-in replaces the stored session with its first refresh. If the store committed a sign-in after its
+    // worker's death, the others find it when they refresh.
     const isApart =
       !plan.hasHints || ledger.hasLateWrites() || browser.tabs.some(({ shown }) => shown.reason === 'store_failed')
     let slowest = 0
@@ -520,12 +520,12 @@ export async function simulate(seed: number): Promise<Outcome> {
     onRejected = (call, code) => {
       open.delete(call)
       const tab = call.tab as Tab
-      // The user is not signed in, or not whom the page could see: nobody else's token will do.
+      // The user is signed out, or is not the user that the page shows: the token of another user must not be used.
       const isForOther = isApart && tab.shown.session !== call.sessionAtStart
       if (code === 'sign_in_required' && (isForOther || tab.shown.session === undefined)) return
-      // Where another session is found only after a 401, that is its answer.
+      // If the worker finds another session only after a 401, the call gets that 401.
       if (code === 'api_error' && isForOther) return
-      // A worker that was lost while nobody asked anything of it is missed by the first call, where nothing else tells.
+      // If nothing else shows the loss of an idle worker, the first call detects it.
       if (code !== 'worker_lost' || repeated.has(tab))
         return ledger.violate('I12', `when all is well again, call ${call.id} rejects with ${code}`)
       repeated.add(tab)
@@ -558,9 +558,9 @@ export async function simulate(seed: number): Promise<Outcome> {
     if (plan.hosts !== 'shared, in memory' && ledger.storedSession() !== session)
       return ledger.violate('I6', `session ${session} is signed in, the store names ${ledger.storedSession()}`)
     for (const one of browser.tabs) {
-      // Without a store that answers, only their clocks tell which of two sign-ins is the newer one.
+      // Without a store, only the clocks show which of two sign-ins is newer.
       if (one.shown.reason === 'store_failed' && clockError < 0) continue
-      // Without hints, it is found with the next refresh.
+      // Without hints, the worker finds it at the next refresh.
       if (!plan.hasHints && one.shown.session !== session) continue
       if (one.shown.session !== session)
         return ledger.violate('I12', `${one.name} shows session ${one.shown.session} instead of ${session}`)
@@ -622,7 +622,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     }
     if (!(await run(plan.length + 20))) return
     recover()
-    // A call may wait for 30 s, a sign-in a little longer; an attempt may come 60 s later, or when the server asks for it.
+    // A call may wait for 30 s, a sign-in a little longer. The next attempt may be 60 s later, or when the server asks for it.
     if (!(await run(Math.max(75_000, retryAfterUntil - scheduler.now() + 12_000)))) return
     await probe()
     if (ledger.violation() === undefined) await probeSignIn()
@@ -642,7 +642,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   }
 }
 
-/** A server's own calls, without a grant of the package: verdicts are read from the statuses. */
+/** A custom grant that takes its verdicts from the HTTP statuses. */
 function createGrant(): Grant {
   const read = ({ status, body }: { status: number; body: string }) => {
     if (status !== 200) throw new Error(`status ${status}`)

@@ -1,4 +1,4 @@
-/** What happened, in words. Replaying a seed tells the same story, to the byte: its hash is compared. */
+/** The events in words. A replay of a seed must give the same bytes: the hashes are compared. */
 export function createStory(now: () => number) {
   const lines: string[] = []
   let hash = 0x811c9dc5

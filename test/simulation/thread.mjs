@@ -1,15 +1,15 @@
 // @ts-check
-// Runs the seeds that it is given, in a thread of its own.
+// Runs batches of seeds in a worker thread.
 import { pathToFileURL } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 
-// By it, Comlink keeps each connection for as long as the thread lives, for its proxy is in reach of what is kept for it.
-// It looks once, when it is loaded; the platform's own code needs it later.
+// With FinalizationRegistry, Comlink would keep each connection for the life of the thread.
+// Comlink tests for it only when it loads. The platform's own code needs it later.
 const registry = globalThis.FinalizationRegistry
 Reflect.deleteProperty(globalThis, 'FinalizationRegistry')
 const { installGlobals, noticeUnhandled, simulate } = await import(pathToFileURL(workerData.file).href)
 Object.assign(globalThis, { FinalizationRegistry: registry })
-// Nobody reads the stacks of a seed's errors, and they cost a tenth of its time.
+// The stacks of a seed's errors are not used, and cost a tenth of its time.
 Error.stackTraceLimit = 0
 
 installGlobals()

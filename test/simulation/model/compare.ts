@@ -5,13 +5,13 @@ import { checkRest, isByItself, type Scope, type Step, startWorld, stepsFrom, ty
 export interface Comparison {
   readonly worlds: number
   readonly names: number
-  /** How two worlds of one name go on, with as much left to happen, where that is not the same. */
+  /** The continuations of two worlds of one name and with the same rest, if they differ. */
   readonly difference: readonly [string, string] | undefined
 }
 
 /**
- * Whether worlds of one name go on in the same way: each leads to worlds of the same names, and as much is wrong there.
- * Goes at random from the start to where nothing more can happen, again and again.
+ * Whether worlds of one name continue in the same way: each leads to worlds of the same names with the same violations.
+ * Takes random paths from the start until no step is left.
  */
 export function compareWorlds(scope: Scope, seed: number, walks: number): Comparison {
   const random = createRandom(seed)
@@ -35,7 +35,7 @@ export function compareWorlds(scope: Scope, seed: number, walks: number): Compar
   return { worlds, names: futures.size, difference: undefined }
 }
 
-/** A step to a world of the same name, with no more left to happen, is none. */
+/** A step to a world of the same name that leaves no more steps does not count. */
 function tellFuture(world: World, steps: readonly Step[]): string {
   const own = textOf(world)
   const others = steps.filter(({ next }) => next.violation !== undefined || textOf(next) !== own)

@@ -3,10 +3,10 @@ import { checkRest, isByItself, type Scope, startWorld, stepsFrom, type World } 
 
 export interface Exploration {
   readonly states: number
-  /** Steps into a state that has everything behind it that the scope allows. */
+  /** Steps into a state in which the scope allows no further event. */
   readonly spent: number
   readonly transitions: number
-  /** What is wrong, and how it came to that, where something is. */
+  /** The violation and the path to it, if there is one. */
   readonly violation: string | undefined
   readonly path: readonly string[]
 }
@@ -14,14 +14,14 @@ export interface Exploration {
 const PROGRESS_EVERY = 10_000
 
 /**
- * Visits every state that can be reached, those first to which the least has happened, and of these, the nearest. A state
- * that was there before with at least as much left to happen is not visited again: whatever can follow has followed.
+ * Visits every reachable state: first those after the fewest events, and of these, the nearest. A state that was visited
+ * with at least as many events left is not visited again, because all its successors were visited then.
  */
 export function explore(scope: Scope, onProgress?: (states: number, waiting: number) => void): Exploration {
   const start = startWorld(scope)
   const visited = createVisits()
   visited.add(nameOf(start), leftOf(start), 0, 0)
-  /** By how much has happened, worlds whose steps are still to be taken. */
+  /** The worlds whose steps are still to be taken, by the number of past events. */
   const waiting: { readonly world: World; readonly visit: number }[][] = [[{ world: start, visit: 0 }]]
   let [transitions, spent, open] = [0, 0, 1]
   let nextProgress = performance.now() + PROGRESS_EVERY
@@ -92,7 +92,7 @@ function isWithin(packed: number, limit: number): boolean {
   return true
 }
 
-/** Sixty-four bits of each name, what was left, and the step that led there: a `Map` ends at sixteen million. */
+/** 64 bits of each name, the rest and the step to it. A `Map` is limited to sixteen million entries. */
 function createVisits() {
   let capacity = 1 << 16
   let columns = createColumns(capacity)
@@ -115,7 +115,7 @@ function createVisits() {
   }
 
   return {
-    /** Its number; or undefined where nothing new can follow. */
+    /** The number of the state, or undefined if nothing new can follow. */
     add(name: Buffer, counts: readonly number[], parent: number, step: number): number | undefined {
       const [high, low, left] = [name.readUInt32LE(0), name.readUInt32LE(4), pack(counts)]
       let slot = low & (slots.length - 1)

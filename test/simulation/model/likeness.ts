@@ -2,15 +2,15 @@ import { hash } from 'node:crypto'
 import type { StoredState } from '../../../worker/core/adapter.ts'
 import { numberOf, type Request, subjectOf, type Worker, type World } from './world.ts'
 
-/** A hash: texts would fill the memory. */
+/** A hash, because texts would need too much memory. */
 export function nameOf(world: World): Buffer {
   return hash('sha1', textOf(world), 'buffer')
 }
 
 /**
- * States of which the same is told go on in the same way, so one of them stands for all. It does not matter which worker is
- * which, how many flights, generations, sessions and refresh tokens there have been, nor what was called what, where that
- * is gone for good. What is left to happen is not part of it.
+ * States with the same description continue in the same way, so one of them represents all. The description omits which
+ * worker is which, the counts of past flights, generations, sessions and refresh tokens, and names that are not used again.
+ * It also omits the events that are left.
  */
 export function textOf(world: World): string {
   const numbers = numbersOf(world)
@@ -34,13 +34,13 @@ export function textOf(world: World): string {
   return rename(`${left.text}\n${right.text}\n${toText(rest, numbers)}`, left.worker, right.worker)
 }
 
-/** What counts upwards, and means something only beside what else is there. */
+/** Counters, which have a meaning only relative to other values. */
 interface Numbers {
-  /** Sessions that something may still come of. Of others, nobody has a token, nor is anything of them ever stored again. */
+  /** Sessions that may still have an effect. Of the others, no worker has a token, and none is ever stored again. */
   readonly sessions: readonly number[]
-  /** By session, its refresh tokens. The current one is 0, the one before -1, which a grace may allow; then order counts. */
+  /** By session, its refresh tokens. The current one is 0, the one before is -1 (a grace period may allow it); then by order. */
   readonly ranks: readonly ReadonlyMap<number, number>[]
-  /** By session, the version of its first tokens, less one: so that a version is the number of its token. */
+  /** By session, the version of its first tokens minus one, so that a version is the number of its token. */
   readonly firstVersions: readonly number[]
   readonly text: string
 }
@@ -102,17 +102,17 @@ function rank(session: number, token: number, { ranks }: Numbers): number {
   return known
 }
 
-/** From 1; or 0, for one that is over. */
+/** The number from 1, or 0 for a session that has ended. */
 function nameSession(session: number, { sessions }: Numbers): number {
   return sessions.indexOf(session) + 1
 }
 
-/** The user of the first session that something may come of, or another. */
+/** The user of the first session that may still have an effect, or another. */
 function nameUser(subject: string | undefined, { sessions: [first] }: Numbers): boolean {
   return first !== undefined && subject === subjectOf(first)
 }
 
-/** A step changes one worker, so what was told of the other is often still right. */
+/** A step changes one worker, so the other worker's description often stays valid. */
 const told = new WeakMap<Worker, { readonly numbers: string; readonly text: string }>()
 
 function describe(worker: Worker | undefined, request: Request | undefined, numbers: Numbers): string {
@@ -122,16 +122,16 @@ function describe(worker: Worker | undefined, request: Request | undefined, numb
     known = { numbers: numbers.text, text: toText(inOrder(worker), numbers, worker) }
     told.set(worker, known)
   }
-  // An answer that tells of a session that is over is heard, and that is all.
+  // A response for a session that has ended has no effect.
   if (request === undefined || !numbers.sessions.includes(request.session)) return known.text
   const { flight, session, token, answer } = request
   const said = typeof answer === 'number' ? rank(session, answer, numbers) : answer
   return `${known.text} ${flight === flightOf(worker)} ${nameSession(session, numbers)} ${rank(session, token, numbers)} ${said}`
 }
 
-/** Always the same order, however it came to be. */
+/** An order that does not depend on the path. */
 function inOrder({ session, writes, consults, looks, isHinted, timer, waiting, signIn, holdsLock, known }: Worker) {
-  // What it has seen is of no use to it any more where it must look once more.
+  // If the worker must read the store again, the result of its last read is not used.
   const useful = looks?.isOutdated ? { flight: looks.flight, isOutdated: true } : looks
   const all = { session, writes, consults, looks: useful, isHinted, timer, waiting, signIn, holdsLock, known }
   return all satisfies Readonly<Record<Exclude<keyof Worker, 'name'>, unknown>>
@@ -149,7 +149,7 @@ function toText(value: unknown, numbers: Numbers, worker?: Worker): string {
       case 'consults':
       case 'timer':
       case 'holdsLock':
-        // Of what belongs to an earlier flight or generation, nothing comes.
+        // Events of an earlier flight or generation have no effect.
         return (field !== undefined && field === flightOf(worker)) || undefined
       case 'flights':
         return 0
@@ -168,7 +168,7 @@ function toText(value: unknown, numbers: Numbers, worker?: Worker): string {
         return [last, numbers.sessions.map((_session, index) => sessions.includes(index + 1))]
       }
       case 'isAdopted':
-        // It tells a call that waits whether it has had its refresh.
+        // A waiting call uses it to know whether it has had its refresh.
         return field && hasNewer(worker)
       case 'waitingSince':
         return hasNewer(worker)
@@ -190,12 +190,12 @@ function toText(value: unknown, numbers: Numbers, worker?: Worker): string {
         if (typeof field !== 'number') return field
         return 'call' in this ? nameAwaited(field, worker) : field === worker?.signIn?.number
       case 'begunBy':
-        // A call that has waited for it knows.
+        // A call that has waited for this flight knows it.
         return undefined
       case 'number':
         return 0
       case 'reason':
-        // Why a session has ended is shown, and nothing follows from it.
+        // The reason for a session's end is only shown.
         return 'flights' in this && this.held === undefined ? undefined : field
       default:
         return field
@@ -203,24 +203,24 @@ function toText(value: unknown, numbers: Numbers, worker?: Worker): string {
   })
 }
 
-/** Whether the sign-in that a call waits for still runs, or has brought what is held. */
+/** Whether the sign-in that a call waits for still runs, or has brought the held tokens. */
 function nameAwaited(signIn: number, worker: Worker | undefined): readonly boolean[] {
   return [signIn === worker?.session.signIn, signIn === worker?.session.begunBy]
 }
 
-/** Whether there are newer tokens than when the call began to wait. */
+/** Whether the tokens are newer than at the start of the call's wait. */
 function hasNewer(worker: Worker | undefined): boolean {
   return (worker?.waiting?.waitingSince ?? Number.POSITIVE_INFINITY) < (worker?.session.version ?? 0)
 }
 
-/** The flight that is awaited, if there is one. */
+/** The flight that the call waits for, if there is one. */
 function flightOf(worker: Worker | undefined): number | undefined {
   return worker !== undefined && 'flight' in worker.session.refresh ? worker.session.refresh.flight : undefined
 }
 
 const FLIGHT = /(worker \d+)(?:\.(\d+))?/g
 
-/** Enough to put two workers in an order that does not depend on their names. */
+/** A key that sorts two workers independently of their names. */
 function disguise(text: string, me: Worker | undefined, you: Worker | undefined): string {
   return text.replace(FLIGHT, (_whole, owner: string, flight?: string) => {
     const worker = owner === me?.name ? me : owner === you?.name ? you : undefined
@@ -228,7 +228,7 @@ function disguise(text: string, me: Worker | undefined, you: Worker | undefined)
   })
 }
 
-/** Of a worker that is gone, and of a flight that is not the last one, all that matters is where it is named again. */
+/** For a dead worker, and for a flight that is not the last, only equal names matter. */
 function rename(text: string, left: Worker | undefined, right: Worker | undefined): string {
   const earlier = new Map<string, number>()
   return text.replace(FLIGHT, (whole, owner: string, flight?: string) => {

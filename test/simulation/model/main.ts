@@ -1,7 +1,7 @@
 import { explore } from './explore.ts'
 import { describeScope, LARGER_SCOPES, SCOPES } from './scopes.ts'
 
-/** Explores every scope, and tells a path to what is wrong. Returns whether nothing is. */
+/** Explores every scope, and prints the path to each violation. Returns whether there was none. */
 export function exploreAll(isLarger: boolean): boolean {
   for (const scope of isLarger ? [...SCOPES, ...LARGER_SCOPES] : SCOPES) {
     const started = performance.now()

@@ -30,16 +30,16 @@ test('every reachable state of two workers on one store keeps I1, I2, I3, I5, I6
   }
 }, 300_000)
 
-/** Beyond those that the simulation must find, too. */
+/** Defects in addition to those of the simulation. */
 const modelBugs = [
   {
-    name: 'a conditional write counts whatever version the store holds',
+    name: 'a conditional write ignores the version in the store',
     file: 'worker/core/shared-record.ts',
     search: '(version === undefined || version === kept.version)',
     replace: 'true',
   },
   {
-    name: 'the next worker is not told that an answer was lost',
+    name: 'the next worker does not know of a lost response',
     file: 'worker/core/session/claim.ts',
     search: 'const outcomeLost = claim.outcomeLost || marker.outcomeLost || !isOver',
     replace: 'const outcomeLost = claim.outcomeLost',
@@ -54,9 +54,9 @@ test.each<[string, RegExp, Partial<Scope>]>([
   ['a rejected refresh token is sent again', /^I2/, { crashes: 1, losses: 1, hasGrace: false }],
   ['a sign-out leaves the store as it is', /^I6/, { signOuts: 1 }],
   ['a conditional write', /^I5/, { signIns: 2 }],
-  ['the next worker is not told', /^I9/, { crashes: 1, losses: 1, hasGrace: false }],
+  ['the next worker does not know', /^I9/, { crashes: 1, losses: 1, hasGrace: false }],
 ])(
-  'the model finds "%s", and tells the way to it',
+  'the model finds "%s" and the path to it',
   async (name, expected, scope) => {
     const patches = [...bugs, ...modelBugs].filter((bug) => bug.name.startsWith(name))
     expect(patches).toHaveLength(1)
@@ -71,7 +71,7 @@ test.each<[string, RegExp, Partial<Scope>]>([
 const everything: Scope = { signIns: 2, signOuts: 1, rotations: 3, crashes: 1, losses: 1, hasGrace: true }
 
 test.each([true, false])(
-  'states that count as one go on in the same way (grace: %s)',
+  'states with one description continue in the same way (grace: %s)',
   async (hasGrace) => {
     const compare = await loadComparison('model-likeness')
     const seed = Date.now() & 0x7fffffff
@@ -98,7 +98,7 @@ test.each([
     'addState(stateOf(record))',
   ],
 ])(
-  'were they too much alike, that would be found: %s',
+  'the check of equal states detects a description that omits too much: %s',
   async (name, search, replace) => {
     const compare = await loadComparison(`likeness-${name.replaceAll(' ', '-')}`, [{ file: likeness, search, replace }])
     expect(compare({ ...everything, hasGrace: false }, 1, 400).difference).toBeDefined()

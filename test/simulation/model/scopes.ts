@@ -1,10 +1,10 @@
 import type { Scope } from './world.ts'
 
 const nothing = { signIns: 0, signOuts: 0, rotations: 0, crashes: 0, losses: 0, hasGrace: true }
-/** In either order, in one history: a worker that dies, and an answer that is lost. */
+/** One history with a worker's death and a lost response, in both orders. */
 const harmed = { ...nothing, signIns: 1, crashes: 1, losses: 1 }
 
-/** Two tabs with a worker each, and what a test run has time for. */
+/** Two tabs with a worker each, small enough for a test run. */
 export const SCOPES: readonly Scope[] = [
   { ...nothing, signIns: 2, signOuts: 1 },
   { ...nothing, signIns: 1, signOuts: 1, rotations: 1, crashes: 1 },
@@ -14,7 +14,7 @@ export const SCOPES: readonly Scope[] = [
   { ...harmed, rotations: 2, hasGrace: false },
 ]
 
-/** Up to a quarter of an hour each, and two gigabytes: by command. */
+/** Each takes up to 15 minutes and 2 GB, so they run only on command. */
 export const LARGER_SCOPES: readonly Scope[] = [
   { ...harmed, signIns: 2, rotations: 3 },
   { ...harmed, signIns: 2, rotations: 3, hasGrace: false },

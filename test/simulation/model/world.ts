@@ -11,18 +11,18 @@ import {
 import { transition } from '../../../worker/core/session/transition.ts'
 import { isInState, type StoreRead } from '../../../worker/core/shared-record.ts'
 
-/** The one moment of this model. Every token is old in it, so each call wants a refresh; a timer may be due at any time. */
+/** The only time of this model. Every token has expired, so each call needs a refresh. A timer may be due at any time. */
 const NOW = 1_000_000_000
 const USERS = ['ann', 'bob'] as const
 
-/** How much may happen, so that there is an end. */
+/** The limits of the events, so that the exploration ends. */
 export interface Scope {
   readonly signIns: number
   readonly signOuts: number
   readonly rotations: number
   readonly crashes: number
   readonly losses: number
-  /** Whether the server takes the refresh token before the current one for one whose answer was lost. */
+  /** Whether the server accepts the previous refresh token, as after a lost response. */
   readonly hasGrace: boolean
 }
 
@@ -47,52 +47,52 @@ export interface Request {
   readonly flight: number
   readonly session: number
   readonly token: number
-  /** What the server has said: a refresh token's number, or that it ends here. */
+  /** The server's response: the number of a refresh token, or the end of the session. */
   readonly answer?: number | 'rejected'
 }
 
 export interface Worker {
   readonly name: string
   readonly session: SessionState
-  /** Writes, done one after the other. */
+  /** Pending writes, which run in order. */
   readonly writes: readonly StoreWrite[]
-  /** The flight that waits for the lock or for a look. */
+  /** The flight that waits for the lock or for a read of the store. */
   readonly consults?: number
-  /** A look that was asked for; what it has seen. */
+  /** A requested read of the store, and its result. */
   readonly looks?: { readonly flight?: number; readonly read: StoreRead; readonly isOutdated?: boolean }
   readonly isHinted: boolean
   readonly timer?: number
   readonly waiting?: TokenRequest
-  /** The sign-in in progress; the session that the server has begun for it. */
+  /** The sign-in in progress, and the session that the server has started for it. */
   readonly signIn?: { readonly number: number; readonly session?: number }
   readonly holdsLock?: number
-  /** By session, what it was told of refresh tokens: those below are used up. */
+  /** By session, the refresh tokens that the worker knows to be used: those below this number. */
   readonly known: Readonly<Record<number, number>>
 }
 
 interface ServerSession {
   readonly current: number
   readonly ended?: 'revoked' | 'reuse'
-  /** Whether it may be over for a reason that the invariants allow. */
+  /** Whether the session may have ended for a reason that the invariants allow. */
   readonly mayEnd: boolean
-  /** The sign-in that it was begun for. */
+  /** The sign-in that started it. */
   readonly signIn: number
-  /** The version that the worker which signed in gave its first tokens: all others count from there. */
+  /** The version of its first tokens, from the worker that signed in. All other versions count from it. */
   readonly firstVersion?: number
 }
 
 export interface World {
   readonly workers: readonly (Worker | undefined)[]
-  /** Requests of workers that are no more, which the server may still see. */
+  /** Requests of dead workers that may still arrive at the server. */
   readonly orphans: readonly Request[]
   readonly record?: StoredSession
   readonly sessions: readonly ServerSession[]
-  /** Sessions that the store has held, and given up. */
+  /** Sessions that were removed from the store. */
   readonly over: readonly number[]
   readonly left: Omit<Scope, 'hasGrace'>
   readonly requests: readonly (Request | undefined)[]
   readonly starts: number
-  /** Whether nobody could tell that the store holds another session, or none: the others find it when they next look. */
+  /** Whether no hint was sent of a change of the stored session. The other workers find it at their next read. */
   readonly isUntold?: boolean
   readonly violation?: string
 }
@@ -147,7 +147,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
         add(`${name} crashes while the store takes its "${write.do}"`, crash(take(world, at, write), at))
     }
 
-    // Of one worker, a look comes after what it is writing, as in IndexedDB.
+    // A worker's read runs after its pending writes, as in IndexedDB.
     const isWritten = write === undefined
     if (isWritten && worker.consults !== undefined && worker.looks === undefined) {
       const holder = world.workers.findIndex((one) => one?.holdsLock !== undefined)
@@ -161,7 +161,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
       }
     }
     if (worker.looks?.isOutdated) {
-      // A look that an own write has overtaken is taken anew.
+      // If an own write has overtaken a read, the worker reads again.
       const { flight } = worker.looks
       const again = { ...worker, looks: { ...(flight !== undefined && { flight }), read: readStore(world) } }
       if (isWritten) add(`${name} looks once more`, learn(replaceWorker(world, at, again), at, true))
@@ -237,7 +237,7 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
   return steps
 }
 
-/** What is wrong in a state where nothing more happens by itself. */
+/** The violations in a state without spontaneous steps. */
 export function checkRest(world: World): string | undefined {
   const live = world.workers.filter((worker) => worker !== undefined)
   if (live.some(({ waiting }) => waiting !== undefined)) return 'I3: a call waits, and nothing will end that'
@@ -249,7 +249,7 @@ export function checkRest(world: World): string | undefined {
   return undefined
 }
 
-/** Whether a step is one that comes by itself, and not from a user, a crash or a loss. */
+/** Whether a step is spontaneous, and not an act of a user, a crash or a loss. */
 export function isByItself(label: string): boolean {
   return !/is called|begins a sign-in|signs out|crashes|is lost|never arrives/.test(label)
 }
@@ -289,7 +289,7 @@ function ended(flight: number, verdict: 'rejected' | 'unknown'): SessionEvent {
   return { type: 'refreshEnded', flight, verdict, reason: verdict, retryAfter: undefined, now: NOW, random: 0 }
 }
 
-/** Rotates, or finds that a used token comes again. */
+/** Rotates, or detects the reuse of a token. */
 function serve(world: World, { session, token }: Request, { hasGrace }: Scope): [World, number | 'rejected'] {
   const kept = world.sessions[session - 1] as ServerSession
   const become = (changed: ServerSession): World => ({
@@ -327,7 +327,7 @@ function crash(world: World, at: number): World {
   }
 }
 
-/** What the store does, before anybody is told. */
+/** The effect of a write on the store, before the hints. */
 function take(world: World, at: number, write: StoreWrite): World {
   const { record: old, ...empty } = world
   if (!isExpected(old, write)) return world
@@ -335,7 +335,7 @@ function take(world: World, at: number, write: StoreWrite): World {
   const taken: World = isClear ? empty : { ...world, record: write.record }
   const isNews = taken.record?.sessionId !== old?.sessionId
   const next = checkCommit(isNews ? { ...taken, isUntold: true } : taken, old, world.workers[at] as Worker)
-  // Of two sign-ins, the one that is stored last counts.
+  // The later write of two sign-ins is valid.
   const isSignIn = write.do === 'save' && write.replaces === undefined && old !== undefined
   if (!isSignIn) return next
   return {
@@ -391,7 +391,7 @@ function outdate(worker: Worker): Worker {
   return worker.looks === undefined ? worker : { ...worker, looks: { ...worker.looks, isOutdated: true } }
 }
 
-/** Every other worker is told to look. */
+/** Sends every other worker a hint to read the store. */
 function hint(world: World, from: number): World {
   const workers = world.workers.map((one, index) =>
     one === undefined || index === from ? one : { ...one, isHinted: true },
@@ -413,7 +413,7 @@ function isReading(refresh: Refresh): refresh is Claim {
 }
 
 /**
- * A timer is due at any time, but not before a refresh that it waits for can be over, with what is written of it: both have
+ * A timer may be due at any time, but not before the refresh and the write that it waits for have ended: both have
  * deadlines of their own.
  */
 function isDue(world: World, at: number, { refresh, sessionId }: SessionState): boolean {
@@ -515,7 +515,7 @@ function send(world: World, at: number, flight: number, tokens: TokenSet): World
   const [session, token] = tokens.accessToken.split('.').map(Number) as [number, number]
   const worker = world.workers[at] as Worker
   const requests = world.requests.map((one, index) => (index === at ? { flight, session, token } : one))
-  // What comes of an earlier session's refresh is nothing to this worker any more, but the server may yet see it.
+  // This worker ignores the refresh of an earlier session, but it may still arrive at the server.
   const earlier = world.requests[at]
   const orphans = earlier === undefined ? world.orphans : [...world.orphans, earlier]
   const next = { ...world, requests, orphans: orphans.filter(({ answer }) => answer === undefined) }
@@ -548,7 +548,7 @@ function tokenOf({ accessToken }: TokenSet): number {
   return Number(accessToken.split('.')[1])
 }
 
-/** Of a session at the server, from 1; 0 for none. */
+/** The number of a session at the server, from 1; 0 for none. */
 export function numberOf(sessionId: string | undefined): number {
   return Number(sessionId?.slice(8) ?? 0)
 }

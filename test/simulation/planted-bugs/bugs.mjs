@@ -3,9 +3,9 @@ const session = 'worker/core/session'
 const broker = 'worker/core/broker'
 
 /**
- * Defects that somebody could make, or has made: each a change of the sources that an invariant, and so the simulation, must
- * not survive. `search` must be found exactly once, so that whoever moves the text moves the defect with it. `from` is a seed
- * not long before the first that finds it, where that is far away: what it takes is rare.
+ * Realistic defects, some from real changes. The simulation must detect each of them by an invariant. `search` must occur
+ * exactly once, so that a change of that text also updates the defect. `from` is a seed shortly before the first one that
+ * finds a rare defect.
  *
  * @type {readonly { name: string, from?: number, file: string, search: string, replace: string }[]}
  */
@@ -17,13 +17,13 @@ export const bugs = [
     replace: '  if (false) {',
   },
   {
-    name: 'no generation fence: the answer to a refresh counts, whatever has happened meanwhile',
+    name: 'no generation fence: a response to a refresh is accepted after the session has changed',
     file: `${session}/refresh.ts`,
     search: "  if (refresh.kind !== 'sending' || refresh.flight !== flight) {\n    // If another",
     replace: '  if (false) {\n    // If another',
   },
   {
-    name: 'a sign-in that was called off is accepted',
+    name: 'a cancelled sign-in is accepted',
     file: `${session}/sign-in.ts`,
     search: '  if (session.signIn !== signIn) {',
     replace: '  if (false) {',
@@ -47,13 +47,13 @@ export const bugs = [
     replace: 'refreshToken: previous?.refreshToken ?? refreshToken',
   },
   {
-    name: 'whoever waits for a refresh is forgotten',
+    name: 'calls that wait for a refresh are forgotten',
     file: `${broker}/waiters.ts`,
     search: 'for (const { request } of [...waiters.values()]) ask(request)',
     replace: '',
   },
   {
-    name: 'a refusal is told to nobody',
+    name: 'a rejected refresh does not reject the waiting calls',
     file: `${broker}/broker.ts`,
     search: 'waiters.settle(call, toRefusal(code, reason))',
     replace: 'undefined',
@@ -83,26 +83,26 @@ export const bugs = [
     replace: 'if (false) {',
   },
   {
-    name: 'no marker: a refresh that was cut off is not known to the next worker',
+    name: 'no marker: the next worker does not know of an interrupted refresh',
     file: `${session}/claim.ts`,
     search: '    ? writeClaim(session, claim, state, now, rules)',
     replace: '    ? sendRefresh(session, claim, state)',
   },
   {
-    name: 'a marker that another worker has set meanwhile is overlooked',
+    name: 'a marker that another worker has written meanwhile is ignored',
     file: `${session}/claim.ts`,
     search: "const isOutdated = outcome === 'conflict' || now >= until",
     replace: 'const isOutdated = now >= until',
   },
   {
-    name: 'a failure is not told to other workers',
+    name: 'a failure is not sent to the other workers',
     from: 2500,
     file: `${session}/claim.ts`,
     search: 'if (rules.owner === undefined || marked === undefined || !session.isStored) return []',
     replace: 'if (true) return []',
   },
   {
-    name: 'the store is overwritten, whatever is in it',
+    name: 'the store is overwritten without a check of its content',
     file: `${broker}/broker.ts`,
     search: 'saving = access.save(flight, session, replaces)',
     replace: 'saving = access.save(flight, session)',
@@ -120,61 +120,61 @@ export const bugs = [
     replace: '    isAdopted: true,\n    generation: session.generation,',
   },
   {
-    name: 'a call that waits for a sign-in takes any session that comes',
+    name: 'a call that waits for a sign-in accepts any session',
     from: 17_450,
     file: `${session}/authorize.ts`,
     search: 'const isOfThisSignIn = request.signIn !== undefined && request.signIn === session.begunBy',
     replace: 'const isOfThisSignIn = request.signIn !== undefined',
   },
   {
-    name: 'expired tokens of another worker are taken for new ones',
+    name: 'expired tokens of another worker are treated as new',
     from: 6530,
     file: `${session}/authorize.ts`,
     search: 'request.waitingSince < session.version && !session.isAdopted',
     replace: 'request.waitingSince < session.version',
   },
   {
-    name: "another worker's attempt is waited for by the clock alone",
+    name: "the wait for another worker's refresh depends only on the clock",
     from: 27440,
     file: `${session}/claim.ts`,
     search: 'const left = Math.min(until - now, known)',
     replace: 'const left = until - now',
   },
   {
-    name: 'a later build that has taken over is overlooked',
+    name: "a later build's record is ignored",
     file: `${session}/follow.ts`,
     search: "  if (comparison === 'later-format') return leaveSession(session, LATER_BUILD)\n",
     replace: '',
   },
   {
-    name: 'a failed look into the store is not repeated',
+    name: 'a failed read of the store is not retried',
     from: 350,
     file: `${broker}/store-access.ts`,
     search: "if (read.kind === 'unreadable') readTimer = startTimer(platform, 5 * STORE_TIMEOUT, onHint)",
     replace: '',
   },
   {
-    name: 'the lock is free while a refresh of a session that has ended is under way',
+    name: 'the lock is released during a refresh of a session that has ended',
     from: 27700,
     file: `${broker}/store-access.ts`,
     search: '        await unfinished\n',
     replace: '',
   },
   {
-    name: 'a refresh may take its whole time after the lock was waited for',
+    name: 'the timeout of a refresh starts after the wait for the lock',
     from: 24020,
     file: `${broker}/store-access.ts`,
     search: 'const left = exclusive ? exclusive.until - platform.now() : refreshTimeout',
     replace: 'const left = refreshTimeout',
   },
   {
-    name: 'replays without an end',
+    name: 'replays without a limit',
     file: 'worker/core/broker/request-loop.ts',
     search: '  const second = await send(next, true)\n',
     replace: '  if (next) return runRequest(broker, call, send)\n  const second = await send(next, true)\n',
   },
   {
-    name: 'a 401 for an old token leads to a refresh',
+    name: 'a 401 for an old token causes a refresh',
     file: `${session}/authorize.ts`,
     search: 'const isDenied = deniedVersion === session.version && request.generation === session.generation',
     replace: 'const isDenied = deniedVersion !== undefined',
@@ -192,43 +192,43 @@ export const bugs = [
     replace: '    if (false) {',
   },
   {
-    name: 'an abort is not heard',
+    name: 'an abort is ignored',
     file: 'src/connect/wait.ts',
     search: "    signal?.addEventListener('abort', onAbort)",
     replace: '',
   },
   {
-    name: 'a worker that is gone is not noticed',
+    name: 'the loss of a worker is not detected',
     file: 'src/connect/connection.ts',
     search: '    if (!closedWith) onLost()',
     replace: '',
   },
   {
-    name: 'a new user is shown before the store knows them',
+    name: 'a new user is shown before the sign-in is stored',
     file: `${session}/state.ts`,
     search: "  const isUnsaved = refresh.kind === 'saving' && refresh.signIn",
     replace: '  const isUnsaved = false',
   },
   {
-    name: 'tokens are given out before they are stored',
+    name: 'tokens are used before they are stored',
     file: `${session}/authorize.ts`,
     search: '  if (isSettling(session)) return [session, []]\n\n  // Versions are',
     replace: "  if (refresh.kind === 'saving') return [session, [permit(session, call, held)]]\n\n  // Versions are",
   },
   {
-    name: 'a hint is believed',
+    name: 'a hint is trusted without a read of the store',
     file: `${broker}/store-access.ts`,
     search: '    isHinted = true\n    if (isReading',
     replace: "    dispatch({ type: 'signedOut' })\n    if (isReading",
   },
   {
-    name: 'a refresh is news to the pages',
+    name: 'a refresh notifies the pages',
     file: `${broker}/snapshot-feed.ts`,
     search: '      if (isSameSnapshot(snapshot, next)) return\n',
     replace: '',
   },
   {
-    name: 'one listener that throws keeps the news from the others',
+    name: 'a listener that throws keeps the change from the others',
     file: 'src/client/snapshot-store.ts',
     search: '        console.error(error)\n',
     replace: '        throw error\n',

@@ -1,11 +1,11 @@
 // @ts-check
-// Plants one bug after another and has the simulation look for it: `npm run plant-bugs [-- part of a name]`.
+// Plants one bug after another and lets the simulation search for it: `npm run plant-bugs [-- part of a name]`.
 import { availableParallelism } from 'node:os'
 import { bundle } from '../bundle.mjs'
 import { runSeeds } from '../run-seeds.mjs'
 import { bugs } from './bugs.mjs'
 
-/** A bug that these many seeds do not find has survived. */
+/** A bug survives if this number of seeds does not find it. */
 const MAX_SEEDS = 6000
 const chosen = bugs.filter(({ name }) => name.includes(process.argv[2] ?? ''))
 const rows = []
