@@ -3,9 +3,9 @@ import type { ControlName, GroupName } from './controls.ts'
 
 interface ControlTexts {
   readonly label: string
-  /** One line: what it does. */
+  /** The effect, in one line. */
   readonly hint: string
-  /** What was done, for the log. A switch and a slider say to what. */
+  /** The text for the log. A switch and a slider pass their new value. */
   readonly did: (value: string) => string
 }
 
@@ -23,94 +23,93 @@ interface Texts {
 
 const english: Texts = {
   heading: 'Break it',
-  lead: 'Each press breaks something for real, at the servers or in the worker. lingpai is told nothing; what it does then is read from its own history.',
-  sequel:
-    'After each press, make 10 calls in every tab (and let the token expire first, where a refresh is to be seen)',
-  reset: 'Put everything right',
-  didReset: 'You put the servers and the clock right.',
+  lead: 'Each press really breaks something, at the servers or in the worker, and does not inform lingpai. Its reaction is read from its own history.',
+  sequel: 'After each press, make 10 calls in every tab (if a refresh is needed, expire the token first)',
+  reset: 'Restore everything',
+  didReset: 'You restored the servers and the clock.',
   on: 'on',
   off: 'off',
   groups: {
     tokens: {
       heading: 'The tokens',
-      line: 'A token may end at any time, whatever its expiry says. A late 401 costs a call one refresh at most, and one replay.',
+      line: 'A token may end at any time, even before its expiry. A late 401 costs a call at most one refresh and one replay.',
     },
     tokenServer: {
       heading: 'The token server',
-      line: 'Only a rejected refresh token ends the session. Whatever else the server does, the session is kept, and the refresh is tried again.',
+      line: 'Only a rejected refresh token ends the session. After any other failure, lingpai keeps the session and retries the refresh.',
     },
     network: {
       heading: 'The API and the network',
-      line: 'What the API says in the end, the caller gets. What never left or never came back rejects, as with `fetch`.',
+      line: 'The caller gets the final response of the API. A call without a response rejects, as with `fetch`.',
     },
     worker: {
       heading: 'The worker and the clock',
-      line: 'Browsers end workers, and clocks jump. A lost worker is noticed and replaced, and what may be sent twice is.',
+      line: 'Browsers end workers, and clocks jump. lingpai detects and replaces a lost worker, and sends idempotent calls again.',
     },
     user: {
       heading: 'The user',
-      line: 'A tab that signs in or out does so for all of them, and no call goes out with the token of the one before.',
+      line: "A sign-in or sign-out in one tab applies to all tabs, and no call is sent with the previous user's token.",
     },
   },
   controls: {
     expire: {
       label: 'Expire the token',
-      hint: 'The API refuses every access token given so far.',
+      hint: 'The API rejects every access token issued so far.',
       did: () => 'You expired the access token.',
     },
     revoke: {
       label: 'Revoke everything',
-      hint: 'The provider accepts no token any more, not even the refresh token.',
+      hint: 'The provider no longer accepts any token, not even the refresh token.',
       did: () => 'You revoked all tokens at the provider.',
     },
     life: {
-      label: 'Life of an access token',
-      hint: 'For those that are given from now on.',
-      did: (value) => `You had access tokens live for ${value}.`,
+      label: 'Lifetime of an access token',
+      hint: 'For tokens that are issued from now on.',
+      did: (value) => `You set the lifetime of access tokens to ${value}.`,
     },
     'fault-503': {
       label: 'Answer 503',
-      hint: 'The next refresh is refused: the server is overloaded.',
-      did: () => 'You had the next refresh answered with 503.',
+      hint: 'The next refresh gets 503: the server is overloaded.',
+      did: () => 'You made the next refresh get 503.',
     },
     'fault-429': {
       label: 'Answer 429',
-      hint: 'The next refresh is refused, with `Retry-After: 3`.',
-      did: () => 'You had the next refresh answered with 429 and Retry-After: 3.',
+      hint: 'The next refresh gets 429 with `Retry-After: 3`.',
+      did: () => 'You made the next refresh get 429 and Retry-After: 3.',
     },
     'fault-hang': {
       label: 'Hang',
-      hint: 'The next refresh gets no answer at all. lingpai gives it 10 seconds.',
-      did: () => 'You had the next refresh hang.',
+      hint: 'The next refresh gets no response. lingpai waits 10 seconds for it.',
+      did: () => 'You made the next refresh hang.',
     },
     'fault-lost': {
-      label: 'Lose the answer',
-      hint: 'The next refresh rotates the token, and the answer never arrives. Try it with a grace, too.',
-      did: () => 'You had the answer to the next refresh lost after the rotation.',
+      label: 'Lose the response',
+      hint: 'The next refresh rotates the token, and its response never arrives. Also try it with a grace period.',
+      did: () => 'You made the response to the next refresh get lost after the rotation.',
     },
     'fault-invalid-grant': {
       label: 'Answer invalid_grant',
-      hint: 'The next refresh is told that its refresh token is no good.',
-      did: () => 'You had the next refresh answered with invalid_grant.',
+      hint: 'The server rejects the refresh token of the next refresh.',
+      did: () => 'You made the next refresh get invalid_grant.',
     },
     delay: {
       label: 'Delay of a refresh',
-      hint: 'How long every refresh takes.',
-      did: (value) => `You had refreshes take ${value}.`,
+      hint: 'The duration of every refresh.',
+      did: (value) => `You set the delay of refreshes to ${value}.`,
     },
     rotation: {
       label: 'Rotation',
-      hint: 'Every refresh gives a new refresh token, and the old one may not come again.',
+      hint: 'Every refresh returns a new refresh token, and the old one must not be reused.',
       did: (value) => `You turned rotation ${value}.`,
     },
     grace: {
-      label: 'Grace for re-use',
-      hint: 'For so long, a spent refresh token that comes again is no theft.',
-      did: (value) => `You set the grace for re-use to ${value}.`,
+      label: 'Grace period for reuse',
+      hint: 'For this time, reuse of a refresh token does not count as theft.',
+      did: (value) => `You set the grace period for reuse to ${value}.`,
     },
     denial: {
       label: 'API always 401',
-      hint: 'The API refuses even fresh tokens.',
+      hint: 'The API rejects even new tokens.',
       did: (value) => `You turned the API's constant 401 ${value}.`,
     },
     offline: {
@@ -120,13 +119,13 @@ const english: Texts = {
     },
     kill: {
       label: 'Kill the worker',
-      hint: 'In the midst of the calls, as where a browser takes its memory back.',
+      hint: 'During the calls, as a browser does to free memory.',
       did: () => 'You killed the worker.',
     },
     clock: {
-      label: "Move the worker's clock on by an hour",
+      label: "Advance the worker's clock by an hour",
       hint: 'By the clock, every token has now expired.',
-      did: () => "You moved the worker's clock on by an hour.",
+      did: () => "You advanced the worker's clock by an hour.",
     },
     'switch-user': {
       label: 'Sign in as another user',
@@ -140,7 +139,7 @@ const english: Texts = {
     },
     'sign-out-everywhere': {
       label: 'Sign out everywhere',
-      hint: "Ends the provider's own session too, by going there.",
+      hint: "Also ends the provider's own session, by a redirect to the provider.",
       did: () => 'You signed out everywhere.',
     },
   },

@@ -10,13 +10,13 @@ interface Attempt {
   readonly delay?: number
 }
 
-/** What happened, counted from entries of a history. */
+/** The counts of the events in entries of a history. */
 export interface Summary {
   readonly isWorkerLost: boolean
   readonly isRestored: boolean
   readonly attempts: readonly Attempt[]
   readonly signedIn: boolean
-  /** The reason, or empty where the user wanted it. */
+  /** The reason, or empty if the user signed out. */
   readonly signedOut?: string
   readonly calls: {
     readonly received: number
@@ -28,7 +28,7 @@ export interface Summary {
   }
 }
 
-/** Sums up entries of a history. `instance` is the worker that was there before them. */
+/** Counts the events in entries of a history. `instance` is the worker before them. */
 export function sumUp(entries: readonly HistoryEntry[], instance: string | undefined): Summary {
   const attempts: Attempt[] = []
   const answered: Record<string, number> = {}
@@ -47,7 +47,7 @@ export function sumUp(entries: readonly HistoryEntry[], instance: string | undef
   for (const entry of entries) {
     if (worker !== undefined && entry.instance !== worker) {
       isWorkerLost = true
-      // The next worker is given them again, and counts them anew.
+      // The page sends them again to the next worker, which counts them again.
       received -= open.size
       open.clear()
       const last = attempts.at(-1)
@@ -113,7 +113,7 @@ export function sumUp(entries: readonly HistoryEntry[], instance: string | undef
   }
 }
 
-/** Tells of it in a few sentences. */
+/** Describes the summary in a few sentences. */
 export function tell(summary: Summary, language: Language): string {
   const words = language === 'zh' ? chinese : english
   const { attempts, calls, isWorkerLost, isRestored, signedIn, signedOut } = summary
@@ -143,7 +143,7 @@ interface Words {
 
 const english: Words = {
   lost: 'The worker was lost, and another one was started.',
-  lostAndRestored: 'The worker was lost; another one went on with the stored session.',
+  lostAndRestored: 'The worker was lost; another one continued with the stored session.',
   refreshes: (count, outcomes) => `${count === 1 ? 'One refresh' : `${count} refreshes`}: ${outcomes.join(', then ')}.`,
   attempt({ outcome, reason, delay }, index, all) {
     const why = reason === undefined ? '' : ` (${reason})`
@@ -155,8 +155,8 @@ const english: Words = {
       unknown: `an unknown outcome${why}`,
       rejected: `rejected${why}`,
       failed: `a wrong configuration${why}`,
-      dropped: 'an answer that came too late',
-      open: 'no answer yet',
+      dropped: 'a response that came too late',
+      open: 'no response yet',
     }
     return names[outcome] + next
   },
@@ -170,11 +170,11 @@ const english: Words = {
       ...(sentAgain > 0 ? [`${sentAgain} sent again`] : []),
       ...Object.entries(answered).map(([status, count]) => `${count} answered with ${status}`),
       ...Object.entries(failed).map(([code, count]) => `${count} rejected with ${code}`),
-      ...(open > 0 ? [`${open} under way`] : []),
+      ...(open > 0 ? [`${open} in flight`] : []),
     ]
     return `${received === 1 ? 'One call' : `${received} calls`}: ${parts.join(', ')}.`
   },
-  nothing: 'Nothing to do yet: lingpai learns of it at the next call.',
+  nothing: 'Nothing to do yet: lingpai detects it at the next call.',
 }
 
 const chinese: Words = {

@@ -4,14 +4,14 @@ import { createTexts } from '../page/language.ts'
 const english = {
   title: 'A tab of the lingpai playground',
   tab: (name: string) => `Tab ${name}`,
-  calls: 'Calls of this tab, each a square; the arrow keys go from one to the next',
+  calls: 'Calls of this tab as squares; move between them with the arrow keys',
   noCalls: 'No calls yet',
   call: (number: number) => `Call ${number}.`,
-  callWaits: 'On its way.',
+  callWaits: 'In flight.',
   callEnded: (outcome: string) => `It ended with ${outcome}.`,
   fire: (count: number) => `Fire ${count === 1 ? '1 call' : `${count} calls`}`,
   intro:
-    'A tab like any other: it has opened the same worker as the playground, and nothing else. It never saw a token, and was signed in when the playground was.',
+    'An ordinary tab: it only connects to the same worker as the playground. It never gets a token, and was signed in together with the playground.',
   back: 'To the playground',
   status: {
     connecting: 'connecting…',

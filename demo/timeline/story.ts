@@ -64,28 +64,28 @@ const english: Words = {
     const isOver = lasted !== undefined
     switch (kind) {
       case 'received':
-        return !isOver ? 'The worker has just taken it in.' : ''
+        return !isOver ? 'The worker has just received it.' : ''
       case 'waiting': {
-        const who = isSent(before) ? 'It' : 'The token was due, so it'
+        const who = isSent(before) ? 'It' : 'The token was due for a refresh, so it'
         return isOver ? `${who} waited ${lasted} for the refresh.` : `${who} is waiting for the refresh.`
       }
       case 'sent':
-        if (!isOver) return 'It was sent with the token, and awaits its answer.'
-        if (next?.kind === 'waiting') return `Sent; the API refused the token after ${lasted}.`
+        if (!isOver) return 'It was sent with the token, and waits for the response.'
+        if (next?.kind === 'waiting') return `Sent; the API rejected the token after ${lasted}.`
         if (next?.kind === 'replayed')
-          return `Sent; the API refused the token after ${lasted}, and there was a newer one already.`
+          return `Sent; the API rejected the token after ${lasted}, and the worker already had a newer one.`
         return end?.outcome === 'answered' ? `Sent, and answered after ${lasted}.` : 'Sent.'
       case 'replayed':
-        if (!isOver) return 'It was sent again with the new token, and awaits its answer.'
+        if (!isOver) return 'It was sent again with the new token, and waits for the response.'
         return end?.outcome === 'answered'
           ? `Sent again with the new token, and answered after ${lasted}.`
           : 'Sent again with the new token.'
     }
   },
   end({ from, end }) {
-    if (end === undefined) return 'Still under way.'
+    if (end === undefined) return 'Still in flight.'
     const all = formatDuration(end.at - from)
-    if (end.outcome === 'lost') return `Its worker was lost after ${all}; what became of it, the page knows.`
+    if (end.outcome === 'lost') return `Its worker was lost after ${all}; only the page knows the outcome.`
     if (end.outcome === 'failed') {
       const why = FAILURES.en[end.code ?? ''] ?? `it ended with ${end.code ?? 'an error'}`
       return `Failed after ${all}: ${why}${end.status === undefined ? '' : ` (status ${end.status})`}.`
@@ -132,12 +132,12 @@ const chinese: Words = {
 
 const FAILURES: Record<Language, Record<string, string>> = {
   en: {
-    sign_in_required: 'nobody is signed in',
+    sign_in_required: 'the user is signed out',
     refresh_unavailable: 'the token server could not be reached in time',
-    network_error: 'no answer came',
-    aborted: 'the page gave it up',
-    timeout: 'its time was up',
-    api_error: "the API's answer says so",
+    network_error: 'no response arrived',
+    aborted: 'the page aborted it',
+    timeout: 'it timed out',
+    api_error: 'the API returned an error',
   },
   zh: {
     sign_in_required: '未登录',
@@ -156,16 +156,16 @@ function isSent(phase: Phase | undefined): boolean {
 const REFRESH: Record<Language, Record<string, string>> = {
   en: {
     expired: 'Refresh: the token was due.',
-    denied: 'Refresh: an API had refused the token.',
-    retry: 'Refresh, tried again.',
+    denied: 'Refresh: an API had rejected the token.',
+    retry: 'Refresh: another attempt.',
     none: 'Refresh.',
-    open: 'Under way.',
-    succeeded: 'A new token came',
+    open: 'In flight.',
+    succeeded: 'A new token arrived',
     rejected: 'The server rejected the refresh token, and the session ended',
     refused: 'The server did not process it',
     unknown: 'Its outcome is unknown',
     failed: 'It failed: the configuration is wrong',
-    dropped: 'Its session was over before the answer came, which was dropped',
+    dropped: 'Its session ended before the response, which was ignored',
     lost: 'Its worker was lost',
   },
   zh: {
@@ -200,13 +200,13 @@ export function tellRefresh({ from, reason, end }: RefreshBar, language: Languag
 const MARKS: Record<Language, Record<Exclude<Mark['kind'], 'note'>, string>> = {
   en: {
     'worker-started': 'The worker started',
-    'worker-lost': 'The worker was lost; another one goes on',
+    'worker-lost': 'The worker was lost; another one continues',
     'signed-in': 'Signed in',
     'signed-out': 'Signed out',
     'sign-in-failed': 'The sign-in failed',
     unreachable: 'The token server is unreachable; the session is kept',
     reachable: 'The token server answers again',
-    'store-failed': 'The session could not be stored; it lives on in memory',
+    'store-failed': 'The session could not be stored; it is only in memory',
   },
   zh: {
     'worker-started': 'Worker 已启动',
@@ -233,7 +233,7 @@ export function tellMark({ kind, reason }: Mark, language: Language): string {
   return language === 'zh' ? `${text}（${why}）。` : `${text} (${why}).`
 }
 
-/** A word or two beside a mark. */
+/** A short label beside a mark. */
 export function labelMark({ kind, reason }: Mark, language: Language): string {
   return kind === 'note' ? (reason ?? '') : LABELS[language][kind]
 }

@@ -14,7 +14,7 @@ const TEXTS = {
   list: ['Calls as a list', '以列表显示请求'],
   empty: ['Nothing has happened yet. Make a call, and it appears here.', '暂无事件。发起请求后，会显示在这里。'],
   hint: [
-    'Point at a bar for its story. Drag to pan, pinch or Ctrl + wheel to zoom.',
+    'Hover over a bar to see its story. Drag to pan, pinch or use Ctrl + wheel to zoom.',
     '将鼠标悬停在条形上，可查看完整过程。拖动平移，双指捏合或 Ctrl + 滚轮缩放。',
   ],
   keys: [
@@ -38,7 +38,7 @@ export function textsOf(language: Language): Texts {
   return Object.fromEntries(Object.entries(TEXTS).map(([name, texts]) => [name, texts[index]])) as Texts
 }
 
-/** What the drawing shows, for those who do not see it. */
+/** A text alternative of the drawing. */
 export function summarize(
   { calls, open, failed, refreshes }: Record<'calls' | 'open' | 'failed' | 'refreshes', number>,
   language: Language,
@@ -55,7 +55,7 @@ export function summarize(
   return [
     count(calls, 'call'),
     refreshes === 1 ? '1 refresh' : `${refreshes} refreshes`,
-    ...(open ? [`${open} under way`] : []),
+    ...(open ? [`${open} in flight`] : []),
     ...(failed ? [`${failed} failed`] : []),
   ].join(' · ')
 }

@@ -15,7 +15,7 @@ export interface Texts {
   readonly phases: Readonly<Record<Phase, string>>
   readonly failed: (reason: string) => string
   readonly tab: (number: number) => string
-  /** What is written beside a tab's squares. */
+  /** The text beside a tab's squares. */
   readonly tabCounts: (answered: number, rejected: number, open: number, isOver: boolean) => string
   readonly onLoginPage: string
   readonly legend: Readonly<Record<'waiting' | 'answered' | 'rejected' | 'unanswered', string>>
@@ -40,7 +40,7 @@ export interface Texts {
   readonly lines: (count: number) => string
 }
 
-/** In seconds, with one decimal. */
+/** Formats milliseconds as seconds with one decimal. */
 function inSeconds(milliseconds: number): string {
   return (milliseconds / 1000).toFixed(1)
 }
@@ -57,13 +57,13 @@ function capitalize(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-/** Many more requests than calls, and still no end: a loop. */
+/** Whether the requests are many more than the calls, without an end. */
 function isLoop({ calls, unanswered, sentToLogin, apiRequests }: Figures): boolean {
   return unanswered > 0 && sentToLogin === 0 && apiRequests > 3 * calls
 }
 
 const english: Texts = {
-  lead: 'The same storm, once against the request module that countless articles show, with its isRefreshing flag and its queue, and once against lingpai. Each side has three tabs, an OpenID provider and an API of its own. A refresh takes 0.2 seconds more, as over a real network. Every figure is counted while you watch.',
+  lead: 'The same storm of calls, once with the request module of many articles (an isRefreshing flag and a queue), and once with lingpai. Each side has three tabs, its own OpenID provider and its own API. A refresh takes 0.2 seconds more, as over a real network. All figures are counted live.',
   choose: 'What goes wrong',
   start: (calls) => `Start the storm: ${calls} calls on each side`,
   startHint: 'Takes up to 15 seconds.',
@@ -71,36 +71,35 @@ const english: Texts = {
     expired: {
       name: 'Access token expired',
       explanation:
-        'The API refuses the access token of all three tabs. A refresh token works once, as strict providers have it.',
+        'The API rejects the access token of all three tabs. A refresh token works once, as with strict providers.',
     },
     outage: {
       name: 'Refresh answers 503',
       explanation: 'The access token has expired, and for 1.5 seconds the provider answers every refresh with 503.',
     },
     hang: {
-      name: 'Refresh has no answer',
+      name: 'Refresh gets no response',
       explanation:
-        'The access token has expired. A refresh that arrives in the first 2.5 seconds is never answered; later ones are.',
+        'The access token has expired. A refresh in the first 2.5 seconds never gets a response; later ones do.',
     },
     lost: {
-      name: 'Answer lost, provider lenient',
+      name: 'Response lost, lenient provider',
       explanation:
-        'The provider rotates the refresh token, and its first answer is lost on the way. For 30 seconds it takes the old token again.',
+        'The provider rotates the refresh token, and its first response is lost. For 30 seconds, it accepts the old token again.',
     },
     'lost-strict': {
-      name: 'Answer lost, provider strict',
+      name: 'Response lost, strict provider',
       explanation:
-        'The same, but the provider takes no token twice. No client can save this session. What matters is how it ends.',
+        'The same, but the provider accepts each token only once. No client can save this session. Compare how it ends.',
     },
     rejected: {
       name: 'Refresh token rejected',
-      explanation:
-        'The provider has revoked everything. The users have to sign in again. What matters is how they learn it.',
+      explanation: 'The provider has revoked all tokens. The users must sign in again. Compare how they are notified.',
     },
     denial: {
       name: 'API always answers 401',
       explanation:
-        'The API refuses every token, however new. The provider takes an old refresh token again for 30 seconds; a strict one would end the session, and cut the loop short.',
+        'The API rejects every token, even a new one. The provider accepts an old refresh token again for 30 seconds; a strict one would end the session, and with it the loop.',
     },
   },
   sides: {
@@ -110,7 +109,7 @@ const english: Texts = {
   idle: 'Not run yet.',
   phases: {
     'signing-in': 'Opening three tabs and signing in…',
-    storm: 'The calls are on their way…',
+    storm: 'The calls are in flight…',
     afterwards: 'The fault is over. One more call from each tab…',
   },
   failed: (reason) => `The comparison itself failed: ${reason}`,
@@ -141,9 +140,12 @@ const english: Texts = {
     const deeds = [
       `of ${calls} calls, ${counts.length > 0 ? `${counts.join(', ')} and ${lastCount}` : lastCount}`,
       isLoop(figures)
-        ? `${tokenRequests} refreshes and ${apiRequests} API requests went round without an end`
-        : sentToLogin === 0 && tokenRequests > 0 && `the provider saw ${plural(tokenRequests, 'refresh', 'refreshes')}`,
-      reuseDetections > 0 && `the provider met a spent refresh token ${times(reuseDetections)} and ended the session`,
+        ? `${tokenRequests} refreshes and ${apiRequests} API requests were repeated without end`
+        : sentToLogin === 0 &&
+          tokenRequests > 0 &&
+          `the provider received ${plural(tokenRequests, 'refresh', 'refreshes')}`,
+      reuseDetections > 0 &&
+        `the provider detected a reused refresh token ${times(reuseDetections)} and ended the session`,
       sentToLogin > 0 &&
         (sentToLogin === tabs
           ? 'each tab was sent to the login page once'
@@ -165,8 +167,8 @@ const english: Texts = {
     unanswered: 'Calls that never settled',
     tokenRequests: 'Token requests',
     reuseDetections: 'Reused refresh tokens',
-    sentToLogin: 'Times sent to the login page',
-    apiRequests: 'Requests at the API',
+    sentToLogin: 'Redirects to the login page',
+    apiRequests: 'API requests',
     workingTabs: 'Tabs that work afterwards',
     duration: 'Until the last outcome',
     of: (count, all) => `${count} of ${all}`,

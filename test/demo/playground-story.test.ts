@@ -7,12 +7,12 @@ function tellAll(entries: readonly HistoryEntry[], language: 'en' | 'zh' = 'en',
   return tell(sumUp(entries, instance), language)
 }
 
-it('nothing has happened: the call to come will tell lingpai', () => {
-  expect(tellAll([])).toBe('Nothing to do yet: lingpai learns of it at the next call.')
+it('without events, it says that lingpai detects the fault at the next call', () => {
+  expect(tellAll([])).toBe('Nothing to do yet: lingpai detects it at the next call.')
   expect(tellAll([], 'zh')).toBe('尚无变化：lingpai 会在下一个请求时发现。')
 })
 
-it('tells of an outage: each attempt in its order, that the session is kept, and what became of the calls', () => {
+it('describes an outage: each attempt in order, the kept session and the outcomes of the calls', () => {
   const script = createScript(0)
   const worker = script.worker('first')
   worker.refusedRefresh(10, 20, 1500, 'denied')
@@ -20,7 +20,7 @@ it('tells of an outage: each attempt in its order, that the session is kept, and
   worker.fails(3, 5, 30, 'refresh_unavailable')
   const during = tellAll(script.entries().filter(({ at }) => at < 100))
   expect(during).toBe(
-    'One refresh: not processed (status_503), next attempt after 1.50\u00a0s. The session is kept. 2 calls: 2 waited for a token, 1 rejected with refresh_unavailable, 1 under way.',
+    'One refresh: not processed (status_503), next attempt after 1.50\u00a0s. The session is kept. 2 calls: 2 waited for a token, 1 rejected with refresh_unavailable, 1 in flight.',
   )
   worker.refreshes(1520, 1600, 'retry')
   expect(tellAll(script.entries())).toBe(
@@ -31,7 +31,7 @@ it('tells of an outage: each attempt in its order, that the session is kept, and
   )
 })
 
-it('does not count a call twice that another worker got to see again', () => {
+it('counts a call once if another worker receives it again', () => {
   const script = createScript(0)
   const [first, second] = [script.worker('first'), script.worker('second')]
   first.hangs(2, 0)
@@ -39,11 +39,11 @@ it('does not count a call twice that another worker got to see again', () => {
   second.put({ at: 50, event: 'session-restored' })
   second.plain(2, 60, 20)
   expect(tellAll(script.entries())).toBe(
-    'The worker was lost; another one went on with the stored session. One call: 1 answered with 200.',
+    'The worker was lost; another one continued with the stored session. One call: 1 answered with 200.',
   )
 })
 
-it('says why a session has ended, and no reason where the user wanted it', () => {
+it('gives the reason for the end of a session, except after a sign-out by the user', () => {
   const script = createScript(0)
   script.worker('first').put({ at: 0, event: 'signed-out', reason: 'refresh_rejected' })
   expect(tellAll(script.entries())).toBe('The session has ended, in every tab (refresh_rejected).')

@@ -24,7 +24,7 @@ function check(property: fc.IProperty<unknown> | fc.IAsyncProperty<unknown>): vo
   fc.assert(property as fc.IProperty<unknown>, { seed, numRuns: 200 })
 }
 
-/** Entries as no worker would tell them: any event of any call in any order. Time rises, or where `isWild`, jumps. */
+/** Entries that no real worker sends: any event of any call in any order. Time rises, or jumps if `isWild`. */
 function anyHistory(isWild: boolean): fc.Arbitrary<HistoryEntry[]> {
   const call = fc.record({
     event: fc.constantFrom(
@@ -80,7 +80,7 @@ function anyHistory(isWild: boolean): fc.Arbitrary<HistoryEntry[]> {
   })
 }
 
-/** What no picture may show, whatever came in. */
+/** The faults that no picture may have for any input. */
 function expectConsistent({ calls, refreshes, lanes, spans, marks }: Picture): void {
   const ids = [...calls, ...refreshes, ...marks, ...lanes].map(({ id }) => id)
   expect(new Set(ids).size).toBe(ids.length)
@@ -125,13 +125,13 @@ it('a history without its beginning, and with a clock that jumps, gives a consis
   )
 })
 
-it('entries in portions, each told more than once, give the picture that they give at once', () => {
+it('entries in portions, with repetitions, give the same picture as all entries at once', () => {
   check(
     fc.property(anyHistory(true), fc.array(fc.nat({ max: 20 })), (entries, portions) => {
       const model = createModel()
       let begin = 0
       for (const portion of [...portions, entries.length]) {
-        // A few again, as after an answer that was lost.
+        // A few repeated entries, as after a lost response.
         const known = entries.slice(0, begin).filter(({ instance }) => instance === entries[begin - 1]?.instance)
         model.add([...known.slice(-3), ...entries.slice(begin, begin + portion)])
         begin += portion
@@ -141,7 +141,7 @@ it('entries in portions, each told more than once, give the picture that they gi
   )
 })
 
-it('of a storm, each call is drawn once, and ends as the worker told', () => {
+it('each call of a storm is drawn once, with the end that the worker reported', () => {
   const entries = tellStorm(START, 500)
   const { calls, refreshes } = pictureOf(entries)
   expect([calls.length, refreshes.length]).toEqual([500, 1])
@@ -150,7 +150,7 @@ it('of a storm, each call is drawn once, and ends as the worker told', () => {
   expect(calls.filter(({ end }) => end?.outcome === 'failed')).toHaveLength(count('call-failed'))
 })
 
-it('a picture that was taken does not change with what comes later', () => {
+it('later entries do not change an existing picture', () => {
   const model = createModel()
   const entries = tellStoryOfOneSession(START)
   model.add(entries.slice(0, 40))
@@ -160,7 +160,7 @@ it('a picture that was taken does not change with what comes later', () => {
   expect(before).toEqual(copy)
 })
 
-it('what a lost worker had begun is lost at the first word of the next one', () => {
+it('open calls of a lost worker are marked as lost at the first entry of the next worker', () => {
   const { calls, marks, lanes } = pictureOf(tellStoryOfOneSession(START))
   const lost = calls.filter(({ end }) => end?.outcome === 'lost')
   expect(lost.map(({ end }) => end?.at)).toEqual([START + 9900, START + 9900])
@@ -175,7 +175,7 @@ it('what a lost worker had begun is lost at the first word of the next one', () 
   expect(lanes.filter(({ until }) => until === undefined).map(({ page }) => page)).toEqual([undefined, 1, 4])
 })
 
-it('the page that asks keeps its lane when its worker is lost', () => {
+it('the page that shows the timeline keeps its lane after its worker is lost', () => {
   const { calls, lanes } = pictureOf(tellStoryOfOneSession(START))
   expect(lanes.filter(({ own }) => own)).toHaveLength(1)
   const own = lanes.find((lane) => lane.own)?.id
@@ -190,7 +190,7 @@ it('the oldest calls are forgotten, and the picture stays consistent', () => {
   expectConsistent(picture)
 })
 
-it('every bar and mark in the range has a place in its lane, and pages that have long left have none', () => {
+it('every bar and mark in the range has a place in its lane, and pages that left long ago have no lane', () => {
   const picture = pictureOf(tellStoryOfOneSession(START))
   const all = layOut(picture, { from: START - 100, until: START + 13_000 }, 1000, START + 13_000)
   for (const item of [...picture.calls, ...picture.refreshes, ...picture.marks]) {
@@ -202,7 +202,7 @@ it('every bar and mark in the range has a place in its lane, and pages that have
   expect(later.lanes.map(({ lane }) => lane.page ?? 0)).toEqual([0, 1, 4])
 })
 
-it('the story of a call tells why it waited and how it ended, in both languages', () => {
+it('the story of a call says why it waited and how it ended, in both languages', () => {
   const script = createScript(START)
   const worker = script.worker('one')
   worker.waits(1, 0, 800, 200)
@@ -219,18 +219,18 @@ it('the story of a call tells why it waited and how it ended, in both languages'
     ),
   )
   expect(stories.map((story) => story.replaceAll('\u00a0', ' '))).toEqual([
-    'GET api.example.com, from this page. The token was due, so it waited 800 ms for the refresh. Sent, and answered after 200 ms. Status 200, 1.00 s in all.',
-    'POST api.example.com, from this page. Sent; the API refused the token after 150 ms. It waited 640 ms for the refresh. Sent again with the new token, and answered after 100 ms. Status 200, 890 ms in all.',
-    'POST api.example.com, from page 2. Sent; the API refused the token after 900 ms, and there was a newer one already. Sent again with the new token, and answered after 100 ms. Status 200, 1.00 s in all.',
-    'GET api.example.com, from page 2. The token was due, so it waited 500 ms for the refresh. Failed after 500 ms: nobody is signed in.',
-    'GET api.example.com, from this page. It was sent with the token, and awaits its answer. Still under way.',
+    'GET api.example.com, from this page. The token was due for a refresh, so it waited 800 ms for the refresh. Sent, and answered after 200 ms. Status 200, 1.00 s in all.',
+    'POST api.example.com, from this page. Sent; the API rejected the token after 150 ms. It waited 640 ms for the refresh. Sent again with the new token, and answered after 100 ms. Status 200, 890 ms in all.',
+    'POST api.example.com, from page 2. Sent; the API rejected the token after 900 ms, and the worker already had a newer one. Sent again with the new token, and answered after 100 ms. Status 200, 1.00 s in all.',
+    'GET api.example.com, from page 2. The token was due for a refresh, so it waited 500 ms for the refresh. Failed after 500 ms: the user is signed out.',
+    'GET api.example.com, from this page. It was sent with the token, and waits for the response. Still in flight.',
   ])
   expect(tellStory(calls[1] as CallBar, 'zh')).toBe(
     'POST api.example.com。已发出，150 毫秒后 API 拒绝了令牌。等待刷新，用时 640 毫秒。已用新令牌重发，100 毫秒后收到响应。状态码 200，总用时 890 毫秒。',
   )
 })
 
-it.each(['en', 'zh'] as const)('everything in a picture has a story without gaps, in %s', (language) => {
+it.each(['en', 'zh'] as const)('every item of a picture has a complete story, in %s', (language) => {
   const { calls, refreshes, marks } = pictureOf(tellStoryOfOneSession(START))
   for (const item of [...calls, ...refreshes, ...marks]) {
     const text = tellItem(item, language)
@@ -239,7 +239,7 @@ it.each(['en', 'zh'] as const)('everything in a picture has a story without gaps
   }
 })
 
-it('what a real session tells of fifty calls with a refused token: fifty bars, each sent twice, and one refresh', async () => {
+it('fifty calls of a real session with a rejected token give fifty bars, each sent twice, and one refresh', async () => {
   let valid = 'none'
   let issued = 0
   const issue = async () => {
@@ -287,11 +287,11 @@ it('what a real session tells of fifty calls with a refused token: fifty bars, e
   vi.unstubAllGlobals()
 })
 
-it('a page that an app has a name for keeps its lane over a lost worker, and pages without one need a call to be seen', () => {
+it('a page with a name from the app keeps its lane after its worker is lost, and other pages get a lane with their first call', () => {
   const script = createScript(START)
   const first = script.worker('first')
   first.put({ at: 0, event: 'started' })
-  // The one that asks has no call, and neither has the last.
+  // The page that shows the timeline and the last page have no call.
   for (const page of [1, 2, 3, 4]) first.connect(page, 10)
   first.plain(3, 100, 50)
   first.hangs(2, 200)
@@ -319,7 +319,7 @@ it('a page that an app has a name for keeps its lane over a lost worker, and pag
   expect(idle.lanes).toHaveLength(5)
 })
 
-it('a feed asks for what is new, and anew for all where another worker answers that has come further', async () => {
+it('a feed polls for new entries, and for all entries after another worker with more entries answers', async () => {
   const entries = (instance: string, count: number) =>
     Array.from({ length: count }, (_none, index) => ({ instance, number: index + 1 }) as HistoryEntry)
   let told = entries('one', 3)
@@ -337,7 +337,7 @@ it('a feed asks for what is new, and anew for all where another worker answers t
   expect(asked).toEqual([{}, { after: 3 }, { after: 5 }, undefined, { after: 7 }])
 })
 
-it('zooming keeps the time under the hand where it is, and ends at sensible bounds', () => {
+it('zooming keeps the time under the pointer in place, and has limits', () => {
   const range = { from: START, until: START + 1000 }
   const near = zoomAround(range, START + 250, 0.5)
   expect(near).toEqual({ from: START + 125, until: START + 625 })

@@ -35,7 +35,7 @@ function countersOf(refreshes: number, reuseDetections: number, received: number
   }
 }
 
-it('counts the outcomes of all tabs, and what their servers saw between two moments', () => {
+it("counts the outcomes of all tabs, and the servers' requests between two moments", () => {
   const answered = { outcome: { kind: 'answered' } } as const
   const rejected = (reason: string) => ({ outcome: { kind: 'rejected', reason } }) as const
   const tab = (calls: TabState['calls'], sentToLogin: number): TabState => ({
@@ -66,7 +66,7 @@ it('counts the outcomes of all tabs, and what their servers saw between two mome
   })
 })
 
-it('says that all is well only where every call was answered', () => {
+it('reports success only if every call was answered', () => {
   expect(verdictsOf({})).toEqual([
     'All 60 calls were answered after 1 token request, in 1.2 s.',
     '60 个请求全部成功，令牌请求 1 次，用时 1.2 秒。',
@@ -74,7 +74,7 @@ it('says that all is well only where every call was answered', () => {
   for (const text of verdictsOf({ answered: 59, unanswered: 1 })) expect(text).not.toMatch(/^All|全部成功/)
 })
 
-it('says what was counted: rejections, hanging calls, reuse, sign-ins that were asked for, tabs that work', () => {
+it('reports the counts of rejections, hanging calls, reuses, requested sign-ins and working tabs', () => {
   expect(
     verdictsOf({
       answered: 1,
@@ -85,7 +85,7 @@ it('says what was counted: rejections, hanging calls, reuse, sign-ins that were 
       workingTabs: 0,
     }),
   ).toEqual([
-    'Of 60 calls, 1 was answered, 29 were rejected and 30 never settled; the provider met a spent refresh token once and ended the session; users were sent to the login page 29 times; afterwards no tab works.',
+    'Of 60 calls, 1 was answered, 29 were rejected and 30 never settled; the provider detected a reused refresh token once and ended the session; users were sent to the login page 29 times; afterwards no tab works.',
     '60 个请求中，1 个成功，29 个被拒绝，30 个始终没有结果；OpenID 服务 1 次收到已使用过的刷新令牌，因此结束了会话；跳转到登录页 29 次；故障结束后，所有标签页均不可用。',
   ])
   expect(verdictsOf({ answered: 0, rejected: [['sign_in_required', 60]], sentToLogin: 3, workingTabs: 0 })).toEqual([
@@ -94,13 +94,13 @@ it('says what was counted: rejections, hanging calls, reuse, sign-ins that were 
   ])
 })
 
-it('tells a loop from a wait', () => {
+it('distinguishes a loop from a wait', () => {
   const stuck = { answered: 0, unanswered: 60, workingTabs: 1 }
   expect(verdictsOf({ ...stuck, tokenRequests: 184, apiRequests: 641 })).toEqual([
-    'Of 60 calls, all never settled; 184 refreshes and 641 API requests went round without an end; afterwards 1 of 3 tabs works.',
+    'Of 60 calls, all never settled; 184 refreshes and 641 API requests were repeated without end; afterwards 1 of 3 tabs works.',
     '60 个请求全部没有结果；陷入无限循环，已有 184 次刷新、641 个 API 请求；故障结束后，3 个标签页中有 1 个可用。',
   ])
-  expect(verdictsOf({ ...stuck, tokenRequests: 3, apiRequests: 60 })[0]).toContain('the provider saw 3 refreshes;')
+  expect(verdictsOf({ ...stuck, tokenRequests: 3, apiRequests: 60 })[0]).toContain('the provider received 3 refreshes;')
 })
 
 it('has a name and an explanation for every scenario, in both languages', () => {

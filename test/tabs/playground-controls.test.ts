@@ -149,7 +149,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
   },
   async 'fault-429'() {
     await press('fault-429')
-    await see(page, '#token-server', 'unreachable, trying again')
+    await see(page, '#token-server', 'unreachable, retrying')
     await seeStatus(page, 'Alice Liddell')
     await seeTold(
       'fault-429',
@@ -264,7 +264,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
     expect((await askServers(page)).authorizationServer.signIns).toBe(before.authorizationServer.signIns + 1)
     await comeBack(page)
     await page.click('#sign-out')
-    await seeStatus(page, 'nobody is signed in')
+    await seeStatus(page, 'signed out')
   },
   async 'sign-out-here'() {
     await press('sign-out-here')
@@ -277,7 +277,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
   async 'sign-out-everywhere'() {
     await Promise.all([page.waitForEvent('load'), press('sign-out-everywhere')])
     await page.waitForURL(`${playground.origin}/**`)
-    await seeStatus(page, 'nobody is signed in')
+    await seeStatus(page, 'signed out')
     await see(second, '#status', 'signed out')
     await expect
       .poll(async () => (await askServers(page)).authorizationServer.endSessions)
@@ -289,7 +289,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
 const others: Record<string, () => Promise<void>> = {
   async 'sign-out'() {
     await page.click('#sign-out')
-    await seeStatus(page, 'nobody is signed in')
+    await seeStatus(page, 'signed out')
     await see(second, '#status', 'signed out')
     await see(page, '#log li', /You signed out\.Signed out, in every tab\.$/)
     await page.click('#fire-1')
@@ -298,7 +298,7 @@ const others: Record<string, () => Promise<void>> = {
   },
   async 'sign-in-popup'() {
     await page.click('#sign-out')
-    await seeStatus(page, 'nobody is signed in')
+    await seeStatus(page, 'signed out')
     await signInByPopup(page)
     await see(second, '#status', 'Alice Liddell')
     await see(page, '#log li', /You went to sign in as alice\.Signed in, in every tab\.$/)
@@ -315,7 +315,7 @@ const others: Record<string, () => Promise<void>> = {
     await see(second, '#status', 'Bob Dobalina')
     await comeBack(page)
     await page.click('#sign-out')
-    await seeStatus(page, 'nobody is signed in')
+    await seeStatus(page, 'signed out')
   },
   async 'sign-in-redirect'() {
     await page.click('#sign-out')

@@ -230,7 +230,7 @@ it('an API that always answers 401: lingpai returns the 401 (I10), the hand-writ
   expect(rows['hand-written']).toMatchObject({ answered: 0, rejected: 0, unanswered: 60 })
   expect(rows['hand-written'].apiRequests).toBeGreaterThan(180)
   expect(rows['hand-written'].tokenRequests).toBeGreaterThan(3)
-  expect(verdicts['hand-written']).toContain('went round without an end')
+  expect(verdicts['hand-written']).toContain('were repeated without end')
 })
 
 it('shows all texts in Chinese', async () => {
