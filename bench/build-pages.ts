@@ -12,7 +12,7 @@ const shared = {
   root: pages,
   configFile: false,
   logLevel: 'error',
-  // The built package, as an app gets it.
+  // The built package, as an app installs it.
   resolve: {
     alias: {
       'lingpai/worker': join(root, 'dist/worker.js'),
@@ -23,7 +23,7 @@ const shared = {
   worker: { format: 'es' },
 } satisfies InlineConfig
 
-/** What is wrong with the built package that is to be measured, if anything is. */
+/** The problem of the built package, or undefined if it can be measured. */
 export function findBuildProblem(): string | undefined {
   const built = join(root, 'dist/index.js')
   if (!existsSync(built)) return 'there is no built package: run `npm run build` first'

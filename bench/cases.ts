@@ -1,20 +1,20 @@
-/** One start of the browser. */
+/** One launch of the browser. */
 export interface Launch {
   readonly options: Readonly<Record<string, unknown>>
   readonly tabs?: number
-  /** Seconds that access tokens live until the first expiry. */
+  /** Lifetime of access tokens until the first expiry, in seconds. */
   readonly firstLife?: number
   /** Further parameters of the browser. */
   readonly flags?: readonly string[]
-  /** Kept apart in the results, where one page case serves several. */
+  /** The name in the results, if several cases use one page case. */
   readonly case?: string
 }
 
 export interface BenchCase {
   readonly name: string
-  /** What it measures, as the progress line says it. */
+  /** The description for the progress line. */
   readonly title: string
-  /** Whether its launches may run beside each other: where it counts, and does not time. */
+  /** Whether its launches may run in parallel, because it only counts and does not measure time. */
   readonly isCounted?: true
   readonly page?: string
   launches(isQuick: boolean): readonly Launch[]
@@ -25,7 +25,7 @@ export const bodySize = 16 * megabyte
 export const memorySize = 256 * megabyte
 
 export const lingpaiHosts = ['shared', 'dedicated'] as const
-/** A fetch in a worker and nothing else: the platform's floor. And the same through Comlink, with a `Request` in the page. */
+/** The platform's minimum: only a fetch in a worker. And the same through Comlink, with a `Request` in the page. */
 export const floors = ['bare-shared', 'bare-dedicated', 'lean-shared', 'lean-dedicated'] as const
 export const peers = ['auth0', 'axios', 'alova'] as const
 
@@ -104,7 +104,7 @@ export const benchCases: readonly BenchCase[] = [
         )
         .flatMap(({ tabs, ...scenario }) =>
           (['shared', ...peers] as const).flatMap((contestant) =>
-            // How five tabs fall over each other differs from time to time.
+            // The races of five tabs differ from run to run.
             repeat(tabs > 1 && !isQuick ? 3 : 1, {
               case: scenario.case,
               tabs,

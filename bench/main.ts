@@ -24,7 +24,7 @@ interface Choice {
   readonly chosen: readonly BenchCase[]
 }
 
-/** Measures, prints, and writes the report. Resolves with the exit code: 1 where something could not be measured. */
+/** Measures, prints, and writes the report. Resolves with the exit code: 1 if a case could not be measured. */
 export async function runBench(parameters: readonly string[]): Promise<number> {
   const choice = readParameters(parameters)
   if (choice === undefined) {
@@ -118,7 +118,7 @@ async function runCase(benchCase: BenchCase, context: RunContext): Promise<Sampl
       done += 1
     }
   }
-  // What only waits and counts is not disturbed by another, and a few more of them at once shorten the quick run.
+  // Cases that only wait and count do not disturb each other, so running them in parallel shortens the quick run.
   const most = context.isQuick ? 8 : 4
   const outcomes = await Promise.allSettled(Array.from({ length: benchCase.isCounted ? most : 1 }, work))
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason

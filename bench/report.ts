@@ -2,7 +2,7 @@ import type { Results } from './results.ts'
 import type { Group, Row } from './rows.ts'
 import { formatInterval, formatTarget, formatValue, formatVerdict } from './table.ts'
 
-/** The results as one HTML page that needs nothing else. */
+/** The results as one HTML page without external resources. */
 export function renderReport(results: Results): string {
   const { at, seconds, isQuick, machine, node, browser, groups, failures } = results
   const judged = groups.flatMap(({ rows }) => rows).filter(({ target }) => target !== undefined)
@@ -85,7 +85,7 @@ function renderAxis(rows: readonly Row[], end: number): string {
   return `<div class="row axis"><div></div><svg height="20" aria-hidden="true"><line x1="0" x2="100%" y1="0" y2="0"/>${labels.join('')}</svg><div></div></div>`
 }
 
-/** Where a group's axis ends: behind its boxes and targets; a far outlier must not flatten all the rest. */
+/** The end of a group's axis: after its boxes and targets. A far outlier must not compress the rest. */
 function findEnd(rows: readonly Row[]): number {
   const ends = rows.flatMap(({ spread, target = 0 }) => [spread.upperQuartile, spread.median, target])
   const typical = Math.max(...ends) * 1.15
@@ -98,7 +98,7 @@ function findStep(end: number): number {
   return ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power
 }
 
-/** So many dots say no more than some of them. */
+/** More dots do not add information. */
 function thin(values: readonly number[]): number[] {
   const most = 60
   return values.filter((_, index) => values.length <= most || index % Math.ceil(values.length / most) === 0)

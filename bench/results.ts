@@ -1,6 +1,6 @@
 import type { Group } from './rows.ts'
 
-/** What `results.json` holds, and the report shows. */
+/** The contents of `results.json` and of the report. */
 export interface Results {
   /** When the run began, in ISO 8601. */
   readonly at: string
@@ -10,6 +10,6 @@ export interface Results {
   readonly node: string
   readonly browser: string
   readonly groups: readonly Group[]
-  /** Cases that could not be measured, and why. */
+  /** Cases that could not be measured, with the reason. */
   readonly failures: readonly { readonly case: string; readonly message: string }[]
 }

@@ -4,7 +4,7 @@ import { pairedRatios, type Sample, type Source, type Spread, spread, sumsPerRou
 
 export type Unit = '×' | 'ms' | 'MB' | 'kB' | 'of the body' | ''
 
-/** `met` and `missed` are the median's; `for comparison` has no target. */
+/** `met` and `missed` compare the median with the target; `for comparison` has no target. */
 export type Verdict = 'met' | 'missed' | 'for comparison'
 
 /** One line of the results. */
@@ -13,10 +13,10 @@ export interface Row {
   readonly unit: Unit
   readonly spread: Spread
   readonly values: readonly number[]
-  /** The median is to be no more than this. */
+  /** The maximum for the median. */
   readonly target?: number
   readonly verdict: Verdict
-  /** Whether the target lies where the median may still move to: another run may say otherwise. */
+  /** Whether the target is within the confidence interval: another run may give another result. */
   readonly isClose: boolean
 }
 
@@ -31,7 +31,7 @@ interface RowPlan {
   readonly unit: Unit
   readonly target?: number
   readonly of: Source
-  /** Where there is a divisor, the row is a ratio of the two within each round; else a sum over the tabs. */
+  /** With a divisor, the row is a ratio within each round; without one, it is a sum over the tabs. */
   readonly to?: Source
   readonly scale?: number
 }
@@ -261,7 +261,7 @@ const refreshNotes: Readonly<Record<string, string>> = {
   'tabs signed out': 'Tabs whose next call, after that, fails too.',
 }
 
-/** What the samples come to. Rows without samples, as of cases that were not run, are left out, and so are empty groups. */
+/** Computes the rows from the samples. Rows without samples and empty groups are omitted. */
 export function evaluate(samples: readonly Sample[], isQuick: boolean): Group[] {
   return planGroups(isQuick)
     .map(({ title, note, rows }) => ({ title, note, rows: rows.flatMap((plan) => evaluateRow(samples, plan)) }))

@@ -1,4 +1,4 @@
-// Measures lingpai beside the page's own fetch and beside its peers: `npm run bench`.
+// Compares lingpai with the page's own fetch and with its peers: `npm run bench`.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ const folder = fileURLToPath(new URL('.', import.meta.url))
 
 if (!existsSync(`${folder}node_modules`)) {
   console.log('installing the peers, once')
-  // npm names its own program here; starting npm by its bare name does not work on Windows.
+  // npm sets the path of its program here. On Windows, npm cannot be started by its bare name.
   const npm = process.env.npm_execpath
   const [program, ...first] = npm ? [process.execPath, npm] : ['npm']
   const parameters = [...first, 'ci', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund']

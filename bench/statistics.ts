@@ -1,16 +1,16 @@
-/** One figure that a page, or the bench itself, has measured. */
+/** One figure that a page or the bench has measured. */
 export interface Sample {
   readonly case: string
-  /** Which start of the browser. */
+  /** The number of the browser's launch. */
   readonly launch: number
-  /** Samples of one round were taken one right after the other, so they met the same weather. */
+  /** Samples of one round were taken directly one after another, under the same conditions. */
   readonly round: number
   readonly contestant: string
   readonly metric: string
   readonly value: number
 }
 
-/** Where the samples of a row are found. */
+/** The samples that belong to a row. */
 export interface Source {
   readonly case: string
   readonly contestant: string
@@ -25,11 +25,11 @@ export interface Spread {
   readonly median: number
   readonly upperQuartile: number
   readonly highest: number
-  /** Between these two lies, with 95 % certainty, the median that more and more samples would come to. */
+  /** The 95 % confidence interval of the median. */
   readonly surely: readonly [number, number]
 }
 
-/** The value below which that share of the list lies, between two values by proportion. */
+/** The quantile of a sorted list, with linear interpolation. */
 export function quantile(values: readonly number[], share: number): number {
   if (values.length === 0) throw new RangeError('There is no quantile of nothing.')
   const sorted = [...values].sort((one, other) => one - other)
@@ -56,7 +56,7 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /**
- * Counts ranks, and so assumes nothing about how the values are distributed.
+ * Uses ranks, so it does not depend on the distribution of the values.
  */
 function medianInterval(values: readonly number[]): readonly [number, number] {
   const sorted = [...values].sort((one, other) => one - other)
@@ -67,8 +67,8 @@ function medianInterval(values: readonly number[]): readonly [number, number] {
 }
 
 /**
- * The ratios of two sources, each within one round of one launch. What slows the machine for a second slows both, and
- * the ratio stays what it was. Rounds that only one of them has are left out.
+ * The ratios of two sources, each within one round of one launch. A short slowdown of the machine affects both, and does not
+ * change the ratio. Rounds that only one of them has are omitted.
  */
 export function pairedRatios(samples: readonly Sample[], of: Source, to: Source): number[] {
   const base = new Map(select(samples, to).map(({ launch, round, value }) => [`${launch}.${round}`, value]))
@@ -78,7 +78,7 @@ export function pairedRatios(samples: readonly Sample[], of: Source, to: Source)
   })
 }
 
-/** One sum per round: of what several tabs have counted. */
+/** One sum per round: the counts of all tabs. */
 export function sumsPerRound(samples: readonly Sample[], of: Source): number[] {
   const sums = new Map<string, number>()
   for (const { launch, round, value } of select(samples, of)) {

@@ -12,7 +12,7 @@ export function formatTarget({ target, unit }: Pick<Row, 'target' | 'unit'>): st
   return target === undefined ? '' : `≤ ${formatValue(target, unit)}`
 }
 
-/** Where the median surely is, as `Spread` says. */
+/** The confidence interval of the median (see `Spread`). */
 export function formatInterval({ spread: { count, surely }, unit }: Row): string {
   return count < 2 ? '' : `${formatValue(surely[0], unit)} to ${formatValue(surely[1], unit)}`
 }

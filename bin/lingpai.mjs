@@ -20,7 +20,7 @@ Options:
   --version  show the version
 `
 
-/** What the user can put right: printed without a stack. */
+/** An error that the user can fix. It is printed without a stack. */
 class UsageError extends Error {}
 
 /**
@@ -105,7 +105,7 @@ function requireFolder(folder) {
 }
 
 /**
- * The mini program that the folder belongs to. Other tools have an app.json too; only a mini program's lists its pages.
+ * The mini program that contains the folder. Other tools also have an app.json, but only a mini program's lists pages.
  *
  * @param {string} start
  * @param {boolean} isCertain
@@ -130,7 +130,7 @@ function findMiniProgram(start, isCertain) {
 }
 
 /**
- * A project of a mini program whose app.json is elsewhere, or not written yet: a browser's library is of no use there.
+ * A mini program project whose app.json is elsewhere or missing. The browser library is useless there.
  *
  * @param {string} folder
  */
@@ -177,7 +177,7 @@ function hasTypeScript(start) {
 }
 
 /**
- * What is to be done with a file. Decided for all files before any is written.
+ * The action for a file. It is decided for all files before the first write.
  *
  * @param {Output} output
  * @param {boolean} force

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 const firstLine = /^\/\/ lingpai (\S+), written by "npx lingpai init": sha256 ([0-9a-f]{64})\n/
 
 /**
- * Puts a first line before a file's text which names the version and the hash of the rest, so that a later version knows
- * whether it was changed by hand.
+ * Adds a first line with the version and the hash of the rest to a file's text, so that a later version can detect a change
+ * by hand.
  *
  * @param {string} text
  * @param {string} version
@@ -15,7 +15,7 @@ export function stamp(text, version) {
 }
 
 /**
- * Reads the first line that {@link stamp} wrote. Undefined where there is none.
+ * Reads the first line that {@link stamp} wrote. Undefined if there is none.
  *
  * @param {string} text
  * @returns {{ version: string, isUnchanged: boolean } | undefined}
@@ -29,7 +29,7 @@ export function readStamp(text) {
 }
 
 /**
- * Whether two texts are the same but for the ends of their lines, which a checkout by Git may change.
+ * Whether two texts are the same except for line endings, which a checkout by Git may change.
  *
  * @param {string} one
  * @param {string} other

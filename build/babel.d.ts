@@ -1,4 +1,4 @@
-// What is used of Babel 7, which brings no types of its own.
+// The parts of Babel 7 that the build uses. The package ships no types.
 declare module '@babel/core' {
   export interface Node {
     readonly type: string

@@ -9,10 +9,9 @@ const names = `
   .split(/\s+/)
 
 /**
- * Stands for the global object, which a mini program need not have and where nothing is to be left behind: the names of
- * the language and of WeChat, each looked up by itself. core-js looks for the platform's parts here, so that it uses the same
- * of its own on every device and in DevTools, whose worker is a browser's. It also spares core-js's
- * `Function('return this')()`.
+ * Replaces the global object, which a mini program may not have and must not be changed: the names of the language and of
+ * WeChat, each read on its own. core-js looks for the platform's parts here, so it makes the same choices on every device and
+ * in DevTools, whose worker is a browser's. This also avoids core-js's `Function('return this')()`.
  */
 const platformGlobals = `'use strict'
 var globals = Object.create(null)
@@ -20,11 +19,11 @@ ${names.map((name) => `if (typeof ${name} !== 'undefined') globals.${name} = ${n
 module.exports = globals
 `
 
-/** What stands in for modules of core-js that look at more than the language, and are not needed where this runs. */
+/** Replacements for core-js modules that read more than the language and are not needed in a mini program. */
 export const coreJsParts: ReadonlyMap<string, string> = new Map([
   ['global-this', platformGlobals],
-  // Asks for Bun and Deno by name.
+  // The original tests for Bun and Deno by name.
   ['environment', `module.exports = 'REST'`],
-  // Else it brings Internet Explorer's way of making an empty object.
+  // The original contains Internet Explorer's way to create an empty object.
   ['object-create', 'module.exports = Object.create'],
 ])

@@ -3,14 +3,13 @@ import { parse } from 'acorn'
 import type { Plugin } from 'vite'
 
 /**
- * Lowers each file to ES5 and fails the build where that did not work: DevTools compiles what it finds in an app's npm
- * packages with a parser of its own, and stops the whole app at syntax that it does not know. Helpers are written into
- * each file.
+ * Lowers each file to ES5, and fails the build if newer syntax remains: DevTools compiles npm packages with its own parser,
+ * and the app fails at unknown syntax. Each file contains its helpers.
  */
 export const es5: Plugin = {
   name: 'es5',
   enforce: 'post',
-  // Not in renderChunk: what the bundler prints after that has newer syntax again.
+  // Not in renderChunk, because the bundler adds newer syntax after that.
   generateBundle: {
     order: 'post',
     async handler(_options, bundle) {
@@ -34,7 +33,7 @@ async function lower(code: string, fileName: string): Promise<string> {
         {
           modules: false,
           forceAllTransforms: true,
-          // Every engine of a mini program has symbols; the stand-in would be called at each `typeof`.
+          // Every engine of a mini program has symbols; the helper would run at each `typeof`.
           exclude: ['transform-typeof-symbol'],
         },
       ],

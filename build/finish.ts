@@ -14,17 +14,17 @@ const describe = (parts: string) => `/*! lingpai ${version}, MIT, https://www.np
 const comlink = 'Comlink (Apache-2.0, Google LLC)'
 const hashes = '@noble/hashes (MIT, Paul Miller)'
 
-/** What is in a mini program file, for those who meet it without the licences beside it. */
+/** The notice in a mini program file, for readers who have it without the licence file. */
 export const miniprogramNotice = describe(
   `${comlink}, ${hashes}, core-js (MIT, Denis Pushkarev), Babel's helpers (MIT, Babel contributors)`,
 )
 
-/** The same for the browser's worker library. */
+/** The notice in the browser's worker library. */
 export const standaloneNotice = describe(
   `${comlink}, ${hashes}, oauth4webapi (MIT, Filip Skokan), idb-keyval (Apache-2.0, Jake Archibald)`,
 )
 
-/** Puts the notice first, and before it the stamp where apps keep a copy of the file. */
+/** Adds the notice, and before it the stamp if apps keep a copy of the file. */
 export function finish({ notice, stamped }: { readonly notice: string; readonly stamped: boolean }): Plugin {
   return {
     name: 'finish',

@@ -7,8 +7,8 @@ import { pathOf } from './paths.ts'
 import { polyfills } from './polyfills.ts'
 
 /**
- * `vite build --config build/miniprogram.config.ts --mode app` makes what an app's pages require, and `--mode worker` the one
- * file that an app copies to where its worker is: a worker can require nothing from outside of its folder.
+ * `vite build --config build/miniprogram.config.ts --mode app` builds the files that an app's pages require. `--mode worker`
+ * builds the one file that an app copies into its worker folder: a worker cannot require a file outside that folder.
  */
 const entries = {
   app: {
@@ -37,11 +37,11 @@ export default defineConfig(({ mode }) => {
       emptyOutDir: !isWorker,
       target: 'esnext',
       minify: false,
-      // The app's side can run all that the worker's has, so that its licences are those of both.
+      // The app's side contains all packages of the worker's side, so its licence file covers both.
       license: isWorker ? false : { fileName: 'THIRD-PARTY-LICENSES.md' },
       lib: { entry: entries[mode], formats: ['cjs'], fileName: (_format, name) => `${name}.js` },
       rolldownOptions: {
-        // Lowering takes most of the time, and is no fault of a plugin.
+        // Lowering takes most of the time, so a warning about a slow plugin is wrong.
         checks: { pluginTimings: false },
         output: { strict: true, exports: 'named', chunkFileNames: 'chunks/[name].js', codeSplitting: !isWorker },
       },

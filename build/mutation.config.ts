@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** The quick tests of what `npm run mutate` changes: those that find most, soonest, first. */
+/** The quick tests of the code that `npm run mutate` changes. Those that find the most mutants come first. */
 const tests = [
   'worker/core/session/transition',
   'worker/core/session/claim',

@@ -11,8 +11,8 @@ const targets = { chrome: '66', ios: '11' }
 const lackedBy = "which engines of WeChat's base library 2.20.2 lack"
 
 /**
- * What core-js adds, never to a global. It is a list, so that a new use of something else fails the build and is thought
- * about: one polyfill can weigh more than the broker.
+ * The polyfills from core-js, which never change a global. This is a list, so that the use of any other polyfill fails the
+ * build and needs a decision: one polyfill can be larger than the broker.
  */
 const added = new Set([
   'es.array.at',
@@ -26,8 +26,8 @@ const added = new Set([
 ])
 
 /**
- * What core-js would mend in these engines and lingpai does without: faults in rare corners, and parts that it does not use.
- * `Promise` stays the platform's, which WeChat itself replaces where it must.
+ * Polyfills that these engines lack and lingpai does not need: rare faults, and parts that it does not use. `Promise` stays
+ * the platform's, which WeChat replaces if necessary.
  */
 const left = [
   /^es\.array\.(concat|copy-within|fill|from|includes|index-of|iterator|join|of|push|reduce|reverse|slice|sort|splice)/,
@@ -38,22 +38,22 @@ const left = [
   /^esnext\./,
 ]
 
-/** Methods that these engines lack and nothing here adds. What they are called on is not known, so the name decides. */
+/** Methods that these engines lack and the build does not add. The type of the object is unknown, so the name decides. */
 const refused =
   /^(allSettled|any|withResolvers|replaceAll|matchAll|trimStart|trimEnd|findLast|findLastIndex|to(Sorted|Reversed|Spliced))$/
 
-/** Modules of our own that stand for what is neither in these engines nor in core-js. */
+/** Our modules for features that neither these engines nor core-js have. */
 const modules = {
   AbortController: pathOf('src/protocol/abort-controller.ts'),
-  // core-js has it too, as large as all the rest together.
+  // core-js has it too, but as large as all other polyfills together.
   URL: pathOf('src/protocol/strict-url.ts'),
   settle: pathOf('build/settle.ts'),
 }
 
-/** Puts imports of what the engines lack where it is used, from core-js-pure and from modules of our own. No global is changed. */
+/** Adds imports of missing features, from core-js-pure and from our modules. Does not change globals. */
 export const polyfills: Plugin = {
   name: 'polyfills',
-  // After the types are gone.
+  // Runs after the types are removed.
   enforce: 'post',
 
   resolveId(source) {
@@ -87,13 +87,13 @@ export const polyfills: Plugin = {
 }
 
 function isAdded(name: string, isMissing: boolean): boolean {
-  // WeChat has no web classes whatever its engine is, so the engine's version says nothing about those.
+  // WeChat has no web classes in any engine, so the version of the engine does not matter for those.
   if (added.has(name)) return isMissing || name.startsWith('web.')
   if (!isMissing || left.some((pattern) => pattern.test(name))) return false
   throw new Error(`This needs ${name}, ${lackedBy}. Add it in build/polyfills.ts, or do without.`)
 }
 
-/** iOS 11.0 has promises without `finally`, and core-js has it only in a `Promise` of its own. */
+/** Promises of iOS 11.0 lack `finally`, and core-js has it only in its own `Promise`. */
 function replaceFinally(onFound: () => void): BabelPlugin {
   return {
     visitor: {

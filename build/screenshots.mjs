@@ -1,4 +1,4 @@
-// Makes the pictures of docs/images anew: `npm run screenshots`.
+// Makes the pictures of docs/images again: `npm run screenshots`.
 import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 import { findBrowser } from '../test/setup/find-browser.mjs'

@@ -5,7 +5,7 @@ import { pathOf } from './paths.ts'
 
 const entry = pathOf('build/lingpai-worker.js')
 
-/** The whole worker library in one ES module, which `npx lingpai init` copies to where no bundler is. */
+/** The whole worker library in one ES module, which `npx lingpai init` copies into apps without a bundler. */
 export default defineConfig({
   root: pathOf(''),
   publicDir: false,

@@ -14,13 +14,13 @@ interface Picture {
   readonly theme: 'light' | 'dark'
   readonly width: number
   readonly height: number
-  /** Pixels of the picture for each of the page. */
+  /** Pixels of the picture for each CSS pixel. */
   readonly scale: number
-  /** From the open page to what is to be seen; the picture is of the window. */
+  /** Brings the open page to the state of the picture, which shows the window. */
   prepare(page: Page): Promise<void>
 }
 
-/** In bytes. They are in the README, which has to open quickly. */
+/** The maximum in bytes. The README shows these pictures and must load quickly. */
 const largest = 150_000
 
 const pictures: readonly Picture[] = [
@@ -38,7 +38,7 @@ const pictures: readonly Picture[] = [
   { name: 'playground-zh', language: 'zh', theme: 'light', width: 1280, height: 800, scale: 1.5, prepare: compare },
 ]
 
-/** Starts the demo, brings it to each state and writes what is seen. Resolves with the exit code. */
+/** Starts the demo, brings it to each state and writes the pictures. Resolves with the exit code. */
 export async function takeScreenshots({ executablePath, log }: ScreenshotOptions): Promise<number> {
   process.env.LINGPAI_ISSUER_PORT = '0'
   process.env.LINGPAI_API_PORT = '0'
@@ -89,7 +89,7 @@ async function take(browser: Browser, origin: string, picture: Picture): Promise
     const page = await context.newPage()
     await page.goto(origin)
     await prepare(page)
-    // Hovers and rings of the pointer and the keyboard that brought the page here.
+    // Removes the hover and focus styles of the previous input.
     await page.mouse.move(0, 0)
     await page.evaluate('document.activeElement?.blur()')
     const devtools = await context.newCDPSession(page)
@@ -116,7 +116,7 @@ async function fireStorm(page: Page): Promise<void> {
   await page.locator('#result', { hasText: '150' }).waitFor()
   const timeline = page.locator('#timeline')
   await timeline.getByText(/^150 calls · 1 refresh$/).waitFor()
-  // The counters are read once more after the last answer.
+  // The page reads the counters again after the last response.
   await page.waitForTimeout(1000)
   await timeline.getByRole('application').waitFor()
 }
@@ -138,7 +138,7 @@ async function compare(page: Page): Promise<void> {
   await page.locator('#versus').evaluate((section) => section.scrollIntoView({ block: 'start' }))
 }
 
-/** Where no font has a character, a box is drawn, and it is the same one for each. */
+/** If no font has a character, the browser draws a box, which is the same for each such character. */
 async function hasChineseFont(browser: Browser): Promise<boolean> {
   const page = await browser.newPage()
   try {

@@ -15,7 +15,7 @@ export interface ControlledServers {
   readonly api: Pick<ApiServer, 'counters' | 'isDenying' | 'setDenial' | 'cutConnections'>
 }
 
-/** What the servers counted since they started; a reset leaves it alone. */
+/** The servers' counters since their start. A reset does not change them. */
 export interface ControlCounters {
   readonly authorizationServer: AuthorizationServerCounters
   readonly api: ApiServerCounters
@@ -24,7 +24,7 @@ export interface ControlCounters {
 export interface ControlSettings extends AuthorizationServerSettings {
   /** The API answers 401 to every token. */
   readonly apiDenial: boolean
-  /** Nobody can connect to the servers. */
+  /** No client can connect to the servers. */
   readonly offline: boolean
 }
 
@@ -40,7 +40,7 @@ type Command = (input: unknown) => void | Promise<void>
 
 const prefix = '/control/'
 
-/** Drives the servers; what they are now is what `reset` brings back. */
+/** Controls the servers. `reset` restores the settings of this moment. */
 export function createControl({ authorizationServer, api }: ControlledServers): Control {
   const atStart = { ...authorizationServer.settings }
   let restoreConnections: (() => void) | undefined
@@ -99,7 +99,7 @@ export function createControl({ authorizationServer, api }: ControlledServers): 
   }
 }
 
-/** Lets a page drive the servers over HTTP, from any origin; answers false for a request that is not about control. */
+/** Lets a page control the servers over HTTP, from any origin. Returns false for other requests. */
 export async function handleControl(
   request: IncomingMessage,
   response: ServerResponse,
@@ -113,7 +113,7 @@ export async function handleControl(
   return true
 }
 
-/** GET counters or settings, or POST a command with its input as JSON, which answers the counters. */
+/** GET counters or settings, or POST a command with its input as JSON, which returns the counters. */
 export async function answerControl(
   request: IncomingMessage,
   response: ServerResponse,

@@ -11,9 +11,9 @@ import {
 export interface ServersOptions extends Omit<AuthorizationServerOptions, 'port'> {
   /** Free ports unless given. */
   readonly ports?: { readonly authorizationServer?: number; readonly api?: number; readonly legacy?: number }
-  /** The API's header whose whole value is the token; default is `Authorization: Bearer`. */
+  /** The API's header whose complete value is the token. Default: `Authorization: Bearer`. */
   readonly tokenHeader?: string
-  /** More routes of the API, behind its check of the token. */
+  /** More routes of the API, after its check of the token. */
   readonly routes?: Readonly<Record<string, ApiRoute>>
   /** Mounts /control/* on the API server; default false. */
   readonly control?: boolean
@@ -23,12 +23,12 @@ export interface Servers {
   readonly authorizationServer: AuthorizationServer
   readonly api: ApiServer
   readonly legacy: LegacyApi
-  /** Works whatever the servers are told to do, also where nobody can connect to them. */
+  /** Controls the servers in this process, so it also works while they are offline. */
   readonly control: Control
   close(): Promise<void>
 }
 
-/** An OpenID provider, an API that accepts its tokens, and an API with a sign-in of its own. */
+/** An OpenID provider, an API that accepts its tokens, and an API with its own sign-in. */
 export async function startServers(options: ServersOptions): Promise<Servers> {
   const { ports = {}, hostname, accessTokenSeconds, tokenHeader, routes, control: isControlMounted = false } = options
   const started: { close(): Promise<void> }[] = []

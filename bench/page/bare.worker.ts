@@ -1,8 +1,8 @@
 import { handOver } from './hand-over.ts'
 
 /**
- * A fetch in a worker and nothing else, which is what any library costs at the least that keeps its tokens in one: no session,
- * no checks, no credit.
+ * Only a fetch in a worker: the minimum cost of any library that keeps its tokens in a worker. Without session, checks and
+ * flow control.
  */
 interface Order {
   readonly id: number

@@ -1,6 +1,6 @@
 import { expose } from 'comlink'
 
-/** What Comlink alone costs: a method that answers at once. */
+/** Measures Comlink alone: a method that returns at once. */
 const methods = { getAccessToken: async (_call: string) => 'token' }
 
 globalThis.addEventListener('connect', (event) => expose(methods, (event as MessageEvent).ports[0] as never))

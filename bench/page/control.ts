@@ -1,11 +1,11 @@
-/** What the bench server tells a page about its place in the run. */
+/** The bench server's parameters for a page. */
 export interface Plan {
   readonly case: string
   readonly tab: number
   readonly tabs: number
   readonly api: string
   readonly issuer: string
-  /** What the case is to do: rounds, sizes, who takes part. */
+  /** The parameters of the case: rounds, sizes, clients. */
   readonly options: Readonly<Record<string, unknown>>
 }
 
@@ -37,12 +37,12 @@ export const control = {
   plan: (tab: number) => post('plan', { tab }) as Promise<Plan>,
   /** A new sign-in: an access token and the first refresh token of a family. */
   signIn: () => post('sign-in', {}) as Promise<Tokens>,
-  /** The API refuses every access token so far. */
+  /** Makes the API reject every access token issued so far. */
   expire: () => post('expire', {}),
-  /** The next refreshes fail: `unavailable` once with 503, `rejected` for good with `invalid_grant`. */
+  /** Makes the next refreshes fail: `unavailable` once with 503, `rejected` always with `invalid_grant`. */
   fail: (how: 'unavailable' | 'rejected') => post('fail', { how }),
   counters: () => post('counters', {}) as Promise<Counters>,
-  /** Resolves once every tab is here. */
+  /** Resolves when every tab has arrived. */
   meet: (name: string) => post('meet', { name }),
   /** Growth of the browser's page processes since `begin`, at its peak, in bytes. */
   memory: (mark: 'begin' | 'end') => post('memory', { mark }) as Promise<{ readonly growth: number }>,

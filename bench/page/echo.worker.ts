@@ -1,4 +1,4 @@
-/** Answers each message with itself: what a round trip costs at the least. */
+/** Echoes each message: the minimum cost of a round trip. */
 const answer = (port: MessagePort | typeof globalThis) => (event: MessageEvent) => port.postMessage(event.data)
 
 globalThis.addEventListener('connect', (event) => {

@@ -1,4 +1,4 @@
-/** What a bare worker tells of an answer. A small body comes along, a large one in chunks over a port. */
+/** The response that a bare worker sends. A small body is included, a large one follows in chunks over a port. */
 export interface Answer {
   readonly status: number
   readonly headers: [string, string][]
@@ -24,7 +24,7 @@ async function sendChunks(body: ReadableStream<Uint8Array<ArrayBuffer>>, port: M
   port.postMessage(null)
 }
 
-/** The page's side of it. */
+/** Creates the Response in the page. */
 export function receive({ status, headers, body }: Answer): Response {
   return new Response(body instanceof ArrayBuffer ? body : receiveChunks(body), { status, headers })
 }

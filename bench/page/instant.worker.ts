@@ -1,8 +1,8 @@
 import { oauth } from 'lingpai/oauth'
 import { memoryStore, serve } from 'lingpai/worker'
 
-// Answers one URL at once, so that ten thousand calls measure the broker and not the browser's network, which refuses that
-// many at a time. Everything else, the refresh too, is the real fetch.
+// Answers one URL at once, so that ten thousand calls measure the broker and not the browser's network, which rejects that
+// many simultaneous requests. All other requests, also the refresh, use the real fetch.
 const realFetch = globalThis.fetch
 const body = JSON.stringify({ text: 'x'.repeat(1013) })
 let latest = ''

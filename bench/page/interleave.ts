@@ -1,6 +1,6 @@
 /**
- * The order in which a round measures its contestants: each round begins one further on, and every other lap runs
- * backwards, so that nobody is always first, last, or behind the same neighbour.
+ * The order in which a round measures its contestants: each round starts with the next one, and every other lap runs
+ * backwards. So no contestant is always first, last, or after the same neighbour.
  */
 export function orderOfRound<T>(contestants: readonly T[], round: number): T[] {
   const start = round % contestants.length
@@ -9,8 +9,8 @@ export function orderOfRound<T>(contestants: readonly T[], round: number): T[] {
 }
 
 /**
- * The mean of the middle half: as indifferent to outliers as the median, but finer than a clock that ticks in tenths of a
- * millisecond.
+ * The mean of the middle half: as robust against outliers as the median, but finer than the resolution of the clock, a tenth
+ * of a millisecond.
  */
 export function middleMean(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other)

@@ -7,7 +7,7 @@ export interface LeanRequest {
   readonly headers: readonly (readonly [string, string])[]
 }
 
-/** The bare worker, called through Comlink, with a request that the page's own `Request` has read. Nothing is checked or kept. */
+/** The bare worker, called through Comlink, with a request that the page has read through `Request`. It checks and stores nothing. */
 const methods = {
   async fetch({ url, method, headers }: LeanRequest, token: string): Promise<Answer> {
     const all: [string, string][] = [...(headers as [string, string][]), ['Authorization', `Bearer ${token}`]]

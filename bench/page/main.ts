@@ -30,7 +30,7 @@ try {
   await control.report(figures, error instanceof Error ? `${error.message}\n${error.stack}` : String(error))
 }
 
-/** A headless browser is started with one URL only. Not a second time, when the page comes back from a sign-in. */
+/** A headless browser starts with only one URL, so the first tab opens the others. Not again after a redirect. */
 function openOtherTabs({ tab, tabs }: Plan): void {
   if (tab !== 0 || new URLSearchParams(location.search).has('code')) return
   for (let other = 1; other < tabs; other++) window.open(`/?tab=${other}`, '_blank', 'noopener')

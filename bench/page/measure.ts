@@ -1,4 +1,4 @@
-/** How long something takes, in milliseconds. */
+/** The duration of a task, in milliseconds. */
 export async function time(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await work()
@@ -9,7 +9,7 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
-/** The same call so many times at once. */
+/** Makes the same call several times at once. */
 export function atOnce(count: number, call: () => Promise<unknown>): Promise<unknown[]> {
   return Promise.all(Array.from({ length: count }, call))
 }

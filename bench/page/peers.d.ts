@@ -1,4 +1,4 @@
-// What the bench uses of its peers. Declared here, so that types are checked where they are not installed.
+// The parts of the peers that the bench uses. Declared here, so that the type check works if they are not installed.
 
 declare module '@auth0/auth0-spa-js' {
   export class Auth0Client {

@@ -1,6 +1,6 @@
 /**
- * Notes when a request reaches each stage in a worker. Imported first by a worker's script, so that whatever follows uses what
- * is replaced here; it costs each contestant the same.
+ * Records when a request reaches each stage in a worker. A worker's script imports it first, so that later modules use the
+ * functions that it replaces. It costs each contestant the same.
  */
 const stages = new BroadcastChannel('stages')
 let noted: Record<string, number> = {}

@@ -5,12 +5,12 @@ import { allowOrigin, answerPreflight, isPreflight } from '../../servers/http/co
 import { answerJson } from '../../servers/http/json.ts'
 
 const kilobyte = Buffer.from(JSON.stringify({ text: '' }).replace('""', `"${'x'.repeat(1013)}"`))
-/** As downloads mostly are: no text. */
+/** Incompressible bytes, as in most downloads. */
 const chunk = randomBytes(256 * 1024)
 /** One gigabit per second, as bytes per millisecond. */
 const pace = 125_000
 
-/** `/json` is one kilobyte, `/bytes?size=` as many as asked for, with `&pace=1` at one gigabit per second. */
+/** `/json` is one kilobyte. `/bytes?size=` is the given size; with `&pace=1`, it is sent at one gigabit per second. */
 export async function answerApiCall(
   isValid: (token: string) => boolean,
   request: IncomingMessage,

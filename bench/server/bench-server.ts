@@ -7,7 +7,7 @@ import { readBody } from '../../servers/http/request-body.ts'
 import { answerApiCall } from './api.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 
-/** What stands in the built pages where the servers' addresses go: those are known only when they run. */
+/** The placeholder for the servers' addresses in the built pages. They are known only when the servers run. */
 export const placeholders = { issuer: 'https://issuer.bench.invalid', api: 'https://api.bench.invalid' }
 
 const contentTypes: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' }
@@ -22,9 +22,9 @@ export interface BenchServerOptions {
   readonly folder: string
   readonly case: string
   readonly tabs: number
-  /** For what the cases ask of the pages. */
+  /** The parameters of the cases for the pages. */
   readonly options: Readonly<Record<string, unknown>>
-  /** Seconds that access tokens live until the first expiry. Default an hour. */
+  /** Lifetime of access tokens until the first expiry, in seconds. Default: an hour. */
   readonly firstLife?: number
   onProgress(done: number, of: number): void
   onReport(report: Report): void
@@ -57,7 +57,7 @@ export async function startBenchServer(options: BenchServerOptions): Promise<Ben
       meetings.set(name, waiting)
       waiting.push(resolve)
       if (waiting.length < tabs) return
-      // The next of that name is another one.
+      // A later barrier of the same name is a new one.
       meetings.delete(name)
       for (const proceed of waiting) proceed()
     })

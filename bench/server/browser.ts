@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 export interface Browser {
   readonly exited: Promise<void>
-  /** What the processes of its pages and workers hold in memory, in bytes; undefined where the system does not tell. */
+  /** The memory of its page and worker processes, in bytes. Undefined if the system does not provide it. */
   readPageMemory(): number | undefined
   close(): Promise<void>
 }
@@ -27,8 +27,8 @@ export function readChromiumVersion(executable: string): string {
 }
 
 /**
- * Opens a page in a browser with a profile of its own. No debugger is attached: it would slow the fetches of
- * pages and dedicated workers, and not those of a SharedWorker.
+ * Opens a page in a browser with a new profile. It attaches no debugger, which would slow down the fetches of pages and
+ * dedicated workers, but not those of a SharedWorker.
  */
 export async function startBrowser(executable: string, url: string, flags: readonly string[] = []): Promise<Browser> {
   const profile = await mkdtemp(join(tmpdir(), 'lingpai-bench-'))
@@ -39,7 +39,7 @@ export async function startBrowser(executable: string, url: string, flags: reado
       '--no-sandbox',
       '--no-first-run',
       '--disable-background-networking',
-      // The first tab opens the others, and not all can be in front.
+      // The first tab opens the others, which stay in the background.
       '--disable-popup-blocking',
       '--disable-background-timer-throttling',
       '--disable-backgrounding-occluded-windows',
@@ -54,13 +54,13 @@ export async function startBrowser(executable: string, url: string, flags: reado
   const kill = () => {
     if (pid === undefined) return
     try {
-      // Its own group: itself and the processes that it has started.
+      // The process group contains the browser and its child processes.
       process.kill(-pid, 'SIGKILL')
     } catch {
-      // They have ended already.
+      // The processes have already ended.
     }
   }
-  // Else an interrupted bench would leave it running.
+  // Otherwise the browser would keep running after an interrupted bench.
   process.once('exit', kill)
   const exited = new Promise<void>((resolve) => {
     child.on('exit', () => resolve())
@@ -93,7 +93,7 @@ function sumOfPages(browser: number): number | undefined {
       if (group !== browser || !readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('--type=renderer')) continue
       sum += Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024
     } catch {
-      // It has ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return sum

@@ -14,7 +14,7 @@ export interface TokenEndpoint {
   readonly counters: { readonly refreshes: number; readonly reuses: number }
   isValid(accessToken: string): boolean
   signIn(): IssuedTokens
-  /** The API refuses every access token so far; those to come live an hour. */
+  /** Makes the API reject every access token issued so far. Later tokens live an hour. */
   expire(): void
   fail(how: 'unavailable' | 'rejected'): void
   handle(issuer: string, request: IncomingMessage, response: ServerResponse): Promise<void>
@@ -28,8 +28,8 @@ interface Family {
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 /**
- * An authorization server with the paths of Auth0's, whose user has always signed in already: `/authorize` redirects back
- * with a code at once. Refresh tokens rotate, and one that is used twice revokes its whole family (RFC 9700 §4.14.2).
+ * An authorization server with the paths of Auth0. Its user is always signed in: `/authorize` redirects back with a code at
+ * once. Refresh tokens rotate, and reuse of one revokes its family (RFC 9700 §4.14.2).
  */
 export function createTokenEndpoint(firstLife: number): TokenEndpoint {
   const refreshTokens = new Map<string, { readonly family: Family; isSpent: boolean }>()

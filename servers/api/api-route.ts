@@ -4,18 +4,18 @@ export interface ApiExchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly url: URL
-  /** The path's second part, for a route that takes one. */
+  /** The second part of the path, for a route with a parameter. */
   readonly argument: string
-  /** Whose token it was; present on every route that is not public. */
+  /** The subject of the token. Present on every route that is not public. */
   readonly subject: string | undefined
-  /** The token header as it came. */
+  /** The unchanged token header. */
   readonly credentials: string | undefined
 }
 
 export interface ApiRoute {
-  /** Answers without a token. */
+  /** Whether it answers without a token. */
   readonly public?: true
-  /** Otherwise GET and HEAD. */
+  /** Default: GET and HEAD. */
   readonly anyMethod?: true
   readonly takesArgument?: true
   answer(exchange: ApiExchange): void | Promise<void>

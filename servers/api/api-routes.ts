@@ -34,7 +34,7 @@ export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
         query: Object.fromEntries(url.searchParams),
         headers:
           url.searchParams.get('raw') === '1' ? request.headers : withoutCredentials(request.headers, credentials),
-        // As they were spelled, in their order.
+        // In the client's spelling and order.
         headerNames: request.rawHeaders.filter((_part, index) => index % 2 === 0),
         subject,
         bodyText: body.toString(),
@@ -67,7 +67,7 @@ export const apiRoutes: Readonly<Record<string, ApiRoute>> = {
         response.end()
         return
       }
-      // A client that stops reading is no problem of the server's.
+      // A client that stops reading is not an error of the server.
       await pipeline(Readable.from(downloadChunks(size)), response).catch(() => {})
     },
   },
@@ -162,7 +162,7 @@ export function findApiRoute(
   return route && complete ? { route, argument: argument ?? '' } : undefined
 }
 
-/** An echo of the token would have the worker keep the whole answer back. */
+/** The worker would withhold a response that contains the token. */
 function withoutCredentials(headers: IncomingHttpHeaders, credentials: string | undefined): IncomingHttpHeaders {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [

@@ -14,16 +14,16 @@ export interface ApiServerOptions {
   readonly hostname?: string
   /** Key and certificate, for HTTP/2. */
   readonly tls?: HttpServerOptions['tls']
-  /** The header whose whole value is the token; default is `Authorization: Bearer`. */
+  /** The header whose complete value is the token. Default: `Authorization: Bearer`. */
   readonly tokenHeader?: string
-  /** Besides the server's own, and behind the same check of the token. */
+  /** More routes, after the same check of the token. */
   readonly routes?: Readonly<Record<string, ApiRoute>>
-  /** Asked first; answers false for a request that is not its own. */
+  /** Runs first. Returns false for a request that is not its own. */
   control?(request: IncomingMessage, response: ServerResponse): Promise<boolean>
 }
 
 export interface HoldRequestsOptions {
-  /** When a held request's token is judged; default `arrival`, which makes a late 401 for an old token. */
+  /** When the token of a held request is checked. Default `arrival`, which causes a late 401 for an old token. */
   readonly judgeAt?: 'arrival' | 'release'
 }
 
@@ -32,11 +32,11 @@ export interface ApiServer {
   /** Without those to `control`. */
   readonly requests: readonly LoggedRequest[]
   readonly counters: ApiServerCounters
-  /** True while every token is refused. */
+  /** True while every token is rejected. */
   readonly isDenying: boolean
-  /** Has every route that needs a token answer 401, whatever the token. */
+  /** Makes every route that needs a token answer 401 to every token. */
   setDenial(isOn: boolean): void
-  /** Holds requests to one path; preflights pass. */
+  /** Holds requests to one path, except preflights. */
   holdRequests(path: string, options?: HoldRequestsOptions): Hold
   /** Destroys every connection, and each new one until it is restored. */
   cutConnections(): { restore(): void }
@@ -45,10 +45,10 @@ export interface ApiServer {
 
 /** Without preflights, and without requests to `control`. */
 export interface ApiServerCounters {
-  /** Requests as they arrived, whatever became of them. */
+  /** Requests at their arrival, with any outcome. */
   readonly received: number
   readonly answered: number
-  /** The 401s among those answered. */
+  /** The responses with 401. */
   readonly unauthorized: number
 }
 

@@ -7,29 +7,29 @@ import { answerJson, isJsonObject, parseJson } from '../http/json.ts'
 import { readBody } from '../http/request-body.ts'
 import type { ApiRoute } from './api-route.ts'
 
-/** What a stream does next. In a text, `{token}` stands for the credentials, and `{token:2:5}` for a part of them. */
+/** The next step of a stream. In a text, `{token}` is replaced by the credentials, and `{token:2:5}` by a part of them. */
 type Step =
   | { readonly head: Readonly<Record<string, string>>; readonly status?: number }
   | { readonly write: string }
   | { readonly gzip: string }
-  /** So many bytes, as fast as the client takes them. */
+  /** This number of bytes, as fast as the client reads them. */
   | { readonly fill: number }
   | { readonly wait: number }
   | { readonly end: true }
   | { readonly destroy: true }
 
 interface OpenStream {
-  /** Bytes that the client's side has taken. */
+  /** Bytes that the connection has accepted. */
   taken: number
   isClosed: boolean
-  /** Told by its own steps, and by those that `/stream-steps` brings later. */
+  /** Steps of the URL, and later those of `/stream-steps`. */
   readonly perform: (steps: readonly Step[]) => Promise<void>
 }
 
 const streams = new Map<string, OpenStream>()
 const deniedOnce = new Set<string>()
 
-/** Answers that come bit by bit, as their client says; it names each by an `id` of its own. */
+/** Responses in steps that the client defines. The client chooses the `id` of each. */
 export const streamRoutes: Readonly<Record<string, ApiRoute>> = {
   '/stream': {
     anyMethod: true,
@@ -107,7 +107,7 @@ function openStream(request: IncomingMessage, response: ServerResponse, credenti
     } else if ('end' in step) {
       response.end()
     } else if (request.httpVersionMajor === 2) {
-      // Without an error code, it would be the end of the body (RFC 9113 §8.1).
+      // Without an error code, this would be a regular end of the body (RFC 9113 §8.1).
       const { stream } = response as unknown as Http2ServerResponse
       stream.close(constants.NGHTTP2_INTERNAL_ERROR)
     } else {

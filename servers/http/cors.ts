@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 const exposedHeaders = 'X-Request-Id, WWW-Authenticate, Retry-After, X-Exposed'
 
-/** Lets every origin read the answer. */
+/** Lets every origin read the response. */
 export function allowOrigin(request: IncomingMessage, response: ServerResponse): void {
   response.setHeader('Vary', 'Origin')
   response.setHeader('Access-Control-Allow-Origin', request.headers.origin ?? '*')

@@ -12,33 +12,33 @@ export type Fault =
       readonly headers?: Readonly<Record<string, string>>
       readonly body?: string
     }
-  /** Processed late, unless the client has given up by then. */
+  /** Processed late, unless the client has aborted the request by then. */
   | { readonly kind: 'delay'; readonly milliseconds: number }
   /**
-   * Processed, then the connection is destroyed before the answer. A browser that had used the connection before sends
-   * the request once more by itself; with `midway` the answer has begun, and it does not.
+   * Processed, then the connection is destroyed before the response. If the browser has used the connection before, it
+   * sends the request again; with `midway` the response has begun, so it does not.
    */
   | { readonly kind: 'lose'; readonly midway?: boolean }
-  /** The connection is destroyed, nothing is processed. */
+  /** The connection is destroyed, and the request is not processed. */
   | { readonly kind: 'drop' }
-  /** Kept waiting until faults are cleared, then processed, unless the client has given up by then. */
+  /** Waits until the faults are cleared, then is processed, unless the client has aborted the request by then. */
   | { readonly kind: 'hang' }
 
-/** `handled`: the request has its end, or its client has gone; nothing is left to do. */
+/** `handled`: the request has ended, or its client has gone. */
 export type Admission = 'process' | 'process-and-lose' | 'process-and-lose-midway' | 'handled'
 
 export interface FaultGate {
   fail(...faults: readonly Fault[]): void
   hold(): Hold
   clear(): void
-  /** Drops what was queued; what is held, delayed or hanging stays so. */
+  /** Drops queued faults. Requests that are held, delayed or hanging stay so. */
   stop(): void
   admit(request: IncomingMessage, response: ServerResponse): Promise<Admission>
 }
 
 /**
- * Stands before an endpoint; each request takes one fault at its arrival, in the order of arrival. `delayOfAll`, in
- * milliseconds, is asked at each arrival, and comes before the fault.
+ * Runs before an endpoint. Each request takes one fault, in the order of arrival. `delayOfAll` returns a delay in
+ * milliseconds, which is applied before the fault.
  */
 export function createFaultGate(delayOfAll: () => number = () => 0): FaultGate {
   const queue: Fault[] = []
@@ -90,7 +90,7 @@ export function createFaultGate(delayOfAll: () => number = () => 0): FaultGate {
   }
 }
 
-/** Faults that came as JSON; throws a `TypeError` that says what is wrong. */
+/** Reads faults from JSON. Throws a `TypeError` with the reason if they are malformed. */
 export function parseFaults(value: unknown): readonly Fault[] {
   if (!Array.isArray(value)) throw new TypeError('expected a JSON array of faults')
   return value.map((entry: unknown, index) => parseFault(entry, `fault ${index}`))

@@ -7,7 +7,7 @@ export interface Hold {
 export interface HoldPoint {
   hold(): Hold
   releaseAll(): void
-  /** Waits until no hold that was there at arrival is left. */
+  /** Waits until all holds from before its arrival are released. */
   pass(): Promise<void>
 }
 

@@ -7,7 +7,7 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 export interface HttpServerOptions {
   readonly port?: number | undefined
   readonly hostname?: string | undefined
-  /** Key and certificate in PEM: then it speaks HTTP/2 over TLS, and HTTP/1.1 to who cannot. Default neither. */
+  /** Key and certificate in PEM, for HTTP/2 over TLS with HTTP/1.1 as fallback. Default: HTTP/1.1 without TLS. */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined
 }
 
@@ -18,7 +18,7 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
-/** The handler is made once the port is known, since an issuer names its own address. */
+/** The handler is created after the port is known, because an issuer contains its own address. */
 export async function startHttpServer(
   options: HttpServerOptions,
   createHandler: (origin: string) => Promise<RequestHandler>,
@@ -42,7 +42,7 @@ export async function startHttpServer(
   }
   const server =
     tls === undefined ? createServer(answer) : createSecureServer({ ...tls, allowHTTP1: true }, answer as never)
-  // Node's five seconds close a kept connection just when a test that slept a little uses it again.
+  // After Node's default of five seconds, a kept connection could close just when a test uses it again.
   if ('keepAliveTimeout' in server) server.keepAliveTimeout = 60_000
   const sockets = new Set<Socket>()
   let cuts = 0

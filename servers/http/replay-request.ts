@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 
-/** The same request with its body unread again, for a handler that reads the body itself. */
+/** The same request with an unread body, for a handler that reads the body itself. */
 export function replayRequest(request: IncomingMessage, body: Buffer): IncomingMessage {
   const replay = new IncomingMessage(request.socket)
   replay.method = request.method ?? 'POST'
@@ -10,7 +10,7 @@ export function replayRequest(request: IncomingMessage, body: Buffer): IncomingM
   replay.httpVersionMinor = request.httpVersionMinor
   replay.headers = request.headers
   replay.rawHeaders = request.rawHeaders
-  // Otherwise its end looks like an aborted request, and takes the connection with it.
+  // Otherwise its end looks like an aborted request, and ends the connection.
   replay.complete = true
   replay.push(body)
   replay.push(null)

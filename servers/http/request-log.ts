@@ -9,7 +9,7 @@ export interface LoggedRequest {
   /** With its question mark, or empty. */
   readonly query: string
   readonly headers: IncomingHttpHeaders
-  /** Names as the client spelled them: name, value, name, value. */
+  /** Names in the client's spelling: name, value, name, value. */
   readonly rawHeaders: readonly string[]
   readonly origin?: string
   /** Absent until answered, and for good if the connection was destroyed before. */
@@ -40,7 +40,7 @@ export function createRequestLog(): RequestLog {
       }
       requests.push(entry)
       if (requests.length > limit) requests.shift()
-      // Not on `finish`: a client in this process could have the answer before its status is known here.
+      // Not on `finish`: a client in this process could get the response before its status is recorded here.
       const end = response.end
       response.end = ((...parameters: Parameters<typeof end>) => {
         if (!request.socket.destroyed) {

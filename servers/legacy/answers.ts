@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { answerJson } from '../http/json.ts'
 
-/** Codes of the legacy API's answers. Codes above 100000 mean that the person must sign in. */
+/** Codes of the legacy API's responses. A code above 100000 means that the user must sign in. */
 export const legacyCodes = {
   success: 'SUCCESS',
   businessFailure: 42,

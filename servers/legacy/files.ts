@@ -8,7 +8,7 @@ import { legacyCodes, refuse, succeed } from './answers.ts'
 
 export interface LegacyFilesOptions {
   verifySignature(parameters: JsonObject): boolean
-  /** How fast files are sent, so that progress is seen on a fast network too. Default: without a limit. */
+  /** The speed limit for files, so that progress is visible on a fast network. Default: none. */
   readonly bytesPerSecond?: number
 }
 
@@ -24,7 +24,7 @@ const longestUpload = 10 * 1024 * 1024
 const mostFiles = 20
 const chunkLength = 32 * 1024
 
-/** Always there to be downloaded, whatever was uploaded. */
+/** A file that can always be downloaded. */
 const sample: Omit<StoredFile, 'subject'> = {
   id: 'sample',
   name: 'sample.bin',
@@ -79,7 +79,7 @@ export function createLegacyFiles({ verifySignature, bytesPerSecond = Number.POS
   }
 
   return {
-    /** Answers false for a request that is not about files. */
+    /** Returns false for a request that is not about files. */
     async answer(request: IncomingMessage, response: ServerResponse, subject: string | undefined): Promise<boolean> {
       const { pathname } = new URL(request.url ?? '/', 'http://localhost')
       if (request.method === 'POST' && pathname === '/upload') await upload(request, response, subject)

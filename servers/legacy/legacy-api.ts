@@ -17,19 +17,19 @@ export interface LegacyApiOptions {
   readonly hostname?: string
   /** Default 10. */
   readonly accessTokenSeconds?: number
-  /** Judges every body, its signature included; a refusal is HTTP 400 with code 4000. Default: not looked at. */
+  /** Verifies every body with its signature. A rejection is HTTP 400 with code 4000. Default: no check. */
   verifySignature?(parameters: JsonObject, path: string): boolean
-  /** Whose a code of `wx.login` is, undefined for nobody's. Default alice's, whatever it says. */
+  /** The subject of a `wx.login` code, or undefined for an unknown code. Default: alice for every code. */
   ownerOfCode?(code: string): string | undefined
-  /** Whether a code is good more than once: DevTools gives an app without an id the same one each time. Default false. */
+  /** Whether a code is valid more than once: for an app without an id, DevTools repeats the code. Default false. */
   readonly takesUsedCodes?: boolean
-  /** Asked first, with the subject of the request's token; answers false for a request that is not its own. */
+  /** Runs first, with the subject of the request's token. Returns false for a request that is not its own. */
   extension?(request: IncomingMessage, response: ServerResponse, subject: string | undefined): Promise<boolean>
 }
 
 export interface LegacyApi {
   readonly origin: string
-  /** `refreshes` are requests as they arrived; `reuseDetections` are used refresh tokens presented again. */
+  /** `refreshes` counts requests at their arrival; `reuseDetections` counts reuses of refresh tokens. */
   readonly counters: { readonly logins: number; readonly refreshes: number; readonly reuseDetections: number }
   readonly issuedTokens: readonly string[]
   readonly requests: readonly LoggedRequest[]
@@ -37,7 +37,7 @@ export interface LegacyApi {
   holdRefreshes(): Hold
   clearFaults(): void
   expireAccessTokens(): void
-  /** Refreshes get code 900211 from now on. */
+  /** Makes all later refreshes get code 900211. */
   expireRefreshTokens(): void
   close(): Promise<void>
 }
@@ -50,7 +50,7 @@ interface Call {
 
 const callsWithoutToken: ReadonlySet<string> = new Set(['/login', '/login-with-code', '/refresh'])
 
-/** An API with its own sign-in and envelope: POST and JSON for everything, `{code, message, data}` for every answer. */
+/** An API with its own sign-in and envelope: POST and JSON for all calls, `{code, message, data}` for all responses. */
 export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<LegacyApi> {
   const tokens = createLegacyTokens(options.accessTokenSeconds ?? 10)
   const log = createRequestLog()
@@ -137,7 +137,7 @@ export async function startLegacyApi(options: LegacyApiOptions = {}): Promise<Le
     counters.refreshes += 1
     const admission = await faults.admit(request, response)
     if (admission === 'handled') return
-    // Destroyed first: the call still does its work, and its answer has nowhere to go.
+    // Destroyed first, so that the call is processed, but its response is lost.
     if (admission !== 'process') request.socket.destroy()
     call({ response, parameters, subject })
   }

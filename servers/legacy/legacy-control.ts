@@ -22,7 +22,7 @@ function readMilliseconds(input: unknown): number {
 let waiting = 0
 let mostWaiting = 0
 
-/** Tells how many waited at once since nobody did. */
+/** Counts the maximum of simultaneous waits since the last moment without one. */
 async function wait(milliseconds: number): Promise<{ atOnce: number }> {
   mostWaiting = waiting === 0 ? 1 : Math.max(mostWaiting, waiting + 1)
   waiting += 1
@@ -31,7 +31,7 @@ async function wait(milliseconds: number): Promise<{ atOnce: number }> {
   return { atOnce: mostWaiting }
 }
 
-/** Each but `counters` and `wait` changes what the server does next. What a command gives is its answer, else the counters. */
+/** All commands except `counters` and `wait` change the server's behaviour. The response is the command's result, or else the counters. */
 const commands: Readonly<Record<string, (api: ControlledApi, input: unknown) => unknown>> = {
   counters: () => {},
   wait: (_api, input) => wait(readMilliseconds(input)),
@@ -43,14 +43,14 @@ const commands: Readonly<Record<string, (api: ControlledApi, input: unknown) => 
   'hold-refreshes': (api, input) => {
     const milliseconds = readMilliseconds(input)
     api.clearFaults()
-    // Unprocessed: a token that was rotated for a phone without a network would end its session.
+    // Not processed: if the server rotated the token for a phone without a network, its session would end.
     if (isJsonObject(input) && input.refusesFirst === true) api.failRefreshes({ kind: 'answer', status: 503 })
     const hold = api.holdRefreshes()
     setTimeout(hold.release, milliseconds).unref()
   },
 }
 
-/** Lets anybody drive the legacy API, without token or signature; answers false for a request that is not about that. */
+/** Lets any client control the legacy API, without token or signature. Returns false for other requests. */
 export async function controlLegacyApi(
   request: IncomingMessage,
   response: ServerResponse,

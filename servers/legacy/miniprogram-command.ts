@@ -5,18 +5,18 @@ import { parseArgs } from 'node:util'
 import { startMiniprogramServer } from './miniprogram-server.ts'
 
 export interface MiniprogramCommand {
-  /** The library's folder, where `npm run build:miniprogram` was run. */
+  /** The root folder of the library, in which `npm run build:miniprogram` has run. */
   readonly root: string
   /** `--origin https://…`: the address under which a phone reaches this server. */
   readonly parameters: readonly string[]
   log(text: string): void
 }
 
-/** The one that the app knows. */
+/** The port that the app uses. */
 const port = 5185
 const bytesPerSecond = 256 * 1024
 
-/** Puts the library into the demo's mini program, as DevTools and `npx lingpai init` would, and starts its server. */
+/** Copies the library into the demo's mini program, as DevTools and `npx lingpai init` do, and starts its server. */
 export async function runMiniprogramDemo({ root, parameters, log }: MiniprogramCommand): Promise<void> {
   const { values } = parseArgs({ args: [...parameters], options: { origin: { type: 'string' } } })
   const origin = new URL(values.origin ?? `http://localhost:${port}`).origin

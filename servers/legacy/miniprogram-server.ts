@@ -5,14 +5,14 @@ import { createVerifier } from './signature-check.ts'
 
 export interface MiniprogramServerOptions {
   readonly port?: number
-  /** How fast files are sent. Default: without a limit. */
+  /** The speed limit for files. Default: none. */
   readonly bytesPerSecond?: number
 }
 
 /** As in `demo/miniprogram/workers/token.js`. */
 const secret = 'not-a-secret'
 
-/** The server of the demo's mini program: the legacy API with files, signatures that are verified, and buttons to press. */
+/** The server of the demo's mini program: the legacy API with files, verified signatures and control commands. */
 export async function startMiniprogramServer(options: MiniprogramServerOptions = {}): Promise<LegacyApi> {
   const verifySignature = createVerifier({ algorithm: 'md5', secret })
   const files = createLegacyFiles({ ...options, verifySignature })

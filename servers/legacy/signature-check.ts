@@ -5,16 +5,16 @@ export interface SignatureRules {
   readonly secret: string
   /** Default `signature`. */
   readonly signatureField?: string
-  /** Default `nonce`: has to be there, and new in every request. `false`: not looked at. */
+  /** Default `nonce`: must be present, and new in every request. `false`: no check. */
   readonly nonceField?: string | false
-  /** Default `time`, in milliseconds. `false`: not looked at. */
+  /** Default `time`, in milliseconds. `false`: no check. */
   readonly timeField?: string | false
-  /** How far the time may be from the server's clock, in milliseconds. Default 5 minutes. */
+  /** The maximum difference from the server's clock, in milliseconds. Default 5 minutes. */
   readonly tolerance?: number
   readonly upperCase?: boolean
 }
 
-/** What a server does with a signed request, written without the code of the signer: for `verifySignature` of the legacy API. */
+/** Verifies a signed request as a server does, without the signer's code. For `verifySignature` of the legacy API. */
 export function createVerifier(rules: SignatureRules): (parameters: Readonly<Record<string, unknown>>) => boolean {
   const {
     algorithm,

@@ -10,10 +10,10 @@ export type LegacyRefreshState = 'good' | 'used' | 'expired' | 'unknown'
 export interface LegacyTokens {
   readonly issued: readonly string[]
   issue(subject: string): LegacyTokenPair
-  /** Undefined for an access token that is unknown or has expired. */
+  /** Undefined for an unknown or expired access token. */
   subjectOf(accessToken: string): string | undefined
   refreshState(refreshToken: string): LegacyRefreshState
-  /** Spends a refresh token whose state is good. */
+  /** Invalidates a valid refresh token. */
   rotate(refreshToken: string): LegacyTokenPair
   expireAccessTokens(): void
   expireRefreshTokens(): void
@@ -25,7 +25,7 @@ interface RefreshRecord {
   expired: boolean
 }
 
-/** An API's own tokens, as APIs had them before OAuth. */
+/** An API's own tokens, as in APIs without OAuth. */
 export function createLegacyTokens(accessTokenSeconds: number): LegacyTokens {
   const accessTokens = new Map<string, { readonly subject: string; readonly expiresAt: number }>()
   const refreshTokens = new Map<string, RefreshRecord>()

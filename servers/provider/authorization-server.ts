@@ -23,69 +23,69 @@ export interface AuthorizationServerOptions {
   readonly postLogoutRedirectUris?: readonly string[]
   /** Default 10. */
   readonly accessTokenSeconds?: number
-  /** Every refresh gives a new refresh token and spends the old one; default true. */
+  /** Every refresh returns a new refresh token and invalidates the old one. Default true. */
   readonly rotation?: boolean
-  /** For how long after its first use a spent refresh token is rotated once more instead of punished; default 0. */
+  /** The grace period after the first use, in which a used refresh token is rotated again. Default 0. */
   readonly reuseGraceSeconds?: number
-  /** Shows a consent page; default false, every request is granted. */
+  /** Shows a consent page. Default false: every request is granted. */
   readonly confirmConsent?: boolean
 }
 
 export interface AuthorizationServerCounters {
-  /** Requests as they arrived, whatever became of them. */
+  /** Requests at their arrival, with any outcome. */
   readonly tokenRequests: { readonly authorization_code: number; readonly refresh_token: number }
-  /** Spent refresh tokens that were presented again. */
+  /** Reuses of refresh tokens. */
   readonly reuseDetections: number
   readonly revocations: number
-  /** Correct passwords; a sign-in by a session that the provider still had is none. */
+  /** Sign-ins with a correct password. A sign-in by an existing session of the provider does not count. */
   readonly signIns: number
-  /** The provider's own sessions that ended, also by another person signing in over one. */
+  /** The provider's own sessions that ended, also by a sign-in of another user. */
   readonly endSessions: number
 }
 
-/** What can be changed while the server runs. */
+/** Settings that can change while the server runs. */
 export interface AuthorizationServerSettings {
-  /** For access tokens from now on; also what `expires_in` says. A whole number from 1. */
+  /** The lifetime of new access tokens in seconds, also for `expires_in`. A whole number from 1. */
   readonly accessTokenSeconds: number
-  /** How long every refresh request waits before it is processed, unless its client has given up by then. */
+  /** The delay before every refresh request is processed, unless its client has aborted it by then. */
   readonly refreshDelayMilliseconds: number
-  /** Every refresh gives a new refresh token and spends the old one. */
+  /** Every refresh returns a new refresh token and invalidates the old one. */
   readonly rotation: boolean
-  /** For how long after its first use a spent refresh token is rotated once more instead of punished. */
+  /** The grace period after the first use, in which a used refresh token is rotated again. */
   readonly reuseGraceSeconds: number
 }
 
-/** Answers the body to send in place of the one that the provider made. */
+/** Returns the body that replaces the provider's. */
 export type TokenResponseChange = (body: Record<string, unknown>) => Record<string, unknown>
 
 export interface AuthorizationServer {
   readonly issuer: string
   readonly counters: AuthorizationServerCounters
-  /** Every access, refresh and ID token there ever was. */
+  /** Every access, refresh and ID token that was issued. */
   readonly issuedTokens: readonly string[]
   readonly requests: readonly LoggedRequest[]
-  /** Every refresh request there ever was, in the order of arrival. */
+  /** Every refresh request, in the order of arrival. */
   readonly refreshes: readonly LoggedRefresh[]
   readonly settings: AuthorizationServerSettings
   setAccessTokenSeconds(seconds: number): void
   setRefreshDelay(milliseconds: number): void
   setRotation(isOn: boolean): void
   setReuseGrace(seconds: number): void
-  /** Rewrites successful token answers, until it is called with undefined. */
+  /** Rewrites successful token responses, until it is called with undefined. */
   setTokenResponse(change: TokenResponseChange | undefined): void
-  /** Each of the next refresh requests takes one. */
+  /** Each of the next refresh requests takes one fault. */
   failRefreshes(...faults: readonly Fault[]): void
-  /** Holds refresh requests before they are processed. One whose client has gone by the release is not processed. */
+  /** Holds refresh requests before they are processed. If the client has gone before the release, the request is dropped. */
   holdRefreshes(): Hold
   /** Destroys every connection, and each new one until it is restored. */
   cutConnections(): { restore(): void }
-  /** Drops what was queued, and lets go of what is held, delayed or hanging. */
+  /** Drops queued faults, and releases requests that are held, delayed or hanging. */
   clearFaults(): void
-  /** Drops what was queued; what hangs goes on hanging. */
+  /** Drops queued faults. Hanging requests keep hanging. */
   stopFaults(): void
-  /** Every access token so far is refused from now on; refresh tokens stay good. */
+  /** Expires every access token issued so far. Refresh tokens stay valid. */
   expireAccessTokens(): void
-  /** Every token so far is refused from now on; refreshes get `invalid_grant`. */
+  /** Revokes every token issued so far. Refreshes get `invalid_grant`. */
   revokeEverything(): Promise<void>
   verifyAccessToken(token: string): Promise<{ subject: string } | undefined>
   close(): Promise<void>
@@ -180,8 +180,8 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     })
 
     const processRefresh = (request: IncomingMessage, response: ServerResponse, token: string): Promise<void> => {
-      // One after the other: the provider looks at a token and spends it in two steps, so that of two requests at the
-      // same moment both could pass, and a client that races itself would look well-behaved.
+      // One after the other: the provider checks and invalidates a token in two steps. Two simultaneous requests could both
+      // succeed, and hide a race of the client.
       const turn = lastRefresh.then(() => {
         const isReuse = storage.isSpent(token)
         if (isReuse) counters.reuseDetections += 1
@@ -252,12 +252,12 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       storage.forget('AccessToken')
     },
     async revokeEverything() {
-      // A refresh that is being processed would otherwise hand out tokens afterwards.
+      // Otherwise a refresh in progress would issue tokens after this.
       await lastRefresh
       storage.forget('AccessToken', 'RefreshToken', 'AuthorizationCode', 'Grant')
     },
     async verifyAccessToken(token) {
-      // The provider counts whole seconds and may end a token up to one early; the storage ends it on time.
+      // The provider counts whole seconds and may expire a token up to one second early; the storage expires it on time.
       const found = await provider?.AccessToken.find(token, { ignoreExpiration: true })
       return found && { subject: found.accountId }
     },

@@ -13,7 +13,7 @@ export interface InteractionOptions {
   onSignIn(): void
 }
 
-/** What a person sees between the app's authorization request and its answer. */
+/** The pages between the app's authorization request and its response. */
 export function createInteractionHandler(options: InteractionOptions): RequestHandler {
   const { provider, SessionNotFound, confirmConsent, onSignIn } = options
 

@@ -2,7 +2,7 @@ type OidcProvider = typeof import('oidc-provider')
 
 const unsupportedRuntime = 'Unsupported runtime'
 
-/** On Node 20 the library says at import that it is made for later versions; it works, and the warning only worries. */
+/** On Node 20, the library warns at import that it is made for later versions. It works, so the warning is suppressed. */
 export async function loadOidcProvider(): Promise<OidcProvider> {
   const { warn } = console
   console.warn = (...parameters: unknown[]) => {

@@ -8,15 +8,15 @@ interface Entry {
 
 export interface MemoryStorage {
   adapter(model: string): Adapter
-  /** Drops everything that is stored of these models. */
+  /** Deletes all entries of these models. */
   forget(...models: string[]): void
-  /** True for a refresh token that was rotated away, however long ago and whether or not it is still stored. */
+  /** True for every refresh token that was rotated, even if it is no longer stored. */
   isSpent(refreshToken: string): boolean
 }
 
 const upsertsBetweenSweeps = 1000
 
-/** Where oidc-provider keeps what it knows. Its own in-memory adapter forgets after 1000 entries. */
+/** The storage of oidc-provider. Its own in-memory adapter keeps only 1000 entries. */
 export function createMemoryStorage(reuseGraceSeconds: () => number): MemoryStorage {
   const entriesByModel = new Map<string, Map<string, Entry>>()
   const spentRefreshTokens = new Map<string, number>()
@@ -47,7 +47,7 @@ export function createMemoryStorage(reuseGraceSeconds: () => number): MemoryStor
       return undefined
     }
     if (entry.consumedAt === undefined) return { ...entry.payload }
-    // Within the grace a rotated refresh token looks unused, so the provider rotates it once more.
+    // During the grace period, a rotated refresh token looks unused, so the provider rotates it again.
     if (model === 'RefreshToken' && withinGrace(entry.consumedAt)) return { ...entry.payload }
     return { ...entry.payload, consumed: Math.floor(entry.consumedAt / 1000) }
   }
@@ -77,7 +77,7 @@ export function createMemoryStorage(reuseGraceSeconds: () => number): MemoryStor
       async consume(id) {
         const entry = entriesOf(model).get(id)
         if (!entry) return
-        // The first use starts the grace: a token that is repeated for ever must not live for ever.
+        // The first use starts the grace period: repeated use must not extend it.
         entry.consumedAt ??= Date.now()
         if (model === 'RefreshToken') spentRefreshTokens.set(id, entry.consumedAt)
       },

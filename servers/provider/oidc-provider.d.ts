@@ -1,4 +1,4 @@
-/** Only what the authorization server uses: the package ships no types. */
+/** The parts that the authorization server uses. The package ships no types. */
 declare module 'oidc-provider' {
   import type { IncomingMessage, ServerResponse } from 'node:http'
 
@@ -49,7 +49,7 @@ declare module 'oidc-provider' {
     | { readonly consent: { readonly grantId: string } }
     | { readonly error: string; readonly error_description: string }
 
-  /** The context of one request, as Koa and oidc-provider hand it to middleware and settings. */
+  /** The context of one request, which Koa and oidc-provider pass to middleware and settings. */
   export interface Context {
     readonly method: string
     readonly path: string
@@ -58,7 +58,7 @@ declare module 'oidc-provider' {
     status: number
     type: string
     body: unknown
-    /** Koa leaves the answer alone when this is false. */
+    /** If false, Koa does not write the response. */
     respond?: boolean
     readonly oidc: {
       readonly provider: Provider

@@ -39,7 +39,7 @@ export function escapeHtml(text: string): string {
 
 export type Language = 'en' | 'zh'
 
-/** The first language of `ui_locales` that there is (OpenID Connect Core §3.1.2.1), else English. */
+/** The first supported language of `ui_locales` (OpenID Connect Core §3.1.2.1), else English. */
 export function chooseLanguage(locales = ''): Language {
   const languages = locales.split(' ').map((locale) => locale.split('-')[0])
   return languages.find((language) => language === 'en' || language === 'zh') ?? 'en'

@@ -1,4 +1,4 @@
-/** Signs in at the provider as a person would, from an authorization URL to the callback URL. */
+/** Signs in at the provider as a user does, from an authorization URL to the callback URL. */
 export async function signInAtProvider(url: string, account = 'alice', password = 'lingpai'): Promise<string> {
   const cookies = new Map<string, string>()
   let next = { url, form: undefined as Record<string, string> | undefined }
@@ -28,12 +28,12 @@ export async function signInAtProvider(url: string, account = 'alice', password 
 export interface PersonTokens {
   readonly accessToken: string
   readonly refreshToken: string
-  /** Seconds. */
+  /** In seconds. */
   readonly expiresIn: number
   readonly subject: string
 }
 
-/** Tokens straight from the provider, as an app gets them whose callback page is known to it. */
+/** Gets tokens from the provider, as an app with a registered callback page does. */
 export async function tokensOf(issuer: string, callbackUrl: string, account = 'alice'): Promise<PersonTokens> {
   const verifier = 'v'.repeat(43)
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier))

@@ -31,7 +31,7 @@ export function providerConfiguration(settings: ProviderSettings): Readonly<Reco
       {
         client_id: clientId,
         token_endpoint_auth_method: 'none',
-        // Not `native`: such a client gets a consent prompt every time, which ends silent sign-in.
+        // Not `native`: for such a client, the provider asks for consent each time, so silent sign-in fails.
         application_type: 'web',
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
@@ -55,10 +55,10 @@ export function providerConfiguration(settings: ProviderSettings): Readonly<Reco
     rotateRefreshToken: rotation,
     pkce: { required: () => true },
     clientBasedCORS: () => true,
-    // A token that lives seconds in a test would outlive them with the usual tolerance.
+    // With the usual tolerance, a token of a few seconds would live too long for a test.
     clockTolerance: 0,
     cookies: {
-      // Cookies know no ports: two servers on one host would take each other's.
+      // Cookies do not distinguish ports: two servers on one host would overwrite each other's.
       names: cookieNames(new URL(issuer).port),
       keys: [randomBytes(32).toString('base64url')],
     },

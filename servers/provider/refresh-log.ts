@@ -3,22 +3,22 @@ import type { ServerResponse } from 'node:http'
 export interface LoggedRefresh {
   /** Milliseconds since the epoch, at arrival. */
   readonly at: number
-  /** The refresh token that came. */
+  /** The refresh token of the request. */
   readonly token: string
-  /** The refresh token that was made in its place, whether or not anybody got it. */
+  /** Its successor, even if the response was lost. */
   readonly issued?: string
-  /** The token was spent before, and no grace covered it. */
+  /** Whether the token had been used before, outside a grace period. */
   readonly isReuse: boolean
-  /** Milliseconds since the epoch when the answer was handed over, or when its connection was gone. */
+  /** Milliseconds since the epoch when the response was sent, or when its connection had ended. */
   readonly endedAt?: number
-  /** Absent until answered, and for good where the connection was gone before the answer, or was destroyed for it. */
+  /** Absent until answered, and for good if the connection ended or was destroyed before the response. */
   readonly status?: number
-  /** The server itself destroyed the connection, for a fault. */
+  /** Whether the server destroyed the connection, for a fault. */
   readonly isDestroyed?: true
 }
 
 export interface RefreshEntry {
-  /** The request is processed from now on. */
+  /** Marks the start of the processing. */
   process(isReuse: boolean): void
   issue(token: string): void
   destroy(): void
@@ -29,7 +29,7 @@ export interface RefreshLog {
   record(token: string, response: ServerResponse): RefreshEntry
 }
 
-/** What became of each refresh request, so that an answer that was lost can be told from one that arrived. */
+/** The outcome of each refresh request, to distinguish a lost response from one that arrived. */
 export function createRefreshLog(): RefreshLog {
   const refreshes: LoggedRefresh[] = []
   return {

@@ -32,11 +32,11 @@ const texts: Readonly<Record<Language, typeof english>> = {
   },
 }
 
-/** The ids are what tests and people's scripts hold on to: account, password, sign-in, cancel, problem. */
+/** Tests and scripts rely on these ids: account, password, sign-in, cancel, problem. */
 export function signInPage(options: SignInPageOptions): string {
   const { clientId, account, isWrong = false, language } = options
   const text = texts[language]
-  // The next thing to fill in, so that a person can start typing.
+  // Focuses the next empty field, so that the user can start typing.
   const focus = account === '' ? 'account' : 'password'
   const autofocus = (field: string): string => (field === focus ? ' autofocus' : '')
   return layOutPage(

@@ -1,6 +1,6 @@
 import { layOutPage } from './page-layout.ts'
 
-/** `form` is the provider's own, whose submission by this button ends its session; a script presses it at once. */
+/** `form` is the provider's own. This button submits it and ends the provider's session; a script clicks it at once. */
 export function signOutPage(form: string): string {
   return layOutPage(
     'Signing out',

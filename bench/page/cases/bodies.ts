@@ -10,7 +10,7 @@ import type { PageCase } from '../page-case.ts'
 type Way = 'paced, streamed' | 'unpaced, streamed' | 'unpaced, arrayBuffer'
 const ways: readonly Way[] = ['paced, streamed', 'unpaced, streamed', 'unpaced, arrayBuffer']
 
-/** Sixteen megabytes: how long they take as a whole, and until the first of them is there. */
+/** A body of 16 MB: the time to its end, and the time to its first chunk. */
 export const bodies: PageCase = async ({ options, api }, tell) => {
   const { rounds, size } = options as { rounds: number; size: number }
   const shared = await createLingpai('shared', 0)
@@ -27,12 +27,12 @@ export const bodies: PageCase = async ({ options, api }, tell) => {
 
   for (let round = -1; round < rounds; round++) {
     for (const way of ways) {
-      // One URL per way: each other one would cost a preflight.
+      // One URL for each client, because each other URL would cost a preflight.
       const url = `${api}/bytes?size=${size}${way.startsWith('paced') ? '&pace=1' : ''}`
       for (const [contestant, call] of orderOfRound(fetches, Math.max(round, 0))) {
         const { first, total, received } = await download(call, url, way)
         if (received !== size) throw new Error(`${contestant} got ${received} of ${size} bytes`)
-        // The first round fills caches and warms up.
+        // The first round only fills caches.
         if (round < 0) continue
         tell({ round, contestant, metric: `${way}: total`, value: total })
         if (first !== undefined) tell({ round, contestant, metric: `${way}: first byte`, value: first })

@@ -6,7 +6,7 @@ import { orderOfRound } from '../interleave.ts'
 import { atOnce, sleep, time } from '../measure.ts'
 import type { PageCase } from '../page-case.ts'
 
-/** Many calls at once: on a valid token, on one that has expired, and on one that the API refuses without warning. */
+/** Many simultaneous calls: with a valid token, with an expired one, and with one that the API rejects before its expiry. */
 export const expiry: PageCase = async ({ options, api }, tell) => {
   const { rounds, sizes, most } = options as { rounds: number; sizes: number[]; most: number }
   const url = `${api}/instant`
@@ -40,7 +40,7 @@ export const expiry: PageCase = async ({ options, api }, tell) => {
   await atOnce(most / 4, read)
   for (let round = 0; round < rounds; round++) {
     for (const size of sizes) {
-      // The few calls are over so soon that one measurement of them says little.
+      // A few calls are so short that one measurement is not precise.
       const repetitions = Math.max(1, Math.min(9, Math.round(2000 / size)))
       for (const [contestant, prepare] of orderOfRound(Object.entries(contestants), round)) {
         if (contestant !== 'valid' && size !== most) continue
@@ -61,7 +61,7 @@ export const expiry: PageCase = async ({ options, api }, tell) => {
     await control.progress(round + 1, rounds)
   }
 
-  // Over the real network, from the browser's cache: how many are lost?
+  // Counts lost calls over the real network, from the browser's cache.
   const own = await createOwnFetch()
   const lingpai = await createLingpai('shared', 0)
   for (const [contestant, client] of Object.entries({ fetch: own, shared: lingpai })) {

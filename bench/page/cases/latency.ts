@@ -5,11 +5,11 @@ import { middleMean, orderOfRound } from '../interleave.ts'
 import { atOnce, time } from '../measure.ts'
 import type { PageCase } from '../page-case.ts'
 
-/** One kilobyte of JSON, one call after the other and a hundred at once. */
+/** Calls for one kilobyte of JSON: one after another, and a hundred at once. */
 export const latency: PageCase = async ({ options, api, tab }, tell) => {
   const { rounds, contestants, calls } = options as { rounds: number; contestants: Contestant[]; calls: number }
   const clients = new Map<Contestant, Client>()
-  // The peer that leaves the page for its sign-in goes first: the others would be gone afterwards.
+  // The peer that leaves the page for its sign-in goes first, because its redirect ends the other clients.
   const leaving = contestants.filter((contestant) => contestant === 'auth0')
   for (const contestant of new Set([...leaving, ...contestants]))
     clients.set(contestant, await createClient(contestant, tab))
@@ -25,7 +25,7 @@ export const latency: PageCase = async ({ options, api, tab }, tell) => {
       for (let done = 0; done < calls; done++) times.push(await time(call))
       tell({ round, contestant, metric: 'one call', value: middleMean(times) })
     }
-    // A hundred take as long as many single calls do, and vary less.
+    // A hundred calls take as long as many single calls, and vary less.
     if (round % 3 === 0) {
       for (const contestant of orderOfRound(contestants, round / 3)) {
         await calling(contestant)()

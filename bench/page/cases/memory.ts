@@ -4,7 +4,7 @@ import { control } from '../control.ts'
 import { sleep } from '../measure.ts'
 import type { PageCase } from '../page-case.ts'
 
-/** A large download that the page reads slowly: what piles up meanwhile? */
+/** The memory growth during a large download that the page reads slowly. */
 export const memory: PageCase = async ({ options, api }, tell) => {
   const { contestant, size, seconds } = options as { contestant: 'fetch' | Host; size: number; seconds: number }
   const call =
@@ -22,7 +22,7 @@ export const memory: PageCase = async ({ options, api }, tell) => {
     const { done, value } = await reader.read()
     if (done) break
     received += value.byteLength
-    // What the page has read and dropped is nobody's copy, and the browser would let hundreds of megabytes of it pile up.
+    // Chunks that the page has dropped are not a copy. Without this, the browser would keep hundreds of megabytes as garbage.
     if (received - collected > 8e6) {
       collected = received
       gc?.()

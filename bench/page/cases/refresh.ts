@@ -5,18 +5,18 @@ import type { PageCase } from '../page-case.ts'
 
 const calls = 10
 
-/** An expiry, with one tab or several: what it costs at the token server, and which calls do not survive it. */
+/** An expiry with one tab or several: the requests to the token server, and the failed calls. */
 export const refresh: PageCase = async ({ options, api, tab }, tell) => {
   const { contestant, fault, longestWait } = options as {
     contestant: Contestant
     fault?: 'unavailable' | 'rejected'
-    /** A call that has not ended by then is taken to hang: longer than a pause before another attempt. */
+    /** A call that has not ended by then counts as hanging. Longer than the pause before a retry. */
     longestWait: number
   }
   const client = await createClient(contestant, tab)
   const url = `${api}/json`
   await client.read(url)
-  // The tokens live 62 seconds. One peer takes a token for expired a minute before it is, and asks no API.
+  // The tokens live 62 seconds. One peer treats a token as expired a minute early, without a call to the API.
   await sleep(3000)
   await control.meet('ready')
   const before = await control.counters()
@@ -48,7 +48,7 @@ export const refresh: PageCase = async ({ options, api, tab }, tell) => {
     tell({ round: 0, contestant, metric: 'reuses', value: after.reuses - before.reuses })
   }
   await control.meet('counted')
-  // Whether the tab is still signed in, now that the server is well again.
+  // Whether the tab is still signed in after the server works again.
   const isAlive = await Promise.race([
     client.read(url).then(
       () => true,

@@ -5,7 +5,7 @@ import { orderOfRound } from '../interleave.ts'
 import { time } from '../measure.ts'
 import type { PageCase } from '../page-case.ts'
 
-/** The smallest call that a page can make of the broker, beside a message to a worker that only echoes it. */
+/** The smallest call to the broker, compared with a message to a worker that only echoes it. */
 export const roundTrip: PageCase = async ({ options }, tell) => {
   const { rounds, calls } = options as { rounds: number; calls: number }
   const sharedEcho = new SharedWorker(new URL('../echo.worker.ts', import.meta.url), { type: 'module', name: 'echo' })

@@ -14,7 +14,7 @@ type Call = (url: string) => Promise<Response>
 const now = () => performance.timeOrigin + performance.now()
 const channel = new BroadcastChannel('stages')
 
-/** How long each stage of a call takes, from the page to the first byte that it can read. */
+/** The duration of each stage of a call, from the page to the first byte that it can read. */
 export const stages: PageCase = async ({ options, api }, tell) => {
   const { rounds, size } = options as { rounds: number; size: number }
   const contestants: [Contestant, Call][] = [
@@ -38,7 +38,7 @@ export const stages: PageCase = async ({ options, api }, tell) => {
   }
 }
 
-/** What each stage took, in milliseconds, and all of them. */
+/** The duration of each stage and of all stages, in milliseconds. */
 async function timeStages(contestant: Contestant, call: Call, url: string): Promise<[string, number][]> {
   channel.postMessage('begin')
   await sleep(20)
@@ -68,7 +68,7 @@ function askWorker(name: string): Promise<Record<string, number>> {
   })
 }
 
-// Vite must see each worker's URL as it stands.
+// Vite must find each worker's URL as a literal.
 function openShared(name: Host | Floor): SharedWorker {
   switch (name) {
     case 'bare-shared':

@@ -17,7 +17,7 @@ export async function createAlovaClient(tab: number): Promise<Client> {
   })
   const client = createAlova({
     requestAdapter: adapterFetch(),
-    // Its cache, and its making one request of many equal ones, would have it measured without the network.
+    // With its cache and its sharing of equal requests, the measurement would not include the network.
     cacheFor: null,
     shareRequest: false,
     beforeRequest: onAuthRequired(),

@@ -2,8 +2,8 @@ import { Auth0Client } from '@auth0/auth0-spa-js'
 import { type Client, readGood } from './client.ts'
 
 /**
- * Its worker mode: refresh tokens in memory, which is to say in a worker of its own, per tab. The sign-in is its own, by
- * redirect; where the page has to leave for it, this never resolves.
+ * Its worker mode: refresh tokens in the memory of one worker per tab. It signs in by redirect; if the page leaves for it,
+ * the promise never resolves.
  */
 export async function createAuth0(): Promise<Client> {
   const callback = new URL(location.href)

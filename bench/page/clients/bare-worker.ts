@@ -8,7 +8,7 @@ interface NumberedAnswer extends Answer {
   readonly id: number
 }
 
-/** The platform's floor: the page's side of `bare.worker.ts`. */
+/** The platform's minimum: the page's side of `bare.worker.ts`. */
 export async function createBareWorker(host: Host, port = start(host)): Promise<OwnFetch> {
   const { accessToken } = await control.signIn()
   const waiting = new Map<number, (answer: NumberedAnswer) => void>()

@@ -1,6 +1,6 @@
-/** A way to call the API, signed in. */
+/** A signed-in client of the API. */
 export interface Client {
-  /** Reads the JSON of a GET; rejects for every answer but a good one. */
+  /** Reads the JSON of a GET. Rejects if the response is not ok. */
   read(url: string): Promise<unknown>
 }
 

@@ -3,7 +3,7 @@ import type { Client } from './client.ts'
 export type Floor = 'bare-shared' | 'bare-dedicated' | 'lean-shared' | 'lean-dedicated'
 export type Contestant = 'fetch' | Floor | 'shared' | 'dedicated' | 'auth0' | 'axios' | 'alova'
 
-/** Loads a peer only where it takes part. */
+/** Loads a peer only if the case uses it. */
 export async function createClient(contestant: Contestant, tab: number): Promise<Client> {
   switch (contestant) {
     case 'fetch':

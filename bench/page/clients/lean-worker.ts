@@ -6,11 +6,11 @@ import { readGood } from './client.ts'
 import type { Host } from './lingpai.ts'
 import type { OwnFetch } from './own-fetch.ts'
 
-/** The floor of what is built upon Comlink, and takes what `fetch` takes: the page's side of `lean.worker.ts`. */
+/** The minimum for a client with Comlink and the parameters of `fetch`: the page's side of `lean.worker.ts`. */
 export async function createLeanWorker(host: Host, port = start(host)): Promise<OwnFetch> {
   const { accessToken } = await control.signIn()
   const remote = wrap<LeanMethods>(port)
-  // Each property of it is a new proxy.
+  // Each read of its property creates a new proxy.
   const fetchThere = remote.fetch as unknown as (request: LeanRequest, token: string) => Promise<Answer>
 
   async function call(input: string): Promise<Response> {

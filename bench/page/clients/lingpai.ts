@@ -8,7 +8,7 @@ export interface LingpaiClient extends Client {
   readonly session: Session
 }
 
-/** Typed without a broker, whose sign-in the bench does not use. */
+/** Without a broker type, because the bench does not use its sign-in. */
 export const connectTo = (hosts: Hosts): Session => connect(hosts)
 
 export async function createLingpai(host: Host, tab: number, hosts = hostsOf(host)): Promise<LingpaiClient> {

@@ -5,7 +5,7 @@ export interface OwnFetch extends Client {
   readonly fetch: (url: string) => Promise<Response>
 }
 
-/** The page's own fetch with a token in a variable: what every ratio is relative to. */
+/** The page's own fetch with a token in a variable: the divisor of every ratio. */
 export async function createOwnFetch(): Promise<OwnFetch> {
   const { accessToken } = await control.signIn()
   const call = (url: string) => fetch(url, { headers: { Authorization: `Bearer ${accessToken}` } })

@@ -1,6 +1,6 @@
 import { control } from '../control.ts'
 
-/** Tokens in `localStorage`, as the peers' own examples keep them: every tab has the same. */
+/** Tokens in `localStorage`, as in the peers' examples. All tabs share them. */
 export const storedTokens = {
   get access(): string {
     return localStorage.getItem('access') ?? ''
@@ -11,7 +11,7 @@ export const storedTokens = {
     await control.meet('signed-in')
   },
 
-  /** A refresh as RFC 6749 §6 has it, and as an app of these peers has to write it. */
+  /** A refresh (RFC 6749 §6), as an app with these peers must implement it. */
   async refresh(): Promise<void> {
     const response = await fetch(`${__ISSUER__}/oauth/token`, {
       method: 'POST',
