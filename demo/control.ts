@@ -20,22 +20,22 @@ export const {
   readSettings,
 } = servers
 
-/** Every setting of the servers as at the start, and the worker's clock right again. Sessions and counters stay. */
+/** Resets the servers' settings and the worker's clock. Sessions and counters stay. */
 export async function reset(): Promise<void> {
   await Promise.all([servers.reset(), tellWorker({ kind: 'set-clock-right' })])
 }
 
-/** The worker ends at once, as where the browser takes its memory back. Nothing is told to lingpai. */
+/** Ends the worker at once, as a browser does to free memory, without informing lingpai. */
 export async function killWorker(): Promise<void> {
   await tellWorker({ kind: 'kill' })
 }
 
-/** Moves the worker's `Date.now`, back where the number is negative. A new worker is on time. */
+/** Advances the worker's `Date.now`, or sets it back if the number is negative. A new worker has the correct time. */
 export async function jumpClock(milliseconds: number): Promise<void> {
   await tellWorker({ kind: 'jump', milliseconds })
 }
 
-/** Whoever signs in next is asked to be this account. */
+/** Makes the next sign-in ask for this account. */
 export async function askForAccount(account: string, locale: string): Promise<void> {
   await tellWorker({ kind: 'ask-for', account, locale })
 }

@@ -68,7 +68,7 @@ const breakIt = createBreakIt({
   },
 })
 
-/** From now on, what happens is what was pressed; what happened before is told and counted first. */
+/** Starts a press: earlier events are logged and counted first, and later events belong to this press. */
 async function begin(did: () => string, onTold?: (text?: string) => void): Promise<void> {
   await Promise.all([history.catchUp(), readCounts().catch(() => {})])
   counters.begin()
@@ -112,7 +112,7 @@ async function readCounts(): Promise<void> {
   counters.show(toValues(await readCounters(), tabs.totals()))
 }
 
-/** Reads something again and again, while the page is to be seen. What fails once is read the next time. */
+/** Polls while the page is visible. A failed read is repeated at the next time. */
 async function poll(interval: number, read: () => Promise<void>): Promise<void> {
   if (document.visibilityState === 'visible') await read().catch(() => {})
   setTimeout(() => void poll(interval, read), interval)

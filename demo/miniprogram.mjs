@@ -1,4 +1,4 @@
-// Starts what a mini program in DevTools needs: `npm run demo:miniprogram`.
+// Starts the server for the mini program in DevTools: `npm run demo:miniprogram`.
 import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 

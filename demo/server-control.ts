@@ -1,26 +1,26 @@
-/** What the servers counted themselves since they started. Nothing sets it back: look at differences. */
+/** The servers' counters since their start. They are never reset, so compare differences. */
 export interface Counters {
   readonly authorizationServer: {
-    /** Requests as they arrived, whatever became of them. */
+    /** Requests at their arrival, with any outcome. */
     readonly tokenRequests: { readonly authorization_code: number; readonly refresh_token: number }
-    /** Spent refresh tokens that were presented again. */
+    /** Reuses of refresh tokens. */
     readonly reuseDetections: number
     readonly revocations: number
-    /** Correct passwords; a sign-in by a session that the provider still had is none. */
+    /** Sign-ins with a correct password. A sign-in by an existing session of the provider does not count. */
     readonly signIns: number
     /** The provider's own sessions that ended. */
     readonly endSessions: number
   }
   readonly api: {
-    /** Requests as they arrived, without preflights. */
+    /** Requests at their arrival, without preflights. */
     readonly received: number
     readonly answered: number
-    /** The 401s among those answered. */
+    /** The responses with 401. */
     readonly unauthorized: number
   }
 }
 
-/** What the servers do at present. */
+/** The current settings of the servers. */
 export interface Settings {
   readonly accessTokenSeconds: number
   readonly refreshDelayMilliseconds: number
@@ -31,34 +31,34 @@ export interface Settings {
 }
 
 /**
- * `503` and `429` (with Retry-After: 3) come without the refresh being processed, and so does `invalid_grant`, which
- * spends no token; `hang` has no answer until `reset`; `lost` is processed, and its connection breaks before the answer.
+ * `503`, `429` (with Retry-After: 3) and `invalid_grant` are sent without processing, so they use no token. `hang` gets no
+ * response until `reset`. `lost` is processed, but its connection breaks before the response.
  */
 export type RefreshFault = '503' | '429' | 'invalid_grant' | 'hang' | 'lost'
 
-/** Each rejects with the server's own words where it refuses. */
+/** Each rejects with the server's message if the server rejects the command. */
 export interface ServerControl {
-  /** For access tokens from now on. A whole number from 1. */
+  /** The lifetime of new access tokens in seconds. A whole number from 1. */
   setAccessTokenSeconds(seconds: number): Promise<void>
-  /** Every refresh from now on waits so long before it is processed. From 0 to 600,000. */
+  /** The delay before each refresh is processed, in milliseconds. From 0 to 600,000. */
   setRefreshDelay(milliseconds: number): Promise<void>
-  /** Every refresh gives a new refresh token and spends the old one. */
+  /** Every refresh returns a new refresh token and invalidates the old one. */
   setRotation(isOn: boolean): Promise<void>
-  /** For how long a spent refresh token is rotated once more instead of ending the session. */
+  /** The grace period in which a used refresh token is rotated again instead of ending the session. */
   setReuseGrace(seconds: number): Promise<void>
-  /** Every access token so far is refused from now on. Neither the page nor the worker is told. */
+  /** Expires every access token issued so far, without informing the page or the worker. */
   expireAccessTokens(): Promise<void>
-  /** Refresh tokens too: the next refresh ends the session. */
+  /** Also revokes refresh tokens: the next refresh ends the session. */
   revokeEverything(): Promise<void>
-  /** Each of the next refreshes that arrive takes one; default one. */
+  /** The next refreshes take one failure each. Default: one failure. */
   failNextRefreshes(fault: RefreshFault, count?: number): Promise<void>
-  /** Drops the failures that no refresh has taken yet; what hangs goes on hanging. */
+  /** Drops pending failures. Hanging requests keep hanging. */
   stopFailingRefreshes(): Promise<void>
   /** The API answers 401 to every token. */
   setApiDenial(isOn: boolean): Promise<void>
-  /** Both servers drop every connection, and each new one. */
+  /** Makes both servers drop every connection, and each new one. */
   goOffline(isOn: boolean): Promise<void>
-  /** Every setting as at the start; no failures; what hangs is let go. Sessions and counters stay. */
+  /** Resets every setting, drops failures and releases hanging requests. Sessions and counters stay. */
   reset(): Promise<void>
   readCounters(): Promise<Counters>
   readSettings(): Promise<Settings>
@@ -72,11 +72,11 @@ const faults: Readonly<Record<RefreshFault, object>> = {
   '429': { kind: 'answer', status: 429, headers: { 'Retry-After': '3' } },
   invalid_grant: { kind: 'answer', status: 400, body: '{"error":"invalid_grant"}' },
   hang: { kind: 'hang' },
-  // Midway: where no byte of an answer has come, Chromium sends the request once more by itself.
+  // Midway, because Chromium sends the request again on its own if no byte of the response has arrived.
   lost: { kind: 'lose', midway: true },
 }
 
-/** Asks the page's own server, which also answers where the provider and the API are cut off. */
+/** Calls the page's own server, which also answers while the provider and the API are offline. */
 export function controlServers(pair: ServerPair): ServerControl {
   const command = async (name: string, input?: unknown): Promise<void> => {
     await ask(`/pairs/${pair}/${name}`, {

@@ -1,4 +1,4 @@
-/** Where the servers that run beside this page are: vite.config.ts starts them and knows. */
+/** The addresses of the servers that vite.config.ts starts beside this page. */
 declare module 'virtual:servers' {
   interface ServerAddresses {
     readonly issuer: string
@@ -7,6 +7,6 @@ declare module 'virtual:servers' {
 
   export const issuer: string
   export const apiOrigin: string
-  /** Those of the comparison: each side has a provider and an API of its own. */
+  /** The servers of the comparison: each side has its own provider and API. */
   export const versus: Readonly<Record<'hand-written' | 'lingpai', ServerAddresses>>
 }

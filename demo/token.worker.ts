@@ -1,4 +1,4 @@
-// First: it moves the clock that the others read.
+// Imported first, because it replaces the clock that the other modules read.
 
 import { apiOrigin, issuer } from 'virtual:servers'
 import { oauth } from 'lingpai/oauth'

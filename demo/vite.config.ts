@@ -16,10 +16,10 @@ const apiPort = Number(process.env.LINGPAI_API_PORT ?? 5184)
 const virtualModule = 'virtual:servers'
 const resolvedVirtualModule = `\0${virtualModule}`
 
-/** A provider and an API each, so that what is counted at one belongs to one. */
+/** Each has its own provider and API, so that their counters are separate. */
 type Pairs = Readonly<Record<ServerPair, Servers>>
 
-/** Runs OpenID providers and APIs beside the page, and tells the page where they are. */
+/** Runs OpenID providers and APIs beside the page, and gives the page their addresses. */
 function realServers(): Plugin {
   let tellStarted: (starting: Promise<Pairs>) => void = () => {}
   const started = new Promise<Pairs>((resolve) => {
@@ -32,8 +32,8 @@ function realServers(): Plugin {
     apply: 'serve',
 
     configureServer({ httpServer, config, middlewares }) {
-      // Only now is the page's port known for certain, and the providers must know it: Vite takes another one when its
-      // own is taken. Whatever the page needs of these servers waits for them.
+      // The providers need the page's port, which is certain only now: Vite uses another port if its own is taken.
+      // Requests of the page for these servers wait until they run.
       httpServer?.once('listening', () => {
         const { port } = httpServer.address() as AddressInfo
         starting = startBeside(`http://localhost:${port}`)
@@ -84,13 +84,13 @@ async function startBeside(pageOrigin: string): Promise<Pairs> {
       return startServers(options)
     }
   }
-  // No token of these expires by itself in the middle of a storm.
+  // Tokens do not expire on their own during a storm.
   const startOther = (): Promise<Servers> => startServers({ accessTokenSeconds: 600, redirectUris: [callbackUrl] })
   const [main, handWritten, lingpai] = await Promise.all([startMain(), startOther(), startOther()])
   return { main, 'hand-written': handWritten, lingpai }
 }
 
-/** `/pair/command`, or `/pair/tokens`: what a person gets who signs in there as alice. */
+/** `/pair/command`, or `/pair/tokens`: the tokens of a sign-in as alice. */
 async function answerPair(request: IncomingMessage, response: ServerResponse, pairs: Pairs): Promise<void> {
   const [, pair = '', name = ''] = new URL(request.url ?? '/', 'http://localhost').pathname.split('/')
   const servers = Object.hasOwn(pairs, pair) ? pairs[pair as ServerPair] : undefined
@@ -134,7 +134,7 @@ export default defineConfig({
       { find: /^lingpai\/oauth$/, replacement: toPath('../worker/grant/oauth.ts') },
     ],
   },
-  // Found later, they would make Vite reload the page in the middle of a sign-in.
+  // If Vite found them later, it would reload the page during a sign-in.
   optimizeDeps: { include: ['comlink', 'idb-keyval', 'oauth4webapi'] },
   plugins: [realServers()],
 })

@@ -1,9 +1,9 @@
-/** What the page may do to its worker. A channel of the demo's own: lingpai has nothing of the kind. */
+/** The page's commands for its worker, over the demo's own channel. lingpai has no such commands. */
 export type WorkerCommand =
   | { readonly kind: 'kill' }
   | { readonly kind: 'jump'; readonly milliseconds: number }
   | { readonly kind: 'set-clock-right' }
-  /** The next sign-ins ask the provider for this account, whoever is signed in there, and for its page in this language. */
+  /** Makes the next sign-ins ask the provider for this account, and for its page in this language. */
   | { readonly kind: 'ask-for'; readonly account: string; readonly locale: string }
 
 export interface NumberedCommand {
@@ -11,20 +11,20 @@ export interface NumberedCommand {
   readonly command: WorkerCommand
 }
 
-/** The worker's word that it has done the command of this number, or is about to be gone. */
+/** The worker's confirmation that it has done the command with this number, or is about to end. */
 export interface Acknowledgement {
   readonly done: string
 }
 
 const channelName = 'worker-control'
-/** In milliseconds. Nobody answers where no worker runs, and then there is nothing to be done. */
+/** The timeout in milliseconds. If no worker runs, no confirmation arrives, and the command is not needed. */
 const patience = 1000
 
 export function openWorkerChannel(): BroadcastChannel {
   return new BroadcastChannel(channelName)
 }
 
-/** Resolves once a worker has done it: a call made then cannot overtake the command. */
+/** Resolves after a worker has done the command, so that a later call cannot overtake it. */
 export function tellWorker(command: WorkerCommand): Promise<void> {
   const channel = openWorkerChannel()
   const number = crypto.randomUUID()

@@ -1,6 +1,6 @@
 import { type Acknowledgement, type NumberedCommand, openWorkerChannel } from './worker-control.ts'
 
-// The demo is type-checked as a page, where `close` is a window's; in a worker it ends the worker.
+// The demo is type-checked as a page, whose `close` is the window's. In a worker, it ends the worker.
 declare function close(): void
 
 const now = Date.now

@@ -1,7 +1,7 @@
 import { session } from '../session.ts'
 
-// An outage is no sign-out: lingpai keeps the session
-// and tries again. The app need only say so.
+// An outage is not a sign-out: lingpai keeps the session
+// and retries. The app only needs to show it.
 export function followOutages(banner: HTMLElement) {
   session.subscribe(() => {
     const { tokenServer } = session.getSnapshot()

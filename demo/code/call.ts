@@ -1,7 +1,7 @@
 import { session } from '../session.ts'
 
-// Expired, refused, revoked: nothing to write for it.
-// The call waits for the one refresh and goes out
+// A call needs no code for expired or rejected tokens:
+// it waits for the shared refresh and is sent
 // again, or it rejects. It never hangs.
 export async function loadOrders(url: string) {
   const response = await session.fetch(url)

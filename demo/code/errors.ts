@@ -4,7 +4,7 @@ import { session } from '../session.ts'
 export async function load(url: string) {
   try {
     const response = await session.fetch(url)
-    // After one refresh and one replay, it stands.
+    // The response after one refresh and one replay.
     if (response.status === 401) return 'Refused'
     return await response.text()
   } catch (error) {

@@ -2,7 +2,7 @@ import { connect } from 'lingpai'
 
 const url = new URL('../token.worker.ts', import.meta.url)
 
-// Where the worker is lost, it is started again by these.
+// If the worker is lost, these functions start another.
 export const session = connect({
   shared: () =>
     new SharedWorker(url, {

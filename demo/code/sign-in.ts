@@ -2,7 +2,7 @@ import { session } from '../session.ts'
 
 const via = 'popup'
 export const signIn = () => session.signIn({ via })
-// Every tab learns of it at once, whichever asked.
+// All tabs are signed in at once.
 export const signOut = () => session.signOut()
 
 export function followUser(name: HTMLElement) {

@@ -7,7 +7,7 @@ serve({
     clientId: 'web',
     scope: 'openid offline_access',
   }),
-  // Tokens go to these, and nowhere else.
+  // Tokens are sent only to these APIs.
   apis: [{ origin: 'https://api.example.com' }],
   store: indexedDBStore(),
 })

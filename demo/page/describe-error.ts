@@ -5,7 +5,7 @@ export function describeError(error: unknown): string {
   return isLingpaiError(error) ? `${error.code}: ${message}` : message
 }
 
-/** The code of an error of lingpai's; for one of the platform's, its name. */
+/** The code of a lingpai error, or the name of another error. */
 export function codeOf(error: unknown): string {
   if (isLingpaiError(error)) return error.code
   return error instanceof Error ? error.name : 'Error'

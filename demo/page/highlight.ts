@@ -13,7 +13,7 @@ const pattern = new RegExp(
   'g',
 )
 
-/** TypeScript as code of a page: comments, strings, keywords and names of calls in colours of their own. */
+/** Renders TypeScript with colours for comments, strings, keywords and names of calls. */
 export function highlight(code: string): DocumentFragment {
   const fragment = document.createDocumentFragment()
   let end = 0

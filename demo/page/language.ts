@@ -9,12 +9,12 @@ export const language = createSetting<Language>(
   navigator.language.startsWith('zh') ? 'zh' : 'en',
 )
 
-/** The texts of one part of a page: a key that one language lacks does not compile. */
+/** The texts of one part of a page. A key that is missing in one language does not compile. */
 export function createTexts<Texts>(texts: Readonly<Record<Language, Texts>>): () => Texts {
   return () => texts[language.get()]
 }
 
-/** Gives an element its text in each language, now and after every switch. Backticks make code of what is between them. */
+/** Gives an element its text in the current language, now and after every switch. Text between backticks becomes code. */
 export function say<Target extends HTMLElement>(target: Target, text: () => string): Target {
   language.follow(() => fill(target, text()))
   return target
@@ -34,7 +34,7 @@ export function translate(root: ParentNode, texts: () => Readonly<Record<string,
   }
 }
 
-/** Sets a text, whose parts between backticks become code. */
+/** Sets a text. Parts between backticks become code. */
 export function fill(target: HTMLElement, text: string): void {
   const parts = text.split('`').map((part, index) => {
     if (index % 2 === 0) return part

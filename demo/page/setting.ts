@@ -5,7 +5,7 @@ export interface Setting<Value extends string> {
   follow(listener: (value: Value) => void): void
 }
 
-/** A choice of the reader's, kept for all pages of the demo. */
+/** A setting of the user, stored for all pages of the demo. */
 export function createSetting<Value extends string>(
   name: string,
   values: readonly Value[],

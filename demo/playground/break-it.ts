@@ -7,20 +7,20 @@ import { type Control, type ControlName, controls, type GroupName, groups, type 
 import { attempt, onPress } from './press.ts'
 
 const sequelCalls = 10
-/** How long calls are under way when something is done in their midst, in milliseconds. */
+/** The time between the start of the calls and an action during them, in milliseconds. */
 const midst = 60
 
 export interface BreakItActions {
-  /** What is to follow from now on follows from this. */
+  /** Attributes later events to this press. */
   begin(did: () => string, label: () => string, onTold?: (text?: string) => void): Promise<void>
   fire(count: number): void
-  /** Those that the page's own session performs. `begin` is to be called by them, with what they do. */
+  /** Actions of the page's own session. They call `begin` with the text of the action. */
   readonly own: Readonly<Record<OwnName, (begin: (value?: string) => Promise<void>) => Promise<void>>>
 }
 
 type OwnName = { [Name in ControlName]: (typeof controls)[Name] extends { kind: 'own' } ? Name : never }[ControlName]
 
-/** All that can be broken, by groups, each with the code that an app has for it. */
+/** The controls that break something, by group, each with the app's code for it. */
 export function createBreakIt({ begin, fire, own }: BreakItActions) {
   const shown: ((settings: Settings) => void)[] = []
   const sequelChoice = find('sequel', HTMLInputElement)
@@ -140,7 +140,7 @@ export function createBreakIt({ begin, fire, own }: BreakItActions) {
       })
       language.follow(draw)
       shown.push((settings) => {
-        // Not from under somebody's hand.
+        // Does not change a control while the user moves it.
         if (document.activeElement === input && input.matches(':active')) return
         input.value = String(read(settings))
         draw()

@@ -3,7 +3,7 @@ import { language, say } from '../page/language.ts'
 import { theme, themes } from '../page/theme.ts'
 import { texts } from './texts.ts'
 
-/** The reader's choices at the top: language and theme. */
+/** The settings at the top of the page: language and theme. */
 export function createChoices(): void {
   const button = find('language', HTMLButtonElement)
   button.addEventListener('click', () => language.set(language.get() === 'en' ? 'zh' : 'en'))

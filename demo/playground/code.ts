@@ -9,7 +9,7 @@ import { highlight } from '../page/highlight.ts'
 import { language } from '../page/language.ts'
 import { texts } from './texts.ts'
 
-/** What an app writes. Each is a file that is type-checked with the demo. */
+/** The code of an app. Each file is type-checked with the demo. */
 const files = {
   'call.ts': call,
   'banner.ts': banner,
@@ -21,7 +21,7 @@ const files = {
 
 export type CodeFile = keyof typeof files
 
-/** A file as a figure. Its imports are as they would be in an app, all of whose files are in one folder. */
+/** A file as a figure. Its imports are those of an app with all files in one folder. */
 export function showCode(name: CodeFile): HTMLElement {
   const code = files[name].trimEnd().replaceAll("'../session.ts'", "'./session'").replaceAll("'../", "'./")
   const pre = element('pre', { tabIndex: 0 }, element('code', {}, highlight(code)))

@@ -16,14 +16,14 @@ import {
 } from '../control.ts'
 import type { CodeFile } from './code.ts'
 
-/** What is done after a press, so that there is something to see: calls from every tab, with the token expired or not. */
+/** The calls from every tab after a press that make its effect visible, with or without an expired token. */
 export type Sequel = 'calls' | 'expire-and-calls' | 'none'
 
 interface Press {
   readonly kind: 'press'
   readonly perform: () => Promise<void>
   readonly sequel: Sequel
-  /** Done in the midst of the calls, not before them. */
+  /** Runs during the calls, not before them. */
   readonly isDuringCalls?: true
 }
 
@@ -53,7 +53,7 @@ export type Control = Press | Switch | Slider | Own
 
 const fault = (name: RefreshFault): Press => ({
   kind: 'press',
-  // What no refresh has taken yet would come first.
+  // Otherwise the next refresh would take an older pending failure first.
   perform: async () => {
     await stopFailingRefreshes()
     await failNextRefreshes(name)
@@ -112,7 +112,7 @@ export type ControlName = keyof typeof controls
 
 interface Group {
   readonly controls: readonly ControlName[]
-  /** What an app writes for it. */
+  /** The app's code for it. */
   readonly code: CodeFile
 }
 

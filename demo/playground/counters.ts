@@ -8,7 +8,7 @@ type Values = Readonly<Record<Count, number>>
 
 const ofServers: readonly Count[] = ['refreshes', 'tokenRequests', 'reuses', 'answers', 'refusals']
 const ofTabs: readonly Count[] = ['lost', 'hung']
-/** None of these is ever good news. */
+/** Counters that show a problem if they are not 0. */
 const bad: readonly Count[] = ['reuses', 'lost', 'hung']
 
 export function toValues({ authorizationServer, api }: Counters, { lost, hung }: CallTotals): Values {
@@ -26,7 +26,7 @@ export function toValues({ authorizationServer, api }: Counters, { lost, hung }:
 
 export type CounterTable = ReturnType<typeof createCounters>
 
-/** The table of what was counted: since the last press, and in all. */
+/** The table of the counters, since the last press and in total. */
 export function createCounters() {
   const cells = new Map<Count, { readonly since: HTMLElement; readonly all: HTMLElement }>()
   let baseline: Values | undefined
@@ -51,7 +51,7 @@ export function createCounters() {
   function draw(): void {
     if (latest === undefined) return
     for (const [name, { since, all }] of cells) {
-      // What hung and was answered after all does not hang any more.
+      // A call that hung and then settled no longer counts as hanging.
       const difference = Math.max(0, latest[name] - (baseline?.[name] ?? latest[name]))
       set(since, String(difference))
       set(all, String(latest[name]))
@@ -66,7 +66,7 @@ export function createCounters() {
       baseline ??= values
       draw()
     },
-    /** From now on is the last press. */
+    /** Starts the counts since the last press. */
     begin(): void {
       baseline = latest
       draw()

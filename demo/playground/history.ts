@@ -2,10 +2,10 @@ import type { HistoryEntry } from 'lingpai'
 import { session } from '../session.ts'
 import { createFeed } from '../timeline/index.ts'
 
-/** How long a press waits to learn what had happened before it, in milliseconds. A dead worker tells nothing. */
+/** How long a press waits for the entries before it, in milliseconds. A dead worker does not respond. */
 const patience = 200
 
-/** Follows `session.explain()`: each entry is told once. */
+/** Polls `session.explain()`, and passes on each entry once. */
 export function createHistory(listener: (news: readonly HistoryEntry[]) => void) {
   const readNews = createFeed(session.explain)
   const known = new Map<string, number>()
@@ -26,7 +26,7 @@ export function createHistory(listener: (news: readonly HistoryEntry[]) => void)
 
   return {
     read,
-    /** Resolves once all is told that has happened so far, or soon. */
+    /** Resolves after all entries so far were passed on, or after the timeout. */
     async catchUp(): Promise<void> {
       const isLate = new Promise<void>((resolve) => setTimeout(resolve, patience))
       await Promise.race([read().then(read), isLate]).catch(() => {})

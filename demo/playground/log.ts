@@ -4,7 +4,7 @@ import { language } from '../page/language.ts'
 import { sumUp, tell } from './tell.ts'
 
 const mostEntries = 12
-/** After so many milliseconds without news, what has happened is read out. */
+/** After this time without new entries, a screen reader announces the text. In milliseconds. */
 const quietTime = 1200
 
 interface Press {
@@ -17,7 +17,7 @@ interface Press {
 
 export type Log = ReturnType<typeof createLog>
 
-/** What was pressed, and what lingpai did then: told from its own history, up to the next press. */
+/** The log of presses and of lingpai's reactions. The reactions come from its history up to the next press. */
 export function createLog() {
   const presses: Press[] = []
   let instance: string | undefined
@@ -35,7 +35,7 @@ export function createLog() {
   })
 
   return {
-    /** `onTold` is called with each version of what lingpai did, and without any after the next press. */
+    /** Calls `onTold` with each version of the reaction's text, and not after the next press. */
     begin(did: () => string, onTold?: (text?: string) => void): void {
       presses.at(-1)?.onTold?.()
       const head = element('p', { className: 'did' })

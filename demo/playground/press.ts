@@ -1,7 +1,7 @@
 import { describeError } from '../page/describe-error.ts'
 import { find, onClick } from '../page/element.ts'
 
-/** Does what a button says, and tells of what goes wrong. */
+/** Runs the action of a button, and shows an error if it fails. */
 export function onPress(id: string, work: () => Promise<void> | void): void {
   onClick(id, () => void attempt(work))
 }

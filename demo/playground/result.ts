@@ -8,11 +8,11 @@ interface Storm {
   readonly calls: number
   readonly startedAt: number
   readonly before: { readonly answered: number; readonly lost: number }
-  /** Once each call has its end. */
+  /** Set after every call has ended. */
   duration?: number
 }
 
-/** The third step: what became of the calls that were made last. */
+/** The third step: the outcomes of the latest calls. */
 export function createResult(tabs: Tabs, counters: CounterTable) {
   let storm: Storm | undefined
 

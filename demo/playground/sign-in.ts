@@ -13,7 +13,7 @@ export type Account = (typeof accounts)[number]
 type Via = 'popup' | 'redirect'
 type Begin = (account: Account) => void | Promise<void>
 
-/** The first step: signing in, and out again. `onBegin` is called with the account that is asked for. */
+/** The first step: sign-in and sign-out. `onBegin` is called with the requested account. */
 export function createSignIn(countTabs: () => number, onBegin: Begin) {
   let pending: Via | undefined
   let snapshot: Snapshot = session.getSnapshot()
@@ -22,7 +22,7 @@ export function createSignIn(countTabs: () => number, onBegin: Begin) {
     const isSignedIn = snapshot.status === 'signed-in'
     fill(find('sign-in-line', HTMLElement), describe(isSignedIn))
     if (isSignedIn || snapshot.status === 'signed-out') showActions(isSignedIn)
-    // The main button is what to press next.
+    // The main button is the next step.
     find('sign-in-popup', HTMLElement).classList.toggle('main', !isSignedIn)
     find('fire-storm', HTMLElement).classList.toggle('main', isSignedIn)
   }
@@ -38,7 +38,7 @@ export function createSignIn(countTabs: () => number, onBegin: Begin) {
     draw()
     try {
       await begin(account)
-      // Soon enough for the browser to see the click behind the popup.
+      // Called soon enough after the click that the browser allows the popup.
       await askForAccount(account, language.get() === 'zh' ? 'zh-CN' : 'en')
       await session.signIn({ via, returnTo: location.pathname })
       if (via === 'popup') pending = undefined
@@ -61,7 +61,7 @@ export function createSignIn(countTabs: () => number, onBegin: Begin) {
       snapshot = next
       draw()
     },
-    /** Whoever is not signed in of the two. */
+    /** The account of the two that is not signed in. */
     other: (): Account => (snapshot.user?.subject === 'bob' || snapshot.status !== 'signed-in' ? 'alice' : 'bob'),
     signInAs,
   }
@@ -73,6 +73,6 @@ function showActions(isSignedIn: boolean): void {
   const hadFocus = hidden.contains(document.activeElement)
   shown.hidden = false
   hidden.hidden = true
-  // The button that was pressed has gone; without this, the keyboard would start at the top of the page again.
+  // The pressed button is hidden now. Without this, the keyboard focus would return to the top of the page.
   if (hadFocus) shown.querySelector('button')?.focus()
 }

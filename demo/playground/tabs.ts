@@ -4,7 +4,7 @@ import { type CallCounts, everyTab, lockOf, openTabChannel, type TabReport } fro
 import { type Lane, laneIdOf } from '../timeline/index.ts'
 import { texts } from './texts.ts'
 
-/** What all tabs have come to. */
+/** The sums of all tabs. */
 export interface CallTotals {
   readonly answered: number
   readonly lost: Readonly<Record<string, number>>
@@ -15,7 +15,7 @@ export const mostFrames = 4
 const lookInterval = 1000
 
 interface TabListeners {
-  /** There is news of the tabs, or of their calls. */
+  /** Called after a change of the tabs or their calls. */
   onChange(): void
   onStory(text: string): void
 }
@@ -27,9 +27,9 @@ export function createTabs(place: HTMLElement, { onChange, onStory }: TabListene
   const playground = nameOfPlayground()
   const channel = openTabChannel(playground)
   const reports = new Map<string, TabReport>()
-  /** What a tab had counted when it was first heard of: one that was opened before this page was loaded. */
+  /** The counts of a tab at its first report, because it may have been opened before this page was loaded. */
   const atFirst = new Map<string, CallCounts>()
-  /** Their calls still count. */
+  /** Closed tabs, whose calls still count. */
   let gone: readonly string[] = []
   const lanes = new Map<string, string>()
   const frames: HTMLIFrameElement[] = []
@@ -59,7 +59,7 @@ export function createTabs(place: HTMLElement, { onChange, onStory }: TabListene
     })
   })
 
-  /** The frames, and the real tabs that have been heard of. */
+  /** The frames, and the real tabs that have reported. */
   function names(): string[] {
     const shown = frames.map((_frame, index) => String(index + 1))
     return [...shown, ...[...reports.keys()].filter((name) => Number(name) > mostFrames && !gone.includes(name))]
@@ -112,7 +112,7 @@ function addUp(tabs: readonly CallCounts[]): CallTotals {
   }
 }
 
-/** Kept over a reload, so that tabs which were opened before are still this playground's. */
+/** Kept over a reload, so that earlier tabs still belong to this playground. */
 function nameOfPlayground(): string {
   const key = 'lingpai-demo.playground'
   const name = sessionStorage.getItem(key) ?? crypto.randomUUID()

@@ -7,7 +7,7 @@ import { texts } from './texts.ts'
 
 const usualFrames = 3
 
-/** How many tabs there are, and which of them is to call how often. */
+/** The number of tabs, and the buttons for their calls. */
 export function createToolbar(tabs: Tabs, fire: (count: number, to: string) => Promise<void>) {
   const countChoice = find('tab-count', HTMLSelectElement)
   const fromChoice = find('fire-from', HTMLSelectElement)
@@ -31,7 +31,7 @@ export function createToolbar(tabs: Tabs, fire: (count: number, to: string) => P
   tabs.show(usualFrames)
   draw()
 
-  /** Lists the tabs that are there now. */
+  /** Lists the current tabs. */
   function draw(): void {
     const names = tabs.names()
     if (listed === names.join()) return

@@ -14,11 +14,11 @@ interface Life {
   readonly until: number
 }
 
-/** Shows what the worker holds: whose session, how old its token is, whether the token server answers. */
+/** Shows the worker's state: the user, the age of the token and the token server's availability. */
 export function createWorkerLine() {
   let snapshot: Snapshot | undefined
   let life: Life | undefined
-  /** How far the worker's clock is ahead of this page's, where somebody has moved it. */
+  /** The worker's clock minus this page's clock, if the user has moved it. */
   let ahead = 0
 
   function draw(): void {
@@ -57,7 +57,7 @@ export function createWorkerLine() {
       snapshot = next
       draw()
     },
-    /** Reads when the current token came, and when it ends. */
+    /** Reads when the current token arrived, and when it expires. */
     read(news: readonly HistoryEntry[]): void {
       const last = news.at(-1)
       if (last !== undefined) ahead = Math.max(0, last.at - Date.now())

@@ -9,13 +9,13 @@ export type CallState = 'waiting' | 'sent' | 'replayed' | 'answered' | 'lost' | 
 export interface Call {
   readonly number: number
   readonly state: CallState
-  /** The status, or the error's code, once there is one. */
+  /** The status or the error's code, after the call has settled. */
   readonly outcome?: string
-  /** What the worker's history tells of it. */
+  /** The call's story from the worker's history. */
   readonly bar?: CallBar
 }
 
-/** A call is answered or rejected within 30 seconds, as lingpai promises; some more are for a busy machine. */
+/** lingpai promises an outcome within 30 seconds. The rest is for a busy machine. */
 export const hangSeconds = 35
 
 const askInterval = 150
@@ -30,9 +30,9 @@ export function createCalls(onChange: (changed: readonly Call[]) => void) {
   const lost: Record<string, number> = {}
   const model = createModel()
   const readNews = createFeed(session.explain)
-  /** The history names calls by numbers of its own, in the order in which they were made. */
+  /** The history numbers calls in the order in which they were made. */
   let unmatched: OpenCall[] = []
-  /** Those that another worker gets to see again. */
+  /** Calls that the page sends again to another worker. */
   let repeated: OpenCall[] | undefined
   let instance: string | undefined
   let connection: { instance: string; page: number } | undefined
@@ -47,7 +47,7 @@ export function createCalls(onChange: (changed: readonly Call[]) => void) {
   async function make(call: OpenCall): Promise<void> {
     let isAnswered = false
     try {
-      // Of different lengths, so that answers come as they do from a real API.
+      // Different delays, as with a real API.
       const response = await session.fetch(`${apiOrigin}/delay/${15 + ((call.number * 37) % 60)}`)
       await response.arrayBuffer()
       call.outcome = String(response.status)
@@ -63,7 +63,7 @@ export function createCalls(onChange: (changed: readonly Call[]) => void) {
     void read()
   }
 
-  /** Reads the history's news, and gives each call what they tell of it. */
+  /** Reads new entries of the history, and updates the calls. */
   async function readOnce(): Promise<void> {
     const news = await readNews().catch(() => [])
     const own = news.filter((entry) => 'own' in entry && entry.own === true)
@@ -128,7 +128,7 @@ export function createCalls(onChange: (changed: readonly Call[]) => void) {
       }
       onChange(calls)
     },
-    /** Rereads the history, so that what is told of a call is its latest. */
+    /** Reads the history again, so that the stories are current. */
     read,
     connection: () => connection,
     counts(): CallCounts {

@@ -1,6 +1,6 @@
 import type { Snapshot } from 'lingpai'
 
-/** What a tab of the demo tells of itself. The numbers count from when it was opened. */
+/** The report of a demo tab. The counters start when the tab opens. */
 export interface TabReport {
   readonly tab: string
   readonly status: Snapshot['status']
@@ -12,9 +12,9 @@ export interface TabReport {
 
 export interface CallCounts {
   readonly made: number
-  /** Those whose promise resolved, by the status of the answer. */
+  /** Resolved calls, by status. */
   readonly answered: Readonly<Record<string, number>>
-  /** Those whose promise rejected, by the error's code. */
+  /** Rejected calls, by the error's code. */
   readonly lost: Readonly<Record<string, number>>
   readonly waiting: number
   /** Waiting for longer than lingpai promises. */
@@ -25,7 +25,7 @@ export type TabMessage =
   | { readonly kind: 'fire'; readonly to: string; readonly count: number }
   | { readonly kind: 'report'; readonly report: TabReport }
   | { readonly kind: 'story'; readonly tab: string; readonly text: string }
-  /** Whoever plays a tab says what it is. */
+  /** Asks every tab for its report. */
   | { readonly kind: 'call-the-roll' }
 
 export const everyTab = 'all'
@@ -35,7 +35,7 @@ export interface TabChannel {
   listen(listener: (message: TabMessage) => void): void
 }
 
-/** What the playground and its tabs say to each other: frames and real tabs alike, but none of another playground's. */
+/** The channel between a playground and its frames and tabs. Other playgrounds use other channels. */
 export function openTabChannel(playground: string): TabChannel {
   const channel = new BroadcastChannel(`lingpai-demo-tabs-${playground}`)
   return {
@@ -44,7 +44,7 @@ export function openTabChannel(playground: string): TabChannel {
   }
 }
 
-/** The name of the lock that a tab holds for as long as it lives: one that is closed or crashes has no last words. */
+/** The name of the lock that a tab holds until it ends. A tab that closes or crashes cannot send a message. */
 export function lockOf(playground: string, tab: string): string {
   return `lingpai-demo-tab ${playground} ${tab}`
 }

@@ -5,7 +5,7 @@ import { texts } from './texts.ts'
 
 const mostSquares = 240
 
-/** A square for each call. One of them is a stop of the Tab key, and the arrow keys go to the others. */
+/** A square for each call. The Tab key reaches one square, and the arrow keys move to the others. */
 export function createSquares(list: HTMLElement, onPoint: (text: string) => void) {
   const squares = new Map<Call, HTMLElement>()
   const callOf = (target: EventTarget | null) => [...squares].find(([, square]) => square === target)?.[0]

@@ -4,12 +4,12 @@ import { paintCalls } from './paint.ts'
 import { createCanvasPen } from './pen.ts'
 import type { Theme } from './theme.ts'
 
-/** How much more than what is seen is drawn at once, as a share of it: so long it can be moved without drawing anew. */
+/** The part outside the view that is drawn too, as a share of the view: it can be moved so far without a new drawing. */
 const MARGIN = 0.5
 
 /**
- * Keeps the calls that have ended as an image. While time goes on they only move: two thousand of them drawn anew in each
- * frame would not be smooth without a graphics card.
+ * Keeps the ended calls as an image, because they only move over time. Without a graphics card, drawing two thousand of them
+ * in each frame would not be smooth.
  */
 export function createBarCache() {
   const canvas = document.createElement('canvas')
@@ -17,7 +17,7 @@ export function createBarCache() {
   let drawn: { picture: Picture; theme: Theme; key: string; from: number; scale: number } | undefined
 
   return {
-    /** Draws them into another canvas, whose transform is by `ratio`. */
+    /** Draws the image into another canvas, which is scaled by `ratio`. */
     drawInto(target: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme, ratio: number): void {
       if (context === null) return
       const { range, gutter, width, height, lanes } = layout
@@ -43,7 +43,7 @@ export function createBarCache() {
 
       function drawAll(): void {
         if (context === null) return
-        // Resizing clears, and costs more than clearing.
+        // A resize clears the canvas too, but is slower than clearing.
         const [wide, high] = [Math.round((plot + room) * ratio), Math.round(height * ratio)]
         if (canvas.width !== wide || canvas.height !== high) {
           canvas.width = wide

@@ -1,9 +1,9 @@
 import type { ExplainOptions, HistoryEntry } from 'lingpai'
 
-/** Asks a history for what is new, as `session.explain` answers it. */
+/** Reads new entries of a history, like `session.explain`. */
 export type ReadHistory = (options?: ExplainOptions) => Promise<readonly HistoryEntry[]>
 
-/** Returns what reads the news: each entry once, and all of another worker's, however far that one has come. */
+/** Returns a function that reads new entries: each entry once, and all entries of another worker. */
 export function createFeed(read: ReadHistory): () => Promise<readonly HistoryEntry[]> {
   let last: HistoryEntry | undefined
   return async () => {

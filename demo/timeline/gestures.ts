@@ -1,7 +1,7 @@
 export interface Gestures {
   /** By how many pixels. */
   pan(pixels: number): void
-  /** Around a place, by a factor; below 1 it shows less time. */
+  /** Zooms around a position by a factor. A factor below 1 shows less time. */
   zoom(x: number, factor: number): void
   /** A click or a tap. */
   choose(point: Point): void
@@ -14,10 +14,10 @@ export interface Point {
   readonly y: number
 }
 
-/** Further than this, a press is a drag. */
+/** A press that moves further than this is a drag. */
 const STILL = 4
 
-/** RequestSemaphore what fingers, mouse, wheel and keys do to an element into pans, zooms and choices. Returns what ends that. */
+/** Turns pointer, wheel and key events of an element into pans, zooms and selections. Returns a function that stops it. */
 export function listenForGestures(stage: HTMLElement, gestures: Gestures): () => void {
   const stop = new AbortController()
   const { signal } = stop
@@ -52,7 +52,7 @@ export function listenForGestures(stage: HTMLElement, gestures: Gestures): () =>
       const center = ([...pressed.values()].reduce((sum, { x }) => sum + x, 0) || point.x) / pressed.size
       travelled += Math.abs(point.x - before.x) + Math.abs(point.y - before.y)
       if (travelled <= STILL) return
-      // Not before it is a drag: a captured press is no click on what is below.
+      // Not before it is a drag, because a captured press is not a click on the element below.
       if (!stage.hasPointerCapture(event.pointerId)) stage.setPointerCapture(event.pointerId)
       stage.classList.add('panning')
       pressed.set(event.pointerId, point)

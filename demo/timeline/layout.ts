@@ -12,25 +12,25 @@ export interface LaneBox {
   readonly lane: Lane
   readonly top: number
   readonly height: number
-  /** Where the first row begins. */
+  /** The top of the first row. */
   readonly firstRow: number
   readonly rowHeight: number
   readonly gap: number
 }
 
-/** Where everything is, in CSS pixels. */
+/** The positions of all items, in CSS pixels. */
 export interface Layout {
   readonly range: TimeRange
   readonly width: number
   readonly height: number
-  /** Left of it are the lanes' names, where there is room for them. */
+  /** The left edge of the bars. The lanes' names are left of it, if there is space. */
   readonly gutter: number
   readonly lanes: readonly LaneBox[]
-  /** Until when what is under way is drawn. */
+  /** The time until which open items are drawn. */
   readonly edge: number
   toX(at: number): number
   toTime(x: number): number
-  /** Undefined where it is out of sight. */
+  /** Undefined outside the visible range. */
   boxOf(item: CallBar | RefreshBar | Mark): Box | undefined
 }
 
@@ -40,12 +40,12 @@ const WORKER_HEIGHT = 68
 const LANE_PADDING = 8
 const LANE_SPACE = 6
 const SHORTEST_BAR = 4
-/** Narrower than this, names stand above their lanes. */
+/** Below this width, names are above their lanes. */
 const NARROW = 560
 
 /**
- * Lays out what is to be seen of a picture. Pages that have left are seen only where they have a bar in the range, and with
- * `hidesIdle` so are those without a name.
+ * Lays out the visible part of a picture. Pages that have left are shown only if they have a bar in the range. With
+ * `hidesIdle`, the same applies to pages without a name.
  */
 export function layOut(
   picture: Picture,
@@ -75,7 +75,7 @@ export function layOut(
   return placeLanes(lanes, range, width, gutter, edge)
 }
 
-/** Places bars and marks in lanes whose height is known. */
+/** Places bars and marks in lanes with known heights. */
 export function placeLanes(
   lanes: readonly LaneBox[],
   range: TimeRange,
@@ -134,7 +134,7 @@ function countRows(calls: readonly CallBar[], range: TimeRange, edge: number): M
   return most
 }
 
-/** Few calls are drawn large, a storm of them small. */
+/** A few calls are drawn large, many calls small. */
 function heightOfRow(rows: number): number {
   if (rows <= 3) return 16
   if (rows <= 10) return 11
@@ -143,7 +143,7 @@ function heightOfRow(rows: number): number {
   return Math.max(0.4, 240 / rows)
 }
 
-/** What is at a point, or near it; the smallest of several. */
+/** The item at or near a point. If there are several, the smallest. */
 export function findAt(
   picture: Picture,
   layout: Layout,
@@ -157,7 +157,7 @@ export function findAt(
       const box = layout.boxOf(item)
       if (box === undefined) continue
       const away = distance(box, point)
-      // Inside counts as nothing, so that the shorter one of two wins.
+      // The distance inside an item is 0, so that the shorter of two is chosen.
       const weight = away * 1000 + Math.min(box.width, 999)
       if (away <= reach && weight < least) {
         least = weight

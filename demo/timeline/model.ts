@@ -1,6 +1,6 @@
 import type { HistoryEntry } from 'lingpai'
 
-/** What a call is doing. `received`: it has come in, and nothing was done for it yet. `replayed`: sent a second time. */
+/** The phase of a call. `received`: the worker has received it, but not handled it yet. `replayed`: sent a second time. */
 export type PhaseKind = 'received' | 'waiting' | 'sent' | 'replayed'
 
 export interface Phase {
@@ -21,7 +21,7 @@ export interface CallBar {
   readonly phases: readonly Phase[]
   readonly method?: string
   readonly api?: string
-  /** Absent while it is under way. `lost`: its worker is gone, and nobody knows. */
+  /** Absent while it is in flight. `lost`: its worker was lost, and the outcome is unknown. */
   readonly end?: CallEnd
 }
 
@@ -42,7 +42,7 @@ export interface RefreshBar {
     readonly at: number
     readonly outcome: 'succeeded' | 'rejected' | 'refused' | 'unknown' | 'failed' | 'dropped' | 'lost'
     readonly reason?: string
-    /** Until the next attempt. */
+    /** The pause before the next attempt. */
     readonly delay?: number
   }
 }
@@ -66,34 +66,34 @@ export interface Mark {
   readonly reason?: string
 }
 
-/** The worker, or one page. A page that has reconnected has another lane, but for the page that asks. */
+/** The worker, or one page. A page that has reconnected gets another lane, except the page with the timeline. */
 export interface Lane {
   readonly id: string
   readonly kind: 'worker' | 'page'
-  /** Counted in the order in which pages were heard of: workers count from 1 each. */
+  /** The page's number in order of first appearance, because each worker counts from 1. */
   readonly page?: number
-  /** What the app calls it. */
+  /** The app's name for it. */
   readonly name?: string
-  /** Other lanes of that name, which have no place of their own. */
+  /** Other lanes with the same name, which are drawn in this lane. */
   readonly joined?: readonly string[]
   readonly own: boolean
-  /** When it was heard of first. */
+  /** The time of its first entry. */
   readonly from: number
   /** When it left, or its worker was lost. */
   readonly until?: number
 }
 
-/** A stretch of time in which something held. */
+/** A time span of a state. */
 export interface Span {
   readonly kind: 'signed-in' | 'unreachable'
   readonly from: number
   readonly until?: number
 }
 
-/** All there is to draw. What has not changed since the last picture is the same object. */
+/** The complete contents of a drawing. Parts without changes since the last picture are the same objects. */
 export interface Picture {
   readonly lanes: readonly Lane[]
-  /** In the order in which they came in. */
+  /** In order of arrival. */
   readonly calls: readonly CallBar[]
   readonly refreshes: readonly RefreshBar[]
   readonly marks: readonly Mark[]
@@ -106,18 +106,18 @@ export interface Picture {
 export const WORKER_LANE = 'worker'
 const OWN_LANE = 'own'
 
-/** What is kept; beyond it, the oldest is forgotten. */
+/** The maximum number of kept items. The oldest items are dropped. */
 const MAX_CALLS = 6000
 const MAX_OTHERS = 1000
 
-/** The lane of a page: its worker's name, and the number which that worker has given to the page's connection. */
+/** The lane id of a page: the worker's id and the number of the page's connection in that worker. */
 export function laneIdOf(connection: { readonly instance: string; readonly page: number }): string {
   return `${connection.instance}:page:${connection.page}`
 }
 
 /**
- * Gives lanes the names that an app has for them. Those of one name are one lane: a page that has connected anew.
- * They come in the order of their names, before those that have none.
+ * Gives lanes the app's names. Lanes with the same name become one: a page that has reconnected. Named lanes come in the
+ * order of their names, before lanes without a name.
  */
 export function nameLanes(lanes: readonly Lane[], nameOf: (lane: Lane) => string | undefined): readonly Lane[] {
   const named: Lane[] = []
@@ -131,7 +131,7 @@ export function nameLanes(lanes: readonly Lane[], nameOf: (lane: Lane) => string
     }
     const { until: _ended, ...open } = first
     const joined = [...(first.joined ?? []), lane.id]
-    // It is gone only where each of its connections is.
+    // The page has left only if all its connections have.
     const isGone = first.until !== undefined && lane.until !== undefined
     named[index] = { ...open, joined, ...(isGone && { until: Math.max(first.until ?? 0, lane.until ?? 0) }) }
   }
@@ -145,12 +145,12 @@ export function nameLanes(lanes: readonly Lane[], nameOf: (lane: Lane) => string
 export type TimelineModel = ReturnType<typeof createModel>
 
 /**
- * RequestSemaphore entries of `session.explain()` into lanes and bars. It may be given them in any portions, with repetitions, and
- * without a beginning; what results is the same as if they had come at once.
+ * Turns entries of `session.explain()` into lanes and bars. It accepts entries in any portions, with repetitions and without
+ * a beginning. The result is the same as for all entries at once.
  */
 export function createModel() {
   const lanes = new Map<string, Lane>([[WORKER_LANE, { id: WORKER_LANE, kind: 'worker', own: false, from: 0 }]])
-  /** Which calls of a lane are in which row; a free row holds none. */
+  /** The calls in each row of a lane. A free row has none. */
   const rows = new Map<string, (string | undefined)[]>()
   const places = new Map<string, number>()
   const calls: CallBar[] = []
@@ -184,7 +184,7 @@ export function createModel() {
     until = until === undefined ? at : Math.max(until, at)
   }
 
-  /** Whatever the last worker had begun, nobody will hear the end of. */
+  /** Marks the open items of the last worker as lost, because no entry will end them. */
   function changeWorker({ instance: next, at, number }: HistoryEntry): void {
     if (instance !== undefined) {
       for (const id of [...openCalls]) endCall(id, { at, outcome: 'lost' })
@@ -282,7 +282,7 @@ export function createModel() {
     const { own = false } = entry
     const ordinal = lanes.size
     const numbered = laneIdOf(entry)
-    // A lane once drawn stays where it is, whoever turns out to ask.
+    // An existing lane keeps its place, even if it turns out to be the page with the timeline.
     const id = own && !lanes.has(numbered) ? OWN_LANE : numbered
     const lane = lanes.get(id)
     if (lane === undefined) lanes.set(id, { id, kind: 'page', page: ordinal, own, from: entry.at })
@@ -352,19 +352,19 @@ export function createModel() {
         addMark('store-failed', at, id)
         return
       default:
-        // Worth no mark of its own.
+        // These events get no mark.
         return
     }
   }
 
-  /** Where it takes the place of a lost one, one mark tells both. */
+  /** If it replaces a lost worker, one mark shows both. */
   function startWorker(at: number, id: string, reason?: string): void {
     const last = marks.at(-1)
     if (last?.kind !== 'worker-lost' || last.at !== at) addMark('worker-started', at, id, reason)
     else if (reason !== undefined) marks[marks.length - 1] = { ...last, reason }
   }
 
-  /** One at a time is under way, but for those whose session has ended meanwhile: they are told of as dropped. */
+  /** At most one refresh is in flight, except those whose session has ended: they are reported as dropped. */
   function endRefresh(which: 'newest' | 'oldest', at: number, end: Omit<NonNullable<RefreshBar['end']>, 'at'>): void {
     const isOpen = (bar: RefreshBar) => bar.end === undefined
     const bar = (which === 'newest' ? [...refreshes].reverse() : refreshes).find(isOpen)
@@ -392,7 +392,7 @@ export function createModel() {
   return {
     add,
 
-    /** A mark of the app's own: what it did on purpose, for example. */
+    /** Adds the app's own mark, for example for a user's action. */
     note(at: number, text: string): void {
       stretch(at)
       addMark('note', at, `note:${++notes}`, text)
@@ -422,7 +422,7 @@ function keep<Item>(items: Item[], item: Item): void {
   if (items.length > MAX_OTHERS) items.splice(0, MAX_OTHERS / 4)
 }
 
-/** Clocks are set back; a bar never ends before it began. */
+/** A bar never ends before its start, even if the clock was set back. */
 function notBefore(earliest: number, at: number): number {
   return Math.max(earliest, at)
 }

@@ -11,16 +11,16 @@ export interface Scene {
   readonly theme: Theme
   readonly language: Language
   readonly selected?: string | undefined
-  /** Where time has come to, while it is followed. */
+  /** The current time, while the drawing follows it. */
   readonly now?: number | undefined
-  /** Draws the calls that have ended, where that is not done with the pen. */
+  /** Draws the ended calls, if the pen does not draw them. */
   readonly drawEnded?: () => void
 }
 
-/** Shorter bars show only how they ended. */
+/** Shorter bars show only their end. */
 const SHORTEST_STORY = 9
 
-/** Draws a scene. It knows no page: what it draws with is given. */
+/** Draws a scene with the given pen, independently of the page. */
 export function paint(pen: Pen, scene: Scene): void {
   paintLanes(pen, scene)
   paintTicks(pen, scene)
@@ -39,7 +39,7 @@ function paintLanes(pen: Pen, { layout, theme }: Scene): void {
   for (const { lane, top, height } of layout.lanes) {
     const x = Math.max(layout.gutter, layout.toX(lane.from))
     const until = lane.until === undefined ? layout.width : Math.min(layout.width, layout.toX(lane.until))
-    // Faint where the page was not there yet, or has left.
+    // Faint before the page connected and after it left.
     pen.outline(layout.gutter + 1, top + 1, layout.width - layout.gutter - 2, height - 2, theme.lane, 5)
     if (until > x) pen.rect(x, top, until - x, height, { color: theme.lane }, 6)
   }
@@ -138,7 +138,7 @@ function paintCall(
     if (stop - start < 0.5) return
     const fill = fills[kind]
     const notch = kind === 'replayed' ? 1.5 : 0
-    // A pattern needs room to be seen: without it, waiting is a thin line.
+    // A pattern needs space to be visible. Without it, the wait is drawn as a thin line.
     const isPlain = height < 4
     const thin = isPlain && kind === 'waiting' && height >= 2 ? height / 2 : 0
     pen.rect(start + notch, y + thin / 2, stop - start - notch, height - thin, isPlain ? { color: fill.color } : fill)
@@ -151,7 +151,7 @@ function paintCall(
   else paintEnd(pen, box, isBad ? theme.fail : theme.ok, isBad, theme)
 }
 
-/** The end of a bar: a block, with a cross in it where it is a bad one. */
+/** The end of a bar: a block, with a cross if the call failed. */
 function paintEnd(pen: Pen, { x, y, width, height }: Box, color: string, isBad: boolean, theme: Theme): void {
   const size = isBad && height >= 9 ? Math.min(height, 14) : Math.min(Math.max(4, height * 0.4), 6)
   const left = x + width - size
@@ -225,7 +225,7 @@ function paintMarks(pen: Pen, scene: Scene): void {
   })
 }
 
-/** Each kind has a shape of its own, so that no colour is needed to tell them apart. */
+/** Each kind has its own shape, so that users can distinguish them without colours. */
 function paintGlyph(pen: Pen, kind: MarkKind, x: number, y: number, theme: Theme): void {
   const color = theme[MARKS[kind].color]
   const r = MARK_SIZE / 2 - 0.5
@@ -317,7 +317,7 @@ function paintGlyph(pen: Pen, kind: MarkKind, x: number, y: number, theme: Theme
 }
 
 function paintNames(pen: Pen, { layout, theme, language }: Scene): void {
-  // Bars come from the left, so the names are drawn over them.
+  // Bars may extend to the left edge, so the names are drawn over them.
   if (layout.gutter > 0) pen.rect(0, 0, layout.gutter, layout.height, { color: theme.background })
   for (const { lane, top, height } of layout.lanes) {
     const isGone = lane.until !== undefined

@@ -1,4 +1,4 @@
-/** How an area is filled: a colour, and a pattern for those who do not see the colour. */
+/** The fill of an area: a colour, and a pattern for users who cannot distinguish the colours. */
 export interface Fill {
   readonly color: string
   /** `hatch` and `dots` lie over `tint`. */
@@ -13,7 +13,7 @@ export interface TextStyle {
   readonly align?: 'left' | 'center' | 'right'
 }
 
-/** What the painter draws with: a canvas on the screen, SVG where it is exported. */
+/** The drawing interface: a canvas on the screen, SVG for the export. */
 export interface Pen {
   rect(x: number, y: number, width: number, height: number, fill: Fill, radius?: number): void
   outline(x: number, y: number, width: number, height: number, color: string, radius?: number): void
@@ -44,7 +44,7 @@ export function createCanvasPen(context: CanvasRenderingContext2D): Pen {
   return {
     rect(x, y, width, height, fill, radius = 0) {
       context.fillStyle = toStyle(fill)
-      // A rounded path costs ten times a rectangle, and is not seen on small ones.
+      // A rounded path costs ten times as much as a rectangle, and is not visible on a small one.
       if (radius === 0 || height < 6 || width < 6) return context.fillRect(x, y, width, height)
       context.beginPath()
       context.roundRect(x, y, width, height, radius)
@@ -146,7 +146,7 @@ const DOTS = [
 
 /** A pen that writes SVG. */
 export function createSvgPen(): Pen & {
-  /** `title` is what a reader of the document is told. */
+  /** `title` is the text alternative of the document. */
   finish(width: number, height: number, background: string, title: string): string
 } {
   const parts: string[] = []

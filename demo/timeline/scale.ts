@@ -1,4 +1,4 @@
-/** The stretch of time that is shown, in milliseconds since 1970. */
+/** The visible time range, in milliseconds since 1970. */
 export interface TimeRange {
   readonly from: number
   readonly until: number
@@ -7,7 +7,7 @@ export interface TimeRange {
 const SHORTEST = 10
 const LONGEST = 6 * 3_600_000
 
-/** Zooms by a factor around a time that stays where it is; below 1 it shows less. */
+/** Zooms by a factor around a fixed time. A factor below 1 shows less time. */
 export function zoomAround({ from, until }: TimeRange, center: number, factor: number): TimeRange {
   const span = Math.min(Math.max((until - from) * factor, SHORTEST), LONGEST)
   const share = (center - from) / (until - from)
@@ -34,7 +34,7 @@ const STEPS = [
   900_000, 1_800_000, 3_600_000,
 ]
 
-/** As fine as the distance between two ticks asks for. */
+/** Formats a time with the precision that the distance of the ticks needs. */
 export function formatTick(at: number, step: number): string {
   const date = new Date(at)
   const two = (value: number) => String(value).padStart(2, '0')

@@ -21,7 +21,7 @@ type ColorName = keyof typeof COLORS
 /** The colours of a drawing. Apps set any of them as `--timeline-…` on the element: `--timeline-sent: navy`. */
 export type Theme = Readonly<Record<ColorName, string>>
 
-/** CSS that gives each colour its value, by the system's scheme or by `data-theme` of the element. */
+/** CSS with the value of each colour, by the system's scheme or by `data-theme` of the element. */
 export function writeThemeStyles(): string {
   const list = (index: 0 | 1) =>
     Object.entries(COLORS)

@@ -13,40 +13,40 @@ import { summarize, textsOf } from './texts.ts'
 import { readTheme, type Theme } from './theme.ts'
 
 export interface TimelineOptions {
-  /** Where the events come from: `session.explain`. Without it, only what is given to `add` is drawn. */
+  /** The source of the events: `session.explain`. Without it, the drawing contains only the entries of `add`. */
   readonly events?: ReadHistory
-  /** How often to ask for news, in milliseconds. Default 250. Never asked while the page is hidden. */
+  /** The poll interval in milliseconds. Default 250. No polls while the page is hidden. */
   readonly interval?: number
   /** Default `en`. */
   readonly language?: Language
-  /** How much time is shown at first, in milliseconds. Default 15,000. */
+  /** The initial time range, in milliseconds. Default 15,000. */
   readonly span?: number
   /**
-   * What the app calls a page, in the language of the drawing; see `laneIdOf`. Where it is given, pages that have no name
-   * are drawn only while they have calls, and those of one name have one lane.
+   * The app's name for a page, in the language of the drawing; see `laneIdOf`. If it is given, pages without a name are
+   * drawn only while they have calls, and pages with the same name share a lane.
    */
   readonly nameLane?: (lane: Lane) => string | undefined
-  /** Called with what the user chose, by hand or by key; undefined where it is nothing any more. */
+  /** Called with the item that the user selected, or undefined after the selection is cleared. */
   readonly onSelect?: (item: Item | undefined) => void
 }
 
 export interface Timeline {
   /** Adds entries of a history: recorded ones, or another session's. */
   readonly add: (entries: readonly HistoryEntry[]) => void
-  /** Adds a mark of the app's own. `at` is by default now. */
+  /** Adds the app's own mark. Default of `at`: now. */
   readonly note: (text: string, at?: number) => void
-  /** Asks for the names of pages anew. */
+  /** Reads the names of the pages again. */
   readonly rename: () => void
-  /** Keeps the drawing where it is. Events still come in. */
+  /** Stops the movement of the drawing. New events are still added. */
   readonly pause: () => void
-  /** Follows what happens. */
+  /** Follows the current time. */
   readonly resume: () => void
-  /** Shows that stretch of time, in milliseconds since 1970, or all there is. */
+  /** Shows a time range in milliseconds since 1970, or all events. */
   readonly zoomTo: (range?: TimeRange) => void
   readonly setLanguage: (language: Language) => void
-  /** What is shown, as a document of its own. */
+  /** The visible drawing as a complete SVG document. */
   readonly exportSVG: () => string
-  /** Every entry that came in, as `session.explain` told them: it can be given to `add` again. */
+  /** All entries, in the format of `session.explain` and `add`. */
   readonly exportJSON: () => string
   readonly destroy: () => void
 }
@@ -55,10 +55,10 @@ const MAX_ENTRIES = 50_000
 const MAX_LISTED = 100
 /** In milliseconds. */
 const CLOCK_TOLERANCE = 1000
-/** What lies ahead of now, as a share of what is shown. */
+/** The space after the current time, as a share of the range. */
 const AHEAD = 0.04
 
-/** Draws a timeline into an element, whose content is not touched: it gets a shadow root. */
+/** Draws a timeline into a shadow root of an element. The element's content does not change. */
 export function mountTimeline(element: HTMLElement, options: TimelineOptions = {}): Timeline {
   const { events, interval = 250, span = 15_000, nameLane, onSelect } = options
   let language = options.language ?? 'en'
@@ -107,14 +107,14 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
     change()
   }
 
-  /** By the worker's clock, which may be ahead of the page's, where somebody moves it. */
+  /** The time by the worker's clock, which the user may have moved. */
   function now(): number {
     return Date.now() + ahead
   }
 
   function compareClocks({ at }: HistoryEntry): void {
     const difference = at - Date.now()
-    // What comes late is no sign of a clock that is behind, and little is only the time of a message.
+    // A late entry does not mean that the clock is behind, and a small difference is only the delay of a message.
     ahead = difference > CLOCK_TOLERANCE ? difference : 0
   }
 
@@ -129,7 +129,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
     if (isLive) {
       const length = range.until - range.from
       const at = now()
-      // Half a pixel, or for those who want no motion, a whole step.
+      // Half a pixel, or a whole step if the user prefers reduced motion.
       const step = REDUCED.matches ? length / 10 : length / Math.max(width, 1) / 2
       if (isChanged || Math.abs(at - drawnAt) >= step) {
         drawnAt = at
@@ -240,13 +240,13 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
   }
 
   function zoom(x: number | undefined, factor: number): void {
-    // Followed, the present stays where it is; else what is under the hand.
+    // While the drawing follows the time, the current time stays in place; otherwise the time under the pointer.
     const center = isLive || x === undefined ? (isLive ? now() : (range.from + range.until) / 2) : layout?.toTime(x)
     range = zoomAround(range, center ?? now(), factor)
     change()
   }
 
-  /** The one before or after the selected one, in time; in sight, or brought there. */
+  /** Selects the item before or after the selected one in time, and scrolls to it. */
   function step(direction: 1 | -1): void {
     const items = listItems().sort((one, other) => timeOf(one) - timeOf(other))
     const index = items.findIndex(({ id }) => id === selected)
@@ -362,7 +362,7 @@ export function mountTimeline(element: HTMLElement, options: TimelineOptions = {
           if (!signal.aborted) add(news)
         }
       } catch {
-        // The worker cannot be asked just now: the next time tells what has happened.
+        // The worker does not respond now. The next poll gets these events.
       }
       if (!signal.aborted) timer = setTimeout(poll, interval)
     }

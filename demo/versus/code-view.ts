@@ -7,7 +7,7 @@ import lingpaiWorker from './lingpai/token.worker.ts?raw'
 import { type Side, sides } from './storm.ts'
 import type { Texts } from './texts.ts'
 
-/** The files that run in the tabs, as they are. */
+/** The unchanged files that run in the tabs. */
 const files: Readonly<Record<Side, Readonly<Record<string, string>>>> = {
   'hand-written': { 'request.ts': handWrittenRequest },
   lingpai: { 'request.ts': lingpaiRequest, 'session.ts': lingpaiSession, 'token.worker.ts': lingpaiWorker },

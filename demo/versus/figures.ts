@@ -1,25 +1,25 @@
 import type { Counters } from '../server-control.ts'
 import type { Outcome } from './messages.ts'
 
-/** A call of a tab; absent as long as it has no outcome. */
+/** The outcome of a tab's call. Absent until it settles. */
 export interface CallState {
   readonly outcome?: Outcome
 }
 
 export interface TabState {
   readonly calls: readonly CallState[]
-  /** How many times its user was told to sign in again. */
+  /** How many times the app asked its user to sign in again. */
   readonly sentToLogin: number
   readonly isOnLoginPage: boolean
-  /** One more call, once the fault was over, was answered. */
+  /** Whether a call after the end of the fault was answered. */
   readonly worksAfterwards: boolean
 }
 
-/** What one side came to. The first half is counted in its tabs, the second by its servers. */
+/** The counts of one side. The first half comes from its tabs, the second from its servers. */
 export interface Figures {
   readonly calls: number
   readonly answered: number
-  /** How many calls were rejected for each reason, most first. */
+  /** The number of rejected calls for each reason, largest first. */
   readonly rejected: readonly (readonly [reason: string, count: number])[]
   readonly unanswered: number
   readonly sentToLogin: number

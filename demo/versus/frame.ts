@@ -2,10 +2,10 @@ import type { Order, Outcome, Report, StormName } from './messages.ts'
 
 export const loginPage = '/versus/login.html'
 
-/** The app that a frame shows, as far as the comparison needs to know it. */
+/** The parts of a frame's app that the comparison uses. */
 export interface FrameApp {
   signIn(): Promise<void>
-  /** Resolves when this tab knows of the session. */
+  /** Resolves when this tab has the session. */
   becomeSignedIn(): Promise<void>
   signOut(): Promise<void>
   request(path: string): Promise<unknown>

@@ -14,11 +14,11 @@ export interface Versus {
 
 export interface VersusOptions {
   readonly language: Language
-  /** By when a call of a side counts as unanswered. Milliseconds; 10 seconds by default. */
+  /** The time after which a call counts as unanswered, in milliseconds. Default: 10 seconds. */
   readonly limits?: Partial<Readonly<Record<Side, number>>>
 }
 
-/** The same storm against hand-written code and against lingpai, counted for both. */
+/** Runs the same storm with hand-written code and with lingpai, and counts both. */
 export function mountVersus(place: HTMLElement, options: VersusOptions): Versus {
   let texts = textsOf[options.language]
   let chosen: ScenarioName = 'expired'
@@ -58,7 +58,7 @@ export function mountVersus(place: HTMLElement, options: VersusOptions): Versus 
     if (ran !== undefined) fillTable(table, texts.scenarios[ran].name, figuresOf, texts)
   }
 
-  /** Many calls end in one moment: they are drawn once. */
+  /** Many calls end at once, so one draw shows them all. */
   const drawSoon = (): void => {
     if (!isDrawn) return
     isDrawn = false

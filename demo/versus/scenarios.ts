@@ -3,22 +3,22 @@ import type { ServerControl } from '../server-control.ts'
 export const scenarioNames = ['expired', 'outage', 'hang', 'lost', 'lost-strict', 'rejected', 'denial'] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
-/** What is done to the servers of one side, the same to each. */
+/** The faults for the servers of one side. Both sides get the same. */
 export interface Scenario {
-  /** Before anyone signs in. */
+  /** Runs before the sign-in. */
   prepare?(servers: ServerControl): Promise<void>
-  /** Before the calls are made. */
+  /** Runs before the calls. */
   strike(servers: ServerControl): Promise<void>
-  /** How long the token server fails, from the moment of the calls. Milliseconds; absent where it is not about time. */
+  /** How long the token server fails after the start of the calls, in milliseconds. Absent if the fault does not end by time. */
   readonly failsFor?: number
 }
 
-/** As many as nobody sends while the token server fails; `failsFor` is what ends it. */
+/** More faults than the clients can send requests, so that only `failsFor` ends them. */
 const every = 1000
 /** Longer than a storm. */
 const graceSeconds = 30
 
-/** Where there is no grace, a refresh token works once, as providers with strict rotation have it. */
+/** Without a grace period, a refresh token works once, as with strict rotation. */
 export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   expired: {
     strike: (servers) => servers.expireAccessTokens(),
@@ -35,7 +35,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
       await servers.failNextRefreshes('hang', every)
       await servers.expireAccessTokens()
     },
-    // Less than the timeout of lingpai's side, so that it asks again once the server answers.
+    // Less than the timeout of lingpai's side, so that lingpai retries after the server works again.
     failsFor: 2500,
   },
   lost: {
@@ -55,7 +55,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
     strike: (servers) => servers.revokeEverything(),
   },
   denial: {
-    // A strict provider would end the session, and with it the loop that is to be seen.
+    // A strict provider would end the session, and with it the loop that this scenario shows.
     prepare: (servers) => servers.setReuseGrace(graceSeconds),
     strike: (servers) => servers.setApiDenial(true),
   },

@@ -3,7 +3,7 @@ import type { Figures, TabState } from './figures.ts'
 import { type Phase, type Side, tabCount } from './storm.ts'
 import type { Texts } from './texts.ts'
 
-/** What is known of one side at a moment. */
+/** The current state of one side. */
 export interface SideState {
   readonly phase?: Phase
   readonly tabs: readonly TabState[]
@@ -13,7 +13,7 @@ export interface SideState {
 
 export interface SideView {
   readonly root: HTMLElement
-  /** Where its tabs are, which nobody sees. */
+  /** The container of its tabs, which are invisible. */
   readonly frames: HTMLElement
   show(state: SideState, texts: Texts): void
 }

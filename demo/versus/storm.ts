@@ -8,21 +8,21 @@ export type Side = (typeof sides)[number]
 
 export const tabCount = 3
 export const callsPerTab = 20
-/** What has no answer by then counts as unanswered. Milliseconds. */
+/** A call without an outcome after this time counts as unanswered. In milliseconds. */
 const stormLimit = 10_000
 
-/** Of a refresh, in milliseconds, as over a real network: beside the page, it would be over before others have begun. */
+/** The delay of a refresh in milliseconds, as over a real network. Without it, a refresh on the same machine would be too fast. */
 const latency = 200
-/** A page that is on its way to the login page, or a late refresh, has this long to show. Milliseconds. */
+/** The time in which a redirect to the login page or a late refresh must appear, in milliseconds. */
 const aftermath = 1800
-/** For the one call of each tab after the fault. Milliseconds. */
+/** The time limit of each tab's call after the fault, in milliseconds. */
 const recoveryLimit = 3000
 
 const pollInterval = 50
 
 export type Phase = 'signing-in' | 'storm' | 'afterwards'
 
-/** Makes the calls of one side, with tabs and servers of its own, and counts what comes of them. */
+/** Makes the calls of one side, with its own tabs and servers, and counts the outcomes. */
 export async function runStorm(
   side: Side,
   name: ScenarioName,
@@ -66,13 +66,13 @@ export async function runStorm(
     return { ...figures, workingTabs: opened.states.filter(({ worksAfterwards }) => worksAfterwards).length }
   } finally {
     await servers.reset()
-    // No session is left behind; a tab that is stuck may not answer.
+    // Ends the session. A tab that hangs may not answer.
     await tabs?.signOut().catch(() => {})
     tabs?.close()
   }
 }
 
-/** How long it took, or the limit. */
+/** The duration, or the time limit. */
 async function waitForOutcomes(tabs: Tabs, start: number, limit: number): Promise<number> {
   const isSettled = (): boolean => tabs.states.every(({ calls }) => calls.every(({ outcome }) => outcome))
   await until(isSettled, limit)

@@ -84,7 +84,7 @@ function fillCell(cell: HTMLElement, name: FigureName, figures: Figures, texts: 
   cell.dataset.state = isBad(name, figures) ? 'bad' : 'plain'
 }
 
-/** What no user should see, whatever the servers do. */
+/** Outcomes that no user should see, even if the servers fail. */
 function isBad(name: FigureName, figures: Figures): boolean {
   switch (name) {
     case 'unanswered':

@@ -10,14 +10,14 @@ interface Tab {
   problem?: string
 }
 
-/** The tabs of one side, each a page in a frame that nobody sees. */
+/** The tabs of one side, each a page in an invisible frame. */
 export interface Tabs {
   readonly states: readonly TabState[]
-  /** Resolves when all tabs share a session and each has had an answer. */
+  /** Resolves when all tabs share a session and each has had a response. */
   signIn(): Promise<void>
   fire(storm: StormName, callsPerTab: number): void
   signOut(): Promise<void>
-  /** Ends every page, whatever it is doing. */
+  /** Ends every page at once. */
   close(): void
 }
 

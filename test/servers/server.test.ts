@@ -50,7 +50,7 @@ interface Page {
   readonly html: string
 }
 
-/** A browser, as far as signing in needs one: keeps cookies, follows redirects until they leave the provider. */
+/** The parts of a browser that a sign-in needs: it keeps cookies, and follows redirects until they leave the provider. */
 class Browser {
   readonly #cookies = new Map<string, string>()
 
@@ -140,7 +140,7 @@ async function statusOf(response: Promise<Response>): Promise<number> {
   return (await response).status
 }
 
-test('a person signs in with a password and the app gets tokens for the code', async () => {
+test('a user signs in with a password, and the app gets tokens for the code', async () => {
   const { authorizationServer } = shared
   const before = authorizationServer.counters.signIns
   const browser = new Browser()
@@ -191,7 +191,7 @@ test('Cancel sends the app access_denied', async () => {
   expect(new URL(done.url).searchParams.get('error')).toBe('access_denied')
 })
 
-test('a session that the provider still has needs no form, unless prompt=login asks for it', async () => {
+test('an existing session of the provider skips the form, except with prompt=login', async () => {
   const { issuer } = shared.authorizationServer
   const browser = new Browser()
   await signIn(shared, browser)
@@ -203,7 +203,7 @@ test('a session that the provider still has needs no form, unless prompt=login a
   expect(forced.html).toContain('id="password"')
 })
 
-test('another person can sign in over a session that the provider still has', async () => {
+test('another user can sign in over an existing session of the provider', async () => {
   const { issuer } = shared.authorizationServer
   const browser = new Browser()
   await signIn(shared, browser)
@@ -213,12 +213,12 @@ test('another person can sign in over a session that the provider still has', as
   expect(decodeJwt((await redeem(issuer, done.url)).id_token).sub).toBe('bob')
 })
 
-test('prompt=none without a session of the provider is login_required', async () => {
+test('prompt=none without a session of the provider gives login_required', async () => {
   const answer = await new Browser().open(authorizationUrl(shared.authorizationServer.issuer, { prompt: 'none' }))
   expect(new URL(answer.url).searchParams.get('error')).toBe('login_required')
 })
 
-test('offline_access is granted where OpenID Connect allows it, without a page', async () => {
+test('offline_access is granted without a page if OpenID Connect allows it', async () => {
   const { issuer } = shared.authorizationServer
   const browser = new Browser()
   await signIn(shared, browser)
@@ -226,7 +226,7 @@ test('offline_access is granted where OpenID Connect allows it, without a page',
   expect((await redeem(issuer, done.url)).scope).toContain('offline_access')
 })
 
-test('a consent page appears where it is wanted, and both its answers work', async () => {
+test('a consent page appears if the options ask for it, and both its answers work', async () => {
   const servers = await startExtra({ confirmConsent: true })
   const browser = new Browser()
   const form = await browser.open(authorizationUrl(servers.authorizationServer.issuer))
@@ -242,7 +242,7 @@ test('a consent page appears where it is wanted, and both its answers work', asy
   expect(new URL(denied.url).searchParams.get('error')).toBe('access_denied')
 })
 
-test('a code without its PKCE verifier is refused', async () => {
+test('a code without its PKCE verifier is rejected', async () => {
   const { issuer } = shared.authorizationServer
   const browser = new Browser()
   const form = await browser.open(authorizationUrl(issuer))
@@ -260,7 +260,7 @@ test('a refresh rotates the refresh token, and the new one works', async () => {
   expect(await statusOf(callApi(shared, '/orders', third.access_token))).toBe(200)
 })
 
-test('a spent refresh token presented again is counted and ends the whole grant', async () => {
+test('reuse of a refresh token is counted and ends the whole grant', async () => {
   const { counters } = shared.authorizationServer
   const first = await signIn(shared)
   const second = await refreshed(shared, first.refresh_token)
@@ -272,7 +272,7 @@ test('a spent refresh token presented again is counted and ends the whole grant'
   expect(await statusOf(callApi(shared, '/orders', second.access_token))).toBe(401)
 })
 
-test('of two refreshes with one token at the same moment, one is a reuse', async () => {
+test('one of two simultaneous refreshes with one token is a reuse', async () => {
   const { counters } = shared.authorizationServer
   const { refresh_token } = await signIn(shared)
   const before = counters.reuseDetections
@@ -281,7 +281,7 @@ test('of two refreshes with one token at the same moment, one is a reuse', async
   expect(counters.reuseDetections).toBe(before + 1)
 })
 
-test('a grace rotates a spent refresh token once more', async () => {
+test('during the grace period, a used refresh token is rotated again', async () => {
   const servers = await startExtra({ reuseGraceSeconds: 30 })
   const first = await signIn(servers)
   await refreshed(servers, first.refresh_token)
@@ -297,7 +297,7 @@ test('without rotation the same refresh token works again and again', async () =
   expect((await refreshed(servers, first.refresh_token)).refresh_token).toBe(first.refresh_token)
 })
 
-test('access tokens end when expires_in says', async () => {
+test('access tokens expire after expires_in', async () => {
   shared.authorizationServer.setAccessTokenSeconds(1)
   const { access_token, expires_in } = await signIn(shared)
   expect(expires_in).toBe(1)
@@ -306,11 +306,11 @@ test('access tokens end when expires_in says', async () => {
   expect(await statusOf(callApi(shared, '/orders', access_token))).toBe(401)
 })
 
-test('a life that is no whole number of seconds is refused', () => {
+test('a lifetime that is not a whole number of seconds is rejected', () => {
   expect(() => shared.authorizationServer.setAccessTokenSeconds(0.5)).toThrow(RangeError)
 })
 
-test('the token answer can be rewritten', async () => {
+test('the token response can be rewritten', async () => {
   const { refresh_token } = await signIn(shared)
   shared.authorizationServer.setTokenResponse(({ expires_in: _dropped, ...body }) => ({ ...body, extra: '10' }))
   const body = await refreshed(shared, refresh_token)
@@ -318,7 +318,7 @@ test('the token answer can be rewritten', async () => {
   expect(body).toMatchObject({ extra: '10' })
 })
 
-test('an answer fault is given once, unprocessed, and readable from other origins', async () => {
+test('a response fault applies once, without processing, and other origins can read it', async () => {
   const { refresh_token } = await signIn(shared)
   const fault = { kind: 'answer', status: 503, headers: { 'Retry-After': '3' }, body: '{"error":"busy"}' } as const
   shared.authorizationServer.failRefreshes(fault)
@@ -338,7 +338,7 @@ test('a delay fault answers late', async () => {
   expect(performance.now() - start).toBeGreaterThan(140)
 })
 
-test('a lost refresh was processed: its token is spent, and what it made is known', async () => {
+test('a lost refresh was processed: its token is used, and the log has its successor', async () => {
   const { counters, issuedTokens, requests } = shared.authorizationServer
   const { refresh_token } = await signIn(shared)
   const issued = issuedTokens.length
@@ -351,7 +351,7 @@ test('a lost refresh was processed: its token is spent, and what it made is know
   expect(counters.reuseDetections).toBe(before + 1)
 })
 
-test('an answer that is lost midway has begun, and the token is spent all the same', async () => {
+test('a response that is lost midway has begun, and the token is used too', async () => {
   const { refresh_token } = await signIn(shared)
   shared.authorizationServer.failRefreshes({ kind: 'lose', midway: true })
   const response = await refresh(shared, refresh_token)
@@ -360,7 +360,7 @@ test('an answer that is lost midway has begun, and the token is spent all the sa
   expect(await problemOf(await refresh(shared, refresh_token))).toBe('invalid_grant')
 })
 
-test('the log of refreshes tells an answer that was lost from one that arrived, and which of them was a re-use', async () => {
+test('the log of refreshes shows which response was lost and which request was a reuse', async () => {
   const { refresh_token } = await signIn(shared)
   const { refreshes } = shared.authorizationServer
   const before = refreshes.length
@@ -376,7 +376,7 @@ test('the log of refreshes tells an answer that was lost from one that arrived, 
   expect(reused).toMatchObject({ isReuse: true, status: 400 })
 })
 
-test('a cut server takes no connection until it is restored', async () => {
+test('a server that was cut off accepts no connection until it is restored', async () => {
   const { origin } = shared.api
   const cut = shared.api.cutConnections()
   await expect(fetch(`${origin}/public`)).rejects.toThrow(TypeError)
@@ -402,7 +402,7 @@ test('a hanging refresh is processed when faults are cleared', async () => {
   expect(await statusOf(answer)).toBe(200)
 })
 
-test('a hanging refresh whose client has given up is not processed', async () => {
+test('a hanging refresh is not processed if its client has aborted it', async () => {
   const { counters, failRefreshes, clearFaults } = shared.authorizationServer
   const { refresh_token } = await signIn(shared)
   const before = counters.reuseDetections
@@ -414,7 +414,7 @@ test('a hanging refresh whose client has given up is not processed', async () =>
   expect(counters.reuseDetections).toBe(before)
 })
 
-test('queued faults are taken one by one, and cleared ones are gone', async () => {
+test('requests take queued faults one by one, and clearing drops the rest', async () => {
   const { failRefreshes, clearFaults } = shared.authorizationServer
   const { refresh_token } = await signIn(shared)
   const fault = (status: number) => ({ kind: 'answer', status }) as const
@@ -425,7 +425,7 @@ test('queued faults are taken one by one, and cleared ones are gone', async () =
   await refreshed(shared, refresh_token)
 })
 
-test('faults leave the authorization code grant alone', async () => {
+test('faults do not affect the authorization code grant', async () => {
   shared.authorizationServer.failRefreshes({ kind: 'drop' })
   await signIn(shared)
 })
@@ -448,7 +448,7 @@ test('clearing faults releases held refreshes', async () => {
   expect(await statusOf(answer)).toBe(200)
 })
 
-test('expired access tokens get a 401 from the API while the refresh token stays good', async () => {
+test('expired access tokens get a 401 from the API while the refresh token stays valid', async () => {
   const { access_token, refresh_token } = await signIn(shared)
   expect(await statusOf(callApi(shared, '/orders', access_token))).toBe(200)
   shared.authorizationServer.expireAccessTokens()
@@ -459,7 +459,7 @@ test('expired access tokens get a 401 from the API while the refresh token stays
   expect(await (await callApi(shared, '/orders', fresh.access_token)).json()).toMatchObject({ subject: 'alice' })
 })
 
-test('revoking everything ends refresh and access tokens, and signing in again works', async () => {
+test('revoking everything ends refresh and access tokens, and a new sign-in works', async () => {
   const browser = new Browser()
   const { access_token, refresh_token } = await signIn(shared, browser)
   await shared.authorizationServer.revokeEverything()
@@ -470,7 +470,7 @@ test('revoking everything ends refresh and access tokens, and signing in again w
   await refreshed(shared, (await redeem(issuer, again.url)).refresh_token)
 })
 
-test('a revoked refresh token is refused from then on', async () => {
+test('a revoked refresh token is rejected', async () => {
   const { issuer, counters } = shared.authorizationServer
   const before = counters.revocations
   const { access_token, refresh_token } = await signIn(shared)
@@ -486,7 +486,7 @@ test('a revoked refresh token is refused from then on', async () => {
   expect(await statusOf(callApi(shared, '/orders', access_token))).toBe(401)
 })
 
-/** The pages of the provider that submit themselves: a form with hidden fields and one button. */
+/** Submits a form of the provider with hidden fields and one button, as the page's script does. */
 async function pressOnlyButton(browser: Browser, page: Page): Promise<Page> {
   const action = /action="([^"]+)"/.exec(page.html)?.[1] ?? ''
   const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.html)?.[1] ?? ''
@@ -515,7 +515,7 @@ test('userinfo answers for an access token', async () => {
   expect(await response.json()).toMatchObject({ sub: 'alice', name: 'Alice Liddell', email: 'alice@example.com' })
 })
 
-test('a request held at the API gets the verdict of its arrival, even when its token has expired since', async () => {
+test('the API checks a held request at its arrival, even if the token expires later', async () => {
   const { access_token } = await signIn(shared)
   const hold = shared.api.holdRequests('/orders')
   const good = callApi(shared, '/orders', access_token)
@@ -528,7 +528,7 @@ test('a request held at the API gets the verdict of its arrival, even when its t
   expect(await statusOf(late)).toBe(401)
 })
 
-test('a request held at the API can be judged at its release', async () => {
+test('the API can check a held request at its release', async () => {
   const { access_token } = await signIn(shared)
   const hold = shared.api.holdRequests('/orders', { judgeAt: 'release' })
   const answer = callApi(shared, '/orders', access_token)
@@ -538,7 +538,7 @@ test('a request held at the API can be judged at its release', async () => {
   expect(await statusOf(answer)).toBe(401)
 })
 
-test('the API asks for a token everywhere but on its public routes', async () => {
+test('the API requires a token except on its public routes', async () => {
   for (const path of ['/orders', '/echo', '/bytes', '/redirect?to=http://localhost:1/', '/html', '/headers']) {
     expect(await statusOf(callApi(shared, path))).toBe(401)
   }
@@ -546,7 +546,7 @@ test('the API asks for a token everywhere but on its public routes', async () =>
   expect(await statusOf(callApi(shared, '/nowhere'))).toBe(404)
 })
 
-test('the API echoes, returns and makes bytes', async () => {
+test('the API echoes requests, returns bodies and generates bytes', async () => {
   const { access_token } = await signIn(shared)
   const body = Buffer.from([0, 1, 2, 253, 254, 255])
   const echo = await callApi(shared, '/echo?a=1', access_token, { method: 'PUT', body })
@@ -567,7 +567,7 @@ test('the API echoes, returns and makes bytes', async () => {
   expect(Buffer.from(await download.arrayBuffer()).equals(downloadBytes(0, size))).toBe(true)
 })
 
-test('the API answers in every awkward way', async () => {
+test('the API has a route for each unusual response', async () => {
   const { access_token } = await signIn(shared)
   const call = (path: string, init?: RequestInit) => callApi(shared, path, access_token, init)
   expect(await statusOf(call('/status/418'))).toBe(418)
@@ -588,7 +588,7 @@ test('the API answers in every awkward way', async () => {
   expect(await statusOf(callApi(shared, '/redirect-public?to=nowhere'))).toBe(400)
 })
 
-test('the API counts its answers and logs requests as they came', async () => {
+test('the API counts its responses and logs requests in order', async () => {
   const { counters, requests } = shared.api
   const before = { ...counters }
   await callApi(shared, '/orders?page=2', 'no-such-token', { headers: { origin: 'https://app.example' } })
@@ -607,14 +607,14 @@ test('the API counts its answers and logs requests as they came', async () => {
   })
 })
 
-test('the API takes its token from another header where it is told so', async () => {
+test('the API reads its token from another header if the options name one', async () => {
   const servers = await startExtra({ tokenHeader: 'X-TOKEN' })
   const { access_token } = await signIn(servers)
   expect(await statusOf(callApi(servers, '/orders', undefined, { headers: { 'X-TOKEN': access_token } }))).toBe(200)
   expect(await statusOf(callApi(servers, '/orders', access_token))).toBe(401)
 })
 
-test('a preflight is allowed from every origin, and answers may be read there', async () => {
+test('every origin may send a preflight and read responses', async () => {
   const origin = 'https://app.example'
   for (const url of [`${shared.api.origin}/orders`, `${shared.legacy.origin}/list`]) {
     const preflight = await fetch(url, {
@@ -638,7 +638,7 @@ test('a preflight is allowed from every origin, and answers may be read there', 
   expect((await fetch(discovery, { headers: { origin } })).headers.get('access-control-allow-origin')).toBe(origin)
 })
 
-test('a page can drive the servers over HTTP', async () => {
+test('a page can control the servers over HTTP', async () => {
   const { access_token, refresh_token } = await signIn(shared)
   const control = (name: string, input?: unknown) =>
     fetch(`${shared.api.origin}/control/${name}`, {
@@ -662,7 +662,7 @@ test('a page can drive the servers over HTTP', async () => {
   })
 })
 
-test('control says what is wrong with its input', async () => {
+test('control explains what is wrong with its input', async () => {
   const control = async (name: string, body: string) => {
     const response = await fetch(`${shared.api.origin}/control/${name}`, { method: 'POST', body })
     return [response.status, await problemOf(response)]
@@ -684,7 +684,7 @@ test('control says what is wrong with its input', async () => {
   expect((await control('constructor', '{}'))[0]).toBe(404)
 })
 
-test('rotation and its grace can be changed while the server runs', async () => {
+test('rotation and its grace period can be changed while the server runs', async () => {
   const { authorizationServer } = await startExtra({})
   const servers = extra as Servers
   const first = await signIn(servers)
@@ -701,7 +701,7 @@ test('rotation and its grace can be changed while the server runs', async () => 
   expect(authorizationServer.counters.reuseDetections).toBe(1)
 })
 
-test('every refresh waits for the delay that is set, and none after it is set back', async () => {
+test('every refresh waits for the delay until it is reset', async () => {
   const { authorizationServer } = await startExtra({})
   const servers = extra as Servers
   const first = await signIn(servers)
@@ -715,7 +715,7 @@ test('every refresh waits for the delay that is set, and none after it is set ba
   await refreshed(servers, second.refresh_token)
 })
 
-test('stopped faults are no longer given, and what hangs goes on hanging', async () => {
+test('stopped faults no longer apply, but hanging requests keep hanging', async () => {
   const { failRefreshes, stopFaults, clearFaults } = shared.authorizationServer
   const { refresh_token } = await signIn(shared)
   failRefreshes({ kind: 'hang' }, { kind: 'answer', status: 503 })
@@ -730,7 +730,7 @@ test('stopped faults are no longer given, and what hangs goes on hanging', async
   expect(await statusOf(hanging)).toBe(200)
 })
 
-test('an API in denial answers 401 to good tokens, and leaves public routes alone', async () => {
+test('an API in denial answers 401 to valid tokens, except on public routes', async () => {
   const servers = await startExtra({})
   const { access_token } = await signIn(servers)
   servers.api.setDenial(true)
@@ -741,7 +741,7 @@ test('an API in denial answers 401 to good tokens, and leaves public routes alon
   expect(servers.api.counters).toEqual({ received: 3, answered: 3, unauthorized: 1 })
 })
 
-test('control takes both servers offline, still answers itself, and sets everything back', async () => {
+test('control takes both servers offline, still answers, and resets everything', async () => {
   const servers = await startExtra({ accessTokenSeconds: 60 })
   const { control, authorizationServer, api } = servers
   const atStart = control.settings
@@ -780,7 +780,7 @@ test('control takes both servers offline, still answers itself, and sets everyth
   expect(await statusOf(callApi(servers, '/orders', access_token))).toBe(200)
 })
 
-test('control is not there unless it is asked for', async () => {
+test('control is available only if the options ask for it', async () => {
   const servers = await startExtra({ control: false })
   expect(await statusOf(fetch(`${servers.api.origin}/control/counters`))).toBe(404)
 })
@@ -828,7 +828,7 @@ function legacyRefresh(refreshToken: string) {
   return callLegacy('/refresh', { refreshToken, appId: 'app', time: Date.now(), nonce: 'n', signature: 's' })
 }
 
-test('the legacy API signs in with an envelope of its own', async () => {
+test('the legacy API signs in with its own envelope', async () => {
   const { data, code } = await legacyLogin()
   expect(code).toBe('SUCCESS')
   expect(data.user).toEqual({ id: 'alice', name: 'Alice Liddell' })
@@ -841,7 +841,7 @@ test('the legacy API signs in with an envelope of its own', async () => {
   expect(list).toEqual({ status: 200, code: 'SUCCESS', message: '', data: { items: ['tea', 'ink'], subject: 'alice' } })
 })
 
-test('the legacy API rotates its refresh tokens and refuses used and expired ones', async () => {
+test('the legacy API rotates its refresh tokens and rejects used and expired ones', async () => {
   const { counters } = shared.legacy
   const before = { ...counters }
   const first = (await legacyLogin()).data.token
@@ -872,7 +872,7 @@ test('the legacy API answers with its codes and statuses', async () => {
   })
 })
 
-test('the legacy API redirects where it is told to', async () => {
+test('the legacy API redirects to the given URL', async () => {
   const { accessToken } = (await legacyLogin()).data.token
   const response = await fetch(`${shared.legacy.origin}/redirect`, {
     method: 'POST',
@@ -883,7 +883,7 @@ test('the legacy API redirects where it is told to', async () => {
   expect([response.status, response.headers.get('location')]).toEqual([307, 'https://other.example/'])
 })
 
-test('the legacy API takes the same faults', async () => {
+test('the legacy API supports the same faults', async () => {
   const { refreshToken } = (await legacyLogin()).data.token
   shared.legacy.failRefreshes({ kind: 'drop' }, { kind: 'lose' })
   await expect(legacyRefresh(refreshToken)).rejects.toThrow(TypeError)
