@@ -237,7 +237,7 @@ const breaking: Record<ControlName, () => Promise<void>> = {
   async kill() {
     await getLongToken()
     await press('kill')
-    await seeTold('kill', /^The worker was lost; another one went on with the stored session\./)
+    await seeTold('kill', /^The worker was lost; another one continued with the stored session\./)
     // The first worker's last responses are in no history any more, but the tabs have them.
     await see(page, '#result', `0 refreshes · ${calls} answers`)
     await seeLost(0)
@@ -410,7 +410,7 @@ const others: Record<string, () => Promise<void>> = {
   async sequel() {
     await page.uncheck('#sequel')
     await press('expire')
-    await seeTold('expire', /^Nothing to do yet: lingpai learns of it at the next call\.$/)
+    await seeTold('expire', /^Nothing to do yet: lingpai detects it at the next call\.$/)
     await page.click('#fire-1')
     await see(page, '#log li', /^.*One refresh: a new token\. 4 calls: .*4 answered with 200\.$/)
     await seeCounted({ refreshes: 1 })

@@ -153,7 +153,7 @@ it('an expired access token: one refresh per tab ends the hand-written session; 
   expect(sentToLogin).toBeGreaterThanOrEqual(3)
   expect(workingTabs).toBe(0)
   expect(verdicts['hand-written']).toMatch(
-    /never settled; .* spent refresh token .*; (each tab was sent to the login page once|.* afterwards no tab works)\.$/,
+    /never settled; .* reused refresh token .*; (each tab was sent to the login page once|.* afterwards no tab works)\.$/,
   )
   expect(await page.locator('[data-side="lingpai"] [data-state="answered"]').count()).toBe(60)
   expect(await page.locator('[data-side="hand-written"] [data-state="unanswered"]').count()).toBe(unanswered)
