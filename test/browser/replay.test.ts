@@ -4,7 +4,7 @@ import { openSessions } from '../fixtures/host-sessions.ts'
 import { errorOf, sha256 } from '../fixtures/streams.ts'
 import { HOSTS } from '../fixtures/workers.ts'
 
-// Where each part of the contract of fetch is tested, on each host:
+// These files test the parts of the fetch contract, on each host:
 // bodies of requests, across a 401     request-bodies, upload-progress; members of RequestInit: here
 // what the server sees                 request-bodies (values), likeness (spelling, cookies, policy of connect), cache
 // refusals, used bodies                request-bodies; forbidden headers too

@@ -21,8 +21,8 @@ function isDuring({ at, endedAt = Number.POSITIVE_INFINITY }: LoggedRefresh, { f
 }
 
 /**
- * Chromium sends a request once more by itself, a POST too, where a connection that it had used before ends without an
- * answer (`ShouldResendRequest` in its `net/http/http_network_transaction.cc`). No page or worker hears of it.
+ * If a reused connection ends without a response, Chromium sends the request again on its own, even a POST
+ * (`ShouldResendRequest` in its `net/http/http_network_transaction.cc`). Pages and workers do not notice it.
  */
 const RESENDING = 150
 

@@ -184,7 +184,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     const life = plan.life === undefined ? Number.POSITIVE_INFINITY : plan.life * 1000
     const freshFor = life - Math.min(60_000, life * 0.2) - SLACK
     if (exchange.at - latest.at < freshFor)
-      violate('I10', `session ${exchange.family.id} is refreshed, though its token is new and nobody has denied it`)
+      violate('I10', `session ${exchange.family.id} is refreshed, though its token is new and no API has rejected it`)
   }
 
   function onStoreTrouble(): void {
@@ -259,7 +259,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         violate('I1', `${thread.name} refreshes session ${family.id} while ${other.thread.name} does`)
       const knowledge = knowledgeOf(thread, family.id)
       if (token < knowledge.below)
-        violate('I2', `${thread.name} sends refresh token ${token} of session ${family.id}, known to be used up`)
+        violate('I2', `${thread.name} sends refresh token ${token} of session ${family.id}, known to be used`)
       if (token <= knowledge.rejected)
         violate('I2', `${thread.name} sends refresh token ${token} of session ${family.id}, known to be rejected`)
       checkPace(exchange, exchanges)
@@ -273,7 +273,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const now = scheduler.now()
       exchange.end = { at: now, how }
       if (now - exchange.at - (exchange.thread.frozenFor() - exchange.frozenBefore) > REFRESH_TIMEOUT + SLACK)
-        violate('I3', `a refresh of session ${exchange.family.id} takes longer than it may`)
+        violate('I3', `a refresh of session ${exchange.family.id} exceeds its timeout`)
       if (how === 'succeeded') factsOf(exchange.family.id).latest = { at: now, clockChanges, isDenied: false }
       const knowledge = knowledgeOf(exchange.thread, exchange.family.id)
       if (next !== undefined) knowledge.below = Math.max(knowledge.below, next)
@@ -317,16 +317,16 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const mayEndIt = ({ what, startedAt, isSettled }: PageCall) =>
         what === 'sign-out' && (startedAt >= laterBuildAt || !isSettled)
       if (isOfLaterFormat(before) && (record !== undefined || ![...calls.values()].some(mayEndIt)))
-        violate('later build', `${by.name} takes away what a later build has stored`)
+        violate('later build', `${by.name} removes the record of a later build`)
       const [session, token] = readRefreshToken(record?.tokens.refreshToken)
       const [previous] = readRefreshToken(before?.tokens?.refreshToken)
       if (record !== undefined) storedAccessTokens.add(record.tokens.accessToken)
       if (session !== undefined) {
         const facts = factsOf(session)
         if (over.has(session) && !hasStoreTrouble)
-          violate('I5', `${by.name} writes session ${session} again, after it was over`)
+          violate('I5', `${by.name} writes session ${session} again after its end`)
         if (session === previous && token < facts.stored && !hasStoreTrouble)
-          violate('I5', `${by.name} puts an older refresh token of session ${session} into the store`)
+          violate('I5', `${by.name} stores an older refresh token of session ${session}`)
         facts.stored = Math.max(facts.stored, token)
         if (record?.marker?.isOver === false) facts.markedBy.add(by)
       }
@@ -334,7 +334,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         const isSignedOut = factsOf(previous).causes.has('sign-out')
         if (session !== undefined || isSignedOut) over.add(previous)
         if (session !== undefined && session < previous && over.has(session))
-          violate('I5', `${by.name} puts session ${session} in the place of the newer session ${previous}`)
+          violate('I5', `${by.name} replaces the newer session ${previous} with session ${session}`)
       }
       storedSession = session
     },
@@ -347,7 +347,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
     /** Pages are not notified of a refresh or another event that changes nothing for them. */
     onSnapshotSent(port: object, text: string): void {
-      if (lastSnapshots.get(port) === text) violate('snapshot', 'a worker tells a page what it has told before')
+      if (lastSnapshots.get(port) === text) violate('snapshot', 'a worker sends a page the same snapshot again')
       lastSnapshots.set(port, text)
     },
 
@@ -388,7 +388,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (isOfLaterSignIn && isAwake && tab.connections === call.connectionsBefore && !hasStoreTrouble)
         violate('I6', `call ${callId} was made before sign-in ${signIn.id}, and is sent with its token`)
       if (!isInMemory && !storedAccessTokens.has(accessToken) && !hasStoreTrouble)
-        violate('I6', `call ${callId} is sent with a token of session ${session} that the store has not taken yet`)
+        violate('I6', `call ${callId} is sent with a token of session ${session} that is not stored yet`)
     },
 
     onCall(tab: TabFacts, what: string, limit: number): PageCall {
@@ -427,7 +427,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const { sessionAtStart, tab } = call
       const isSame = sessionAtStart !== undefined && sessionAtStart === tab.shown.session
       if (outcome.code === 'sign_in_required' && isSame && !mayHaveEnded(sessionAtStart))
-        violate('I8', `call ${call.id} rejects with sign_in_required, though session ${sessionAtStart} goes on`)
+        violate('I8', `call ${call.id} rejects with sign_in_required, though session ${sessionAtStart} continues`)
       const isExpected =
         EXPECTED.includes(outcome.code) ||
         (outcome.code === 'store_failed' && hasStoreTrouble) ||
@@ -443,16 +443,16 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         if (call.tab === tab && call.sessionAtStart !== shown.session) call.leftAt ??= scheduler.now()
       }
       if (shown.session !== undefined && unwanted.has(shown.session) && !hasLostThreads)
-        violate('I5', `${tab.name} is shown session ${shown.session}, whose sign-in was called off`)
+        violate('I5', `${tab.name} shows session ${shown.session}, whose sign-in was cancelled`)
       const { session, status, reason } = shown
       if (session !== undefined) {
         // If the worker died before it stored or announced the sign-out, the sign-out is not done yet: its page asks the
         // next worker for it.
         const isOver = !hasLateWrites && (over.has(session) || !hasLostThreads)
         if (tab.past.has(session) && isOver && !hasStoreTrouble)
-          violate('I5', `${tab.name} is shown session ${session} again, which was over`)
+          violate('I5', `${tab.name} shows session ${session} again after its end`)
         if (!isInMemory && factsOf(session).stored === 0 && reason !== 'store_failed' && !hasStoreTrouble)
-          violate('I6', `${tab.name} is shown session ${session}, which the store does not know`)
+          violate('I6', `${tab.name} shows session ${session}, which is not stored`)
         if (before !== undefined && before !== session) tab.past.add(before)
         tab.past.delete(session)
       } else if (status !== 'connecting' && before !== undefined) {
@@ -461,7 +461,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       }
       const isLossHidden = reason === 'refresh_rejected' && before !== undefined && !hasStoreTrouble
       if (isLossHidden && factsOf(before).exchanges.some(({ family }) => family.ended === 'reuse'))
-        violate('I9', `session ${before} ended since an answer was lost, and ${tab.name} is told "refresh_rejected"`)
+        violate('I9', `session ${before} ended after a lost response, but ${tab.name} shows "refresh_rejected"`)
     },
 
     /** Whether every promise has settled by its deadline (I3). */

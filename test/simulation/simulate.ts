@@ -294,7 +294,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     const answer = random.chance(0.5)
       ? tab.client.call('fetch', [wire], options)
       : tab.client.call('getAccessToken', [], options)
-    story.tell(`${tab.name} asks for what it may not have with call ${call.id}`)
+    story.tell(`${tab.name} makes the forbidden call ${call.id}`)
     track(call, answer as Promise<unknown>, () => ledger.violate('I4', `call ${call.id} is granted`))
   }
 
@@ -381,7 +381,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     switch (fault) {
       case 'offline':
         isOffline = true
-        story.tell('the network is gone')
+        story.tell('the network is down')
         later(duration, () => {
           isOffline = false
           story.tell('the network is back')
@@ -424,7 +424,7 @@ export async function simulate(seed: number): Promise<Outcome> {
       case 'store failing':
       case 'store blocked':
         storeTrouble = fault
-        story.tell(`trouble begins: ${fault}`)
+        story.tell(`a store fault begins: ${fault}`)
         later(duration, () => {
           storeTrouble = undefined
           disk.unblock()
@@ -473,7 +473,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     laterBuildSince = isThere ? scheduler.now() : undefined
     ledger.onLaterBuild()
     disk.writeLater(isThere)
-    story.tell(isThere ? 'a later build has taken over the stored session' : 'the later build has signed out')
+    story.tell(isThere ? 'a later build has overwritten the stored session' : 'the later build has signed out')
     browser.broadcast('lingpai:lingpai', 'lingpai:1')
   }
 
@@ -485,7 +485,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     for (const { name, thread, connectedAt, shown } of browser.tabs) {
       const isAwake = thread.state === 'running' && thread.frozenFor() === 0 && connectedAt < since
       if (isAwake && shown.status !== 'connecting' && shown.reason !== 'later_build')
-        ledger.violate('later build', `${name} is shown ${shown.status}, and not that a later build has taken over`)
+        ledger.violate('later build', `${name} shows ${shown.status} instead of the later build`)
     }
   }
 
@@ -527,7 +527,7 @@ export async function simulate(seed: number): Promise<Outcome> {
       if (code === 'api_error' && isForOther) return
       // If nothing else shows the loss of an idle worker, the first call detects it.
       if (code !== 'worker_lost' || repeated.has(tab))
-        return ledger.violate('I12', `when all is well again, call ${call.id} rejects with ${code}`)
+        return ledger.violate('I12', `after the faults, call ${call.id} rejects with ${code}`)
       repeated.add(tab)
       inTab(tab, () => ask(tab))
     }
@@ -538,9 +538,9 @@ export async function simulate(seed: number): Promise<Outcome> {
       onRejected = () => {}
       return
     }
-    for (const call of open) ledger.violate('I12', `when all is well again, call ${call.id} is not answered`)
+    for (const call of open) ledger.violate('I12', `after the faults, call ${call.id} is not answered`)
     if (repeated.size === 0 && slowest > longest)
-      ledger.violate('I12', `when all is well again, a call takes ${Math.round(slowest)} ms`)
+      ledger.violate('I12', `after the faults, a call takes ${Math.round(slowest)} ms`)
   }
 
   async function probeSignIn(): Promise<void> {
@@ -554,7 +554,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     )
     if (!(await run(3000))) return
     const session = server.families.length
-    if (!isSignedIn) return ledger.violate('I12', 'when all is well again, nobody can sign in')
+    if (!isSignedIn) return ledger.violate('I12', 'after the faults, no user can sign in')
     if (plan.hosts !== 'shared, in memory' && ledger.storedSession() !== session)
       return ledger.violate('I6', `session ${session} is signed in, the store names ${ledger.storedSession()}`)
     for (const one of browser.tabs) {
@@ -576,7 +576,7 @@ export async function simulate(seed: number): Promise<Outcome> {
 
   function run(milliseconds: number): Promise<boolean> {
     return scheduler.runUntil(scheduler.now() + milliseconds, () => {
-      if (scheduler.steps() > MAX_STEPS) ledger.violate('I10', `there is no rest after ${MAX_STEPS} steps`)
+      if (scheduler.steps() > MAX_STEPS) ledger.violate('I10', `the steps do not end after ${MAX_STEPS}`)
       return ledger.afterStep()
     })
   }
@@ -629,7 +629,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   }
 
   useGlobals(scheduler.current, random.next)
-  tellUnhandled = (error) => ledger.violate('I3', `nobody hears of an error: ${String(error)}`)
+  tellUnhandled = (error) => ledger.violate('I3', `an error is not handled: ${String(error)}`)
   await play()
   return {
     seed,

@@ -22,7 +22,7 @@ test('2,000 seeds of tabs, workers, stores and servers under faults break none o
   expect(Object.keys(faults).length).toBeGreaterThanOrEqual(12)
 }, 120_000)
 
-test('a seed tells the same story each time, to the byte', async () => {
+test('a seed gives the same story each time, to the byte', async () => {
   for (const seed of [1, 2, 3, 5, 8]) {
     const [one, other] = [await simulate(seed), await simulate(seed)]
     expect(other.lines).toEqual(one.lines)
@@ -30,17 +30,17 @@ test('a seed tells the same story each time, to the byte', async () => {
   }
 })
 
-test('no story tells a token', async () => {
+test('no story contains a token', async () => {
   for (let seed = 10; seed < 20; seed++) expect((await simulate(seed)).lines.join('\n')).not.toMatch(/[ar]t~/)
 })
 
-test('a rejection that nobody handles breaks I3', async () => {
+test('an unhandled rejection breaks I3', async () => {
   const running = simulate(1)
-  noticeUnhandled(new Error('nobody knows'))
+  noticeUnhandled(new Error('unhandled'))
   expect((await running).violation).toMatchObject({ invariant: 'I3' })
 })
 
-test('what is due in a frozen thread waits for its thaw, and in a dead one never happens', async () => {
+test('events of a frozen thread wait until it is resumed, and those of a dead thread never run', async () => {
   const scheduler = createScheduler()
   const [frozen, dead] = [scheduler.createThread('frozen'), scheduler.createThread('dead')]
   const seen: string[] = []
@@ -57,7 +57,7 @@ test('what is due in a frozen thread waits for its thaw, and in a dead one never
   expect(frozen.frozenFor()).toBe(10)
 })
 
-test('a planted bug is found, and one whose place is gone is no bug any more', async () => {
+test('a planted bug is found, and a bug whose text is not in the sources is an error', async () => {
   const [bug] = bugs
   if (bug === undefined) throw new Error('There are no planted bugs.')
   const { findings } = await runSeeds({

@@ -310,7 +310,7 @@ function serve(world: World, { session, token }: Request, { hasGrace }: Scope): 
     world.workers.some((worker) => (worker?.known[session] ?? 0) > token)
   return [
     hasGrace || isArrived
-      ? violate(reused, `I9: refresh token ${token} is used again after its answer had come`)
+      ? violate(reused, `I9: refresh token ${token} is used again after its response had arrived`)
       : reused,
     'rejected',
   ]
@@ -379,10 +379,10 @@ function commit(world: World, at: number, write: StoreWrite): World {
 function checkCommit(world: World, old: StoredSession | undefined, by: Worker): World {
   const { record, over } = world
   if (record !== undefined && over.includes(numberOf(record.sessionId)))
-    return violate(world, `I5: ${by.name} writes session ${numberOf(record.sessionId)} again, which was over`)
+    return violate(world, `I5: ${by.name} writes session ${numberOf(record.sessionId)} again after its end`)
   if (old === undefined || old.sessionId === record?.sessionId) {
     const isOlder = old && record && tokenOf(record.tokens) < tokenOf(old.tokens)
-    return isOlder ? violate(world, `I5: ${by.name} puts older tokens into the store`) : world
+    return isOlder ? violate(world, `I5: ${by.name} stores older tokens`) : world
   }
   return { ...world, over: [...over, numberOf(old.sessionId)] }
 }
@@ -449,7 +449,7 @@ function apply(world: World, at: number, worker: Worker, event: SessionEvent): W
     return violate(next, `I7: ${worker.name} gives session ${number} up (${session.reason})`)
   const isLossHidden = isGone && session.reason === 'refresh_rejected' && world.sessions[number - 1]?.ended === 'reuse'
   return isLossHidden
-    ? violate(next, `I9: session ${number} ended since an answer was lost, and its end is told as a rejection`)
+    ? violate(next, `I9: session ${number} ended after a lost response, but is reported as rejected`)
     : next
 }
 
@@ -522,7 +522,7 @@ function send(world: World, at: number, flight: number, tokens: TokenSet): World
   if ([...world.requests, ...world.orphans].some((one) => one?.session === session))
     return violate(next, `I1: ${worker.name} refreshes session ${session} while a refresh is in progress`)
   if (token < (worker.known[session] ?? 0))
-    return violate(next, `I2: ${worker.name} sends refresh token ${token} of session ${session}, known to be used up`)
+    return violate(next, `I2: ${worker.name} sends refresh token ${token} of session ${session}, known to be used`)
   return next
 }
 
