@@ -14,7 +14,7 @@ import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import { DEFAULT_TIMEOUT } from '../protocol/deadline.ts'
 import { isLingpaiError, LingpaiError } from '../protocol/errors.ts'
 import type { Welcome } from '../protocol/handshake.ts'
-import type { Snapshot } from '../protocol/snapshot.ts'
+import type { Caller, Snapshot } from '../protocol/snapshot.ts'
 import { sayHello } from './handshake.ts'
 import { watchPageCache } from './page-cache.ts'
 import { createRepeat, isWorkerLost, type OpenConnection, type Repeat, repeatsOf } from './repeat.ts'
@@ -45,8 +45,8 @@ export interface Client {
    * by default as often as a call that is safe to repeat.
    */
   readonly repeat: Repeat
-  /** The subject that is signed in now, if it is known. A request that takes time to prepare is sent only for this user. */
-  caller(): string | undefined
+  /** The session that the page shows. A request that takes time to prepare is sent only for its user. */
+  caller(): Caller | undefined
   /** Notifies the worker, if there is one, that the app is in the foreground again, or online. */
   resume(): void
   readonly getSnapshot: () => Snapshot
@@ -66,7 +66,7 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
 
   const mode = () => candidates[position]?.mode ?? 'inline'
   const isShared = () => mode() === 'shared'
-  const { brokerSnapshot, getSnapshot, subscribe, publish, publishConnecting, clear } = createSnapshotStore(mode)
+  const { currentCaller, getSnapshot, subscribe, publish, publishConnecting, clear } = createSnapshotStore(mode)
   const page = watchPageCache(
     isShared,
     () => {
@@ -161,11 +161,11 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
   }
 
   function onWelcome(welcome: Welcome): void {
-    const { snapshot, instance } = welcome
+    const { snapshot, instance, caller } = welcome
     // If the session was only in the memory of the lost worker, the snapshot says why it ended (I7).
-    const isLost = lastWelcome && lastWelcome.instance !== instance && brokerSnapshot()?.status === 'signed-in'
+    const isLost = lastWelcome && lastWelcome.instance !== instance && currentCaller()
     lastWelcome = welcome
-    publish(isLost && snapshot.status === 'signed-out' ? { reason: 'worker_lost', ...snapshot } : snapshot)
+    publish(isLost && snapshot.status === 'signed-out' ? { reason: 'worker_lost', ...snapshot } : snapshot, caller)
   }
 
   function resume(): void {
@@ -182,7 +182,7 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
     return current ?? waitFor(connect(), { deadline: DEFAULT_TIMEOUT, signal, timers })
   }
 
-  const repeat = createRepeat(connected, brokerSnapshot)
+  const repeat = createRepeat(connected, currentCaller)
 
   function call<Name extends Method>(
     name: Name,
@@ -190,9 +190,13 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
     { deadline, signal }: ControlOptions = {},
   ): Promise<Result<Name>> {
     const cancellation = createCancellation()
-    const run = (connection: Connection) => connection.call(name, given, { signal: cancellation.signal })
+    const run = (connection: Connection, caller?: Caller) =>
+      connection.call(name, given, { signal: cancellation.signal, caller })
     const repeats = repeatsOf(name, given)
-    const answer = repeats === undefined ? connected().then(run) : repeat(run, cancellation.signal, repeats)
+    const answer =
+      repeats === undefined
+        ? connected().then((connection) => run(connection))
+        : repeat(run, cancellation.signal, repeats)
     return waitFor(answer, { deadline, signal, timers, onGiveUp: cancellation.cancel })
   }
 
@@ -206,7 +210,7 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
     },
     call,
     repeat,
-    caller: () => brokerSnapshot()?.user?.subject,
+    caller: currentCaller,
     resume,
     getSnapshot,
     subscribe,

@@ -2,7 +2,7 @@ import type { Arguments, Connection, Method } from '../connect/connection.ts'
 import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import { isLingpaiError, LingpaiError } from '../protocol/errors.ts'
 import type { Welcome } from '../protocol/handshake.ts'
-import type { BrokerSnapshot } from '../protocol/snapshot.ts'
+import type { Caller } from '../protocol/snapshot.ts'
 import type { WireApiRequest } from '../protocol/wire.ts'
 
 export interface OpenConnection extends Connection {
@@ -38,30 +38,30 @@ export function repeatsOf<Name extends Method>(name: Name, given: Arguments<Name
 }
 
 export type Repeat = <T>(
-  work: (connection: OpenConnection) => Promise<T>,
+  work: (connection: OpenConnection, caller: Caller | undefined) => Promise<T>,
   signal: CancelSignal,
   repeats?: number,
-  caller?: string | undefined,
+  caller?: Caller | undefined,
 ) => Promise<T>
 
 export function createRepeat(
   connected: (signal: CancelSignal) => Promise<OpenConnection>,
-  brokerSnapshot: () => BrokerSnapshot | undefined,
+  currentCaller: () => Caller | undefined,
 ): Repeat {
   async function repeat<T>(
-    work: (connection: OpenConnection) => Promise<T>,
+    work: (connection: OpenConnection, caller: Caller | undefined) => Promise<T>,
     signal: CancelSignal,
     repeats = MAX_REPEATS,
-    caller = brokerSnapshot()?.user?.subject,
+    caller = currentCaller(),
     failure?: unknown,
   ): Promise<T> {
     const connection = await connected(signal)
-    const now = brokerSnapshot()
-    // A request of one user is never sent for another (I6).
-    if (caller !== undefined && now?.status === 'signed-in' && now.user?.subject !== caller)
+    const now = currentCaller()
+    // What one user asked for is never done for another (I6).
+    if (caller && now && !isSameUser(caller, now))
       throw failure ?? new LingpaiError('sign_in_required', 'Another user has signed in.')
     try {
-      return await work(connection)
+      return await work(connection, caller)
     } catch (error) {
       if (!isWorkerLost(error) || signal.aborted || repeats === 0) throw error
       return repeat(work, signal, repeats - 1, caller, error)
@@ -69,4 +69,8 @@ export function createRepeat(
   }
 
   return repeat
+}
+
+function isSameUser(one: Caller, other: Caller): boolean {
+  return one.session === other.session || (one.subject !== undefined && one.subject === other.subject)
 }

@@ -1,11 +1,11 @@
-import type { BrokerSnapshot, Mode, Snapshot } from '../protocol/snapshot.ts'
+import type { BrokerSnapshot, Caller, Mode, Snapshot } from '../protocol/snapshot.ts'
 
 export interface SnapshotStore {
   readonly getSnapshot: () => Snapshot
-  /** The last snapshot that a broker sent. It stays while the page connects again. */
-  brokerSnapshot(): BrokerSnapshot | undefined
   subscribe(listener: () => void): () => void
-  publish(next: BrokerSnapshot): void
+  publish(next: BrokerSnapshot, caller: Caller | undefined): void
+  /** The session of the last snapshot that a broker sent. It stays while the page connects again. */
+  currentCaller(): Caller | undefined
   /** Publishes that the page has no connection, and why. */
   publishConnecting(reason: string): void
   /** Removes all listeners. */
@@ -15,7 +15,7 @@ export interface SnapshotStore {
 /** Keeps the snapshot that the page shows. `mode` is that of the host which the page uses or tries. */
 export function createSnapshotStore(mode: () => Mode): SnapshotStore {
   const listeners = new Set<() => void>()
-  let fromBroker: BrokerSnapshot | undefined
+  let latestCaller: Caller | undefined
   let snapshot!: Snapshot
 
   function show(next: Omit<Snapshot, 'mode' | 'reason'> & { readonly reason?: string | undefined }): void {
@@ -38,15 +38,15 @@ export function createSnapshotStore(mode: () => Mode): SnapshotStore {
   publishConnecting()
   return {
     getSnapshot: () => snapshot,
-    brokerSnapshot: () => fromBroker,
+    currentCaller: () => latestCaller,
     subscribe(listener) {
       // If the same function subscribes twice, each subscription ends on its own.
       const subscription = () => listener()
       listeners.add(subscription)
       return () => void listeners.delete(subscription)
     },
-    publish(next) {
-      fromBroker = next
+    publish(next, caller) {
+      latestCaller = caller
       show(next)
     },
     publishConnecting,

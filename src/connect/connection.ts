@@ -6,7 +6,7 @@ import { DOUBT, holdLifeLock } from '../protocol/life-lock.ts'
 import { type BrokerTable, METHODS } from '../protocol/methods.ts'
 import type { Notice } from '../protocol/notices.ts'
 import { getOwn } from '../protocol/records.ts'
-import type { BrokerSnapshot } from '../protocol/snapshot.ts'
+import type { BrokerSnapshot, Caller } from '../protocol/snapshot.ts'
 import { decodeThrownErrors } from '../protocol/throw-handler.ts'
 import { platformTimers, type Timers } from './timers.ts'
 import { type WaitOptions, waitFor } from './wait.ts'
@@ -23,13 +23,17 @@ const PING_INTERVAL = 1000
  */
 const SILENT_INTERVALS = { watched: 30, shared: 3, owned: 10 }
 
-export type ControlOptions = Pick<WaitOptions, 'deadline' | 'signal'>
+export type ControlOptions = Pick<WaitOptions, 'deadline' | 'signal'> & { readonly caller?: Caller | undefined }
 
 export type Method = keyof BrokerTable
 export type Result<Name extends Method> = Awaited<ReturnType<BrokerTable[Name]>>
 /** The arguments that a caller passes. If the method takes a call id, it is added here. */
 export type Arguments<Name extends Method> =
-  Parameters<BrokerTable[Name]> extends [string, ...infer Rest] ? Rest : Parameters<BrokerTable[Name]>
+  Parameters<BrokerTable[Name]> extends [string, infer First, Caller?]
+    ? [First]
+    : Parameters<BrokerTable[Name]> extends [string, ...infer Rest]
+      ? Rest
+      : Parameters<BrokerTable[Name]>
 
 export interface Connection {
   hello(): Promise<Welcome>
@@ -52,7 +56,7 @@ let lastCall = 0
  */
 export function openConnection(
   port: Endpoint,
-  onSnapshot: (snapshot: BrokerSnapshot) => void,
+  onSnapshot: (snapshot: BrokerSnapshot, caller: Caller | undefined) => void,
   onLost: () => void,
   timers: Timers = platformTimers,
   isShared = false,
@@ -84,7 +88,8 @@ export function openConnection(
       const kind = getOwn(data, 'lingpai')
       // The worker assumed that this page is dead, and removed it.
       if (kind === 'goodbye') return lose()
-      if (kind === 'snapshot') return onSnapshot(getOwn(data, 'snapshot') as BrokerSnapshot)
+      if (kind === 'snapshot')
+        return onSnapshot(getOwn(data, 'snapshot') as BrokerSnapshot, getOwn(data, 'caller') as Caller | undefined)
       for (const listener of listeners) listener({ data })
     })
     port.start?.()
@@ -176,17 +181,18 @@ export function openConnection(
   async function call<Name extends Method>(
     name: Name,
     given: Arguments<Name>,
-    { deadline, signal }: ControlOptions = {},
+    { deadline, signal, caller }: ControlOptions = {},
   ): Promise<Result<Name>> {
     if (closedWith) throw closedWith
     if (signal?.aborted) throw signal.reason
     const id = (++lastCall).toString(36)
     // Not by spreading: in ES5 that becomes `method.apply(…)`, and Comlink would call a method named "apply".
     methods[name] ??= remote[name]
+    const kind = METHODS[name]
     const answer: Promise<Result<Name>> = Reflect.apply(
       methods[name] as never,
       undefined,
-      METHODS[name] === 'call' ? [id, ...given] : given,
+      kind === 'plain' ? given : kind === 'use' && caller ? [id, ...given, caller] : [id, ...given],
     )
     schedulePing()
     return waitFor(answer.catch(toCallError), {

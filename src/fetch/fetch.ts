@@ -66,7 +66,10 @@ export function createFetch(client: Client, { pageFetch = fetch, referrerPolicy 
         progress = init?.onUploadProgress && watchProgress(init.onUploadProgress)
         const port = progress?.port2
         const moved = port ? [...transferred, port] : transferred
-        const answer = await connection.call('fetch', [transfer({ ...wire, progress: port }, moved)], { signal })
+        const answer = await connection.call('fetch', [transfer({ ...wire, progress: port }, moved)], {
+          signal,
+          caller,
+        })
         return toResponse(answer, connection, init?.signal || input instanceof Request ? signal : undefined)
       }
       // What was transferred is lost with its worker.

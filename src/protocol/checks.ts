@@ -1,5 +1,6 @@
 import { LingpaiError } from './errors.ts'
 import { getOwn, isRecord } from './records.ts'
+import type { Caller } from './snapshot.ts'
 import type { SentPermit, SentRequest } from './tasks.ts'
 
 /** Longest text of one control argument, in UTF-16 units. Does not limit bodies. */
@@ -76,6 +77,17 @@ export function toPlainData(value: unknown, longest = MAX_TEXT): unknown {
     return record
   }
   return copy(value, 0)
+}
+
+/** The session that the caller saw; undefined if it saw none. */
+export function toCaller(value: unknown): Caller | undefined {
+  if (value === undefined || value === null) return undefined
+  const caller = toRecord(value, 'caller')
+  const subject = getOwn(caller, 'subject')
+  return {
+    session: toText(getOwn(caller, 'session'), 'caller.session', MAX_SESSION_ID),
+    ...(subject !== undefined && { subject: toText(subject, 'caller.subject', MAX_URL) }),
+  }
 }
 
 /** Whether an object is a literal of this or another realm: in a mini program, messages may come from another realm. */

@@ -1,5 +1,5 @@
 import type { ApiRules } from './apis.ts'
-import type { BrokerSnapshot } from './snapshot.ts'
+import type { BrokerSnapshot, Caller } from './snapshot.ts'
 
 /** Version of the messages between page and worker. Raise it if an old page cannot understand a new worker. */
 export const PROTOCOL_VERSION = 1
@@ -38,5 +38,6 @@ export interface Welcome {
   /** Name of the Web Lock that the worker holds for as long as it lives; absent if it has none. */
   readonly lock?: string
   readonly snapshot: BrokerSnapshot
+  readonly caller?: Caller
   readonly apis: readonly ApiRules[]
 }

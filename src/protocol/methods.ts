@@ -1,5 +1,6 @@
 import type { Hello, Welcome } from './handshake.ts'
 import type { ExplainOptions, HistoryEntry } from './history.ts'
+import type { Caller } from './snapshot.ts'
 import type { WireTask } from './tasks.ts'
 import type { WireApiRequest, WireRequest, WireResponse } from './wire.ts'
 
@@ -26,33 +27,33 @@ export interface ControlTable {
   callback(call: string, url: string): Promise<{ returnTo?: string }>
   signOut(everywhere: boolean): Promise<{ url?: string }>
   adopt(tokens: unknown): Promise<void>
-  getAccessToken(call: string): Promise<string>
+  getAccessToken(call: string, caller?: Caller): Promise<string>
   explain(options?: ExplainOptions): Promise<readonly HistoryEntry[]>
 }
 
 /** The methods of a worker that sends requests itself. */
 export interface FetchTable {
-  fetch(call: string, request: WireRequest): Promise<WireResponse>
-  request(call: string, request: WireApiRequest): Promise<unknown>
+  fetch(call: string, request: WireRequest, caller?: Caller): Promise<WireResponse>
+  request(call: string, request: WireApiRequest, caller?: Caller): Promise<unknown>
 }
 
 /** The method of a worker without network: the app thread sends for it. Resolves when the answer may be delivered. */
 export interface TaskTable {
-  task(call: string, task: WireTask): Promise<void>
+  task(call: string, task: WireTask, caller?: Caller): Promise<void>
 }
 
-/** Which methods can be aborted and take a call's id (`call`), and which not (`plain`). */
-export const METHODS: { readonly [Name in keyof BrokerTable]: 'call' | 'plain' } = {
+/** A `call` can be aborted, so it takes an id. A `use` uses the session's token, so it also takes the caller. */
+export const METHODS: { readonly [Name in keyof BrokerTable]: 'use' | 'call' | 'plain' } = {
   hello: 'plain',
   ping: 'plain',
-  fetch: 'call',
-  request: 'call',
-  task: 'call',
+  fetch: 'use',
+  request: 'use',
+  task: 'use',
   signIn: 'call',
   authorize: 'call',
   callback: 'call',
   signOut: 'plain',
   adopt: 'plain',
-  getAccessToken: 'call',
+  getAccessToken: 'use',
   explain: 'plain',
 }

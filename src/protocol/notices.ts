@@ -1,9 +1,14 @@
-import type { BrokerSnapshot } from './snapshot.ts'
+import type { BrokerSnapshot, Caller } from './snapshot.ts'
 
 /** Messages that are not calls. Plain JSON, since some channels carry nothing else. */
 export type Notice =
   /** Worker to page: the session changed. */
-  | { readonly lingpai: 'snapshot'; readonly instance: string; readonly snapshot: BrokerSnapshot }
+  | {
+      readonly lingpai: 'snapshot'
+      readonly instance: string
+      readonly snapshot: BrokerSnapshot
+      readonly caller?: Caller
+    }
   /** Page to worker: the caller has aborted this call. */
   | { readonly lingpai: 'abort'; readonly call: string }
   /** From either side: the sender sends nothing more over this port. */

@@ -25,3 +25,12 @@ export interface Snapshot extends Omit<BrokerSnapshot, 'status'> {
   readonly status: 'connecting' | BrokerSnapshot['status']
   readonly mode: Mode
 }
+
+/**
+ * The session that a snapshot shows. A page sends it back with every call, so that the call never gets the token of another
+ * user (I6), not even if the session changes while the call is on its way.
+ */
+export interface Caller {
+  readonly session: string
+  readonly subject?: string
+}

@@ -159,9 +159,10 @@ export function createTasks(client: Client, timers: Timers) {
         const api = findApi(await client.apis(controller.signal), new URL(plan.url))
         task.envelope = api?.envelope
         await client.repeat(
-          async (connection) =>
+          async (connection, caller) =>
             connection.call('task', [await toWireTask(name, task, api?.isSigned === true)], {
               signal: controller.signal,
+              caller,
             }),
           controller.signal,
         )

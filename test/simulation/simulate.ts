@@ -308,7 +308,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     track(
       call,
       tab.client
-        .repeat((connection) => connection.call('fetch', [wire], options), controller.signal)
+        .repeat((connection, caller) => connection.call('fetch', [wire], { ...options, caller }), controller.signal)
         .catch((error) => {
           throw controller.signal.aborted ? new DOMException('no longer wanted', 'aborted') : error
         }),

@@ -1,7 +1,7 @@
 import type { ApiRules } from '../../src/protocol/apis.ts'
 import type { GuardOptions } from '../../src/protocol/guard.ts'
 import type { BrokerTable, ControlTable } from '../../src/protocol/methods.ts'
-import type { BrokerSnapshot, Mode } from '../../src/protocol/snapshot.ts'
+import type { BrokerSnapshot, Caller, Mode } from '../../src/protocol/snapshot.ts'
 import type { Peers } from '../core/adapter.ts'
 import type { BrokerOptions, SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
@@ -46,5 +46,5 @@ export type RegisterBody = (stop: () => void) => () => void
 export type RunAbortable = <T>(
   id: string,
   work: (call: Call, signal: AbortSignal, registerBody: RegisterBody) => Promise<T>,
-  options?: { readonly isLasting?: boolean },
+  options?: { readonly isLasting?: boolean; readonly caller?: Caller | undefined },
 ) => Promise<T>

@@ -2,6 +2,7 @@ import {
   type Checks,
   invalid,
   MAX_URL,
+  toCaller,
   toCallId,
   toCount,
   toFlag,
@@ -25,13 +26,13 @@ export const controlChecks: Checks<ControlTable> = {
   callback: ([call, url]) => [toCallId(call), toText(url, 'url', MAX_URL)],
   signOut: ([everywhere]) => [everywhere === true],
   adopt: ([tokens]) => [toPlainData(tokens)],
-  getAccessToken: ([call]) => [toCallId(call)],
+  getAccessToken: ([call, caller]) => [toCallId(call), toCaller(caller)],
   explain: ([options]) => [toExplainOptions(options)],
 }
 
 export const fetchChecks: Checks<FetchTable> = {
-  fetch: ([call, request]) => [toCallId(call), toRequest(request)],
-  request: ([call, request]) => [toCallId(call), toApiRequest(request)],
+  fetch: ([call, request, caller]) => [toCallId(call), toRequest(request), toCaller(caller)],
+  request: ([call, request, caller]) => [toCallId(call), toApiRequest(request), toCaller(caller)],
 }
 
 function toHello(value: unknown): Hello {

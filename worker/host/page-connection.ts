@@ -8,7 +8,6 @@ import type { HistoryEntry } from '../../src/protocol/history.ts'
 import { DOUBT } from '../../src/protocol/life-lock.ts'
 import type { ControlTable } from '../../src/protocol/methods.ts'
 import { mismatch } from '../../src/protocol/mismatch.ts'
-import type { BrokerSnapshot } from '../../src/protocol/snapshot.ts'
 import type { HistoryRecord } from '../core/adapter.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import { traceCall } from '../core/broker/call-trace.ts'
@@ -29,9 +28,10 @@ export function createPageConnections(
   const readLock = host.holdLock?.(instance)
   let pages = 0
 
-  function addRemark(snapshot: BrokerSnapshot): BrokerSnapshot {
+  function describeSession(): Pick<Welcome, 'snapshot' | 'caller'> {
+    const { snapshot, caller } = broker.view()
     const remark = snapshot.reason === undefined ? host.remark(options, snapshot) : undefined
-    return remark === undefined ? snapshot : { ...snapshot, reason: remark }
+    return { snapshot: remark === undefined ? snapshot : { ...snapshot, reason: remark }, ...(caller && { caller }) }
   }
 
   return (port) => {
@@ -87,12 +87,10 @@ export function createPageConnections(
       }, DOUBT.interval)
     }
 
-    const unsubscribe = broker.subscribe((snapshot) =>
-      endpoint.notify({ lingpai: 'snapshot', instance, snapshot: addRemark(snapshot) }),
-    )
+    const unsubscribe = broker.subscribe(() => endpoint.notify({ lingpai: 'snapshot', instance, ...describeSession() }))
 
     /** Each page chooses its own ids, so the broker gets them with the number of the page in front. */
-    const runAbortable: RunAbortable = async (id, work, { isLasting = false } = {}) => {
+    const runAbortable: RunAbortable = async (id, work, { isLasting = false, caller } = {}) => {
       if (calls.has(id)) throw invalid('its id is in use')
       const controller = new AbortController()
       calls.set(id, controller)
@@ -102,7 +100,8 @@ export function createPageConnections(
         return () => bodies.delete(id)
       }
       try {
-        return await work(await broker.openCall(`${page}.${id}`, controller.signal), controller.signal, registerBody)
+        const call = await broker.openCall(`${page}.${id}`, controller.signal, caller)
+        return await work(call, controller.signal, registerBody)
       } finally {
         calls.delete(id)
         lasting.delete(id)
@@ -123,7 +122,7 @@ export function createPageConnections(
           protocol: Math.min(hello.newest, PROTOCOL_VERSION),
           instance,
           build: BUILD,
-          snapshot: addRemark(broker.snapshot()),
+          ...describeSession(),
           apis: options.apis.map(host.describeApi),
           ...(lock !== undefined && { lock }),
         }
@@ -138,17 +137,21 @@ export function createPageConnections(
         if (options.adopt) return broker.adopt(tokens)
         throw new LingpaiError('invalid_call', 'The worker takes tokens from pages only with serve({adopt: true}).')
       },
-      getAccessToken: (id) =>
-        runAbortable(id, async (call) => {
-          if (options.exposeAccessToken) {
-            broker.record({ event: 'call-received', call: call.id })
-            return traceCall(broker, call, async () => (await broker.authorize(call)).tokens.accessToken)
-          }
-          throw new LingpaiError(
-            'token_not_exposed',
-            'Pages get the access token only with serve({exposeAccessToken: true}). Use session.fetch or session.request.',
-          )
-        }),
+      getAccessToken: (id, caller) =>
+        runAbortable(
+          id,
+          async (call) => {
+            if (options.exposeAccessToken) {
+              broker.record({ event: 'call-received', call: call.id })
+              return traceCall(broker, call, async () => (await broker.authorize(call)).tokens.accessToken)
+            }
+            throw new LingpaiError(
+              'token_not_exposed',
+              'Pages get the access token only with serve({exposeAccessToken: true}). Use session.fetch or session.request.',
+            )
+          },
+          { caller },
+        ),
       explain: async ({ after } = {}) => broker.explain(after).map((entry) => toHistoryEntry(entry, instance, page)),
     }
 

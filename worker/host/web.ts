@@ -49,7 +49,7 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     createApiMethods({ apis }, broker) {
       const calls = createApiCalls(apis, broker, fetch, platform)
       return (runAbortable) => ({
-        fetch: (id, request) =>
+        fetch: (id, request, caller) =>
           runAbortable(
             id,
             async (call, signal, registerBody) => {
@@ -63,10 +63,12 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
               return transfer({ ...head, body: port2 }, [port2])
             },
             // A keepalive request outlives its page (Fetch §2.2.5).
-            { isLasting: request.keepalive === true },
+            { caller, isLasting: request.keepalive === true },
           ),
-        request: (id, request) =>
-          runAbortable(id, (call, signal) => traceCall(broker, call, () => calls.request(call, request, signal))),
+        request: (id, request, caller) =>
+          runAbortable(id, (call, signal) => traceCall(broker, call, () => calls.request(call, request, signal)), {
+            caller,
+          }),
       })
     },
   }

@@ -1,4 +1,12 @@
-import { type Checks, toCallId, toFlag, toPlainData, toRecord, toSentRequest } from '../../src/protocol/checks.ts'
+import {
+  type Checks,
+  toCaller,
+  toCallId,
+  toFlag,
+  toPlainData,
+  toRecord,
+  toSentRequest,
+} from '../../src/protocol/checks.ts'
 import type { TaskTable } from '../../src/protocol/methods.ts'
 import { getOwn } from '../../src/protocol/records.ts'
 import type { WireTask } from '../../src/protocol/tasks.ts'
@@ -8,7 +16,7 @@ import { toRequestHead } from './checks.ts'
 const MAX_DATA = 1 << 24
 
 export const taskChecks: Checks<TaskTable> = {
-  task: ([call, task]) => [toCallId(call), toTask(task)],
+  task: ([call, task, caller]) => [toCallId(call), toTask(task), toCaller(caller)],
 }
 
 function toTask(value: unknown): WireTask {

@@ -77,7 +77,8 @@ function createWechatHost(
     createApiMethods({ apis }, broker) {
       const runTask = createTaskCalls(apis, broker, services)
       return (runAbortable) => ({
-        task: (id, task) => runAbortable(id, (call) => traceCall(broker, call, () => runTask(call, task))),
+        task: (id, task, caller) =>
+          runAbortable(id, (call) => traceCall(broker, call, () => runTask(call, task)), { caller }),
       })
     },
   }

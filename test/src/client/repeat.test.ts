@@ -174,11 +174,7 @@ test('a request whose body is read while another user signs in is not sent for t
   const worker = new FakeWorker({})
   const session = connect({ dedicated: starting<Worker>(worker).start })
   const signInAs = (subject: string) =>
-    worker.peer.post({
-      lingpai: 'snapshot',
-      instance: 'first',
-      snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } },
-    })
+    worker.peer.publish({ status: 'signed-in', tokenServer: 'ok', user: { subject } })
   await vi.advanceTimersByTimeAsync(10)
   signInAs('alice')
   await vi.advanceTimersByTimeAsync(10)
@@ -190,6 +186,24 @@ test('a request whose body is read while another user signs in is not sent for t
   await vi.advanceTimersByTimeAsync(100)
   expect(await outcome).toMatchObject({ name: 'TypeError', code: 'sign_in_required' })
   expect(worker.peer.callsOf('fetch')).toEqual([])
+})
+
+test('a call names the session that the page showed when it was made, also if it is repeated (I6)', async () => {
+  const handlers = (instance: string): Handlers => ({
+    hello: () =>
+      welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject: 'alice' } } }),
+    request: never,
+  })
+  const { candidate, peers, lose } = losing(handlers('worker0'), handlers('worker1'))
+  const client = createClient([candidate])
+  await vi.advanceTimersByTimeAsync(0)
+  outcomeOf(client.call('request', apiRequest('GET')))
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(10)
+  for (const peer of peers) {
+    expect(peer.callsOf('request')[0]?.[2]).toEqual({ session: 'session of alice', subject: 'alice' })
+  }
 })
 
 /** Loses the first of two workers during `session.fetch`. Returns the outcome, and how often each worker was called. */

@@ -1089,7 +1089,10 @@ function passTask(...values: readonly unknown[]): { passed: unknown[]; refused: 
 
 test('only the known fields of a task are passed on', () => {
   const whole = { ...task, auth: false, data: { a: [1, null] }, sent: { isReplay: true, ticket } }
-  expect(passTask('c', { ...whole, other: 1, body: 'x' })).toEqual({ passed: ['c', whole], refused: undefined })
+  expect(passTask('c', { ...whole, other: 1, body: 'x' })).toEqual({
+    passed: ['c', whole, undefined],
+    refused: undefined,
+  })
   expect(passTask('c', task).passed[1]).toStrictEqual({ ...task, auth: undefined })
   expect(passTask('c', { ...task, sent: {} }).passed[1]).toMatchObject({ sent: { isReplay: false } })
 })

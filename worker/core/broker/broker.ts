@@ -1,5 +1,6 @@
 import { DEFAULT_TIMEOUT } from '../../../src/protocol/deadline.ts'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
+import type { Caller } from '../../../src/protocol/snapshot.ts'
 import type { CancelSignal, Grant, HistoryNote, HistoryRecord, Peers, Store, TransactionStore } from '../adapter.ts'
 import { optional } from '../optional-fields.ts'
 import { type Effect, type Permit, type SessionEvent, type SessionRules, timeoutOf } from '../session/events.ts'
@@ -32,6 +33,8 @@ export interface BrokerOptions extends GrantRunHost {
   createId(): string
 }
 
+/** Older than every generation. */
+const NO_GENERATION = -1
 const NO_PEERS: Peers = { exclusive: (work) => work(), announce() {}, onHint() {} }
 
 export type SessionBroker = ReturnType<typeof createBroker>
@@ -147,18 +150,14 @@ export function createBroker(options: BrokerOptions) {
     })
   }
 
-  function openCall(id: string, signal: CancelSignal): Call {
+  function openCall(id: string, signal: CancelSignal, caller?: Caller): Call {
     const { generation, sessionId, held } = session
-    return {
-      id,
-      signal,
-      generation,
-      sessionId,
-      subject: held?.subject,
-      signIn: findSignIn(),
-      api: '',
-      hasRefreshed: false,
+    const call = { id, signal, api: '', hasRefreshed: false }
+    if (caller === undefined || caller.session === sessionId) {
+      return { ...call, generation, sessionId, subject: held?.subject, signIn: findSignIn() }
     }
+    // The page saw an earlier session. The call is for that user, and must not wait for a sign-in that runs now (I6).
+    return { ...call, generation: NO_GENERATION, sessionId: caller.session, subject: caller.subject }
   }
 
   /** The sign-in that a call waits for if no user is signed in. While the store loads, the call may have a user. */
@@ -174,14 +173,15 @@ export function createBroker(options: BrokerOptions) {
     await waitFor(platform, () => loaded, { timeout: DEFAULT_TIMEOUT, onTimeout: storeSilent, signal })
     // The call was made before a user could be seen. A sign-in since then may be another user's.
     if (signIns.last() === signInsBefore && !isSigningIn)
-      Object.assign(call, openCall(call.id, signal), { api: call.api })
+      Object.assign(call, openCall(call.id, signal, callerOf(call)), { api: call.api })
     return waiters.want(call) as Promise<Permit>
   }
 
   return {
     /** Resolves when the stored session has been read. Everything below waits for it. */
     ready,
-    snapshot: feed.current,
+    snapshot: () => feed.current().snapshot,
+    view: feed.current,
     subscribe: feed.subscribe,
     explain: (after?: number): readonly HistoryRecord[] => history.entries(after),
     record,
@@ -199,9 +199,10 @@ export function createBroker(options: BrokerOptions) {
       access.check()
     },
 
-    async openCall(id: string, signal: CancelSignal): Promise<Call> {
+    /** `caller`: the session that the page saw when it made the call; undefined if it saw none. */
+    async openCall(id: string, signal: CancelSignal, caller?: Caller): Promise<Call> {
       await ready
-      return openCall(id, signal)
+      return openCall(id, signal, caller)
     },
 
     /** A permit to send a request. Rejects with `sign_in_required`, `refresh_unavailable`, `timeout` or `aborted`. */
@@ -256,6 +257,10 @@ export function createBroker(options: BrokerOptions) {
       )
     },
   }
+}
+
+function callerOf({ sessionId, subject }: Call): Caller | undefined {
+  return sessionId === undefined ? undefined : { session: sessionId, ...optional({ subject }) }
 }
 
 function storeSilent(): LingpaiError {

@@ -1,27 +1,33 @@
-import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
-import { type SessionState, toSnapshot } from '../session/state.ts'
+import type { BrokerSnapshot, Caller } from '../../../src/protocol/snapshot.ts'
+import { type SessionState, toCaller, toSnapshot } from '../session/state.ts'
+
+/** What pages get: the snapshot, and the session that it shows. */
+export interface SessionView {
+  readonly snapshot: BrokerSnapshot
+  readonly caller: Caller | undefined
+}
 
 export type SnapshotListener = (snapshot: BrokerSnapshot) => void
 
-/** The snapshot that pages see. Listeners are called only if its content has changed. */
+/** What pages see of the session. Listeners are called only if its content has changed. */
 export function createSnapshotFeed(session: SessionState, onListenerError: () => void) {
-  let snapshot = toSnapshot(session)
+  let view = toView(session)
   const listeners = new Set<SnapshotListener>()
   return {
-    current: () => snapshot,
+    current: () => view,
 
     /** Shows the state that was loaded, before any page has a snapshot. */
     begin(loaded: SessionState): void {
-      snapshot = toSnapshot(loaded)
+      view = toView(loaded)
     },
 
     publish(changed: SessionState): void {
-      const next = toSnapshot(changed)
-      if (isSameSnapshot(snapshot, next)) return
-      snapshot = next
+      const next = toView(changed)
+      if (view.caller?.session === next.caller?.session && isSameSnapshot(view.snapshot, next.snapshot)) return
+      view = next
       for (const listener of listeners) {
         try {
-          listener(next)
+          listener(next.snapshot)
         } catch {
           // One page that cannot be reached must not stop the others, or the session itself.
           onListenerError()
@@ -34,6 +40,10 @@ export function createSnapshotFeed(session: SessionState, onListenerError: () =>
       return () => listeners.delete(listener)
     },
   }
+}
+
+function toView(session: SessionState): SessionView {
+  return { snapshot: toSnapshot(session), caller: toCaller(session) }
 }
 
 function isSameSnapshot(one: BrokerSnapshot, other: BrokerSnapshot): boolean {

@@ -1,4 +1,4 @@
-import type { BrokerSnapshot } from '../../../src/protocol/snapshot.ts'
+import type { BrokerSnapshot, Caller } from '../../../src/protocol/snapshot.ts'
 import type { StoredSession, StoredState, TokenSet } from '../adapter.ts'
 import { optional } from '../optional-fields.ts'
 
@@ -132,6 +132,13 @@ export function toSnapshot({ held, refresh, signIn, tokenServer, reason }: Sessi
   const user = isUnsaved || held === undefined ? undefined : optional({ subject: held.subject, profile: held.profile })
   const status = user ? 'signed-in' : isUnsaved || signIn !== undefined ? 'signing-in' : 'signed-out'
   return { status, tokenServer, ...optional({ user, reason }) }
+}
+
+/** The session that pages see: undefined until the store holds it. */
+export function toCaller(session: SessionState): Caller | undefined {
+  const { status, user } = toSnapshot(session)
+  if (status !== 'signed-in' || session.sessionId === undefined) return undefined
+  return { session: session.sessionId, ...optional({ subject: user?.subject }) }
 }
 
 /** Whether a write is pending that decides what is held. Until it ends, no call gets a token. */

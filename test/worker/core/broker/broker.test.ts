@@ -167,6 +167,50 @@ test('a call of a user who has signed out does not wait for the sign-in of anoth
   succeed()
 })
 
+test.each([
+  ['with a subject', 'ann'],
+  ['without a subject', undefined],
+])('a call that its page made in an ended session %s gets no token of the next user (I6)', async (_title, subject) => {
+  const { broker, begin, succeed, platform } = signingIn()
+  await begin()
+  const { signal } = new AbortController()
+  const caller = { session: 'ended', ...(subject !== undefined && { subject }) }
+  const open = (id: string) => broker.openCall(id, signal, caller)
+  const during = watch(open('during').then(broker.authorize))
+  await platform.settle()
+  expect(during).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  succeed()
+  await platform.settle()
+  const after = watch(open('after').then(broker.authorize))
+  await platform.settle()
+  expect(after).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+})
+
+test('a call that its page made in an earlier session of the same user gets the token of the new one (I8)', async () => {
+  const { broker, begin, succeed, platform } = signingIn()
+  await begin()
+  succeed()
+  await platform.settle()
+  const call = await broker.openCall('call', new AbortController().signal, { session: 'ended', subject: 'bob' })
+  expect(await broker.authorize(call)).toMatchObject({ tokens: { accessToken: 'access-of-bob' } })
+})
+
+test('pages get the id of a session once it is stored, and a new id at each sign-in of the same user', async () => {
+  const { broker, signIn, platform } = createHarness({
+    grant: { signIn: async () => ({ accessToken: 'access', subject: 'ann' }) },
+  })
+  await broker.ready
+  expect(broker.view().caller).toBeUndefined()
+  const ids: unknown[] = []
+  broker.subscribe(() => ids.push(broker.view().caller?.session))
+  await signIn('ann')
+  await signIn('ann')
+  await platform.settle()
+  const shown = ids.filter((id) => id !== undefined)
+  expect(broker.view().caller).toEqual({ session: shown.at(-1), subject: 'ann' })
+  expect(new Set(shown).size).toBe(2)
+})
+
 test('a request that was sent as one user is not replayed for the user of a sign-in that ran meanwhile (I6)', async () => {
   const { broker, begin, succeed, openCall, platform } = signingIn()
   await begin()
