@@ -9,7 +9,7 @@ const READERS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as 
 export function toResponse(wire: WireResponse, connection: Connection, signal: AbortSignal | undefined): Response {
   const { url, status, statusText, type, redirected, headers, body } = wire
   const content = NULL_BODY_STATUSES.includes(status) ? null : toBody(body, connection, signal)
-  const incoming = content && 'stream' in content ? content : undefined
+  const incoming = content === null || content instanceof ArrayBuffer ? undefined : content
   const response = new Response(incoming?.stream ?? (content as ArrayBuffer | null), {
     // An opaque response has status 0, which the constructor rejects (Fetch §5.5).
     status: status || 200,

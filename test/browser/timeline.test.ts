@@ -156,7 +156,7 @@ test('the arrow keys select bar after bar in time order, and Escape clears the s
   press('ArrowUp')
   expect(textOf('.story')).toBe(stories[3])
   press('Escape')
-  expect(textOf('.story')).toContain('Point at a bar')
+  expect(textOf('.story')).toContain('Hover over a bar')
 })
 
 test('keys, the wheel with Ctrl, and a drag zoom and pan', async () => {

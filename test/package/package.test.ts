@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { measureSizes } from '../setup/measure-size.mjs'
@@ -12,17 +12,24 @@ const built = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8
 
 // These tests read the output of `npm run build`; `npm test` runs it first.
 
-it('has no dependencies: the build bundles them, and no built file imports a package', () => {
+it('has no dependencies: the build bundles them, and no file that an app reaches imports a package', () => {
   expect(manifest.dependencies).toBeUndefined()
   expect(manifest.peerDependencies).toBeUndefined()
-  const imported = built
-    .filter((path) => /\.(js|d\.ts)$/.test(path))
-    .flatMap((path) =>
-      [...read(join('dist', path)).matchAll(/^(?:import|export)[^'"]*?from\s*['"]([^'"]+)['"]/gm)].map(
-        ([, name]) => `${path}: ${name}`,
-      ),
-    )
-  expect(imported.length).toBeGreaterThan(20)
+  const imported: string[] = []
+  const reached = new Set(built.filter((path) => path.endsWith('.js')))
+  for (const entry of Object.values(manifest.exports as Record<string, string | { readonly types: string }>))
+    if (typeof entry !== 'string') reached.add(entry.types.replace('./dist/', ''))
+  for (const path of reached) {
+    for (const [, name = ''] of read(join('dist', path)).matchAll(
+      /^(?:import|export)[^'"]*?from\s*['"]([^'"]+)['"]/gm,
+    )) {
+      imported.push(`${path}: ${name}`)
+      // Declarations import each other by the names of their sources.
+      if (path.endsWith('.d.ts') && name.startsWith('.'))
+        reached.add(join(dirname(path), name).replace(/(?<!\.d)\.ts$/, '.d.ts'))
+    }
+  }
+  expect(reached.size).toBeGreaterThan(40)
   expect(imported.filter((line) => !/: \.\.?\//.test(line))).toEqual([])
 })
 
@@ -68,7 +75,7 @@ it('packs the build, the licence and the documents, and no sources or tests', ()
 })
 
 // `npm run size`, rounded up to the next 10 bytes. If a change needs more, the changelog or its pull request says why.
-const limits = { page: 7980, worker: 31_960 }
+const limits = { page: 8060, worker: 31_820 }
 
 it('is not larger than its size limits', async () => {
   const { page, worker } = await measureSizes()

@@ -24,7 +24,7 @@ const workerMistakes: readonly (readonly [string, Partial<AppOptions>, RegExp])[
     /npx lingpai init/,
   ],
   ['a signer without a secret', { grant: `sign: sortedParams({ algorithm: 'md5' }),` }, /secret must be a string/],
-  ['a worker file without serve()', { files: { 'workers/token.js': '' } }, /has not called serve\(\)/],
+  ['a worker file without serve()', { files: { 'workers/token.js': '' } }, /did not call serve\(\)/],
 ]
 
 test.each(workerMistakes)(

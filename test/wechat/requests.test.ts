@@ -194,7 +194,7 @@ test.each<[string, CallOptions, RegExp]>([
   ['a relative URL', { url: '/list' }, /absolute URL/],
   ['no URL', { url: undefined }, /absolute URL/],
   ['another scheme', { url: 'ftp://localhost/list' }, /absolute URL/],
-  ['a string as the data of a GET', { method: 'GET', data: 'a=b' }, /no object/],
+  ['a string as the data of a GET', { method: 'GET', data: 'a=b' }, /must be an object/],
   ['an auth that is not a boolean', { auth: 'yes' }, /auth must be true or false/],
   ['a timeout that is not a number', { timeout: '5' }, /timeout must be milliseconds/],
   ['a negative timeout', { timeout: -1 }, /timeout must be milliseconds/],
