@@ -37,11 +37,12 @@ export function repeatsOf<Name extends Method>(name: Name, given: Arguments<Name
   return name === 'request' && !isIdempotent(given[0] as WireApiRequest) ? 0 : MAX_REPEATS
 }
 
+/** With `caller` null, the work is repeated whatever user is signed in: then only the worker decides. */
 export type Repeat = <T>(
   work: (connection: OpenConnection, caller: Caller | undefined) => Promise<T>,
   signal: CancelSignal,
   repeats?: number,
-  caller?: Caller | undefined,
+  caller?: Caller | null | undefined,
 ) => Promise<T>
 
 export function createRepeat(
@@ -52,7 +53,7 @@ export function createRepeat(
     work: (connection: OpenConnection, caller: Caller | undefined) => Promise<T>,
     signal: CancelSignal,
     repeats = MAX_REPEATS,
-    caller = currentCaller(),
+    caller: Caller | null | undefined = currentCaller(),
     failure?: unknown,
   ): Promise<T> {
     const connection = await connected(signal)
@@ -61,7 +62,7 @@ export function createRepeat(
     if (caller && now && !isSameUser(caller, now))
       throw failure ?? new LingpaiError('sign_in_required', 'Another user has signed in.')
     try {
-      return await work(connection, caller)
+      return await work(connection, caller ?? undefined)
     } catch (error) {
       if (!isWorkerLost(error) || signal.aborted || repeats === 0) throw error
       return repeat(work, signal, repeats - 1, caller, error)

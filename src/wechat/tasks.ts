@@ -1,4 +1,5 @@
 import type { Client } from '../client/client.ts'
+import { MAX_REPEATS } from '../client/repeat.ts'
 import { waitFor } from '../connect/wait.ts'
 import { AbortController } from '../protocol/abort-controller.ts'
 import { findApi } from '../protocol/apis.ts'
@@ -155,16 +156,20 @@ export function createTasks(client: Client, timers: Timers) {
         cancel: () => {},
         error: undefined,
       }
+      const caller = client.caller()
       const judge = async (): Promise<Result> => {
         const api = findApi(await client.apis(controller.signal), new URL(plan.url))
         task.envelope = api?.envelope
         await client.repeat(
-          async (connection, caller) =>
+          async (connection) =>
             connection.call('task', [await toWireTask(name, task, api?.isSigned === true)], {
               signal: controller.signal,
               caller,
             }),
           controller.signal,
+          MAX_REPEATS,
+          // The answer to what was sent is delivered, whatever user is signed in by now.
+          null,
         )
         return plan.deliver((await task.last?.answer) as Answer, task.envelope)
       }
