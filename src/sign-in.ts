@@ -2,7 +2,7 @@ import { type Client, CONTROL_DEADLINE } from './client/client.ts'
 import { LingpaiError } from './protocol/errors.ts'
 import type { AuthorizeInput } from './protocol/methods.ts'
 
-/** How often to check whether the user has closed the popup: there is no event for it. In milliseconds. */
+/** How often to check whether the user has closed the popup: browsers have no event for it. In milliseconds. */
 const POPUP_POLL = 300
 /** If the page that opened the callback page has not answered by then, the callback page completes the sign-in. In milliseconds. */
 const HAND_OVER_TIMEOUT = 1000

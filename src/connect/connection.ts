@@ -135,7 +135,7 @@ export function openConnection(
     return remote.ping().then(watchLock, () => {})
   }
 
-  /** The page gets the worker's lock when the worker dies, for which there is no event, or when another script steals it. */
+  /** The page gets the worker's lock when the worker dies, which no event reports, or when another script steals it. */
   function watchLock(name: string | undefined): void {
     const { locks } = globalThis.navigator ?? {}
     if (name === watched || !locks) return

@@ -1,36 +1,36 @@
-// The public types, apart from what needs WeChat's own: an app can be checked without its typings.
+// The public types, without WeChat's own types: an app can be type-checked without `miniprogram-api-typings`.
 import type { WechatWorker } from '../connect/wechat.ts'
 import type { CancelSignal } from '../protocol/cancel-signal.ts'
 import type { Endpoint } from '../protocol/endpoint.ts'
 import type { CallOptionsBase, JsonRequest, RequestOptionsBase, SessionBase } from '../session-base.ts'
 
-/** How a mini program keeps its session. */
+/** The options of `connect`. */
 export interface WechatOptions {
   readonly wechat: {
-    /** The worker file, as `wx.createWorker` takes it; or the app's own worker, whose messages go to `handleMessage`. */
+    /** The path of the worker file for `wx.createWorker`, or the app's own worker, whose messages go to `handleMessage`. */
     readonly worker?: string | Pick<WechatWorker, 'postMessage'>
     /** `useExperimentalWorker` of `wx.createWorker`: faster on iOS, but the system may end it. Default false. */
     readonly useExperimentalWorker?: boolean
-    /** Where the user is led who must sign in: one toast, one `wx.reLaunch`. Default: nowhere. */
+    /** The page that opens if the user must sign in: one toast, one `wx.reLaunch`. Default: none. */
     readonly signInPage?: SignInPageOptions
-    /** What to do, in place of `signInPage`, when a call shows that the user must sign in. */
+    /** Called instead of opening `signInPage` when the user must sign in. */
     readonly onSignInRequired?: () => void
   }
-  /** The broker on the app thread, `() => serveInline(options)`, for where no worker can be had. */
+  /** The broker on the app thread, `() => serveInline(options)`. Used if a worker cannot be created. */
   readonly inline?: () => Endpoint
 }
 
-/** Where the user signs in, and how they get there. */
+/** The sign-in page, and the toast before it. */
 export interface SignInPageOptions {
-  /** Absolute within the mini program: `/pages/login/login`. */
+  /** The path of the page, such as `/pages/login/login`. */
   readonly url: string
-  /** Shown as a toast first. Default 登录失败，请重新登录; an empty text shows none. */
+  /** The text of the toast. Default 登录失败，请重新登录. If it is empty, there is no toast. */
   readonly message?: string
   /** How long the toast is shown before the page opens, in milliseconds. Default 1200. */
   readonly delay?: number
 }
 
-/** The session, as a mini program uses it. Every method is bound, so that it can be passed on alone. */
+/** The session of a mini program. Every method is bound, so it can be passed on alone. */
 export interface WechatSession<SignInInput = unknown> extends SessionBase {
   /** Calls an API that uses JSON, and unwraps the envelope of its answer. */
   readonly request: WechatRequest
@@ -59,16 +59,16 @@ export interface WechatSession<SignInInput = unknown> extends SessionBase {
   readonly replaceWorker: (worker: Pick<WechatWorker, 'postMessage'>) => void
 }
 
-/** Has the worker get a code from `wx.login`; the other fields go to the grant's sign-in call as they are. */
+/** The worker gets a code from `wx.login`. The other fields are passed to the grant's sign-in call unchanged. */
 export interface WechatLoginInput {
   readonly via: 'wx.login'
   readonly [field: string]: unknown
 }
 
 export interface CallOptions extends CallOptionsBase {
-  /** Absolute: a mini program has no address of its own. */
+  /** An absolute URL: a mini program does not have an address of its own. */
   readonly url: string
-  /** Its abort ends the call: an `AbortSignal`, or the signal of `lingpai/wechat`'s own `AbortController`. */
+  /** Aborts the call: an `AbortSignal`, or the signal of the `AbortController` of `lingpai/wechat`. */
   readonly signal?: CancelSignal
 }
 
@@ -83,26 +83,26 @@ export interface UploadOptions extends CallOptions {
   readonly filePath: string
   /** The form field that the file is sent in. */
   readonly name: string
-  /** The other fields of the form. What is no text is sent as JSON; what is null is left out. */
+  /** The other fields of the form. A value that is not a string is sent as JSON; null is left out. */
   readonly formData?: Readonly<Record<string, unknown>>
   readonly onProgress?: (progress: UploadProgress) => void
-  /** In milliseconds, for each attempt to send it. Default WeChat's, 60,000 unless app.json says otherwise. */
+  /** In milliseconds, for each attempt. Default: WeChat's, which is 60,000 unless app.json sets another. */
   readonly timeout?: number
 }
 
 /** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/download/wx.downloadFile.html */
 export interface DownloadOptions extends CallOptions {
-  /** Where to put the file. Default a temporary one of WeChat's choice. */
+  /** The path for the file. Default: a temporary file that WeChat chooses. */
   readonly filePath?: string
   readonly onProgress?: (progress: DownloadProgress) => void
-  /** In milliseconds, for each attempt to fetch it. Default WeChat's, 60,000 unless app.json says otherwise. */
+  /** In milliseconds, for each attempt. Default: WeChat's, which is 60,000 unless app.json sets another. */
   readonly timeout?: number
 }
 
-/** What a download has brought. */
+/** The downloaded file. */
 export interface DownloadedFile {
   readonly statusCode: number
-  /** Where the file is, unless `filePath` was given. */
+  /** The path of the file, unless the call set `filePath`. */
   readonly tempFilePath?: string
   readonly filePath?: string
 }
@@ -113,10 +113,10 @@ export type WechatRequest = JsonRequest<RequestOptions>
 /** Uploads a file, signed in; resolves and rejects as a request does. */
 export type UploadFile = <T = unknown>(options: UploadOptions) => Promise<T>
 
-/** Downloads a file, signed in. Where the API refuses, rejects as a request does, and no file is left behind. */
+/** Downloads a file, signed in. If the API refuses, it rejects as a request does, and deletes the file. */
 export type DownloadFile = (options: DownloadOptions) => Promise<DownloadedFile>
 
-/** WeChat's own, as `UploadTask.onProgressUpdate` tells it. */
+/** The progress that `UploadTask.onProgressUpdate` reports. */
 export interface UploadProgress {
   /** In percent. */
   readonly progress: number
@@ -124,7 +124,7 @@ export interface UploadProgress {
   readonly totalBytesExpectedToSend: number
 }
 
-/** WeChat's own, as `DownloadTask.onProgressUpdate` tells it. */
+/** The progress that `DownloadTask.onProgressUpdate` reports. */
 export interface DownloadProgress {
   /** In percent. */
   readonly progress: number
