@@ -61,8 +61,6 @@ export interface PageCall {
   readonly pastAtStart: ReadonlySet<number>
   attempts: number
   readonly connectionsBefore: number
-  /** When its tab first showed another state than the session of the call. */
-  leftAt: number | undefined
   /** The session that a sign-in has started at the server. */
   signsIn: number | undefined
   isSettled: boolean
@@ -377,12 +375,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
           `call ${callId} was made in session ${call.sessionAtStart} and is sent with a token of ${session}`,
         )
       const { tab, startedAt, userAtStart } = call
-      const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
-      // A call of a page that learns of the switch so late was made before it.
-      const isBeforeSwitch = (call.leftAt ?? scheduler.now()) - startedAt > TRAVEL
-      const isSwitched = userAtStart !== undefined && userAtStart !== user && isBeforeSwitch
-      if (isSwitched && isAwake && tab.connectedAt < startedAt && !hasStoreTrouble)
+      // The call names the session that its page showed, so it does not matter when the switch came.
+      if (userAtStart !== undefined && userAtStart !== user)
         violate('I6', `call ${callId} was made for ${userAtStart} and is sent with a token of ${user}`)
+      const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
       const signIn = [...calls.values()].find(({ signsIn }) => signsIn === session)
       const isOfLaterSignIn = call.isOfNobody && signIn !== undefined && signIn.startedAt > startedAt + TRAVEL
       if (isOfLaterSignIn && isAwake && tab.connections === call.connectionsBefore && !hasStoreTrouble)
@@ -405,7 +401,6 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         pastAtStart: new Set(tab.past),
         attempts: 0,
         connectionsBefore: tab.connections,
-        leftAt: undefined,
         signsIn: undefined,
         isSettled: false,
       }
@@ -439,9 +434,6 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const before = tab.shown.session
       if (tab.shown.status === 'connecting') tab.connectedAt = scheduler.now()
       tab.shown = shown
-      for (const call of openCalls) {
-        if (call.tab === tab && call.sessionAtStart !== shown.session) call.leftAt ??= scheduler.now()
-      }
       if (shown.session !== undefined && unwanted.has(shown.session) && !hasLostThreads)
         violate('I5', `${tab.name} shows session ${shown.session}, whose sign-in was cancelled`)
       const { session, status, reason } = shown

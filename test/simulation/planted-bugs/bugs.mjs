@@ -120,6 +120,12 @@ export const bugs = [
     replace: '    isAdopted: true,\n    generation: session.generation,',
   },
   {
+    name: 'the session that a page saw does not count',
+    file: `${broker}/broker.ts`,
+    search: 'if (caller === undefined || caller.session === sessionId) {',
+    replace: 'if (true) {',
+  },
+  {
     name: 'a call that waits for a sign-in accepts any session',
     from: 17_450,
     file: `${session}/authorize.ts`,
@@ -224,7 +230,8 @@ export const bugs = [
   {
     name: 'a refresh notifies the pages',
     file: `${broker}/snapshot-feed.ts`,
-    search: '      if (isSameSnapshot(snapshot, next)) return\n',
+    search:
+      '      if (view.caller?.session === next.caller?.session && isSameSnapshot(view.snapshot, next.snapshot)) return\n',
     replace: '',
   },
   {
