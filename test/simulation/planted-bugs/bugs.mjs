@@ -127,7 +127,7 @@ export const bugs = [
   },
   {
     name: 'a call that waits for a sign-in accepts any session',
-    from: 17_450,
+    from: 14_240,
     file: `${session}/authorize.ts`,
     search: 'const isOfThisSignIn = request.signIn !== undefined && request.signIn === session.begunBy',
     replace: 'const isOfThisSignIn = request.signIn !== undefined',
