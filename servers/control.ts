@@ -16,12 +16,12 @@ export interface ControlledServers {
 }
 
 /** The servers' counters since their start. A reset does not change them. */
-export interface ControlCounters {
+interface ControlCounters {
   readonly authorizationServer: AuthorizationServerCounters
   readonly api: ApiServerCounters
 }
 
-export interface ControlSettings extends AuthorizationServerSettings {
+interface ControlSettings extends AuthorizationServerSettings {
   /** The API answers 401 to every token. */
   readonly apiDenial: boolean
   /** No client can connect to the servers. */

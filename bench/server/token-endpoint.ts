@@ -4,7 +4,7 @@ import { allowOrigin, answerPreflight, isPreflight } from '../../servers/http/co
 import { answerJson } from '../../servers/http/json.ts'
 import { readBody } from '../../servers/http/request-body.ts'
 
-export interface IssuedTokens {
+interface IssuedTokens {
   readonly accessToken: string
   readonly refreshToken: string
   readonly expiresIn: number

@@ -22,7 +22,7 @@ export interface ApiServerOptions {
   control?(request: IncomingMessage, response: ServerResponse): Promise<boolean>
 }
 
-export interface HoldRequestsOptions {
+interface HoldRequestsOptions {
   /** When the token of a held request is checked. Default `arrival`, which causes a late 401 for an old token. */
   readonly judgeAt?: 'arrival' | 'release'
 }

@@ -25,7 +25,7 @@ export type Fault =
   | { readonly kind: 'hang' }
 
 /** `handled`: the request has ended, or its client has gone. */
-export type Admission = 'process' | 'process-and-lose' | 'process-and-lose-midway' | 'handled'
+type Admission = 'process' | 'process-and-lose' | 'process-and-lose-midway' | 'handled'
 
 export interface FaultGate {
   fail(...faults: readonly Fault[]): void

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 
-export interface LegacyTokenPair {
+interface LegacyTokenPair {
   readonly accessToken: string
   readonly refreshToken: string
 }
 
-export type LegacyRefreshState = 'good' | 'used' | 'expired' | 'unknown'
+type LegacyRefreshState = 'good' | 'used' | 'expired' | 'unknown'
 
 export interface LegacyTokens {
   readonly issued: readonly string[]

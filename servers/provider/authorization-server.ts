@@ -56,7 +56,7 @@ export interface AuthorizationServerSettings {
 }
 
 /** Returns the body that replaces the provider's. */
-export type TokenResponseChange = (body: Record<string, unknown>) => Record<string, unknown>
+type TokenResponseChange = (body: Record<string, unknown>) => Record<string, unknown>
 
 export interface AuthorizationServer {
   readonly issuer: string

@@ -4,7 +4,7 @@ import type { Caller } from './snapshot.ts'
 import type { SentPermit, SentRequest } from './tasks.ts'
 
 /** Longest text of one control argument, in UTF-16 units. Does not limit bodies. */
-export const MAX_TEXT = 1 << 20
+const MAX_TEXT = 1 << 20
 export const MAX_URL = 1 << 16
 const MAX_HEADERS = 1000
 const MAX_DATA = 20

@@ -5,7 +5,7 @@ import type { ReceivedTokens } from '../../src/protocol/received-tokens.ts'
 // Both threads share these.
 export type { CancelSignal, ReceivedTokens }
 
-export type MaybePromise<T> = T | Promise<T>
+type MaybePromise<T> = T | Promise<T>
 
 /** A token set as the broker holds it. Times are milliseconds since 1970, on the local clock. */
 export interface TokenSet {

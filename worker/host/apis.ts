@@ -9,7 +9,7 @@ import { type Api, invalidOption } from './options.ts'
 /** Stands for every server that is not listed: it gets no token and has no envelope. */
 export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [] }
 
-export function nameOf({ origin, pathPrefix }: Api): string {
+function nameOf({ origin, pathPrefix }: Api): string {
   return origin + pathPrefix
 }
 

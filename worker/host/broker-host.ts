@@ -37,10 +37,10 @@ export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 
   createApiMethods(options: ParsedOptions, broker: SessionBroker): (runAbortable: RunAbortable) => ApiMethods
 }
 
-export type ApiMethods = Partial<Omit<BrokerTable, keyof ControlTable>>
+type ApiMethods = Partial<Omit<BrokerTable, keyof ControlTable>>
 
 /** Registers the function that stops a body which is still on its way after its call was answered. Returns the removal. */
-export type RegisterBody = (stop: () => void) => () => void
+type RegisterBody = (stop: () => void) => () => void
 
 /** Runs a call that its page can abort. It is also aborted when its page leaves, unless it is lasting. */
 export type RunAbortable = <T>(

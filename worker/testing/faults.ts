@@ -54,7 +54,7 @@ export interface TestAnswer {
 }
 
 /** @throws LingpaiError `invalid_call` */
-export function parseFault(what: string, fault: TokenFault, isTokenFault: boolean): ParsedFault {
+function parseFault(what: string, fault: TokenFault, isTokenFault: boolean): ParsedFault {
   if (typeof fault !== 'object' || fault === null) throw invalid(what, 'pass an object such as {status: 503}')
   const allowed = isTokenFault ? TOKEN_FIELDS : FIELDS
   const given = Object.keys(fault)

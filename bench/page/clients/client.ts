@@ -4,7 +4,7 @@ export interface Client {
   read(url: string): Promise<unknown>
 }
 
-export class BadAnswer extends Error {}
+class BadAnswer extends Error {}
 
 export async function readGood(response: Response): Promise<unknown> {
   if (response.ok) return response.json()

@@ -7,7 +7,7 @@ import { waitFor } from './machine.ts'
  * The longest time for one request of a grant, in milliseconds: a code exchange without a response must not keep a sign-in
  * for ever. A sign-in as a whole has no deadline, because the user takes part in it.
  */
-export const SEND_TIMEOUT = 30_000
+const SEND_TIMEOUT = 30_000
 
 export interface GrantRunHost {
   readonly platform: Platform

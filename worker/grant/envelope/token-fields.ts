@@ -25,7 +25,7 @@ export interface TokenFields {
   readonly profile?: string | ((data: Profile) => Profile | undefined)
 }
 
-export const textFieldNames = ['accessToken', 'refreshToken', 'tokenType', 'scope'] as const
+const textFieldNames = ['accessToken', 'refreshToken', 'tokenType', 'scope'] as const
 export const fieldNames = [...textFieldNames, 'expiresIn', 'subject', 'profile'] as const
 
 /** Returns undefined if the access token is missing. Leaves out other fields of a wrong type. */
