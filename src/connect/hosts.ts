@@ -8,7 +8,7 @@ import type { HostCandidate, HostPort } from './host.ts'
 export interface Hosts {
   /** First choice: one worker for all tabs. */
   readonly shared?: () => SharedWorker
-  /** Used only if there is no `SharedWorker`, or if it fails to start. */
+  /** Used only if the browser lacks `SharedWorker`, or if the shared worker fails to start. */
   readonly dedicated?: () => Worker
   /** The broker in the page's own thread: `() => serveInline(options)` of `lingpai/inline`. */
   readonly inline?: () => Endpoint

@@ -40,7 +40,7 @@ export interface LingpaiErrorFields {
   readonly cause?: unknown
 }
 
-// Registered with Symbol.for, so that an error is recognised across bundles and realms, where `instanceof` fails.
+// Registered with Symbol.for, so that an error is recognised across bundles and realms. `instanceof` fails there.
 const brand: unique symbol = Symbol.for('lingpai.error') as never
 
 /** The fields that cross a port. Absent fields are omitted, since JSON has no `undefined`. */

@@ -7,7 +7,7 @@ import type { WireApiRequest, WireRequest, WireResponse } from './wire.ts'
 /** How an interactive sign-in begins. */
 export interface AuthorizeInput {
   readonly via: 'redirect' | 'popup'
-  /** Where the user goes afterwards: a path on the page's own origin. */
+  /** The page that opens after the sign-in: a path on the page's own origin. */
   readonly returnTo?: string
 }
 

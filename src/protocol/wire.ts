@@ -54,7 +54,7 @@ export interface WireResponse {
   readonly type: string
   readonly redirected: boolean
   readonly headers: readonly (readonly [string, string])[]
-  /** A small body as one ArrayBuffer; for others, a `MessagePort` that delivers the chunks. Null if there is no body. */
+  /** A small body as one ArrayBuffer; for others, a `MessagePort` that delivers the chunks. Null for a response without a body. */
   readonly body: unknown
 }
 

@@ -9,9 +9,9 @@ export interface WechatOptions {
   readonly wechat: {
     /** The path of the worker file for `wx.createWorker`, or the app's own worker, whose messages go to `handleMessage`. */
     readonly worker?: string | Pick<WechatWorker, 'postMessage'>
-    /** `useExperimentalWorker` of `wx.createWorker`: faster on iOS, but the system may end it. Default false. */
+    /** `useExperimentalWorker` of `wx.createWorker`: faster on iOS, but the system may end the worker. Default false. */
     readonly useExperimentalWorker?: boolean
-    /** The page that opens if the user must sign in: one toast, one `wx.reLaunch`. Default: none. */
+    /** The page that opens when the user must sign in, with one toast and one `wx.reLaunch`. Default: none. */
     readonly signInPage?: SignInPageOptions
     /** Called instead of opening `signInPage` when the user must sign in. */
     readonly onSignInRequired?: () => void
@@ -20,51 +20,52 @@ export interface WechatOptions {
   readonly inline?: () => Endpoint
 }
 
-/** The sign-in page, and the toast before it. */
+/** The sign-in page, and the toast that is shown before the page opens. */
 export interface SignInPageOptions {
   /** The path of the page, such as `/pages/login/login`. */
   readonly url: string
-  /** The text of the toast. Default 登录失败，请重新登录. If it is empty, there is no toast. */
+  /** The text of the toast. Default 登录失败，请重新登录. If it is empty, no toast is shown. */
   readonly message?: string
   /** How long the toast is shown before the page opens, in milliseconds. Default 1200. */
   readonly delay?: number
 }
 
-/** The session of a mini program. Every method is bound, so it can be passed on alone. */
+/** The session of a mini program. Every method is bound, so it can be passed on without the session. */
 export interface WechatSession<SignInInput = unknown> extends SessionBase {
-  /** Calls an API that uses JSON, and unwraps the envelope of its answer. */
+  /** Calls an API that uses JSON, and unwraps the envelope of its response. */
   readonly request: WechatRequest
   /** `wx.uploadFile`, signed in. */
   readonly uploadFile: UploadFile
   /** `wx.downloadFile`, signed in. */
   readonly downloadFile: DownloadFile
   /**
-   * Signs in, in the worker: with the input of the grant's `signIn`, or with `{via: 'wx.login'}`, for which the worker gets a
-   * new code.
+   * Signs in, in the worker. The input is that of the grant's `signIn`, or `{via: 'wx.login'}`. In the second case, the
+   * worker gets a new code.
    *
-   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `network_error`, `timeout`, `invalid_call`, and with
-   * `worker_lost` if the outcome is unknown: a code or a captcha may have been used up, so a sign-in is not repeated.
+   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `network_error`, `timeout` or `invalid_call`. Rejects with
+   * `worker_lost` if the outcome is unknown: the code or captcha may have been used, so the sign-in is not repeated.
    */
   readonly signIn: (input: SignInInput | WechatLoginInput) => Promise<void>
   /**
    * Ends the session, and revokes its tokens if the grant can. In this mini program the session ends at once, even if the
-   * server does not answer.
+   * server does not respond.
    *
    * Rejects with `store_failed` if the stored session could not be deleted, and with `network_error` if `everywhere` failed.
    */
   readonly signOut: (options?: { readonly everywhere?: boolean }) => Promise<void>
-  /** For an app that owns the worker: takes a message of its `onMessage`. Returns true if the message belongs to lingpai. */
+  /** For an app that owns the worker: takes a message that its `onMessage` received. Returns true if the message belongs to lingpai. */
   readonly handleMessage: (message: unknown) => boolean
-  /** For an app that owns the worker and started it again: continues with the new worker. */
+  /** For an app that owns the worker and has started it again: continues with the new worker. */
   readonly replaceWorker: (worker: Pick<WechatWorker, 'postMessage'>) => void
 }
 
-/** The worker gets a code from `wx.login`. The other fields are passed to the grant's sign-in call unchanged. */
+/** Input of `signIn`: the worker gets a code from `wx.login`. The other fields are passed to the grant's sign-in call unchanged. */
 export interface WechatLoginInput {
   readonly via: 'wx.login'
   readonly [field: string]: unknown
 }
 
+/** The options that every call of a mini program has. */
 export interface CallOptions extends CallOptionsBase {
   /** An absolute URL: a mini program does not have an address of its own. */
   readonly url: string
@@ -72,37 +73,45 @@ export interface CallOptions extends CallOptionsBase {
   readonly signal?: CancelSignal
 }
 
-/** A call of an API that uses JSON. The same as on the web. */
+/** The options of `request`, a call of an API that uses JSON. The web's `request` has the same. */
 export interface RequestOptions extends CallOptions, RequestOptionsBase {
   /** Default `GET`. One of the methods of `wx.request`, which does not have PATCH. */
   readonly method?: string
 }
 
-/** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/upload/wx.uploadFile.html */
+/**
+ * The options of `uploadFile`.
+ *
+ * @see https://developers.weixin.qq.com/miniprogram/dev/api/network/upload/wx.uploadFile.html
+ */
 export interface UploadOptions extends CallOptions {
   readonly filePath: string
-  /** The form field that the file is sent in. */
+  /** The name of the form field that carries the file. */
   readonly name: string
   /** The other fields of the form. A value that is not a string is sent as JSON; null is left out. */
   readonly formData?: Readonly<Record<string, unknown>>
   readonly onProgress?: (progress: UploadProgress) => void
-  /** In milliseconds, for each attempt. Default: WeChat's, which is 60,000 unless app.json sets another. */
+  /** In milliseconds, for each attempt. Default: WeChat's own, 60,000 unless app.json sets another value. */
   readonly timeout?: number
 }
 
-/** @see https://developers.weixin.qq.com/miniprogram/dev/api/network/download/wx.downloadFile.html */
+/**
+ * The options of `downloadFile`.
+ *
+ * @see https://developers.weixin.qq.com/miniprogram/dev/api/network/download/wx.downloadFile.html
+ */
 export interface DownloadOptions extends CallOptions {
   /** The path for the file. Default: a temporary file that WeChat chooses. */
   readonly filePath?: string
   readonly onProgress?: (progress: DownloadProgress) => void
-  /** In milliseconds, for each attempt. Default: WeChat's, which is 60,000 unless app.json sets another. */
+  /** In milliseconds, for each attempt. Default: WeChat's own, 60,000 unless app.json sets another value. */
   readonly timeout?: number
 }
 
-/** The downloaded file. */
+/** The result of `downloadFile`. */
 export interface DownloadedFile {
   readonly statusCode: number
-  /** The path of the file, unless the call set `filePath`. */
+  /** The path of the temporary file. Absent if the call set `filePath`. */
   readonly tempFilePath?: string
   readonly filePath?: string
 }
@@ -110,10 +119,10 @@ export interface DownloadedFile {
 /** Calls an API that uses JSON. */
 export type WechatRequest = JsonRequest<RequestOptions>
 
-/** Uploads a file, signed in; resolves and rejects as a request does. */
+/** Uploads a file, signed in. Resolves and rejects as `request` does. */
 export type UploadFile = <T = unknown>(options: UploadOptions) => Promise<T>
 
-/** Downloads a file, signed in. If the API refuses, it rejects as a request does, and deletes the file. */
+/** Downloads a file, signed in. If the API responds with an error, rejects as `request` does, and deletes the file. */
 export type DownloadFile = (options: DownloadOptions) => Promise<DownloadedFile>
 
 /** The progress that `UploadTask.onProgressUpdate` reports. */

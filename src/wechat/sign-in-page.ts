@@ -11,7 +11,7 @@ export interface SignInPageHost {
   currentRoute(): string | undefined
 }
 
-/** Opens the page where the user signs in. */
+/** Opens the app's sign-in page. */
 export interface SignInNavigation {
   /** Call when the user must sign in: a call was rejected for it, or the session ended. */
   navigate(): void

@@ -31,7 +31,7 @@ export interface ServeOptions<SignInInput = unknown> {
   readonly grant: Grant<SignInInput>
   /** The only servers that get a token. */
   readonly apis: readonly ApiOptions[]
-  /** Where the session is kept: `memoryStore()`, `indexedDBStore()` or your own. */
+  /** The store that keeps the session: `memoryStore()`, `indexedDBStore()` or your own. */
   readonly store: Store
   readonly refresh?: RefreshOptions
   /** The session ends this long after its sign-in, in milliseconds. Default: never. */
