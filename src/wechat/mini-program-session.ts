@@ -42,8 +42,9 @@ export interface WechatSession<SignInInput = unknown> extends SessionBase {
    * Signs in, in the worker. The input is that of the grant's `signIn`, or `{via: 'wx.login'}`. In the second case, the
    * worker gets a new code.
    *
-   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `network_error`, `timeout` or `invalid_call`. Rejects with
-   * `worker_lost` if the outcome is unknown: the code or captcha may have been used, so the sign-in is not repeated.
+   * Rejects with `sign_in_failed` (`apiCode`), `sign_in_cancelled`, `network_error`, `timeout` or `invalid_call`.
+   * Rejects with `worker_lost` if the outcome is unknown: the code or captcha may have been used, so the sign-in is not
+   * repeated.
    */
   readonly signIn: (input: SignInInput | WechatLoginInput) => Promise<void>
   /**
@@ -53,13 +54,13 @@ export interface WechatSession<SignInInput = unknown> extends SessionBase {
    * Rejects with `store_failed` if the stored session could not be deleted, and with `network_error` if `everywhere` failed.
    */
   readonly signOut: (options?: { readonly everywhere?: boolean }) => Promise<void>
-  /** For an app that owns the worker: takes a message that its `onMessage` received. Returns true if the message belongs to lingpai. */
+  /** For an app that owns the worker: takes a message from its `onMessage`. Returns true if the message belongs to lingpai. */
   readonly handleMessage: (message: unknown) => boolean
   /** For an app that owns the worker and has started it again: continues with the new worker. */
   readonly replaceWorker: (worker: Pick<WechatWorker, 'postMessage'>) => void
 }
 
-/** Input of `signIn`: the worker gets a code from `wx.login`. The other fields are passed to the grant's sign-in call unchanged. */
+/** Lets `signIn` get a code from `wx.login` in the worker. The other fields are passed to the grant's sign-in unchanged. */
 export interface WechatLoginInput {
   readonly via: 'wx.login'
   readonly [field: string]: unknown
