@@ -1,43 +1,18 @@
-import type { Browser, BrowserContext, Page } from 'playwright'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { callApi, launchBrowser, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
-import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+import type { Page } from 'playwright'
+import { expect } from 'vitest'
+import { test } from '../fixtures/tab-test.ts'
+import { callApi, signIn, waitForStatus } from '../fixtures/tabs.ts'
 
-let app: TestApp
-let browser: Browser
-let context: BrowserContext
-let tabs: readonly [Page, Page, Page]
-let refreshesBefore: number
-let reusesBefore: number
-
-const openDedicated = () => openTab(context, app, '/?worker=dedicated')
-
-beforeAll(async () => {
-  app = await startTestApp()
-  browser = await launchBrowser()
-})
-afterAll(async () => {
-  await browser?.close()
-  await app?.close()
-})
-beforeEach(async () => {
-  context = await browser.newContext()
+const it = test.extend('tabs', async ({ openTab }) => {
+  const openDedicated = () => openTab('/?worker=dedicated')
   // Each tab has its own worker, and the last two start before the sign-in.
-  tabs = [await openDedicated(), await openDedicated(), await openDedicated()]
+  const tabs = [await openDedicated(), await openDedicated(), await openDedicated()] as const
   await signIn(tabs[0])
   for (const tab of tabs) await waitForStatus(tab, 'signed-in')
-  refreshesBefore = app.authorizationServer.counters.tokenRequests.refresh_token
-  reusesBefore = app.authorizationServer.counters.reuseDetections
-})
-afterEach(async () => {
-  app.authorizationServer.clearFaults()
-  await context.close()
+  return tabs
 })
 
-const refreshes = () => app.authorizationServer.counters.tokenRequests.refresh_token - refreshesBefore
-const reuses = () => app.authorizationServer.counters.reuseDetections - reusesBefore
-
-it('shows a sign-in of one tab in all tabs with a dedicated worker each', async () => {
+it('shows a sign-in of one tab in all tabs with a dedicated worker each', async ({ tabs }) => {
   for (const tab of tabs) {
     expect(await tab.evaluate(() => window.session.getSnapshot())).toMatchObject({
       mode: 'dedicated',
@@ -47,14 +22,24 @@ it('shows a sign-in of one tab in all tabs with a dedicated worker each', async 
   }
 })
 
-it('answers 60 calls of three tabs with a dedicated worker each by one token request (I1)', async () => {
+it('answers 60 calls of three tabs with a dedicated worker each by one token request (I1)', async ({
+  app,
+  refreshes,
+  reuses,
+  tabs,
+}) => {
   app.authorizationServer.expireAccessTokens()
   const outcomes = (await Promise.all(tabs.map((tab) => callApi(tab, 20)))).flat()
   expect(outcomes).toEqual(Array(60).fill(200))
   expect([refreshes(), reuses()]).toEqual([1, 0])
 })
 
-it('needs one token request for each of ten rotations, and never reuses a refresh token (I2)', async () => {
+it('needs one token request for each of ten rotations, and never reuses a refresh token (I2)', async ({
+  app,
+  refreshes,
+  reuses,
+  tabs,
+}) => {
   for (let rotation = 0; rotation < 10; rotation += 1) {
     app.authorizationServer.expireAccessTokens()
     const outcomes = (await Promise.all(tabs.map((tab) => callApi(tab, 2)))).flat()
@@ -63,18 +48,18 @@ it('needs one token request for each of ten rotations, and never reuses a refres
   expect([refreshes(), reuses()]).toEqual([10, 0])
 })
 
-it('a sign-out in one tab signs out all tabs, and a tab that opens later', async () => {
+it('a sign-out in one tab signs out all tabs, and a tab that opens later', async ({ openTab, tabs }) => {
   await tabs[1].evaluate(() => window.session.signOut())
   for (const tab of tabs) await waitForStatus(tab, 'signed-out')
   expect(await tabs[2].evaluate(() => window.session.getSnapshot().reason)).toBe('signed_out_elsewhere')
   expect(await callApi(tabs[0], 1)).toEqual(['sign_in_required'])
-  const late = await openDedicated()
+  const late = await openTab('/?worker=dedicated')
   await waitForStatus(late, 'signed-out')
 })
 
 it('after a tab closes during its refresh, waits at most for the lease of that refresh, then sends it again', {
   timeout: 60_000,
-}, async () => {
+}, async ({ app, refreshes, reuses, tabs }) => {
   app.authorizationServer.expireAccessTokens()
   app.authorizationServer.failRefreshes({ kind: 'hang' })
   callApi(tabs[0], 1).catch(() => {})
@@ -87,10 +72,10 @@ it('after a tab closes during its refresh, waits at most for the lease of that r
 
 it('shares one session between SharedWorkers of two builds and a dedicated worker (I1)', {
   timeout: 60_000,
-}, async () => {
-  const older = await openTab(context, app, '/?worker=stored')
+}, async ({ app, openTab, refreshes, reuses, tabs }) => {
+  const older = await openTab('/?worker=stored')
   await app.deploy('2')
-  const newer = await openTab(context, app, '/?worker=stored')
+  const newer = await openTab('/?worker=stored')
   for (const tab of [older, newer]) await waitForStatus(tab, 'signed-in')
   const buildOf = (tab: Page) => tab.evaluate(() => (window as unknown as { build: string }).build)
   expect([await buildOf(older), await buildOf(newer)]).toEqual(['1', '2'])

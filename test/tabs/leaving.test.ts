@@ -1,38 +1,36 @@
-import type { Browser, BrowserContext, Frame, Page } from 'playwright'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { launchBrowser, openTab, signIn } from '../fixtures/tabs.ts'
-import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+import type { BrowserContext, Frame, Page } from 'playwright'
+import { expect } from 'vitest'
+import { test } from '../fixtures/tab-test.ts'
+import { openTab as openTabIn, signIn } from '../fixtures/tabs.ts'
+import type { TestApp } from '../fixtures/test-app.ts'
 
-let app: TestApp
-let browser: Browser
-const contexts = {} as Record<string, BrowserContext>
+type OpenIn = (kind: string) => Promise<Page>
 
-beforeAll(async () => {
-  app = await startTestApp()
-  browser = await launchBrowser()
+/** Opens a tab with a kind of worker. The tabs of a kind share one session in all tests of this file. */
+const it = test.extend('openIn', { scope: 'file' }, async ({ app, browser }): Promise<OpenIn> => {
+  const contexts = {} as Record<string, BrowserContext>
+  const openIn: OpenIn = (kind) => openTabIn(contexts[kind] as BrowserContext, app, `/?worker=${kind}`)
   for (const kind of ['memory', 'stored', 'dedicated']) {
     contexts[kind] = await browser.newContext()
     await signIn(await openIn(kind))
   }
+  return openIn
 })
-afterAll(async () => {
-  await browser?.close()
-  await app?.close()
-})
-
-const openIn = (kind: string): Promise<Page> => openTab(contexts[kind] as BrowserContext, app, `/?worker=${kind}`)
 
 /** The ways in which a page of the session can end while another tab stays. */
-const ways: Record<string, (kind: string) => Promise<{ page: Page | Frame; leave(): Promise<unknown> }>> = {
-  async 'a closed tab'(kind) {
+const ways: Record<
+  string,
+  (openIn: OpenIn, kind: string) => Promise<{ page: Page | Frame; leave(): Promise<unknown> }>
+> = {
+  async 'a closed tab'(openIn, kind) {
     const page = await openIn(kind)
     return { page, leave: () => page.close() }
   },
-  async 'a tab that goes elsewhere'(kind) {
+  async 'a tab that goes elsewhere'(openIn, kind) {
     const page = await openIn(kind)
     return { page, leave: () => page.goto('about:blank') }
   },
-  async 'a removed iframe'(kind) {
+  async 'a removed iframe'(openIn, kind) {
     const tab = await openIn(kind)
     await tab.evaluate((src) => document.body.append(Object.assign(document.createElement('iframe'), { src })), '/')
     await expect.poll(() => tab.frames().length).toBe(2)
@@ -43,7 +41,7 @@ const ways: Record<string, (kind: string) => Promise<{ page: Page | Frame; leave
 }
 
 /** Sends a POST from a page, and does not wait. */
-function post(page: Page | Frame, mark: string, init: RequestInit): Promise<void> {
+function post(app: TestApp, page: Page | Frame, mark: string, init: RequestInit): Promise<void> {
   const all = { method: 'POST', body: mark, ...init }
   return page.evaluate(([url, given]) => void window.session.fetch(url, given).catch(() => {}), [
     `${app.api.origin}/echo?${mark}`,
@@ -51,10 +49,11 @@ function post(page: Page | Frame, mark: string, init: RequestInit): Promise<void
   ] as const)
 }
 
-const arrived = (mark: string) =>
+const arrived = (app: TestApp, mark: string) =>
   app.api.requests.find(({ method, query }) => method === 'POST' && query === `?${mark}`)
 
 async function streamOf(
+  app: TestApp,
   page: Page | Frame,
   id: string,
   headers: Record<string, string>,
@@ -69,42 +68,42 @@ async function streamOf(
 
 const cases = ['memory', 'stored', 'dedicated'].flatMap((kind) => Object.keys(ways).map((way) => [kind, way] as const))
 
-it.each(cases)('with %s, %s ends its streams at the server', async (kind, way) => {
-  const { page, leave } = await (ways[way] as (typeof ways)[string])(kind)
-  const stateOf = await streamOf(page, `${kind} ${way}`, { 'Content-Type': 'text/event-stream' })
+it.for(cases)('with %s, %s ends its streams at the server', async ([kind, way], { app, openIn }) => {
+  const { page, leave } = await (ways[way] as (typeof ways)[string])(openIn, kind)
+  const stateOf = await streamOf(app, page, `${kind} ${way}`, { 'Content-Type': 'text/event-stream' })
   expect(await stateOf()).toMatchObject({ isOpen: true })
   await leave()
   await expect.poll(stateOf, { timeout: 5000 }).toMatchObject({ isClosed: true })
 })
 
-it.each(cases)(
+it.for(cases)(
   'with %s, %s ends all its requests except keepalive requests in a worker that lives on',
-  async (kind, way) => {
-    const { page, leave } = await (ways[way] as (typeof ways)[string])(kind)
+  async ([kind, way], { app, openIn }) => {
+    const { page, leave } = await (ways[way] as (typeof ways)[string])(openIn, kind)
     const held = app.api.holdRequests('/echo')
     const marks = [true, false].map((keepalive) => ({
       keepalive,
       mark: `${kind}-${way}-${keepalive}`.replaceAll(' ', '-'),
     }))
-    for (const { keepalive, mark } of marks) await post(page, mark, { keepalive })
-    for (const { mark } of marks) await expect.poll(() => arrived(mark)).toBeDefined()
+    for (const { keepalive, mark } of marks) await post(app, page, mark, { keepalive })
+    for (const { mark } of marks) await expect.poll(() => arrived(app, mark)).toBeDefined()
     await leave()
     await new Promise((resolve) => setTimeout(resolve, 500))
     held.release()
     await new Promise((resolve) => setTimeout(resolve, 200))
-    const [kept, ended] = marks.map(({ mark }) => arrived(mark)?.status)
+    const [kept, ended] = marks.map(({ mark }) => arrived(app, mark)?.status)
     // A dedicated worker ends with its page, and so does its connection.
     expect(kept).toBe(kind === 'dedicated' ? undefined : 200)
     expect(ended).toBeUndefined()
   },
 )
 
-it('a keepalive request that waits for a token is sent after its page has left', async () => {
+it('a keepalive request that waits for a token is sent after its page has left', async ({ app, openIn }) => {
   const page = await openIn('stored')
   app.authorizationServer.expireAccessTokens()
   const held = app.authorizationServer.holdRefreshes()
-  await post(page, 'waits', { keepalive: true })
-  await post(page, 'waits-not', {})
+  await post(app, page, 'waits', { keepalive: true })
+  await post(app, page, 'waits-not', {})
   await held.arrived
   await page.close()
   held.release()
@@ -112,22 +111,22 @@ it('a keepalive request that waits for a token is sent after its page has left',
   expect(app.api.requests.findLast(({ query }) => query === '?waits-not')?.status).not.toBe(200)
 })
 
-it('a keepalive request outlives the last tab if the worker has an extended lifetime', async () => {
+it('a keepalive request outlives the last tab if the worker has an extended lifetime', async ({ app, browser }) => {
   const kept: (number | undefined)[] = []
   for (const kind of ['memory', 'stored']) {
     const context = await browser.newContext()
-    const page = await openTab(context, app, `/?worker=${kind}`)
+    const page = await openTabIn(context, app, `/?worker=${kind}`)
     await signIn(page)
     const held = app.api.holdRequests('/echo')
-    await post(page, `last-${kind}`, { keepalive: true })
+    await post(app, page, `last-${kind}`, { keepalive: true })
     await held.arrived
-    await expect.poll(() => arrived(`last-${kind}`)).toBeDefined()
+    await expect.poll(() => arrived(app, `last-${kind}`)).toBeDefined()
     await context.newPage()
     await page.close()
     await new Promise((resolve) => setTimeout(resolve, 500))
     held.release()
     await new Promise((resolve) => setTimeout(resolve, 200))
-    kept.push(arrived(`last-${kind}`)?.status)
+    kept.push(arrived(app, `last-${kind}`)?.status)
     await context.close()
   }
   expect(kept).toEqual([200, undefined])

@@ -1,27 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Page } from 'playwright'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { callApi, launchBrowser, launchProfile, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
-import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
-
-let app: TestApp
-let browser: Browser
-let context: BrowserContext
-
-beforeAll(async () => {
-  app = await startTestApp()
-  browser = await launchBrowser()
-})
-afterAll(async () => {
-  await browser?.close()
-  await app?.close()
-})
-beforeEach(async () => {
-  context = await browser.newContext()
-})
-afterEach(() => context.close())
+import type { Page } from 'playwright'
+import { expect } from 'vitest'
+import { test as it } from '../fixtures/tab-test.ts'
+import { callApi, launchProfile, openTab as openTabIn, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import type { TestApp } from '../fixtures/test-app.ts'
 
 /** All that scripts of the app's origin can read from its storage, as one text. Bytes become latin1. */
 function dumpStorages(page: Page): Promise<string> {
@@ -55,22 +39,25 @@ function dumpStorages(page: Page): Promise<string> {
   })
 }
 
-function findTokens(text: string): string[] {
+function findTokens(app: TestApp, text: string): string[] {
   return app.authorizationServer.issuedTokens.filter((token) => text.includes(token))
 }
 
-it('keeps the session of memoryStore over a reload of the only tab, with extendedLifetime, and stores no token (I11)', async () => {
-  const tab = await openTab(context, app)
+it('keeps the session of memoryStore over a reload of the only tab, with extendedLifetime, and stores no token (I11)', async ({
+  app,
+  openTab,
+}) => {
+  const tab = await openTab()
   await signIn(tab)
   await tab.reload()
   await waitForStatus(tab, 'signed-in')
   expect(await callApi(tab, 1)).toEqual([200])
   expect(app.authorizationServer.issuedTokens.length).toBeGreaterThan(2)
-  expect(findTokens(await dumpStorages(tab))).toEqual([])
+  expect(findTokens(app, await dumpStorages(tab))).toEqual([])
 })
 
-it('keeps the session of indexedDBStore over a reload, and stores no token in the clear', async () => {
-  const tab = await openTab(context, app, '/?worker=stored')
+it('keeps the session of indexedDBStore over a reload, and stores no token in the clear', async ({ app, openTab }) => {
+  const tab = await openTab('/?worker=stored')
   await signIn(tab)
   await tab.reload()
   await waitForStatus(tab, 'signed-in')
@@ -79,29 +66,29 @@ it('keeps the session of indexedDBStore over a reload, and stores no token in th
   expect(dump).toContain('lingpai')
   expect(dump).toContain('extractable: false')
   expect(dump).not.toContain('extractable: true')
-  expect(findTokens(dump)).toEqual([])
+  expect(findTokens(app, dump)).toEqual([])
 })
 
-it('deletes the session of indexedDBStore at sign-out', async () => {
-  const tab = await openTab(context, app, '/?worker=stored')
+it('deletes the session of indexedDBStore at sign-out', async ({ openTab }) => {
+  const tab = await openTab('/?worker=stored')
   await signIn(tab)
   await tab.evaluate(() => window.session.signOut())
   await tab.reload()
   await waitForStatus(tab, 'signed-out')
 })
 
-it('keeps the session of indexedDBStore over a restart of the browser, a refresh and a deployment', async () => {
+it('keeps the session of indexedDBStore over a restart of the browser, a refresh and a deployment', async ({ app }) => {
   const profile = await mkdtemp(join(tmpdir(), 'lingpai-profile-'))
   try {
     let started = await launchProfile(profile)
-    const first = await openTab(started, app, '/?worker=stored')
+    const first = await openTabIn(started, app, '/?worker=stored')
     await signIn(first)
     app.authorizationServer.expireAccessTokens()
     expect(await callApi(first, 1)).toEqual([200])
     await started.close()
 
     started = await launchProfile(profile)
-    const second = await openTab(started, app, '/?worker=stored')
+    const second = await openTabIn(started, app, '/?worker=stored')
     await waitForStatus(second, 'signed-in')
     app.authorizationServer.expireAccessTokens()
     expect(await callApi(second, 1)).toEqual([200])
@@ -109,7 +96,7 @@ it('keeps the session of indexedDBStore over a restart of the browser, a refresh
     const oldScripts = await second.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name))
     await second.close()
     await app.deploy('2')
-    const third = await openTab(started, app, '/?worker=stored')
+    const third = await openTabIn(started, app, '/?worker=stored')
     await waitForStatus(third, 'signed-in')
     const newScripts = await third.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name))
     expect(newScripts).not.toEqual(oldScripts)

@@ -1,29 +1,22 @@
-import type { Browser, BrowserContext, Page } from 'playwright'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { callApi, launchBrowser, openTab, signIn, waitForStatus } from '../fixtures/tabs.ts'
-import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+import type { Page } from 'playwright'
+import { expect } from 'vitest'
+import { test } from '../fixtures/tab-test.ts'
+import { callApi, signIn, waitForStatus } from '../fixtures/tabs.ts'
 
-let app: TestApp
-let browser: Browser
-let context: BrowserContext
-
-beforeAll(async () => {
-  app = await startTestApp()
-  browser = await launchBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
-})
-afterAll(async () => {
-  await browser?.close()
-  await app?.close()
-})
-beforeEach(async () => {
-  context = await browser.newContext()
-})
-afterEach(() => context.close())
+const it = test
+  .extend('launchOptions', { scope: 'file' }, { ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  /** The number of requests to a path of the API. */
+  .extend(
+    'requestsTo',
+    ({ app }) =>
+      (path: string, method: string) =>
+        app.api.requests.filter((request) => request.path === path && request.method === method).length,
+  )
 
 /** Ends the tab's process, so that the page cannot close anything. */
 async function crash(page: Page): Promise<void> {
   const crashed = page.waitForEvent('crash')
-  const devtools = await context.newCDPSession(page)
+  const devtools = await page.context().newCDPSession(page)
   devtools.send('Page.crash').catch(() => {})
   await crashed
 }
@@ -40,15 +33,17 @@ function startCall(page: Page, path: string, init: RequestInit = {}): Promise<st
   )
 }
 
-const refreshes = () => app.authorizationServer.counters.tokenRequests.refresh_token
-const requestsTo = (path: string, method: string) =>
-  app.api.requests.filter((request) => request.path === path && request.method === method).length
 const snapshotOf = (page: Page) => page.evaluate(() => window.session.getSnapshot())
 
-it('after a crash of the tab whose process ran the worker, safe requests are sent again, but not a POST (I3)', async () => {
-  const host = await openTab(context, app, '/?worker=both')
+it('after a crash of the tab whose process ran the worker, safe requests are sent again, but not a POST (I3)', async ({
+  app,
+  openTab,
+  refreshes,
+  requestsTo,
+}) => {
+  const host = await openTab('/?worker=both')
   await signIn(host)
-  const [one, other] = [await openTab(context, app, '/?worker=both'), await openTab(context, app, '/?worker=both')]
+  const [one, other] = [await openTab('/?worker=both'), await openTab('/?worker=both')]
   const [refreshesBefore, postsBefore] = [refreshes(), requestsTo('/echo', 'POST')]
   const hold = app.api.holdRequests('/echo')
   const posted = startCall(one, '/echo', { method: 'POST', body: 'tea' })
@@ -73,10 +68,10 @@ it('after a crash of the tab whose process ran the worker, safe requests are sen
   await waitForStatus(other, 'signed-out')
 })
 
-it('reports that a session in memory ended with its worker (I7)', async () => {
-  const host = await openTab(context, app)
+it('reports that a session in memory ended with its worker (I7)', async ({ app, openTab }) => {
+  const host = await openTab()
   await signIn(host)
-  const other = await openTab(context, app)
+  const other = await openTab()
   const hold = app.api.holdRequests('/orders')
   const got = startCall(other, '/orders')
   await hold.arrived
@@ -86,10 +81,14 @@ it('reports that a session in memory ended with its worker (I7)', async () => {
   expect(await snapshotOf(other)).toMatchObject({ status: 'signed-out', reason: 'worker_lost' })
 })
 
-it('does not treat a busy worker as lost: a tab that spins blocks only new tabs, and no second broker starts', async () => {
-  const host = await openTab(context, app, '/?worker=both')
+it('does not treat a busy worker as lost: a tab that spins blocks only new tabs, and no second broker starts', async ({
+  app,
+  context,
+  openTab,
+}) => {
+  const host = await openTab('/?worker=both')
   await signIn(host)
-  const old = await openTab(context, app, '/?worker=both')
+  const old = await openTab('/?worker=both')
   const changesBefore = await old.evaluate(() => window.changes.length)
   const spun = host.evaluate(() => {
     const end = Date.now() + 8000
@@ -108,10 +107,10 @@ it('does not treat a busy worker as lost: a tab that spins blocks only new tabs,
   for (const tab of [host, old]) await waitForStatus(tab, 'signed-out')
 })
 
-it('frees the resources of a crashed tab', async () => {
-  const host = await openTab(context, app)
+it('frees the resources of a crashed tab', async ({ app, openTab }) => {
+  const host = await openTab()
   await signIn(host)
-  const crashing = await openTab(context, app)
+  const crashing = await openTab()
   const hold = app.api.holdRequests('/orders')
   void startCall(crashing, '/orders').catch(() => {})
   await hold.arrived
@@ -137,10 +136,13 @@ it('frees the resources of a crashed tab', async () => {
   expect(sent?.status).toBeUndefined()
 })
 
-it('closes its port when the page enters the back/forward cache, and opens another when the page returns', async () => {
-  const tab = await openTab(context, app, '/?worker=stored')
+it('closes its port when the page enters the back/forward cache, and opens another when the page returns', async ({
+  app,
+  openTab,
+}) => {
+  const tab = await openTab('/?worker=stored')
   await signIn(tab)
-  const watcher = await openTab(context, app, '/?worker=stored')
+  const watcher = await openTab('/?worker=stored')
   const pageLocks = () =>
     watcher.evaluate(
       async () => (await navigator.locks.query()).held?.filter(({ name }) => name?.startsWith('lingpai:page:')).length,
@@ -160,8 +162,12 @@ it('closes its port when the page enters the back/forward cache, and opens anoth
   expect(await callApi(tab, 1)).toEqual(['sign_in_required'])
 })
 
-it('a tab of another build gets protocol_mismatch, and does not start a second broker', async () => {
-  const old = await openTab(context, app)
+it('a tab of another build gets protocol_mismatch, and does not start a second broker', async ({
+  app,
+  context,
+  openTab,
+}) => {
+  const old = await openTab()
   await signIn(old)
   const tab = await context.newPage()
   await tab.goto(`${app.origin}/?worker=${encodeURIComponent('other options')}`)
@@ -171,10 +177,10 @@ it('a tab of another build gets protocol_mismatch, and does not start a second b
   expect(await callApi(old, 1)).toEqual([200])
 })
 
-it('serves the other tabs while one tab floods the worker, and loses no call', async () => {
-  const flood = await openTab(context, app)
+it('serves the other tabs while one tab floods the worker, and loses no call', async ({ app, openTab }) => {
+  const flood = await openTab()
   await signIn(flood)
-  const calm = await openTab(context, app)
+  const calm = await openTab()
   const flooding = callApi(flood, Number(process.env.LINGPAI_FLOOD ?? 1500))
   let isOver = false
   void flooding.then(() => {
