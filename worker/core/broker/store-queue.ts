@@ -83,7 +83,10 @@ export function createStoreQueue(store: Store, platform: Platform, announce: () 
   }
 
   function giveUp({ wanted, isRepeat }: Operation): void {
-    if (next === undefined && !isRepeat) next = { wanted, callers: [], isRepeat: true }
+    // In a shared store, an operation that may replace anything is not repeated: the first one may still end, and another
+    // worker may store a newer session before the repeat ends (I5).
+    const mayUndo = store.sharedName !== undefined && wanted.session !== undefined && wanted.replaces === undefined
+    if (next === undefined && !isRepeat && !mayUndo) next = { wanted, callers: [], isRepeat: true }
     startNext()
   }
 

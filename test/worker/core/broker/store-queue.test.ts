@@ -9,7 +9,7 @@ function sessionWith(accessToken: string): StoredSession {
 }
 
 /** A store whose every operation ends when the test says so. */
-function createQueue() {
+function createQueue(sharedName?: string) {
   const platform = createVirtualPlatform()
   const begun: { readonly name: string; succeed(): void; fail(): void }[] = []
   let kept: string | undefined
@@ -23,6 +23,7 @@ function createQueue() {
     })
   const queue = createStoreQueue(
     {
+      ...(sharedName !== undefined && { sharedName }),
       load: () => undefined,
       save: ({ tokens: { accessToken } }) =>
         operate(`save ${accessToken}`, () => {
@@ -130,6 +131,15 @@ test('an operation that never ends is tried once more if no other is wanted', as
   expect(kept()).toBe('one')
   clear()
   expect(names()).toEqual(['save one', 'save one', 'clear'])
+})
+
+test('in a shared store, a save that may replace any session is not tried again while it may still end (I5)', async () => {
+  const { save, clear, names, platform } = createQueue('shared')
+  save('one')
+  await platform.advance(20_000)
+  expect(names()).toEqual(['save one'])
+  clear()
+  expect(names()).toEqual(['save one', 'clear'])
 })
 
 test('a store that never answers is not called for ever', async () => {
