@@ -71,7 +71,12 @@ export function createStoreQueue(store: Store, platform: Platform, announce: () 
       if (!isDone) recover(operation)
       startNext()
     } else if (newest !== undefined && newest !== operation.wanted && next === undefined) {
-      // Later operations ran before this one ended, and it may have overwritten them.
+      // Later operations ran before this one ended, and it may have overwritten them. The repeat replaces only what this one
+      // left: another worker may have stored a newer session since then (I5).
+      if (mayReplaceAny(newest)) {
+        const { session } = operation.wanted
+        newest = { session: newest.session, replaces: session ? { sessionId: session.sessionId } : null }
+      }
       enqueue({ wanted: newest, callers: [], isRepeat: true })
     }
   }
@@ -83,11 +88,14 @@ export function createStoreQueue(store: Store, platform: Platform, announce: () 
   }
 
   function giveUp({ wanted, isRepeat }: Operation): void {
-    // In a shared store, an operation that may replace anything is not repeated: the first one may still end, and another
-    // worker may store a newer session before the repeat ends (I5).
-    const mayUndo = store.sharedName !== undefined && wanted.session !== undefined && wanted.replaces === undefined
-    if (next === undefined && !isRepeat && !mayUndo) next = { wanted, callers: [], isRepeat: true }
+    // The first operation may still end, and another worker may store a newer session before the repeat ends (I5).
+    if (next === undefined && !isRepeat && !mayReplaceAny(wanted)) next = { wanted, callers: [], isRepeat: true }
     startNext()
+  }
+
+  /** Whether a save may replace the session of another worker, whichever it is. */
+  function mayReplaceAny({ session, replaces }: Wanted): boolean {
+    return store.sharedName !== undefined && session !== undefined && replaces === undefined
   }
 
   /** After a failed operation: the store must not keep an old session. */

@@ -25,8 +25,8 @@ function createQueue(sharedName?: string) {
     {
       ...(sharedName !== undefined && { sharedName }),
       load: () => undefined,
-      save: ({ tokens: { accessToken } }) =>
-        operate(`save ${accessToken}`, () => {
+      save: ({ tokens: { accessToken } }, replaces) =>
+        operate(`save ${accessToken}${sharedName && replaces !== undefined ? ` in place of ${replaces}` : ''}`, () => {
           kept = accessToken
         }),
       clear: () =>
@@ -140,6 +140,18 @@ test('in a shared store, a save that may replace any session is not tried again 
   expect(names()).toEqual(['save one'])
   clear()
   expect(names()).toEqual(['save one', 'clear'])
+})
+
+test('in a shared store, the repeat after a late clear replaces no session of another worker (I5)', async () => {
+  const { save, clear, names, operation, platform } = createQueue('shared')
+  clear()
+  save('one')
+  await platform.advance(6000)
+  operation(1).succeed()
+  await platform.settle()
+  operation(0).succeed()
+  await platform.settle()
+  expect(names()).toEqual(['clear', 'save one', 'save one in place of null'])
 })
 
 test('a store that never answers is not called for ever', async () => {
