@@ -126,13 +126,6 @@ export const bugs = [
     replace: 'if (true) {',
   },
   {
-    name: 'a call that waits for a sign-in accepts any session',
-    from: 14_240,
-    file: `${session}/authorize.ts`,
-    search: 'const isOfThisSignIn = request.signIn !== undefined && request.signIn === session.begunBy',
-    replace: 'const isOfThisSignIn = request.signIn !== undefined',
-  },
-  {
     name: 'expired tokens of another worker are treated as new',
     from: 6530,
     file: `${session}/authorize.ts`,
