@@ -58,6 +58,8 @@ export interface PageCall {
   readonly userAtStart: UserName | undefined
   /** Whether its page was signed out at that time. */
   readonly isOfNobody: boolean
+  /** The user whose token it was sent with. */
+  sentFor: UserName | undefined
   readonly pastAtStart: ReadonlySet<number>
   attempts: number
   readonly connectionsBefore: number
@@ -380,7 +382,12 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         violate('I6', `call ${callId} was made for ${userAtStart} and is sent with a token of ${user}`)
       const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
       const signIn = [...calls.values()].find(({ signsIn }) => signsIn === session)
-      const isOfLaterSignIn = call.isOfNobody && signIn !== undefined && signIn.startedAt > startedAt + TRAVEL
+      if (call.sentFor !== undefined && call.sentFor !== user)
+        violate('I6', `call ${callId} was sent for ${call.sentFor} and is sent again with a token of ${user}`)
+      const isFirst = call.sentFor === undefined
+      call.sentFor = user
+      const isOfLaterSignIn =
+        isFirst && call.isOfNobody && signIn !== undefined && signIn.startedAt > startedAt + TRAVEL
       if (isOfLaterSignIn && isAwake && tab.connections === call.connectionsBefore && !hasStoreTrouble)
         violate('I6', `call ${callId} was made before sign-in ${signIn.id}, and is sent with its token`)
       if (!isInMemory && !storedAccessTokens.has(accessToken) && !hasStoreTrouble)
@@ -398,6 +405,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         sessionAtStart: tab.shown.session,
         userAtStart: tab.shown.user,
         isOfNobody: tab.shown.status === 'signed-out' || tab.shown.status === 'signing-in',
+        sentFor: undefined,
         pastAtStart: new Set(tab.past),
         attempts: 0,
         connectionsBefore: tab.connections,
