@@ -1,6 +1,6 @@
 import type { Peers, Store, StoredSession, StoredState } from '../adapter.ts'
 import type { WriteOutcome } from '../session/events.ts'
-import { isExclusive, isSettling } from '../session/state.ts'
+import { isExclusive, isSettling, LATER_BUILD } from '../session/state.ts'
 import { type StoreRead, toStoreRead } from '../shared-record.ts'
 import { type Machine, pause, startTimer, waitFor } from './machine.ts'
 import { createStoreQueue, STORE_TIMEOUT } from './store-queue.ts'
@@ -23,7 +23,11 @@ export interface StoreAccessOptions {
 export function createStoreAccess(machine: Machine, { store, peers, refreshTimeout, ready }: StoreAccessOptions) {
   const { platform, state, dispatch } = machine
   const isShared = store.sharedName !== undefined
-  const queue = createStoreQueue(store, platform, peers.announce)
+  const queue = createStoreQueue(store, platform, () => {
+    peers.announce()
+    // This worker's own late write may have deleted the record of the later build.
+    if (state().reason === LATER_BUILD) onHint()
+  })
   /** The flight during which no other worker may refresh. */
   let exclusive: { readonly flight: number; readonly until: number; end(): void } | undefined
   /** A refresh that goes on after a sign-out, or the write that it has failed. No other worker may refresh beside it. */
