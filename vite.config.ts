@@ -98,7 +98,7 @@ export default defineConfig({
         test: {
           name: 'tabs',
           environment: 'node',
-          include: ['test/{tabs,examples}/*.test.ts'],
+          include: ['test/{tabs,examples,attacks}/*.test.ts'],
           // Each file has a browser and servers of its own, and mostly waits for them. After all others, some of which measure time.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
