@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { defineConfig } from 'vite'
 import { comlinkWithoutProxies } from './comlink-without-proxies.ts'
 import { finish, standaloneNotice } from './finish.ts'
@@ -22,6 +24,21 @@ export default defineConfig({
           : undefined,
     },
     finish({ notice: standaloneNotice, stamped: true }),
+    {
+      name: 'integrity',
+      // After the notice and the stamp are in the file.
+      writeBundle(_options, bundle) {
+        const hashes = Object.values(bundle).flatMap((file) =>
+          file.type === 'chunk'
+            ? [[file.fileName, `sha384-${createHash('sha384').update(file.code).digest('base64')}`]]
+            : [],
+        )
+        writeFileSync(
+          pathOf('dist/standalone/integrity.json'),
+          `${JSON.stringify(Object.fromEntries(hashes), null, 2)}\n`,
+        )
+      },
+    },
   ],
   build: {
     outDir: 'dist/standalone',

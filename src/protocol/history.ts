@@ -91,6 +91,8 @@ export type SessionEntry = HistoryFacts & {
     | 'revocation-failed'
     | 'store-failed'
     | 'listener-failed'
+    /** The worker has no Content Security Policy that limits its connections. */
+    | 'policy-missing'
   /** Why: a snapshot's `reason` or an error's code. */
   readonly reason?: string
   /** When the access token expires, in milliseconds since 1970, if that is known. */

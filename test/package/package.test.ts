@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -38,6 +39,15 @@ it('has a file for every path of its exports', () => {
     typeof entry === 'string' ? [entry] : Object.values(entry),
   )
   expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+})
+
+it('has the hash of the worker library for apps without a bundler, and is published with its provenance', () => {
+  const name = 'lingpai-worker.js'
+  const digest = createHash('sha384')
+    .update(readFileSync(join(root, 'dist/standalone', name)))
+    .digest('base64')
+  expect(JSON.parse(read('dist/standalone/integrity.json'))).toEqual({ [name]: `sha384-${digest}` })
+  expect(manifest.publishConfig).toEqual({ access: 'public', provenance: true })
 })
 
 it('ships the licences of the bundled packages', () => {

@@ -27,6 +27,11 @@ export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 
   awaitLock?(name: string, signal: AbortSignal, onAcquired: () => void): void
   /** Calls `onOnline` when the network is back, if the platform reports that. */
   watchNetwork?(onOnline: () => void): void
+  /**
+   * Calls `onMissing` once if the worker has no Content Security Policy. Makes the check at the latest when the returned
+   * function is called. Absent if the broker is in a page.
+   */
+  watchPolicy?(onMissing: () => void): () => Promise<void>
   /** Adapts the app's options to this host. */
   prepare?(options: ParsedOptions): ParsedOptions
   /** Selects the fields of an API that pages receive. */

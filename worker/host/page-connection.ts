@@ -26,6 +26,7 @@ export function createPageConnections(
 ): (port: Endpoint) => void {
   const createApiMethods = host.createApiMethods(options, broker)
   const readLock = host.holdLock?.(instance)
+  const checkPolicy = host.watchPolicy?.(() => broker.record({ event: 'policy-missing' }))
   let pages = 0
 
   function describeSession(): Pick<Welcome, 'snapshot' | 'caller'> {
@@ -152,7 +153,10 @@ export function createPageConnections(
           },
           { caller },
         ),
-      explain: async ({ after } = {}) => broker.explain(after).map((entry) => toHistoryEntry(entry, instance, page)),
+      async explain({ after } = {}) {
+        await checkPolicy?.()
+        return broker.explain(after).map((entry) => toHistoryEntry(entry, instance, page))
+      },
     }
 
     const table = Object.assign(Object.create(null), control, createApiMethods(runAbortable))

@@ -12,6 +12,7 @@ import type { BrokerHost } from './broker-host.ts'
 import { controlChecks, fetchChecks } from './checks.ts'
 import { findLocks, openPeers } from './peers.ts'
 import { platform as globalPlatform } from './platform.ts'
+import { watchPolicy } from './policy-watch.ts'
 
 export interface WebHostOptions {
   readonly mode: Mode
@@ -35,6 +36,7 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     holdLock: (instance) => holdLock(mode === 'shared', instance),
     awaitLock,
     watchNetwork: (onOnline) => void (globalThis as Partial<EventTarget>).addEventListener?.('online', onOnline),
+    ...(mode !== 'inline' && { watchPolicy: (onMissing) => watchPolicy(fetch, origin, onMissing) }),
     openPeers: (name) => openPeers(name, platform),
     transactions:
       typeof indexedDB === 'undefined'
