@@ -65,7 +65,8 @@ export function createRepeat(
       return await work(connection, caller ?? undefined)
     } catch (error) {
       if (!isWorkerLost(error) || signal.aborted || repeats === 0) throw error
-      return repeat(work, signal, repeats - 1, caller, error)
+      // A call that was made before its page knew a user may have been sent for the one that the page shows now.
+      return repeat(work, signal, repeats - 1, caller === undefined ? (now ?? currentCaller()) : caller, error)
     }
   }
 

@@ -382,8 +382,9 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         violate('I6', `call ${callId} was made for ${userAtStart} and is sent with a token of ${user}`)
       const isAwake = tab.thread.state === 'running' && tab.thread.frozenFor() === call.frozenBefore
       const signIn = [...calls.values()].find(({ signsIn }) => signsIn === session)
-      // A replay for the same user is not a call of a later sign-in.
-      const isFirst = call.sentFor !== user
+      if (call.sentFor !== undefined && call.sentFor !== user)
+        violate('I6', `call ${callId} was sent for ${call.sentFor} and is sent again with a token of ${user}`)
+      const isFirst = call.sentFor === undefined
       call.sentFor = user
       const isOfLaterSignIn =
         isFirst && call.isOfNobody && signIn !== undefined && signIn.startedAt > startedAt + TRAVEL

@@ -152,6 +152,26 @@ test('a request of one user is not repeated for another (I6)', async () => {
   expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
 })
 
+test('a request that is made before the page is connected is not repeated for another user than the first (I6)', async () => {
+  const signedInAs = (subject: string, instance: string): Handlers => ({
+    hello: () => welcomeOf({ instance, snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject } } }),
+  })
+  const { candidate, peers, lose } = losing(
+    { ...signedInAs('alice', 'worker0'), request: never },
+    { ...signedInAs('bob', 'worker1'), request: () => 'answered' },
+  )
+  const client = createClient([candidate])
+  const outcome = outcomeOf(client.call('request', apiRequest('GET')))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(peers[0]?.callsOf('request')).toHaveLength(1)
+  peers[0]?.publish({ status: 'signed-out', tokenServer: 'ok' })
+  await vi.advanceTimersByTimeAsync(0)
+  lose(0)
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await outcome).toMatchObject({ code: 'worker_lost' })
+  expect(peers.map((peer) => peer.callsOf('request').length)).toEqual([1, 0])
+})
+
 test.each(['GET', 'POST'])(
   'a %s that one user makes without a connection is not sent for another (I6)',
   async (method) => {
