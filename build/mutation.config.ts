@@ -16,6 +16,7 @@ const tests = [
   'worker/core/broker/broker',
   'worker/core/broker/broker-errors',
   'worker/core/broker/broker-history',
+  'worker/core/broker/callers',
   'worker/core/broker/broker-peers',
   'worker/core/broker/several-workers',
   'src/protocol/guard',
