@@ -47,5 +47,11 @@ type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
  * Pass the worker file's broker as a type, `connect<typeof broker>(...)`, to type the input of `signIn`.
  */
 export function connect<B extends Broker<never> | Broker = Broker>(options: ConnectOptions): Session<SignInInputOf<B>> {
-  return createSession(createClient(listHosts(options)), { referrerPolicy: options.referrerPolicy })
+  const hosts = options.inline || hasPage() ? listHosts(options) : []
+  return createSession(createClient(hosts), { referrerPolicy: options.referrerPolicy })
+}
+
+/** False on a server, which renders a page. Some have a `Worker`, too: it must not be started there. */
+function hasPage(): boolean {
+  return 'document' in globalThis || 'WorkerGlobalScope' in globalThis
 }

@@ -13,6 +13,13 @@ export interface SessionBase {
   readonly getAccessToken: () => Promise<string>
   /** The state of the session: an immutable object, new only if something has changed. */
   readonly getSnapshot: () => Snapshot
+  /**
+   * Resolves with the first snapshot whose status is not `connecting`, for example in a router guard.
+   *
+   * Rejects with `worker_lost` if no worker could be started, with `invalid_config` or `protocol_mismatch` if the worker can
+   * never be used, with `timeout` after 30 s, with `invalid_call` on a server, and with `closed` after `close()`.
+   */
+  readonly ready: () => Promise<Snapshot>
   /** Calls the listener after each change of the snapshot. Returns a function that ends the subscription. */
   readonly subscribe: (listener: () => void) => () => void
   /**

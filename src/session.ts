@@ -50,6 +50,7 @@ export function createSession<SignInInput>(client: Client, fetchOptions?: FetchO
     adopt: (tokens) => client.call('adopt', [tokens], options),
     getAccessToken: () => client.call('getAccessToken', [], options),
     getSnapshot: client.getSnapshot,
+    ready: client.ready,
     subscribe: client.subscribe,
     explain: (part = {}) => client.call('explain', [part], options),
     close: client.close,

@@ -50,6 +50,8 @@ export interface Client {
   /** Notifies the worker, if there is one, that the app is in the foreground again, or online. */
   resume(): void
   readonly getSnapshot: () => Snapshot
+  /** Resolves with the snapshot once there is a connection. */
+  readonly ready: () => Promise<Snapshot>
   subscribe(listener: () => void): () => void
   close(): void
 }
@@ -60,7 +62,7 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
   let latest: Connection | undefined
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
-  let fatal: LingpaiError | undefined
+  let fatal: LingpaiError | undefined = candidates[0] ? undefined : noHost()
   /** Whether the last attempt to connect ended because the page was hidden. */
   let isHiding = false
 
@@ -102,7 +104,8 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
   }
 
   async function establish(): Promise<OpenConnection> {
-    let cause = 'connect() has no host'
+    throwIfEnded()
+    let cause = ''
     while (position < candidates.length) {
       // Without a wait, the host is opened at once.
       if (page.shown()) await page.shown()
@@ -114,7 +117,10 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
         if (isHiding) continue
         if (isLingpaiError(error)) {
           // A wrong configuration or version stays wrong. A lost worker is started again by the next call.
-          if (!isWorkerLost(error)) fatal = error as LingpaiError
+          if (!isWorkerLost(error)) {
+            if (!fatal) console.error(error)
+            fatal = error as LingpaiError
+          }
           publishConnecting(error.code)
           throw error
         }
@@ -123,8 +129,11 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
       }
     }
     position = 0
+    const error = new LingpaiError('worker_lost', `No worker could be started: ${cause}.`)
+    // Each call tries again, and says so by its own error.
+    if (getSnapshot().reason !== 'worker_failed') console.error(error)
     publishConnecting('worker_failed')
-    throw new LingpaiError('worker_lost', `No worker could be started: ${cause}.`)
+    throw error
   }
 
   async function startHost({ onSilence, open }: HostCandidate): Promise<OpenConnection> {
@@ -213,6 +222,10 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
     caller: currentCaller,
     resume,
     getSnapshot,
+    async ready() {
+      await connected()
+      return getSnapshot()
+    },
     subscribe,
     close() {
       if (fatal?.code === 'closed') return
@@ -227,4 +240,11 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
 
 function workerLost(): LingpaiError {
   return new LingpaiError('worker_lost', 'The worker is gone. A request may have reached the server.')
+}
+
+function noHost(): LingpaiError {
+  return new LingpaiError(
+    'invalid_call',
+    'connect() has no host here. In a browser, pass shared or dedicated. A server has no session: call it in the browser only.',
+  )
 }

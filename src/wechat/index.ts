@@ -220,6 +220,7 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     adopt: (tokens) => client.call('adopt', [tokens], deadline),
     getAccessToken: withSignInPage(() => client.call('getAccessToken', [], deadline)),
     getSnapshot: client.getSnapshot,
+    ready: client.ready,
     subscribe: client.subscribe,
     explain: (part = {}) => client.call('explain', [part], deadline),
     handleMessage: (message) => borrowed?.handleMessage(message) ?? false,

@@ -10,6 +10,8 @@ beforeEach(() => {
   vi.useFakeTimers()
   vi.stubGlobal('SharedWorker', FakeWorker)
   vi.stubGlobal('Worker', FakeWorker)
+  // Without a document, this is a server to lingpai.
+  vi.stubGlobal('WorkerGlobalScope', FakeWorker)
 })
 afterEach(() => {
   vi.unstubAllGlobals()
@@ -330,8 +332,102 @@ test('if no worker can be started, calls reject with worker_lost and a later cal
   expect(await session.explain()).toEqual([])
 })
 
-test('calls reject with worker_lost if connect was given no host', async () => {
-  expect(await outcomeOf(connect({}).explain())).toMatchObject({ code: 'worker_lost' })
+test('calls reject with invalid_call if connect was given no host', async () => {
+  const session = connect({})
+  expect(await outcomeOf(session.explain())).toMatchObject({ code: 'invalid_call' })
+  expect(session.getSnapshot()).toMatchObject({ status: 'connecting' })
+})
+
+test('on a server, connect starts nothing, the snapshot is connecting, and every call rejects at once', async () => {
+  vi.stubGlobal('WorkerGlobalScope', undefined)
+  Reflect.deleteProperty(globalThis, 'WorkerGlobalScope')
+  const [shared, dedicated] = [starting<SharedWorker>(new FakeWorker()), starting<Worker>(new FakeWorker())]
+  const session = connect({ shared: shared.start, dedicated: dedicated.start })
+  expect(session.getSnapshot()).toEqual({ status: 'connecting', tokenServer: 'ok', mode: 'inline' })
+  const calls = [
+    session.ready(),
+    session.explain(),
+    session.signOut(),
+    session.request({ url: 'https://api.example/' }),
+  ]
+  for (const call of calls) {
+    expect(await outcomeOf(call)).toMatchObject({ code: 'invalid_call', message: expect.stringContaining('server') })
+  }
+  expect(await outcomeOf(session.fetch('https://api.example/'))).toMatchObject({ code: 'invalid_call' })
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect([...shared.started, ...dedicated.started]).toEqual([])
+  expect(vi.getTimerCount()).toBe(0)
+  session.close()
+  expect(await outcomeOf(session.ready())).toMatchObject({ code: 'closed' })
+})
+
+test('a wrong configuration of the worker is one error in the console of the page, where developers look', async () => {
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const hello = () => {
+    throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
+  }
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello })).start })
+  await outcomeOf(session.explain())
+  await outcomeOf(session.explain())
+  expect(log.mock.calls.map(([error]) => (error as Error).message)).toEqual([
+    expect.stringContaining('serve(): store is missing.'),
+  ])
+})
+
+test('a worker that cannot be started is one error in the console of the page, however many calls try again', async () => {
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const session = connect({
+    dedicated: () => {
+      throw new Error('its script did not load')
+    },
+  })
+  for (let count = 0; count < 3; count += 1) await outcomeOf(session.explain())
+  expect(log.mock.calls.map(([error]) => (error as Error).message)).toEqual([
+    expect.stringContaining('No worker could be started: its script did not load.'),
+  ])
+})
+
+test('closing a session writes nothing to the console', async () => {
+  const log = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const session = connect({ dedicated: starting<Worker>(new FakeWorker({ hello: never })).start })
+  const outcome = outcomeOf(session.explain())
+  session.close()
+  expect(await outcome).toMatchObject({ code: 'closed' })
+  expect(log).not.toHaveBeenCalled()
+})
+
+test('ready resolves with the first snapshot that is not connecting', async () => {
+  const worker = new FakeWorker({
+    hello: () => welcomeOf({ snapshot: { status: 'signed-in', tokenServer: 'ok', user: { subject: 'alice' } } }),
+  })
+  const session = connect({ dedicated: starting<Worker>(worker).start })
+  expect(session.getSnapshot().status).toBe('connecting')
+  expect(await session.ready()).toMatchObject({ status: 'signed-in', user: { subject: 'alice' } })
+  expect(await session.ready()).toBe(session.getSnapshot())
+})
+
+test.each([
+  ['the worker refuses its configuration', 'invalid_config'],
+  ['the session is closed', 'closed'],
+  ['no worker can be started', 'worker_lost'],
+  ['the worker never answers', 'timeout'],
+])('ready rejects if %s', async (_when, code) => {
+  const hello = {
+    invalid_config: () => {
+      throw new Refusal({ name: 'LingpaiError', message: 'serve(): store is missing.', code: 'invalid_config' })
+    },
+  }[code]
+  const worker = new FakeWorker({ hello: hello ?? never })
+  const session = connect({
+    dedicated: () => {
+      if (code === 'worker_lost') throw new Error('no worker today')
+      return worker as unknown as Worker
+    },
+  })
+  const outcome = outcomeOf(session.ready())
+  if (code === 'closed') session.close()
+  await vi.advanceTimersByTimeAsync(40_000)
+  expect(await outcome).toMatchObject({ code })
 })
 
 test('every call rejects with an error of the configuration, and no other host is tried', async () => {

@@ -9,6 +9,8 @@ beforeEach(() => {
   vi.useFakeTimers()
   vi.stubGlobal('SharedWorker', FakeWorker)
   vi.stubGlobal('Worker', FakeWorker)
+  // Without a document, this is a server to lingpai.
+  vi.stubGlobal('WorkerGlobalScope', FakeWorker)
 })
 afterEach(() => {
   vi.unstubAllGlobals()
