@@ -1,6 +1,6 @@
 import { explainMethod } from '../protocol/app-thread.ts'
 import { DEFAULT_TIMEOUT } from '../protocol/deadline.ts'
-import { openEnvelope } from '../protocol/envelope.ts'
+import { isSuccess, openEnvelope } from '../protocol/envelope.ts'
 import { LingpaiError } from '../protocol/errors.ts'
 import { isRedirect } from '../protocol/http.ts'
 import { toQuery } from '../query.ts'
@@ -133,10 +133,11 @@ export function createCalls({ tasks, network, files }: CallHost) {
         // Parse only error bodies; a downloaded file is not JSON.
         summarize: ({ status, refusal }, envelope) => {
           const { summary } = openEnvelope(envelope, status, refusal ?? '')
-          const isSuccess = status >= 200 && status < 300
-          const isRefusal = summary.apiCode !== undefined && envelope?.success.includes(summary.apiCode) !== true
-          const [success] = envelope?.success ?? []
-          return isSuccess && !isRefusal
+          const isComplete = status >= 200 && status < 300
+          const isRefusal = summary.apiCode !== undefined && !(envelope && isSuccess(envelope, summary.apiCode))
+          // To the worker, a file with a code of success is a success.
+          const [success] = Array.isArray(envelope?.success) ? envelope.success : []
+          return isComplete && !isRefusal
             ? { status, isReadable: true, ...(success !== undefined && { apiCode: success }) }
             : summary
         },

@@ -188,13 +188,11 @@ export function connect<B extends Broker<never> | Broker = Broker>(
     return status === 'signed-in' && reason !== 'sign_in_required'
   }
 
-  /** Logs why no worker answers: an app that waits for the snapshot makes no call that rejects with the reason. */
+  /** Logs why the app's own worker does not answer. */
   function report(reason: string | undefined): void {
     if (reason === reported) return
     reported = reason
-    if (reason === 'worker_failed' || reason === 'invalid_config' || reason === 'protocol_mismatch') {
-      client.connected().catch((error) => console.error(error))
-    } else if (reason === 'blocked' && borrowed !== undefined) {
+    if (reason === 'blocked' && borrowed !== undefined) {
       console.warn(
         "lingpai: the app's own worker does not answer. Pass every message on: in the worker to the handleMessage that serve({ownDispatcher: true}) returned, on the app thread to session.handleMessage.",
       )

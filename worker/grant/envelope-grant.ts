@@ -29,7 +29,8 @@ export type { EnvelopeGrantOptions }
  * only be in the worker's console.
  */
 export function envelopeGrant<Input = Record<string, unknown>>(options: EnvelopeGrantOptions<Input>): Grant<Input> {
-  const { signIn, refresh, signOut, envelope = createEnvelope(), tokens: fields = {}, sign } = options ?? {}
+  const { signIn, refresh, signOut, tokens: fields = {}, sign } = options ?? {}
+  const envelope = options?.envelope === false ? undefined : (options?.envelope ?? createEnvelope())
   const silentSignIn = options?.silentSignIn ? signIn : undefined
   /** A silent sign-in that failed because of the network is retried without the token that the server rejected (I2). */
   let rejectedToken: string | undefined
@@ -45,7 +46,7 @@ export function envelopeGrant<Input = Record<string, unknown>>(options: Envelope
     if (received !== undefined) return received
     throw new LingpaiError(
       'sign_in_failed',
-      `The sign-in succeeded, but its response has no access token at "${envelope.data}.${fields.accessToken ?? 'accessToken'}". Check tokens of envelopeGrant().`,
+      `The sign-in succeeded, but its response has no access token at "${toPlace(envelope, fields)}". Check tokens of envelopeGrant().`,
     )
   }
 
@@ -146,13 +147,24 @@ async function toSignInData(input: unknown, io: GrantIO): Promise<unknown> {
   return { ...rest, code: await io.login() }
 }
 
-function toSignInError(failure: Failure, { code, success }: Envelope): LingpaiError {
+/** Where the access token of a sign-in was expected. */
+function toPlace(envelope: Envelope | undefined, { accessToken = 'accessToken' }: TokenFields): string {
+  const data = typeof envelope?.data === 'string' ? envelope.data : ''
+  return data === '' ? accessToken : `${data}.${accessToken}`
+}
+
+function toSignInError({ meaning: _meaning, ...failure }: Failure, envelope: Envelope | undefined): LingpaiError {
   const { status, apiCode, apiMessage } = failure
-  const text =
-    apiCode === undefined
-      ? `The sign-in was answered with status ${status}, but not with JSON that has a field "${code}". Check signIn.url and envelope of envelopeGrant().`
-      : `The API rejected the sign-in with status ${status} and ${JSON.stringify(apiMessage || apiCode)}: its code ${JSON.stringify(apiCode)} is not a success (${success.map((listed) => JSON.stringify(listed)).join(', ')}).`
-  return new LingpaiError('sign_in_failed', text, failure)
+  const said = apiMessage === undefined ? '' : ` and ${JSON.stringify(apiMessage)}`
+  const { code = '', success = [] } = envelope ?? {}
+  let text = `The API rejected the sign-in with status ${status}${said || (apiCode === undefined ? '' : ` and ${JSON.stringify(apiCode)}`)}`
+  if (code !== '' && apiCode === undefined && apiMessage === undefined) {
+    text = `The sign-in was answered with status ${status}, but not with JSON that has a code at "${code}". Check signIn.url and envelope of envelopeGrant()`
+  } else if (apiCode !== undefined) {
+    const listed = typeof success === 'function' ? '' : ` (${success.map((each) => JSON.stringify(each)).join(', ')})`
+    text += `: its code ${JSON.stringify(apiCode)} is not a success${listed}`
+  }
+  return new LingpaiError('sign_in_failed', `${text}.`, failure as ConstructorParameters<typeof LingpaiError>[2])
 }
 
 function toleratingAbsence(profile: TokenFields['profile'] = 'profile'): NonNullable<TokenFields['profile']> {

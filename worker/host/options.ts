@@ -1,5 +1,5 @@
 import type { ApiRules } from '../../src/protocol/apis.ts'
-import type { Envelope } from '../../src/protocol/envelope.ts'
+import { type Envelope, isEnvelope } from '../../src/protocol/envelope.ts'
 import { invalidConfigOf, isLingpaiError } from '../../src/protocol/errors.ts'
 import { isObject, isRecord } from '../../src/protocol/records.ts'
 import type { Grant, RefreshOptions, Signer, Store } from '../core/adapter.ts'
@@ -121,11 +121,7 @@ function parseApi(api: ApiOptions, index: number): Api {
     throw invalidOption(`${at}.pathPrefix must begin with "/"`)
   if (!isRecord(attach) || (attach.kind !== 'bearer' && (attach.kind !== 'header' || typeof attach.name !== 'string')))
     throw invalidOption(`${at}.attach must be bearer() or header(name)`)
-  if (
-    envelope !== undefined &&
-    !(isRecord(envelope) && [envelope.success, envelope.expired, envelope.signInRequired].every(Array.isArray))
-  )
-    throw invalidOption(`${at}.envelope must come from envelope()`)
+  if (envelope !== undefined && !isEnvelope(envelope)) throw invalidOption(`${at}.envelope must come from envelope()`)
   if (sign !== undefined && typeof sign !== 'function') throw invalidOption(`${at}.sign must be a function`)
   if (!Array.isArray(signInRequired) || !signInRequired.every((status) => Number.isInteger(status))) {
     throw invalidOption(`${at}.signInRequired must be an array of HTTP statuses`)

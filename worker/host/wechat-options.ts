@@ -13,8 +13,13 @@ const API_OPTIONS = 'origin pathPrefix attach envelope sign signInRequired'.spli
  */
 export function checkOptions(options: ServeOptions<never>): void {
   checkOptionNames(options, OPTIONS, invalidOption)
-  for (const [index, api] of options.apis.entries())
+  for (const [index, api] of options.apis.entries()) {
     checkOptionNames(api, API_OPTIONS, invalidOption, `apis[${index}].`)
+    const test = Object.entries(api.envelope ?? {}).find(([, value]) => typeof value === 'function')
+    // The body stays on the app thread, and a function cannot go there.
+    if (test)
+      throw invalidOption(`apis[${index}].envelope has a function, ${test[0]}: a mini program needs paths and codes`)
+  }
   for (const method of options.grant.methods ?? []) {
     const problem = explainMethod(method)
     if (problem !== undefined) throw invalidOption(`the grant sends ${method}: ${problem}`)

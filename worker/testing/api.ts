@@ -1,4 +1,6 @@
+import { type Code, type Envelope, isSuccess } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
+import { isRecord } from '../../src/protocol/records.ts'
 import type { ApiOptions } from '../host/options.ts'
 import { createScript, type Fault } from './faults.ts'
 import type { Log, TestLogEntry } from './log.ts'
@@ -53,7 +55,7 @@ export function createApi(apis: readonly ApiOptions[], register: TokenRegister, 
     const path = answers.get(url.pathname)
     if (user === undefined && !path?.isPublic) {
       const refused = envelope
-        ? { [envelope.code]: envelope.expired[0] ?? 401, [envelope.message]: 'token refused', [envelope.data]: null }
+        ? wrap(envelope, envelope.expired[0] ?? 401, 'token refused', null)
         : { error: 'invalid_token' }
       const answer = toJson(401, refused)
       return { ...answer, headers: { ...answer.headers, 'www-authenticate': 'Bearer error="invalid_token"' } }
@@ -61,8 +63,7 @@ export function createApi(apis: readonly ApiOptions[], register: TokenRegister, 
     const answer = path ? path.answer : { method, path: url.pathname, user, body }
     const payload = typeof answer === 'function' ? await answer({ method, url, headers, body, user }) : answer
     if (envelope === undefined) return toJson(200, payload ?? null)
-    const { code, message, data, success } = envelope
-    return toJson(200, { [code]: success[0], [message]: '', [data]: payload ?? null })
+    return toJson(200, wrap(envelope, toSuccessCode(envelope), '', payload ?? null))
   }
 
   const api: TestApi = {
@@ -105,4 +106,30 @@ export function createApi(apis: readonly ApiOptions[], register: TokenRegister, 
 function readToken({ attach }: ApiOptions, headers: Headers): string | undefined {
   if (attach?.kind === 'header') return headers.get(attach.name) ?? undefined
   return /^Bearer (.+)$/i.exec(headers.get('authorization') ?? '')?.[1]
+}
+
+/** A code that means success. A test of the app's own is tried with the usual codes. */
+function toSuccessCode(envelope: Envelope): Code {
+  if (typeof envelope.success !== 'function') return envelope.success[0] ?? 0
+  return [0, 200, '0', '200', 'ok', 'success', true].find((code) => isSuccess(envelope, code)) ?? 0
+}
+
+/** A body with code, message and payload at the envelope's places. */
+function wrap({ code, message, data }: Envelope, apiCode: Code, text: string, payload: unknown): unknown {
+  const isWhole = data === '' || typeof data === 'function'
+  const body: Record<string, unknown> = isWhole && isRecord(payload) ? { ...payload } : {}
+  const set = (path: string, value: unknown) => {
+    const names = path.split('.')
+    const last = names.pop() as string
+    let place = body
+    for (const name of names) {
+      place[name] ??= {}
+      place = place[name] as Record<string, unknown>
+    }
+    place[last] = value
+  }
+  if (code !== '') set(code, apiCode)
+  if (message[0] !== undefined) set(message[0], text)
+  if (typeof data === 'string' && data !== '') set(data, payload)
+  return isWhole && code === '' ? payload : body
 }

@@ -153,7 +153,7 @@ test.each([
 
 const envelope: Envelope = {
   code: 'code',
-  message: 'message',
+  message: ['message'],
   data: 'data',
   success: ['SUCCESS', 0],
   expired: [40_101],
@@ -178,7 +178,22 @@ test.each<[string, number, string, unknown]>([
     '{"code":5,"message":"sold out"}',
     failing('api_error', 200, { apiCode: 5, apiMessage: 'sold out' }),
   ],
-  ['200 with a code of another type', 200, '{"code":"0"}', failing('api_error', 200, { apiCode: '0' })],
+  ['200 with the code of success as text', 200, '{"code":"0","data":1}', { kind: 'payload', payload: 1 }],
+  ['200 with the code of an expired token as text', 200, '{"code":"40101"}', expiredAnswer],
+  ['204 without a body', 204, '', { kind: 'payload', payload: undefined }],
+  ['205 without a body', 205, '', { kind: 'payload', payload: undefined }],
+  [
+    '200 with the payload beside the code',
+    200,
+    '{"code":0,"message":"ok","rows":[1],"total":1}',
+    { kind: 'payload', payload: { rows: [1], total: 1 } },
+  ],
+  [
+    '200 with an own __proto__',
+    200,
+    '{"code":0,"__proto__":{"data":1}}',
+    { kind: 'payload', payload: JSON.parse('{"__proto__":{"data":1}}') },
+  ],
   ['200 without a code', 200, '{"data":1}', failing('api_error', 200)],
   ['200 with a code that is an object', 200, '{"code":{}}', failing('api_error', 200)],
   ['200 with an array', 200, '[1]', failing('api_error', 200)],
@@ -217,7 +232,7 @@ test.each<[string, number, string, unknown]>([
 })
 
 test('an envelope may have other field names', () => {
-  const names: Envelope = { ...envelope, code: 'errcode', message: 'errmsg', data: 'result' }
+  const names: Envelope = { ...envelope, code: 'errcode', message: ['errmsg'], data: 'result' }
   expect(readAnswer(names, 200, '{"errcode":0,"result":1,"data":2}')).toEqual({ kind: 'payload', payload: 1 })
   expect(readAnswer(names, 200, '{"errcode":3,"errmsg":"busy"}')).toMatchObject({ error: { apiMessage: 'busy' } })
 })

@@ -180,7 +180,7 @@ test.each<[string, Script]>([
   async (_what, answer) => {
     const { io } = scripted(answer)
     const error = (await errorOf(makeGrant().signIn({}, io))) as Error
-    expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining('field "code"') })
+    expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining('a code at "code"') })
     expect(error.message).not.toContain('secret-token')
   },
 )
@@ -258,7 +258,7 @@ test.each<[string, Script, Partial<EnvelopeGrantOptions<object>>, readonly [stri
   ['status 401 and HTML', { ...html, status: 401 }, {}, ['rejected', 'refresh_rejected']],
   ['status 401 and the code of success', { ...ok(newTokens), status: 401 }, {}, ['rejected', 'code_0']],
   ['a code that is not listed', refusal(42), {}, ['unknown', 'code_42']],
-  ['a listed code of another type', refusal('900211'), { rejected: 900211 }, ['unknown', 'code_900211']],
+  ['a listed code of another type', refusal('900211'), { rejected: 900211 }, ['rejected', 'code_900211']],
   ['a code that may quote a token', refusal('token spent is bad'), {}, ['unknown', 'unlisted_code']],
   ['a code that is too long', refusal('x'.repeat(41)), {}, ['unknown', 'unlisted_code']],
   ['status 429', refusal(1, 429), {}, ['refused', 'http_429']],
@@ -475,7 +475,7 @@ test.each<[string, unknown, string]>([
   ['an empty path', { ...valid, tokens: { accessToken: '' } }, 'tokens.accessToken'],
   ['a subject that is a function', { ...valid, tokens: { subject: () => 'x' } }, 'tokens.subject'],
   ['rejected as an object', { ...valid, rejected: {} }, 'rejected'],
-  ['rejected codes that are booleans', { ...valid, rejected: [true] }, 'rejected'],
+  ['rejected codes that are objects', { ...valid, rejected: [{}] }, 'rejected'],
   ['sign as a string', { ...valid, sign: 'md5' }, 'sign'],
   ['silentSignIn as a string', { ...valid, silentSignIn: 'yes' }, 'silentSignIn'],
   ['silentSignIn without signIn', { refresh: valid.refresh, silentSignIn: true }, 'silentSignIn'],
@@ -749,4 +749,68 @@ test('with a wrong configuration, every call is invalid_config', async () => {
   const grant = envelopeGrant<Credentials>({ refresh: { url: '/refresh' } })
   expect(await errorOf(open({ grant }))).toMatchObject({ code: 'invalid_config' })
   vi.restoreAllMocks()
+})
+
+const plain = (changes: Partial<EnvelopeGrantOptions<object>> = {}) => makeGrant({ envelope: false, ...changes })
+
+test('with envelope: false, any 2xx is a success and its whole body is the payload', async () => {
+  const { io } = scripted(
+    { status: 201, json: { accessToken: 'new', refreshToken: 'next', user: { id: 7 } } },
+    { json: { accessToken: 'newer' } },
+  )
+  const grant = plain({ tokens: { subject: 'user.id' } })
+  expect(await grant.signIn(alice, io)).toEqual({ accessToken: 'new', refreshToken: 'next', subject: '7' })
+  expect(await grant.refresh(held, io)).toEqual({ accessToken: 'newer' })
+})
+
+test.each<[string, Script, object]>([
+  ['a message', { status: 401, json: { message: 'wrong password' } }, { status: 401, apiMessage: 'wrong password' }],
+  [
+    'error.message',
+    { status: 422, json: { error: { message: 'too short' } } },
+    { status: 422, apiMessage: 'too short' },
+  ],
+  ['a detail', { status: 400, json: { detail: 'no such user' } }, { status: 400, apiMessage: 'no such user' }],
+  ['a page of HTML', { status: 502, ...html }, { status: 502 }],
+])('with envelope: false, a sign-in that is refused with %s is sign_in_failed', async (_what, script, fields) => {
+  const error = await plain()
+    .signIn(alice, scripted(script).io)
+    .catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ code: 'sign_in_failed', ...fields })
+  expect(String(error)).not.toContain('busy')
+})
+
+test.each<[string, Script, string]>([
+  ['401', { status: 401, json: { message: 'expired' } }, 'rejected'],
+  ['400', { status: 400, json: {} }, 'rejected'],
+  ['429', { status: 429, json: {} }, 'refused'],
+  ['500', { status: 500, json: { message: 'oops' } }, 'unknown'],
+  ['a page of HTML', html, 'unknown'],
+])('with envelope: false, the verdict of a refresh that is answered with %s', async (_what, script, verdict) => {
+  expect(
+    await plain()
+      .refresh(held, scripted(script).io)
+      .catch((thrown: RefreshVerdict) => thrown.verdict),
+  ).toBe(verdict)
+})
+
+test('a meaning that asks for a sign-in rejects the refresh token', async () => {
+  const dead = envelope({
+    meaning: (_status, body: { text?: string }) => (body.text === 'kicked out' ? 'sign-in-required' : undefined),
+  })
+  const { io } = scripted({ json: { code: 5, text: 'kicked out' } })
+  const verdict = await makeGrant({ envelope: dead })
+    .refresh(held, io)
+    .catch((thrown: RefreshVerdict) => thrown.verdict)
+  expect(verdict).toBe('rejected')
+})
+
+test('an envelope of success: true and false', async () => {
+  const { io } = scripted(
+    { json: { success: true, result: newTokens } },
+    { json: { success: false, message: 'wrong password' } },
+  )
+  const grant = makeGrant({ envelope: envelope({ code: 'success', success: true, data: 'result' }) })
+  expect(await grant.signIn(alice, io)).toEqual({ accessToken: 'new', refreshToken: 'next' })
+  await expect(grant.signIn(alice, io)).rejects.toMatchObject({ code: 'sign_in_failed', apiMessage: 'wrong password' })
 })

@@ -1008,7 +1008,7 @@ test.each<[string, () => unknown, string]>([
   ['an envelope whose code field is empty', () => envelope({ code: '' }), 'code'],
   ['an envelope whose message field is not a string', () => envelope({ message: 1 as never }), 'message'],
   ['an envelope whose success is an object', () => envelope({ success: {} as never }), 'success'],
-  ['an envelope with expired codes that are booleans', () => envelope({ expired: [true as never] }), 'expired'],
+  ['an envelope with expired codes that are objects', () => envelope({ expired: [{} as never] }), 'expired'],
   ['an envelope with signInRequired null', () => envelope({ signInRequired: null as never }), 'signInRequired'],
 ])('%s throws invalid_config, and the message names it', (_what, make, name) => {
   expect(make).toThrow(expect.objectContaining({ code: 'invalid_config', message: expect.stringContaining(name) }))

@@ -1,8 +1,8 @@
-import type { Envelope } from '../../../src/protocol/envelope.ts'
+import { type Envelope, isEnvelope } from '../../../src/protocol/envelope.ts'
 import { checkOptionNames } from '../../../src/protocol/option-names.ts'
 import { isRecord } from '../../../src/protocol/records.ts'
 import type { Signer, TokenSet } from '../../core/adapter.ts'
-import type { Code } from '../envelope.ts'
+import { type Code, toList } from '../envelope.ts'
 import { checkCall, type EnvelopeCall, invalid } from './call.ts'
 import { fieldNames, type TokenFields } from './token-fields.ts'
 
@@ -17,8 +17,11 @@ export interface EnvelopeGrantOptions<Input = Record<string, unknown>> {
   readonly refresh: EnvelopeCall<TokenSet>
   /** The call that ends the session at the server. Default data: `{refreshToken}`. Without it, a sign-out sends nothing. */
   readonly signOut?: EnvelopeCall<TokenSet>
-  /** The envelope of these calls' responses. Default `envelope()`: `{code, message, data}`, and code 0 is success. */
-  readonly envelope?: Envelope
+  /**
+   * The envelope of these calls' responses. Default `envelope()`: `{code, message, data}`, and code 0 is success. With false,
+   * any 2xx is a success, and its whole body is the payload.
+   */
+  readonly envelope?: Envelope | false
   /** Paths of the tokens in the payload. Default: `accessToken`, `refreshToken`, `expiresIn` … at its top. */
   readonly tokens?: TokenFields
   /**
@@ -45,8 +48,8 @@ export function checkOptions<Input>(options: EnvelopeGrantOptions<Input>): void 
   checkCall('refresh', refresh)
   if (signIn !== undefined) checkCall('signIn', signIn)
   if (signOut !== undefined) checkCall('signOut', signOut)
-  if (envelope !== undefined && !(isRecord(envelope) && Array.isArray(envelope.success) && isCode(envelope.code)))
-    throw invalid('envelope must come from envelope()')
+  if (envelope !== undefined && envelope !== false && !isEnvelope(envelope))
+    throw invalid('envelope must come from envelope(), or be false')
   if (!isRecord(tokens)) throw invalid('tokens must be an object of paths')
   for (const [name, path] of Object.entries(tokens)) {
     if (!(fieldNames as readonly string[]).includes(name))
@@ -64,10 +67,6 @@ export function checkOptions<Input>(options: EnvelopeGrantOptions<Input>): void 
   if (silentSignIn && signIn === undefined) throw invalid('silentSignIn needs signIn, the call that takes the code')
 }
 
-export function toList(codes: Code | readonly Code[]): readonly Code[] {
-  return Array.isArray(codes) ? codes : [codes as Code]
-}
-
 function isCode(value: unknown): value is Code {
-  return typeof value === 'string' || typeof value === 'number'
+  return ['string', 'number', 'boolean'].includes(typeof value)
 }

@@ -1,8 +1,16 @@
-import { type Envelope, readAnswer } from '../../../src/protocol/envelope.ts'
+import {
+  type Code,
+  type Envelope,
+  isListed,
+  judgeAnswer,
+  openEnvelope,
+  type StatedMeaning,
+} from '../../../src/protocol/envelope.ts'
 import type { GrantResponse } from '../../core/adapter.ts'
+import { optional } from '../../core/optional-fields.ts'
 import { failed, outcomeUnknown, type RefreshVerdict, refused, rejected } from '../../core/verdict.ts'
-import type { Code } from '../envelope.ts'
-import { type EnvelopeGrantOptions, toList } from './options.ts'
+import { toList } from '../envelope.ts'
+import type { EnvelopeGrantOptions } from './options.ts'
 
 export const TOO_MANY_REQUESTS = 429
 const UNAVAILABLE = 503
@@ -12,38 +20,37 @@ export interface Failure {
   readonly status: number
   readonly apiCode?: Code
   readonly apiMessage?: string
+  readonly meaning?: StatedMeaning
 }
 
 export type EnvelopeResult = { readonly payload: unknown } | { readonly failure: Failure }
 
-export function readEnvelope(envelope: Envelope, { status, body }: GrantResponse): EnvelopeResult {
-  const meaning = readAnswer({ ...envelope, expired: [], signInRequired: [] }, status, body)
-  if (meaning.kind === 'payload') return { payload: meaning.payload }
-  if (meaning.kind === 'signInRequired') return { failure: { status } }
-  const { apiCode, apiMessage } = meaning.error
-  return {
-    failure: { status, ...(apiCode !== undefined && { apiCode }), ...(apiMessage !== undefined && { apiMessage }) },
-  }
+export function readEnvelope(envelope: Envelope | undefined, { status, body }: GrantResponse): EnvelopeResult {
+  const { summary, payload } = openEnvelope(envelope, status, body)
+  if (judgeAnswer(envelope, summary).kind === 'success') return { payload }
+  const { apiCode, apiMessage, meaning } = summary
+  return { failure: { status, ...optional({ apiCode, apiMessage, meaning }) } }
 }
 
 /** Judges a failed refresh by its code and HTTP status. */
 export function toVerdict(
-  { status, apiCode }: Failure,
-  { signInRequired }: Envelope,
+  { status, apiCode, meaning }: Failure,
+  envelope: Envelope | undefined,
   listed: EnvelopeGrantOptions['rejected'] = [],
 ): RefreshVerdict {
   const isHttpRejection = status === 400 || status === 401
-  if (apiCode !== undefined && (signInRequired.includes(apiCode) || isListed(listed, apiCode, status)))
+  if (apiCode !== undefined && (isListed(envelope?.signInRequired, apiCode) || isRejected(listed, apiCode, status)))
     return rejected(toReason(apiCode))
-  if (isHttpRejection) return rejected(apiCode === undefined ? undefined : toReason(apiCode))
+  if (isHttpRejection || meaning === 'sign-in-required')
+    return rejected(apiCode === undefined ? undefined : toReason(apiCode))
   if (status === TOO_MANY_REQUESTS || status === UNAVAILABLE) return refused({ reason: `http_${status}` })
   if (status < 200 || status > 299) return outcomeUnknown(`http_${status}`)
   // The app did not list this code. The server may have failed before or after it rotated the token.
   return outcomeUnknown(apiCode === undefined ? 'unreadable_answer' : toReason(apiCode))
 }
 
-function isListed(listed: NonNullable<EnvelopeGrantOptions['rejected']>, code: Code, status: number): boolean {
-  if (typeof listed !== 'function') return toList(listed).includes(code)
+function isRejected(listed: NonNullable<EnvelopeGrantOptions['rejected']>, code: Code, status: number): boolean {
+  if (typeof listed !== 'function') return isListed(toList(listed as Code), code)
   try {
     return listed(code, status)
   } catch {

@@ -1,3 +1,4 @@
+import { readPath } from '../../../src/protocol/envelope.ts'
 import { isRecord } from '../../../src/protocol/records.ts'
 import type { ReceivedTokens } from '../../core/adapter.ts'
 import { toSubject } from '../../core/token-set.ts'
@@ -47,13 +48,4 @@ export function readTokens(data: unknown, fields: TokenFields): ReceivedTokens |
   const profile = read('profile')
   if (isRecord(profile)) received.profile = profile
   return received as unknown as ReceivedTokens
-}
-
-function readPath(data: unknown, path: string): unknown {
-  let value = data
-  for (const name of path.split('.')) {
-    if (typeof value !== 'object' || value === null) return undefined
-    value = (value as Record<string, unknown>)[name]
-  }
-  return value
 }
