@@ -75,6 +75,7 @@ const english = {
   reasons: {
     refresh_rejected: 'the provider no longer accepts the refresh token',
     refresh_answer_lost: 'the response to a refresh was lost, and the provider treated the next one as theft',
+    subject_changed: 'a refresh brought the tokens of another user',
     refresh_failed: 'the provider reports a wrong configuration of the app',
     session_too_old: 'the session has reached its maximum age',
     store_failed: 'the browser did not store the session; it is only in memory',
@@ -183,6 +184,7 @@ const chinese: typeof english = {
   reasons: {
     refresh_rejected: 'OpenID 服务拒绝了刷新令牌',
     refresh_answer_lost: '一次刷新的响应丢失，OpenID 服务将下一次刷新判定为令牌盗用',
+    subject_changed: '一次刷新得到了另一位用户的令牌',
     refresh_failed: 'OpenID 服务提示应用配置有误',
     session_too_old: '会话已达到最长有效期',
     store_failed: '浏览器未能保存会话，会话仅保存在内存中',

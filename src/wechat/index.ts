@@ -66,7 +66,13 @@ export type {
 const invalidConfig = /* @__PURE__ */ invalidConfigOf('connect()')
 
 /** The snapshot's reasons for a session that ended although the user did not sign out. */
-const UNWANTED_ENDS: readonly unknown[] = ['refresh_rejected', 'refresh_answer_lost', 'session_too_old', 'worker_lost']
+const UNWANTED_ENDS: readonly unknown[] = [
+  'refresh_rejected',
+  'refresh_answer_lost',
+  'subject_changed',
+  'session_too_old',
+  'worker_lost',
+]
 
 type SignInInputOf<B> = B extends Broker<infer Input> ? Input : unknown
 

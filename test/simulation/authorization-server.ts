@@ -71,22 +71,23 @@ export function createAuthorizationServer(options: AuthorizationServerOptions) {
     }
   }
 
+  function signIn(user: UserName): Answer {
+    const family: Family = {
+      id: families.length + 1,
+      user,
+      current: 1,
+      usedAt: new Map(),
+      accessTokens: 0,
+      ended: undefined,
+    }
+    families.push(family)
+    return issue(family)
+  }
+
   return {
     families,
     read,
-
-    signIn(user: UserName): Answer {
-      const family: Family = {
-        id: families.length + 1,
-        user,
-        current: 1,
-        usedAt: new Map(),
-        accessTokens: 0,
-        ended: undefined,
-      }
-      families.push(family)
-      return issue(family)
-    },
+    signIn,
 
     refresh(refreshToken: string): Answer {
       const found = read(refreshToken)
@@ -107,6 +108,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions) {
       options.onReuse(family, number)
       return refused
     },
+
+    /** A fault: answers a refresh with the tokens of another user. */
+    mixUp: ({ user }: Family): Answer => signIn(user === 'ann' ? 'bob' : 'ann'),
 
     revoke(refreshToken: string): Answer {
       const found = read(refreshToken)

@@ -107,6 +107,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   /** Sessions that a sign-out or another session has removed from the store. */
   const over = new Set<number>()
   const lastSnapshots = new Map<object, string>()
+  /** Sessions whose tokens came in the answer to a refresh of another user's session. */
+  const strangers = new Set<number>()
+  /** The refreshes that brought such tokens to their worker. */
+  const mixUps: RefreshExchange[] = []
   /** Sessions whose sign-in was cancelled. */
   const unwanted = new Set<number>()
   let storedSession: number | undefined
@@ -187,6 +191,10 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       violate('I10', `session ${exchange.family.id} is refreshed, though its token is new and no API has rejected it`)
   }
 
+  function checkStranger(session: number, what: string): void {
+    if (strangers.has(session)) violate('I6', `${what} session ${session}, whose tokens came to another user`)
+  }
+
   function onStoreTrouble(): void {
     hasStoreTrouble = true
     addCause('store')
@@ -254,6 +262,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         clockChanges,
         end: undefined,
       }
+      checkStranger(family.id, `${thread.name} refreshes`)
       const other = exchanges.find(isInProgress)
       if (other !== undefined)
         violate('I1', `${thread.name} refreshes session ${family.id} while ${other.thread.name} does`)
@@ -279,6 +288,28 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       if (next !== undefined) knowledge.below = Math.max(knowledge.below, next)
       if (how === 'rejected') knowledge.rejected = Math.max(knowledge.rejected, exchange.token)
       if (how === 'failed' && plan.onUnknownOutcome === 'sign-in') addCause('unknown outcome', exchange.family.id)
+    },
+
+    /** The server answers a refresh with the tokens of another user's session. */
+    onMixUp(family: Family, stranger: number): void {
+      strangers.add(stranger)
+      addCause('mix-up', family.id)
+    },
+
+    /** Such tokens have reached the worker. The refresh token that it sent must not be sent again. */
+    onMixUpHeard(exchange: RefreshExchange): void {
+      this.onRefreshEnded(exchange, 'rejected')
+      mixUps.push(exchange)
+    },
+
+    /** The session of such a refresh has ended, unless another worker has stored newer tokens. */
+    checkMixUps(tabs: readonly TabFacts[]): void {
+      for (const { family, token, thread } of mixUps) {
+        if (hasStoreTrouble || thread.state !== 'running' || factsOf(family.id).stored > token) continue
+        const tab = tabs.find(({ shown }) => shown.session === family.id)
+        if (tab !== undefined)
+          violate('I6', `${tab.name} shows session ${family.id}, whose refresh has brought the tokens of another user`)
+      }
     },
 
     /** The server asks for a pause. */
@@ -322,6 +353,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const [previous] = readRefreshToken(before?.tokens?.refreshToken)
       if (record !== undefined) storedAccessTokens.add(record.tokens.accessToken)
       if (session !== undefined) {
+        checkStranger(session, `${by.name} stores`)
         const facts = factsOf(session)
         if (over.has(session) && !hasStoreTrouble)
           violate('I5', `${by.name} writes session ${session} again after its end`)
@@ -365,6 +397,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const call = calls.get(callId)
       if (call === undefined) return
       call.attempts += 1
+      checkStranger(session, `call ${callId} is sent with a token of`)
       const isKnownToExpire = plan.life !== undefined && clockChanges === 0
       if (isKnownToExpire && expiresAt + MAX_ANSWER < call.startedAt)
         violate('expiry', `call ${callId} is sent with a token that had expired long before it was made`)
@@ -446,6 +479,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
         violate('I5', `${tab.name} shows session ${shown.session}, whose sign-in was cancelled`)
       const { session, status, reason } = shown
       if (session !== undefined) {
+        checkStranger(session, `${tab.name} shows`)
         // If the worker died before it stored or announced the sign-out, the sign-out is not done yet: its page asks the
         // next worker for it.
         const isOver = !hasLateWrites && (over.has(session) || !hasLostThreads)

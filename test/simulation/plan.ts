@@ -61,13 +61,15 @@ export interface Plan {
   readonly length: number
   /** When a later build of the app overwrites the stored session, and when it signs out. */
   readonly laterBuild: { readonly from: number; readonly to: number } | undefined
+  /** Which refresh, counted from 1, the server answers with the tokens of another user. */
+  readonly mixUp: number | undefined
 }
 
 export function drawPlan(seed: number): Plan {
   const random = createRandom(seed)
   const isCalm = random.chance(0.04)
   const faults = isCalm ? [] : FAULTS.filter(() => random.chance(0.25))
-  const plan: Omit<Plan, 'laterBuild' | 'hasHints'> = {
+  const plan: Omit<Plan, 'laterBuild' | 'hasHints' | 'mixUp'> = {
     seed,
     random,
     hosts: random.pick(['shared', 'shared', 'shared, two builds', 'dedicated', 'dedicated', 'shared, in memory']),
@@ -84,11 +86,12 @@ export function drawPlan(seed: number): Plan {
     length: random.pick([200, 3000, 20_000, 90_000]),
   }
   // A separate random source, so that every other seed draws the same values as before this feature.
-  const { next, chance } = createRandom(~seed)
+  const { next, chance, below } = createRandom(~seed)
   const hasLaterBuild = plan.hosts !== 'shared, in memory' && chance(0.04)
   const from = next() * plan.length
   const laterBuild = hasLaterBuild ? { from, to: from + next() * plan.length } : undefined
-  return { ...plan, laterBuild, hasHints: hasLaterBuild || !chance(0.04) }
+  const hasHints = hasLaterBuild || !chance(0.04)
+  return { ...plan, laterBuild, hasHints, mixUp: chance(0.04) ? 1 + below(3) : undefined }
 }
 
 export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan }: Plan): string {
@@ -96,6 +99,6 @@ export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan 
     `seed ${seed}: ${tabs} tab${tabs > 1 ? 's' : ''}, ${hosts}; tokens live ${life === undefined ? 'for an unknown time' : `${life} s`}`,
     rotates ? `rotated with a grace of ${grace / 1000} s` : 'not rotated',
     `unknown outcomes: ${plan.onUnknownOutcome}; ${plan.hasLocks ? 'with' : 'without'} Web Locks${plan.hasHints ? '' : ', without BroadcastChannel'}`,
-    `faults: ${[...plan.faults, ...(plan.laterBuild ? ['later build'] : [])].join(', ') || 'none'}`,
+    `faults: ${[...plan.faults, ...(plan.laterBuild ? ['later build'] : []), ...(plan.mixUp ? ['mix-up of users'] : [])].join(', ') || 'none'}`,
   ].join('; ')
 }

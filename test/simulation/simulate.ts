@@ -55,6 +55,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   let clockError = 0
   let retryAfterUntil = 0
   let longestPause = 0
+  let refreshes = 0
   let laterBuildSince: number | undefined
 
   story.tell(describePlan(plan))
@@ -193,6 +194,15 @@ export async function simulate(seed: number): Promise<Outcome> {
           fate,
           exchange: {
             serve() {
+              refreshes += 1
+              if (hasFaults && refreshes === plan.mixUp) {
+                const mixedUp = server.mixUp(found.family)
+                story.tell(
+                  `the server answers ${name} with the tokens of another user, session ${server.families.length}`,
+                )
+                ledger.onMixUp(found.family, server.families.length)
+                return garble(mixedUp)
+              }
               const answer = server.refresh(data.refreshToken as string)
               story.tell(`the server answers ${name} with ${answer.status}`)
               if (answer.status === 400) ledger.onRejection(found.family)
@@ -201,8 +211,13 @@ export async function simulate(seed: number): Promise<Outcome> {
             onAnswer({ status, body, headers }) {
               const pause = Number(headers?.['retry-after'])
               if (pause > 0) ledger.onPauseAsked(found.family, pause * 1000 - SLACK)
-              const next = status === 200 ? /rt~\d+\.(\d+)~"/.exec(body)?.[1] : undefined
+              const [, family, next] = (status === 200 && /rt~(\d+)\.(\d+)~"/.exec(body)) || []
               const isWhole = status === 200 && body.startsWith('{') && body.endsWith('}')
+              if (isWhole && family !== undefined && Number(family) !== found.family.id) {
+                story.tell(`${thread.name} hears that ${name} has brought the tokens of another user`)
+                ledger.onMixUpHeard(tracked)
+                return
+              }
               const how = status === 400 ? 'rejected' : isWhole ? 'succeeded' : 'failed'
               story.tell(`${thread.name} hears that ${name} has ${how}`)
               ledger.onRefreshEnded(tracked, how, isWhole && next !== undefined ? Number(next) : undefined)
@@ -624,6 +639,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     recover()
     // A call may wait for 30 s, a sign-in a little longer. The next attempt may be 60 s later, or when the server asks for it.
     if (!(await run(Math.max(75_000, retryAfterUntil - scheduler.now() + 12_000)))) return
+    ledger.checkMixUps(browser.tabs)
     await probe()
     if (ledger.violation() === undefined) await probeSignIn()
   }

@@ -139,6 +139,28 @@ test.each([900211, 900212, 100001])(
   },
 )
 
+test('a refresh that brings the tokens of another user ends the session and opens the sign-in page, even if no call waits', async () => {
+  const app = { connect: pageOptions(`signInPage: { url: '${LOGIN}' }`) }
+  const phone = await startSignedIn(api, { app })
+  await phone.openPage('pages/home/home')
+  api.expireAccessTokens()
+  const data = { token: { accessToken: 'access-of-bob', refreshToken: 'refresh-of-bob' }, user: { id: 'bob' } }
+  const body = JSON.stringify({ code: 'SUCCESS', message: '', data })
+  api.failRefreshes({ kind: 'answer', status: 200, body })
+  const refresh = phone.holdNext('request', { matching: '/refresh' })
+  const call = phone.evaluate(outcome(listCall(api, 'timeout: 1000')))
+  await phone.until(() => refresh.reached)
+  await phone.advance(2000)
+  expect(await call).toBe('timeout')
+  expect(phone.navigations).toEqual([])
+  refresh.release()
+  await phone.until(() => phone.toasts.length > 0)
+  await phone.advance(5000)
+  expect(await readSnapshot(phone)).toMatchObject({ status: 'signed-out', reason: 'subject_changed' })
+  expect(phone.navigations.map(({ url }) => url)).toEqual([LOGIN])
+  expect(api.requests.some(({ headers }) => headers['x-token'] === 'access-of-bob')).toBe(false)
+})
+
 test('a code below the listed ones does not end the session (I7)', async () => {
   const phone = await startSignedIn(api)
   api.expireAccessTokens()

@@ -77,6 +77,18 @@ export const bugs = [
     replace: '  if (false) {',
   },
   {
+    name: 'the tokens of another user are accepted at a refresh',
+    file: `${session}/refresh.ts`,
+    search: '  if (held?.subject !== undefined && tokens.subject !== held.subject) {',
+    replace: '  if (false) {',
+  },
+  {
+    name: 'the session goes on after a refresh with the tokens of another user',
+    file: `${session}/refresh.ts`,
+    search: "return settleRejection(session, flight, SUBJECT_CHANGED, rules, [ended, { do: 'revoke', tokens }])",
+    replace: "return [{ ...session, refresh: { kind: 'idle' } }, [ended, { do: 'revoke', tokens }, { do: 'wake' }]]",
+  },
+  {
     name: 'the lock is held after the refresh is over',
     file: `${broker}/store-access.ts`,
     search: 'if (exclusive !== undefined && !isExclusive(state(), exclusive.flight)) {',

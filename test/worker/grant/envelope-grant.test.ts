@@ -688,10 +688,10 @@ test('after a silent sign-in as another user, no call gets that user’s token (
   api.expireAccessTokens()
   api.expireRefreshTokens()
   expect(await errorOf(list(session))).toMatchObject({
-    code: 'refresh_unavailable',
-    message: expect.stringContaining('tokens_of_another_user'),
+    code: 'sign_in_required',
+    message: expect.stringContaining('subject_changed'),
   })
-  expect(session.getSnapshot().user?.subject).toBe('alice')
+  expect(session.getSnapshot()).toMatchObject({ status: 'signed-out', reason: 'subject_changed' })
 })
 
 /** An API whose ids are JSON numbers. A sign-in with an id returns its token. A DELETE without that token waits and is 401. */

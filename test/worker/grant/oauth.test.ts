@@ -732,13 +732,17 @@ test('an ID token with a new name at a refresh changes the profile', async () =>
   expect(broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Ann Lee' } })
 })
 
-test('an ID token of another user at a refresh is failed, and that token is never used (I6)', async () => {
+test('an ID token of another user at a refresh ends the session, and its tokens are revoked and never used (I6)', async () => {
   const server = await startScripted()
-  server.answer('/token', { body: { ...goodTokens, id_token: idToken(server, { sub: 'bob' }) } })
+  server.answer('/token', {
+    body: { ...goodTokens, refresh_token: 'of-bob', id_token: idToken(server, { sub: 'bob' }) },
+  })
   const { broker, store } = await startRefresh(server)
-  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'failed', reason: 'tokens_of_another_user' })
-  expect(store.kept?.tokens.accessToken).toBe('access-1')
-  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', user: { subject: 'ann' } })
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'rejected', reason: 'subject_changed' })
+  expect(broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', reason: 'subject_changed' })
+  expect(store.kept).toBeUndefined()
+  await vi.waitFor(() => expect(server.requestsTo('/revoke')).toHaveLength(1))
+  expect(new URLSearchParams(server.requestsTo('/revoke')[0]?.body).get('token')).toBe('of-bob')
 })
 
 test('a session without a refresh token is rejected, and nothing is sent', async () => {

@@ -267,9 +267,11 @@ describe('a fault of the authorization server', () => {
   it('tokens of another user are never used (I6)', async () => {
     const test = await startExpired()
     test.authorizationServer.next.refresh({ user: 'bob' })
-    expect(await codeOf(test.session.fetch(url))).toBe('refresh_unavailable')
-    expect(test.session.getSnapshot()).toMatchObject({ user: { subject: 'alice' } })
+    expect(await codeOf(test.session.fetch(url))).toBe('sign_in_required')
+    expect(test.session.getSnapshot()).toMatchObject({ status: 'signed-out', reason: 'subject_changed' })
     expect(test.api.requests).toEqual([])
+    const revocations = test.authorizationServer.requests.filter(({ kind }) => kind === 'revocation')
+    expect(revocations).toMatchObject([{ user: 'bob' }])
   })
 
   it('an expires_in that is too long: a 401 of the API starts the refresh', async () => {

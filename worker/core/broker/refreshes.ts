@@ -1,6 +1,6 @@
 import type { Grant, TokenSet } from '../adapter.ts'
 import { toTokenSet } from '../token-set.ts'
-import { failed, RefreshVerdict, refused, toVerdict } from '../verdict.ts'
+import { RefreshVerdict, refused, toVerdict } from '../verdict.ts'
 import { type GrantRunHost, startGrantRun } from './grant-run.ts'
 import type { Machine } from './machine.ts'
 
@@ -14,9 +14,7 @@ export async function runRefresh(
   const run = startGrantRun(host, { timeout })
   try {
     const received = await run.run((io) => grant.refresh(tokens, io))
-    const renewed = toTokenSet(received, platform.now(), tokens)
-    if (tokens.subject !== undefined && renewed.subject !== tokens.subject) throw failed('tokens_of_another_user')
-    dispatch({ type: 'refreshSucceeded', flight, tokens: renewed })
+    dispatch({ type: 'refreshSucceeded', flight, tokens: toTokenSet(received, platform.now(), tokens) })
   } catch (thrown) {
     const isUnsent = run.hasOnlyRead() && !(thrown instanceof RefreshVerdict)
     const cause = isUnsent ? refused({ reason: 'not_sent' }) : thrown

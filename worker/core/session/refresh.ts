@@ -12,6 +12,7 @@ import {
   type Refresh,
   type RefreshCause,
   type SessionState,
+  SUBJECT_CHANGED,
 } from './state.ts'
 
 /** Begins a flight. With a shared store, the worker has to claim the refresh before it sends the request. */
@@ -66,13 +67,22 @@ export function onResumed(session: SessionState, { now }: EventOf<'resumed'>, ru
   return withoutRetry([sooner, [{ do: 'retryLater', flight, delay: earliest - now }]])
 }
 
-export function onRefreshSucceeded(session: SessionState, { flight, tokens }: EventOf<'refreshSucceeded'>): Step {
-  const { refresh } = session
+export function onRefreshSucceeded(
+  session: SessionState,
+  { flight, tokens }: EventOf<'refreshSucceeded'>,
+  rules: SessionRules,
+): Step {
+  const { refresh, held } = session
   if (refresh.kind !== 'sending' || refresh.flight !== flight) {
     // If another session has begun, a revocation could end that one, too: servers revoke whole grants (RFC 7009 §2.1).
-    const isUnwanted = session.held === undefined && session.reason !== LATER_BUILD
+    const isUnwanted = held === undefined && session.reason !== LATER_BUILD
     const dropped = note('late-refresh-dropped')
     return [session, isUnwanted ? [dropped, { do: 'revoke', tokens }] : [dropped]]
+  }
+  // The server has mixed two users up: neither these tokens nor the session may go on (I6, OpenID Connect Core §12.2).
+  if (held?.subject !== undefined && tokens.subject !== held.subject) {
+    const ended = note('refresh-ended', { verdict: 'rejected', reason: SUBJECT_CHANGED })
+    return settleRejection(session, flight, SUBJECT_CHANGED, rules, [ended, { do: 'revoke', tokens }])
   }
   const renewed: SessionState = {
     ...session,

@@ -98,6 +98,8 @@ export type ClaimStep =
 /** The snapshot's reason if the store holds a record that a later build wrote, and that only a sign-out may touch. */
 export const LATER_BUILD = 'later_build'
 export const REFRESH_ANSWER_LOST = 'refresh_answer_lost'
+/** The snapshot's reason after a refresh that brought the tokens of another user. */
+export const SUBJECT_CHANGED = 'subject_changed'
 export const IDLE: Refresh = { kind: 'idle' }
 
 const MAX_ENDED_SESSIONS = 20

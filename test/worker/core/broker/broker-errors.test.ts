@@ -92,8 +92,8 @@ test.each<[string, HarnessOptions, (harness: Harness) => Promise<unknown>, Lingp
     'a refresh brings the tokens of another user',
     { stored: expired, grant: { refresh: async () => ({ accessToken: 'access', subject: 'bob' }) } },
     ({ call }) => call(),
-    'refresh_unavailable',
-    /\(tokens_of_another_user\)/,
+    'sign_in_required',
+    /^The session has ended \(subject_changed\)\. Call session\.signIn\(\)/,
   ],
   [
     'a refresh takes longer than a call may wait',

@@ -589,15 +589,36 @@ test('a refresh that ends as rejected after a sign-in does not end the new sessi
   expect(harness.store.kept?.tokens.accessToken).toBe('access-of-ann')
 })
 
-test('tokens of another user in the answer to a refresh are not used, and the session stays (I6)', async () => {
+test('tokens of another user in the answer to a refresh are revoked and never used, and the session ends (I6)', async () => {
   const harness = createHarness({ stored: storedSession() })
+  const outcome = watch(harness.call())
+  await harness.platform.settle()
+  harness.refresh(0).succeed({ accessToken: 'access-of-bob', subject: 'bob' })
+  await harness.platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  expect(harness.broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', reason: 'subject_changed' })
+  expect(harness.store.kept).toBeUndefined()
+  expect(harness.store.log.join()).not.toContain('access-of-bob')
+  expect(harness.revoked).toEqual(['access-of-bob'])
+})
+
+test.each(['', null, undefined])('a subject of %j in the answer to a refresh names no other user', async (subject) => {
+  const harness = createHarness({ stored: storedSession() })
+  const outcome = watch(harness.call())
+  await harness.platform.settle()
+  harness.refresh(0).succeed({ subject: subject as string })
+  await harness.platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, value: { tokens: { subject: 'ann' } } })
+})
+
+test('a session without a user gets its user from a refresh', async () => {
+  const { subject: _subject, profile: _profile, ...tokens } = storedSession().tokens
+  const harness = createHarness({ stored: { ...storedSession(), tokens } })
   const outcome = watch(harness.call())
   await harness.platform.settle()
   harness.refresh(0).succeed({ subject: 'bob' })
   await harness.platform.settle()
-  expect(outcome).toMatchObject({ settled: 1, error: { code: 'refresh_unavailable' } })
-  expect(harness.broker.snapshot()).toMatchObject({ status: 'signed-in', user: { subject: 'ann' } })
-  expect(harness.store.kept?.tokens.accessToken).toBe('access-1')
+  expect(outcome).toMatchObject({ settled: 1, value: { tokens: { subject: 'bob' } } })
 })
 
 test('a sign-in that another one replaces rejects with sign_in_cancelled, and changes nothing (I5)', async () => {

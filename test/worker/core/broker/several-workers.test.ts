@@ -410,6 +410,19 @@ test('a rejection ends the session everywhere, and is sent once (I2)', async () 
   expect(workers[0]?.broker.snapshot().reason).toBe('refresh_rejected')
 })
 
+test('a refresh that brings the tokens of another user ends the session everywhere (I6)', async () => {
+  const { platform, workers, refreshes, refresh, store } = await open({}, 3)
+  const calls = workers.map(({ call }) => watch(call()))
+  await platform.settle()
+  refresh(0).succeed({ accessToken: 'access-of-bob', subject: 'bob' })
+  await platform.advance(1000)
+  expect(refreshes).toHaveLength(1)
+  expect(store.kept).toBeUndefined()
+  expect(store.log.join()).not.toContain('access-of-bob')
+  for (const outcome of calls) expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  expect(workers[0]?.broker.snapshot().reason).toBe('subject_changed')
+})
+
 test('ten workers of a failing server try together no more often than one would (I10)', async () => {
   const { platform, workers, refreshes } = await open({}, 10)
   const begun: number[] = []

@@ -316,6 +316,18 @@ test('rejected: only these tokens are deleted, and no call is refused before tha
   expect(effectsOf(next, want())).toEqual([])
 })
 
+test('tokens of another user: only the tokens that were sent are deleted, and no call is refused before that (I7)', () => {
+  const event: SessionEvent = { type: 'refreshSucceeded', flight: 5, tokens: tokensOfBob }
+  const [next, effects] = decide(sending(), event, rules)
+  expect(effects).toEqual([
+    { do: 'revoke', tokens: tokensOfBob },
+    { do: 'clearRejected', flight: 5, only: { sessionId, version: 7 } },
+  ])
+  expect(next.refresh).toEqual({ kind: 'ending', flight: 5, reason: 'subject_changed' })
+  expect(effectsOf(next, want())).toEqual([])
+  expect(decide(next, settled('done'), rules)[0]).toMatchObject({ held: undefined, reason: 'subject_changed' })
+})
+
 test.each<[string, 'done' | 'failed' | StoreRead, string, Effect[]]>([
   ['deleted', 'done', 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],
   ['gone already', { kind: 'none' }, 'refresh_rejected', [{ do: 'cancelRetry' }, { do: 'wake' }]],

@@ -149,6 +149,16 @@ test.each<[string, SessionState, SessionEvent, SessionRules, HistoryNote[]]>([
     ],
   ],
   [
+    'a refresh brings the tokens of another user',
+    sending(),
+    { type: 'refreshSucceeded', flight: 5, tokens: { ...newTokens, subject: 'bob' } },
+    {},
+    [
+      { event: 'refresh-ended', verdict: 'rejected', reason: 'subject_changed' },
+      { event: 'signed-out', reason: 'subject_changed' },
+    ],
+  ],
+  [
     'the outcome of a refresh is unknown, and the app wants a sign-in then',
     sending(),
     ended('unknown'),

@@ -345,6 +345,32 @@ test('rejected: the session ends, and each waiting call is asked again, once (I7
   ])
 })
 
+test('a refresh that brings the tokens of another user ends the session, and they are revoked (I6)', () => {
+  const [next, effects] = decide(sending(), { type: 'refreshSucceeded', flight: 5, tokens: tokensOfBob })
+  expect(next).toMatchObject({ generation: 4, held: undefined, reason: 'subject_changed', refresh: { kind: 'idle' } })
+  expect(effects).toEqual([
+    { do: 'revoke', tokens: tokensOfBob },
+    { do: 'cancelRetry' },
+    { do: 'clear' },
+    { do: 'wake' },
+  ])
+  expect(decide(next, want({ waitingSince: 7 }))[1]).toEqual([
+    { do: 'refuse', call: 'call', code: 'sign_in_required', reason: 'subject_changed' },
+  ])
+})
+
+test('after an answer was lost, too, the tokens of another user are reported as such', () => {
+  const session = sending({ refresh: { kind: 'sending', flight: 5, outcomeLost: true } })
+  const [next] = decide(session, { type: 'refreshSucceeded', flight: 5, tokens: tokensOfBob })
+  expect(next.reason).toBe('subject_changed')
+})
+
+test('tokens of another user that come too late do not end the session (I5)', () => {
+  const session = signedIn()
+  const event = { type: 'refreshSucceeded', flight: 4, tokens: tokensOfBob } as const
+  expect(decide(session, event)).toEqual([session, []])
+})
+
 test('rejected after an answer was lost: the loss is reported as such (I9)', () => {
   const session = sending({ refresh: { kind: 'sending', flight: 5, outcomeLost: true } })
   expect(decide(session, ended('rejected'))[0].reason).toBe('refresh_answer_lost')
