@@ -442,7 +442,18 @@ test.each<[string, Record<string, unknown>]>([
   ['another audience', { aud: 'another' }],
   ['an audience of several and another authorized party', { aud: ['web', 'another'], azp: 'another' }],
   ['another issuer', { iss: 'https://forged.example' }],
+  ['an audience of several and no authorized party', { aud: ['web', 'another'] }],
+  ['an authorized party that is another client', { azp: 'another' }],
+  ['an audience in a list and another authorized party', { aud: ['web'], azp: 'another' }],
+  ['an authorized party that is not a string', { azp: ['web'] }],
   ['no subject', { sub: undefined }],
+  ['an empty subject', { sub: '' }],
+  ['a subject of null', { sub: null }],
+  ['a subject that is a number', { sub: 7 }],
+  ['no expiry', { exp: undefined }],
+  ['an expiry of a day ago', { iat: seconds() - 86_700, exp: seconds() - 86_400 }],
+  ['an expiry of half a day ago', { iat: seconds() - 43_600, exp: seconds() - 43_300 }],
+  ['a beginning in a day', { nbf: seconds() + 86_400, exp: seconds() + 90_000 }],
   ['an expiry of days ago', { iat: seconds() - 259_200, exp: seconds() - 172_800 }],
 ])('an ID token with %s is sign_in_failed, and the error contains no token', async (_what, claims) => {
   const server = await startScripted()
@@ -453,6 +464,25 @@ test.each<[string, Record<string, unknown>]>([
   )
   expect(error).toMatchObject({ code: 'sign_in_failed' })
   expectNoToken(error)
+})
+
+test.each<[string, Record<string, unknown>]>([
+  ['this client as authorized party', { azp: 'web' }],
+  ['an authorized party of null', { azp: null }],
+  ['an audience of several and this client as authorized party', { aud: ['another', 'web'], azp: 'web' }],
+  ['an audience in a list of one', { aud: ['web'] }],
+])('an ID token with %s signs in (OpenID Connect Core §3.1.3.7)', async (_what, claims) => {
+  const server = await startScripted()
+  const received = await signInAt(server, ({ nonce }) => ({
+    body: { ...goodTokens, id_token: idToken(server, { nonce, ...claims }) },
+  }))
+  expect(received.subject).toBe('ann')
+})
+
+test('without the scope openid, too, an ID token for another client is sign_in_failed', async () => {
+  const server = await startScripted()
+  const answer = () => ({ body: { ...goodTokens, id_token: idToken(server, { azp: 'another' }) } })
+  expect(await errorOf(signInAt(server, answer, { scope: 'orders' }))).toMatchObject({ code: 'sign_in_failed' })
 })
 
 test('a response without the ID token that the scope requires is sign_in_failed', async () => {
@@ -482,14 +512,22 @@ test('without the scope openid an unexpected ID token does no harm', async () =>
 })
 
 test.each([
-  ['ahead', -3600],
-  ['behind', 3600],
-])('a user whose clock is an hour %s can sign in', async (_what, offset) => {
+  ['an hour ahead', -3600],
+  ['an hour behind', 3600],
+  // The user has set the time of Beijing by hand, and the device counts it as UTC, or the other way round.
+  ['eight hours ahead', -28_800],
+  ['eight hours behind', 28_800],
+])('a user whose clock is %s can sign in', async (_what, offset) => {
   const server = await startScripted()
   const received = await signInAt(server, ({ nonce }) => ({
     body: {
       ...goodTokens,
-      id_token: idToken(server, { nonce, iat: seconds() + offset, exp: seconds() + offset + 60 }),
+      id_token: idToken(server, {
+        nonce,
+        iat: seconds() + offset,
+        nbf: seconds() + offset,
+        exp: seconds() + offset + 60,
+      }),
     },
   }))
   expect(received.subject).toBe('ann')
@@ -663,7 +701,12 @@ test.each<[string, (server: ScriptedServer) => unknown]>([
   ['is encrypted', () => 'a.b.c.d.e'],
   ['is malformed', () => 'not an ID token'],
   ['is an object', () => ({ sub: 'bob' })],
-  ['is of another issuer', () => idToken({ issuer: 'https://elsewhere.example' }, { sub: 'bob' })],
+  ['is of another issuer', () => idToken({ issuer: 'https://elsewhere.example' }, { name: 'Ann Lee' })],
+  ['is for another client', (server) => idToken(server, { aud: 'another', name: 'Ann Lee' })],
+  ['names another client as authorized party', (server) => idToken(server, { azp: 'another', name: 'Ann Lee' })],
+  ['has no expiry', (server) => idToken(server, { exp: undefined, name: 'Ann Lee' })],
+  ['has an empty subject', (server) => idToken(server, { sub: '', name: 'Ann Lee' })],
+  ['has no subject', (server) => idToken(server, { sub: undefined, name: 'Ann Lee' })],
   ['has an auth_time of null', (server) => idToken(server, { auth_time: null, name: 'Ann Lee' })],
   [
     'has several audiences and no authorized party',
@@ -681,6 +724,57 @@ test.each<[string, (server: ScriptedServer) => unknown]>([
   expect(broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Ann' } })
   expect(store.kept?.tokens).toMatchObject({ accessToken: secretAccess, refreshToken: 'next-refresh-token' })
   expect(server.requestsTo('/token')).toHaveLength(1)
+})
+
+test.each<[string, Record<string, unknown>]>([
+  ['is valid', {}],
+  ['is of another issuer', { iss: 'https://elsewhere.example' }],
+  ['is for another client', { aud: 'another' }],
+  ['names another client as authorized party', { azp: 'another' }],
+  ['has several audiences and no authorized party', { aud: ['web', 'api'] }],
+  ['has an auth_time of null', { auth_time: null }],
+  ['expired days ago', { exp: seconds() - 172_800 }],
+  ['has no expiry', { exp: undefined }],
+  ['has a name that is not ASCII', { name: '鲍勃', iss: 'https://elsewhere.example' }],
+])(
+  'if the ID token of a refresh names another user, and %s, the session ends, and the tokens are revoked (I6)',
+  async (_what, claims) => {
+    const server = await startScripted()
+    const id_token = idToken(server, { ...claims, sub: 'bob' })
+    server.answer('/token', { body: { ...goodTokens, refresh_token: 'of-bob', id_token } })
+    const { broker, store } = await startRefresh(server)
+    expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'rejected', reason: 'subject_changed' })
+    expect(broker.snapshot()).toMatchObject({ status: 'signed-out', reason: 'subject_changed' })
+    expect(store.kept).toBeUndefined()
+    await vi.waitFor(() => expect(server.requestsTo('/revoke')).toHaveLength(1))
+    expect(new URLSearchParams(server.requestsTo('/revoke')[0]?.body).get('token')).toBe('of-bob')
+  },
+)
+
+test('a user whose id is not ASCII is the same user in an ID token that is not valid', async () => {
+  const server = await startScripted()
+  const id_token = idToken(server, { sub: '安娜', aud: 'another' })
+  server.answer('/token', { body: { ...goodTokens, id_token } })
+  const { broker } = await startRefresh(server, { tokens: { subject: '安娜' } })
+  expect(await refreshOutcome(broker)).toMatchObject({ event: 'refresh-succeeded' })
+})
+
+test('an ID token that is not valid gives no user to a session without one', async () => {
+  const server = await startScripted()
+  server.answer('/token', { body: { ...goodTokens, id_token: idToken(server, { sub: 'bob', aud: 'another' }) } })
+  const { subject: _subject, ...tokens } = tokenSet()
+  expect(await createGrant(server).refresh(tokens, createIO())).not.toHaveProperty('subject')
+})
+
+test('if the real provider answers a refresh for another user, the session ends', async () => {
+  const { refreshToken } = await tokensOf(provider)
+  provider.setTokenResponse(({ id_token, ...body }) => {
+    const [header, payload = '', signature] = String(id_token).split('.')
+    const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), sub: 'bob' }
+    return { ...body, id_token: [header, encode(claims), signature].join('.') }
+  })
+  const { broker } = await startRefresh(provider, { tokens: { refreshToken, subject: 'alice' } })
+  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'rejected', reason: 'subject_changed' })
 })
 
 test.each<[string, Record<string, unknown>]>([
@@ -730,19 +824,6 @@ test('an ID token with a new name at a refresh changes the profile', async () =>
   const { broker } = await startRefresh(server, { tokens: { profile: { name: 'Ann' } } })
   await refreshOutcome(broker)
   expect(broker.snapshot().user).toEqual({ subject: 'ann', profile: { name: 'Ann Lee' } })
-})
-
-test('an ID token of another user at a refresh ends the session, and its tokens are revoked and never used (I6)', async () => {
-  const server = await startScripted()
-  server.answer('/token', {
-    body: { ...goodTokens, refresh_token: 'of-bob', id_token: idToken(server, { sub: 'bob' }) },
-  })
-  const { broker, store } = await startRefresh(server)
-  expect(await refreshOutcome(broker)).toMatchObject({ verdict: 'rejected', reason: 'subject_changed' })
-  expect(broker.snapshot()).toEqual({ status: 'signed-out', tokenServer: 'ok', reason: 'subject_changed' })
-  expect(store.kept).toBeUndefined()
-  await vi.waitFor(() => expect(server.requestsTo('/revoke')).toHaveLength(1))
-  expect(new URLSearchParams(server.requestsTo('/revoke')[0]?.body).get('token')).toBe('of-bob')
 })
 
 test('a session without a refresh token is rejected, and nothing is sent', async () => {

@@ -13,10 +13,14 @@ import type { GrantIO } from '../../core/adapter.ts'
 import type { OAuthOptions } from './options.ts'
 
 /**
- * The ID token comes from the token endpoint over TLS, and this worker made its nonce minutes ago. So `exp` and `iat` must
- * not keep a user from signing in if the phone's clock is an hour off. In seconds.
+ * How far the device's clock may be from that of the server, in seconds. A user who sets the time by hand, but not the time
+ * zone, is wrong by some hours: UTC and the zones of most users differ by at most 12. A longer tolerance would accept an ID
+ * token that expired the day before. The server's own time is not known, because CORS hides the header `Date`.
+ *
+ * A few minutes would keep such users from signing in, and protect no more: this worker made the nonce at most ten minutes
+ * ago, and the ID token comes from the token endpoint over TLS.
  */
-const CLOCK_TOLERANCE = 24 * 3600
+const CLOCK_TOLERANCE = 12 * 3600
 
 /** The authorization server of one {@link oauth} grant, and the app as its client. */
 export type Provider = ReturnType<typeof createProvider>

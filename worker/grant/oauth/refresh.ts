@@ -2,7 +2,7 @@ import { None, processRefreshTokenResponse, ResponseBodyError, refreshTokenGrant
 import type { GrantIO, ReceivedTokens, TokenSet } from '../../core/adapter.ts'
 import { failed, outcomeUnknown, refused, rejected } from '../../core/verdict.ts'
 import type { Provider } from './provider.ts'
-import { toReadable, toReceivedTokens } from './token-response.ts'
+import { readUser, toReadable, toReceivedTokens } from './token-response.ts'
 
 /** Errors that mean that the client or its request is wrong, and not the refresh token (RFC 6749 §5.2). */
 const MISCONFIGURED =
@@ -11,7 +11,7 @@ const MISCONFIGURED =
 /** Exchanges the refresh token for new tokens (RFC 6749 §6). Throws a verdict, or an error that the broker judges. */
 export async function refreshTokens(
   provider: Provider,
-  { refreshToken, profile }: TokenSet,
+  { refreshToken, subject, profile }: TokenSet,
   io: GrantIO,
 ): Promise<ReceivedTokens> {
   if (refreshToken === undefined) throw rejected('no_refresh_token')
@@ -24,9 +24,14 @@ export async function refreshTokens(
     const read = async (withoutIdToken: boolean) =>
       toReceivedTokens(
         await processRefreshTokenResponse(server, provider.client, await toReadable(response, withoutIdToken)),
+        provider.client.client_id,
       )
-    // The sign-in has identified the user. An ID token that is not valid must not cost the tokens beside it.
-    const received = await read(false).catch(() => read(true))
+    // The sign-in has identified the user. An ID token that is not valid must not cost the tokens beside it, and it gives
+    // no user to a session without one. But if it names another user, the broker must know (OpenID Connect Core §12.2).
+    const received = await read(false).catch(async () => ({
+      ...(await read(true)),
+      ...(subject !== undefined && (await readUser(response))),
+    }))
     // The ID token of a refresh may leave claims out (OpenID Connect Core §12.2).
     return { ...received, ...(received.profile && { profile: { ...profile, ...received.profile } }) }
   } catch (error) {

@@ -78,6 +78,7 @@ export async function exchangeCode(
         await toReadable(response),
         isOpenId(provider.options) ? { expectedNonce: nonce, requireIdToken: true } : {},
       ),
+      provider.client.client_id,
     )
   } catch (error) {
     throw toSignInError(error)

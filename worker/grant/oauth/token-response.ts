@@ -1,5 +1,6 @@
 import { getValidatedIdTokenClaims, type TokenEndpointResponse } from 'oauth4webapi'
 import type { ReceivedTokens } from '../../core/adapter.ts'
+import { optional } from '../../core/optional-fields.ts'
 
 /** The claims of an ID token that describe the token and not the user (OpenID Connect Core §2). */
 const PROTOCOL_CLAIMS = 'iss sub aud exp iat nbf auth_time nonce acr amr azp at_hash c_hash s_hash sid jti'.split(' ')
@@ -33,10 +34,25 @@ function toText(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-export function toReceivedTokens(response: TokenEndpointResponse): ReceivedTokens {
+/** The user in an ID token, even if the token is not valid. Nothing if it cannot be read, for example if it is encrypted. */
+export async function readUser(response: Response): Promise<{ readonly subject?: string }> {
+  try {
+    const { id_token } = await response.clone().json()
+    const payload = atob(id_token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))
+    const text = new TextDecoder().decode(Uint8Array.from(payload, (byte) => byte.charCodeAt(0)))
+    return optional({ subject: toText(JSON.parse(text).sub) })
+  } catch {
+    return {}
+  }
+}
+
+export function toReceivedTokens(response: TokenEndpointResponse, clientId: string): ReceivedTokens {
   // oauth4webapi also accepts DPoP tokens, but the worker cannot make their proofs.
   if (response.token_type !== 'bearer') throw new Error(`tokens of type ${response.token_type} are not supported`)
   const claims = getValidatedIdTokenClaims(response)
+  // oauth4webapi accepts an empty `sub`, and checks `azp` only beside several audiences (OpenID Connect Core §3.1.3.7).
+  if (claims?.sub === '') throw new Error('the ID token names no user (sub)')
+  if ((claims?.azp ?? clientId) !== clientId) throw new Error('the ID token is for another client (azp)')
   const received = {
     accessToken: response.access_token,
     tokenType: response.token_type,
