@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import type { ApiRoute } from '../../servers/api/api-route.ts'
 import { apiRoutes, findApiRoute } from '../../servers/api/api-routes.ts'
 import { answerJson } from '../../servers/http/json.ts'
@@ -7,6 +9,17 @@ const denied = new Set<string>()
 
 /** The routes of the API for tests, in addition to those of the demo. */
 export const testRoutes: Readonly<Record<string, ApiRoute>> = {
+  // A backend whose refresh token is a cookie that scripts cannot read. Each is good for one use.
+  '/cookie-sign-in': { public: true, anyMethod: true, answer: ({ response }) => answerWithCookie(response) },
+  '/cookie-refresh': {
+    public: true,
+    anyMethod: true,
+    answer({ request, response }) {
+      const cookie = /(?:^|; )refresh=([\w-]+)/.exec(request.headers.cookie ?? '')?.[1]
+      if (cookie !== undefined && refreshCookies.delete(cookie)) answerWithCookie(response)
+      else answerJson(response, 401, { message: cookie === undefined ? 'no cookie' : 'used cookie' })
+    },
+  },
   /** Sets a cookie with the given name and attributes. */
   '/set-cookie': {
     anyMethod: true,
@@ -33,4 +46,13 @@ export const testRoutes: Readonly<Record<string, ApiRoute>> = {
       return found.route.answer({ ...exchange, url, argument: found.argument })
     },
   },
+}
+
+const refreshCookies = new Set<string>()
+
+function answerWithCookie(response: ServerResponse): void {
+  const cookie = randomUUID()
+  refreshCookies.add(cookie)
+  response.setHeader('Set-Cookie', `refresh=${cookie}; Path=/cookie-refresh; HttpOnly; SameSite=Strict`)
+  answerJson(response, 200, { accessToken: `access-${cookie}`, expiresIn: 600, user: { id: 'alice' } })
 }

@@ -103,6 +103,11 @@ export interface GrantRequest {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /**
+   * Whether cookies are sent and kept, for example a refresh token in an `HttpOnly` cookie. Default `omit`. The server must
+   * allow it to the app's origin (Fetch §3.2.5). A mini program has no cookies: there, `include` is `invalid_config`.
+   */
+  readonly credentials?: 'omit' | 'include'
   /** Whether the request changes nothing on the server: a refresh that failed here may be sent again. */
   readonly isReadOnly?: boolean
 }
@@ -147,8 +152,11 @@ export interface Grant<SignInInput = unknown> {
    * Throw `rejected()` to end the session, and `refused()` if the server did not process the request. After any other
    * error, the status of the last request decides: 400 and 401 are rejected, 429 and 503 are refused. With another status,
    * or without a response, the outcome is unknown: the server may have rotated the refresh token.
+   *
+   * Leave it out if the server has no refresh: a token is then used until it expires or an API refuses it, and the session
+   * ends.
    */
-  refresh(tokens: TokenSet, io: GrantIO): Promise<ReceivedTokens>
+  refresh?(tokens: TokenSet, io: GrantIO): Promise<ReceivedTokens>
   /**
    * Revokes the tokens, within five seconds. An error is only recorded. With `everywhere`, the method may return the URL
    * that ends the provider's own session. It is then also called if no user is signed in here, without tokens.

@@ -88,6 +88,22 @@ export function envelopeGrant<Input = Record<string, unknown>>(options: Envelope
     throw refused({ reason: `sign_in_http_${status}` })
   }
 
+  async function renew(tokens: TokenSet, io: GrantIO): Promise<ReceivedTokens> {
+    if (refresh === undefined) return renewSilently(rejected('token_expired'), io)
+    const { refreshToken } = tokens
+    // A cookie is not in the token set: then only the server knows whether there is one.
+    const isHeld = refreshToken !== undefined || refresh.credentials === 'include'
+    if (!isHeld) return renewSilently(rejected('no_refresh_token'), io)
+    if (refreshToken !== undefined && refreshToken === rejectedToken) return renewSilently(rejected(), io)
+    const request = await prepareCall('refresh', refresh, tokens, toRefreshData, sign).catch(notPrepared)
+    const result = readEnvelope(envelope, await io.send(request))
+    if ('payload' in result) return readRefreshed(result.payload)
+    const verdict = toVerdict(result.failure, envelope, options.rejected)
+    if (verdict.verdict !== 'rejected') throw verdict
+    rejectedToken = refreshToken
+    return renewSilently(verdict, io)
+  }
+
   return {
     validate: () => checkOptions(options),
     methods: [signIn, refresh, signOut].flatMap((call) => call?.method ?? []),
@@ -98,19 +114,7 @@ export function envelopeGrant<Input = Record<string, unknown>>(options: Envelope
       },
     }),
 
-    async refresh(tokens, io) {
-      const { refreshToken } = tokens
-      if (refreshToken === undefined) return renewSilently(rejected('no_refresh_token'), io)
-      if (refreshToken === rejectedToken) return renewSilently(rejected(), io)
-      const request = await prepareCall('refresh', refresh, tokens, toRefreshData, sign).catch(notPrepared)
-      const result = readEnvelope(envelope, await io.send(request))
-      if ('payload' in result) return readRefreshed(result.payload)
-      const verdict = toVerdict(result.failure, envelope, options.rejected)
-      if (verdict.verdict !== 'rejected') throw verdict
-      rejectedToken = refreshToken
-      return renewSilently(verdict, io)
-    },
-
+    ...((refresh || silentSignIn) && { refresh: renew }),
     ...(signOut && {
       async signOut(tokens, io) {
         if (tokens === undefined) return

@@ -36,11 +36,13 @@ export function pauseLogins(grant: Grant, now: () => number): Grant {
   const { refresh, signIn } = grant
   return {
     ...grant,
-    async refresh(tokens, io) {
-      const received = await refresh(tokens, { ...io, ...(io.login && { login: () => login(io) }) })
-      endPause()
-      return received
-    },
+    ...(refresh && {
+      async refresh(tokens, io) {
+        const received = await refresh(tokens, { ...io, ...(io.login && { login: () => login(io) }) })
+        endPause()
+        return received
+      },
+    }),
     ...(signIn && {
       async signIn(input, io) {
         const received = await signIn(input, io)

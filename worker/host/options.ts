@@ -64,8 +64,13 @@ export interface ParsedOptions {
 export function parseOptions(options: ServeOptions<never>): ParsedOptions {
   if (!isRecord(options)) throw invalidOption('pass {grant, apis, store}')
   const { grant, apis, store, refresh = {}, maxSessionAge, exposeAccessToken = false, adopt = false } = options
-  if (!isRecord(grant) || typeof grant.refresh !== 'function')
-    throw invalidOption('grant must have a function refresh, as oauth() and envelopeGrant() have')
+  if (!isRecord(grant)) throw invalidOption('grant is missing: pass oauth(), envelopeGrant() or one of your own')
+  for (const name of ['refresh', 'signIn', 'authorize', 'callback', 'signOut', 'validate'] as const) {
+    if (grant[name] !== undefined && typeof grant[name] !== 'function')
+      throw invalidOption(`grant.${name} must be a function`)
+  }
+  if (!grant.refresh && !grant.signIn && !grant.authorize && !adopt)
+    throw invalidOption('grant must have a function refresh, signIn or authorize, as oauth() and envelopeGrant() have')
   if (!isRecord(store)) throw invalidOption('store is missing: choose memoryStore(), indexedDBStore() or wechatStore()')
   for (const name of ['load', 'save', 'clear'] as const) {
     if (typeof store[name] !== 'function') throw invalidOption(`store must have a function ${name}`)
@@ -85,7 +90,7 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
     throw invalidOption('refresh.onUnknownOutcome must be "resend" or "sign-in"')
   }
   try {
-    grant.validate?.()
+    ;(grant as Grant).validate?.()
   } catch (error) {
     throw isLingpaiError(error) ? error : invalidOption(`the grant rejected its configuration: ${String(error)}`)
   }
@@ -93,7 +98,12 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
     grant: grant as Grant,
     store,
     apis: apis.map(parseApi),
-    rules: { ...refresh, ...(maxSessionAge !== undefined && { maxSessionAge }) },
+    rules: {
+      ...refresh,
+      // Without a refresh, a token is good until it expires.
+      ...(!grant.refresh && { margin: 0 }),
+      ...(maxSessionAge !== undefined && { maxSessionAge }),
+    },
     exposeAccessToken,
     adopt,
   }

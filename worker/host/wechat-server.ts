@@ -1,6 +1,6 @@
 import { createWorkerChannel } from '../../src/protocol/channel.ts'
 import type { Mode } from '../../src/protocol/snapshot.ts'
-import type { Grant, TokenSet } from '../core/adapter.ts'
+import type { Grant, GrantIO, TokenSet } from '../core/adapter.ts'
 import { traceCall } from '../core/broker/call-trace.ts'
 import { hash } from '../sign/hash.ts'
 import { encodeUtf8 } from '../sign/utf8.ts'
@@ -95,11 +95,13 @@ function createExchangeName(text: string): string {
  * tokens gets the response to the same request, and does not send a refresh token that may have been used (I2).
  */
 function nameExchanges(grant: Grant): Grant {
+  const { refresh } = grant
+  if (refresh === undefined) return grant
   const named = {
-    refresh(tokens: TokenSet, io: Parameters<Grant['refresh']>[1]) {
+    refresh(tokens: TokenSet, io: GrantIO) {
       const renewed = `${tokens.accessToken}\n${tokens.refreshToken ?? ''}`
       const counts = new Map<string, number>()
-      return grant.refresh(tokens, {
+      return refresh.call(grant, tokens, {
         ...io,
         send: (request) => {
           // Named by its URL: a grant may skip a request. Without the query, which a signer may change.

@@ -9,7 +9,7 @@ import { toRequestBody } from './request-body.ts'
 
 type Fetch = typeof globalThis.fetch
 
-/** Sends a grant's request without cookies and cache. Does not follow redirects. */
+/** Sends a grant's request without cache, and without cookies unless the grant asks for them. Does not follow redirects. */
 export async function sendGrantRequest(
   fetch: Fetch,
   request: GrantRequest,
@@ -24,7 +24,7 @@ export async function sendGrantRequest(
       headers,
       ...(body !== undefined && { body }),
       redirect: 'manual',
-      credentials: 'omit',
+      credentials: request.credentials ?? 'omit',
       cache: 'no-store',
       signal: signal as AbortSignal,
     })

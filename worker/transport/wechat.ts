@@ -18,9 +18,11 @@ export interface GrantServices {
 /** Sends a grant's request through the app thread. */
 export async function sendGrantRequest(
   services: GrantServices,
-  { url, method, headers = {}, body, exchange }: NamedGrantRequest,
+  { url, method, headers = {}, body, credentials, exchange }: NamedGrantRequest,
   signal: CancelSignal,
 ): Promise<GrantResponse> {
+  if (credentials === 'include')
+    throw new LingpaiError('invalid_config', 'A mini program has no cookies: the grant must not ask for them.')
   const answer = await services.send(
     {
       url,

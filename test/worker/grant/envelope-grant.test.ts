@@ -456,7 +456,9 @@ test('the refresh token of a new session is sent although an older one was rejec
 const valid = { signIn: { url: signInUrl }, refresh: { url: refreshUrl } }
 test.each<[string, unknown, string]>([
   ['no options', undefined, 'refresh'],
-  ['no refresh', { signIn: valid.signIn }, 'refresh'],
+  ['neither refresh nor signIn', { signOut: { url: refreshUrl } }, 'refresh'],
+  ['a misspelt option of a call', { refresh: { url: refreshUrl, metod: 'PUT' } }, 'refresh.metod'],
+  ['credentials that are a boolean', { refresh: { url: refreshUrl, credentials: true } }, 'refresh.credentials'],
   ['a refresh that is a URL', { refresh: refreshUrl }, 'refresh'],
   ['a refresh without url', { refresh: {} }, 'refresh.url'],
   ['a relative url', { refresh: { url: '/refresh' } }, 'refresh.url'],
@@ -534,7 +536,7 @@ function withLogin(grant: Grant<Credentials>, login: () => Promise<string>): Gra
   return {
     ...grant,
     ...(signIn && { signIn: (input, io) => signIn(input, { ...io, login }) }),
-    refresh: (tokens, io) => grant.refresh(tokens, { ...io, login }),
+    refresh: (tokens, io) => (grant as Required<Grant<Credentials>>).refresh(tokens, { ...io, login }),
   }
 }
 
@@ -813,4 +815,30 @@ test('an envelope of success: true and false', async () => {
   const grant = makeGrant({ envelope: envelope({ code: 'success', success: true, data: 'result' }) })
   expect(await grant.signIn(alice, io)).toEqual({ accessToken: 'new', refreshToken: 'next' })
   await expect(grant.signIn(alice, io)).rejects.toMatchObject({ code: 'sign_in_failed', apiMessage: 'wrong password' })
+})
+
+test('cookies are sent and kept only by the calls that ask for them', async () => {
+  const { io, sent } = scripted(ok(newTokens), ok(newTokens))
+  const grant = makeGrant({ refresh: { url: refreshUrl, credentials: 'include' } })
+  await grant.signIn(alice, io)
+  await grant.refresh({ accessToken: 'old', tokenType: 'Bearer', receivedAt: 0 }, io)
+  expect(sent.map(({ credentials }) => credentials)).toEqual([undefined, 'include'])
+  // The refresh token is in the cookie.
+  expect(sent[1]?.data).toEqual({})
+})
+
+test('a refresh by cookie is sent again after it was rejected: the next sign-in may have set another cookie', async () => {
+  const { io, sent } = scripted(refusal(1, 401), ok(newTokens))
+  const grant = makeGrant({ refresh: { url: refreshUrl, credentials: 'include' } })
+  const tokens: TokenSet = { accessToken: 'old', tokenType: 'Bearer', receivedAt: 0 }
+  await expect(grant.refresh(tokens, io)).rejects.toMatchObject({ verdict: 'rejected' })
+  expect(await grant.refresh(tokens, io)).toMatchObject({ accessToken: 'new' })
+  expect(sent).toHaveLength(2)
+})
+
+test('without a refresh call, the grant has no refresh, unless it can sign in silently', async () => {
+  expect(envelopeGrant({ signIn: { url: signInUrl } }).refresh).toBeUndefined()
+  const { wechat } = scripted(ok(newTokens))
+  const silent = envelopeGrant({ signIn: { url: signInUrl }, silentSignIn: true })
+  expect(await silent.refresh?.(held, wechat)).toMatchObject({ accessToken: 'new' })
 })

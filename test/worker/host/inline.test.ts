@@ -923,7 +923,8 @@ const provider = (changes: object) => ({
 test.each<[string, unknown, string]>([
   ['no options', undefined, 'grant'],
   ['no grant', { ...options, grant: undefined }, 'grant'],
-  ['a grant without refresh', { ...options, grant: { signIn() {} } }, 'refresh'],
+  ['a grant without refresh and signIn', { ...options, grant: { signOut() {} } }, 'refresh'],
+  ['a refresh that is not a function', { ...options, grant: { refresh: 'often' } }, 'grant.refresh'],
   ['no store', { ...options, store: undefined }, 'store'],
   ['a store without save', { ...options, store: { load() {}, clear() {} } }, 'save'],
   ['no apis', { ...options, apis: undefined }, 'apis'],

@@ -1,6 +1,6 @@
 import type { Grant, TokenSet } from '../adapter.ts'
 import { toTokenSet } from '../token-set.ts'
-import { RefreshVerdict, refused, toVerdict } from '../verdict.ts'
+import { RefreshVerdict, refused, rejected, toVerdict } from '../verdict.ts'
 import { type GrantRunHost, startGrantRun } from './grant-run.ts'
 import type { Machine } from './machine.ts'
 
@@ -13,7 +13,10 @@ export async function runRefresh(
 ): Promise<void> {
   const run = startGrantRun(host, { timeout })
   try {
-    const received = await run.run((io) => grant.refresh(tokens, io))
+    const received = await run.run((io) => {
+      if (grant.refresh === undefined) throw rejected('token_expired')
+      return grant.refresh(tokens, io)
+    })
     dispatch({ type: 'refreshSucceeded', flight, tokens: toTokenSet(received, platform.now(), tokens) })
   } catch (thrown) {
     const isUnsent = run.hasOnlyRead() && !(thrown instanceof RefreshVerdict)

@@ -1,4 +1,5 @@
 import { invalidConfigOf, isLingpaiError } from '../../../src/protocol/errors.ts'
+import { checkOptionNames } from '../../../src/protocol/option-names.ts'
 import { isRecord } from '../../../src/protocol/records.ts'
 import type { GrantRequest, Signer } from '../../core/adapter.ts'
 import { isLoopbackHost } from '../../core/loopback.ts'
@@ -13,6 +14,8 @@ export interface EnvelopeCall<Given> {
   readonly method?: string
   /** Further headers. Default: `content-type: application/json` only. */
   readonly headers?: Readonly<Record<string, string>> | ((given: Given) => Readonly<Record<string, string>>)
+  /** `include` sends and keeps cookies, for a refresh token in an `HttpOnly` cookie. Default `omit`. On the web only. */
+  readonly credentials?: 'omit' | 'include'
   /** Makes the fields of the request's body. */
   readonly data?: (given: Given) => object
 }
@@ -20,7 +23,7 @@ export interface EnvelopeCall<Given> {
 /** Makes one attempt's request, signed anew. @throws LingpaiError `invalid_config` if one of the app's functions fails */
 export async function prepareCall<Given>(
   name: string,
-  { url, method = 'POST', headers = {}, data }: EnvelopeCall<Given>,
+  { url, method = 'POST', headers = {}, data, credentials }: EnvelopeCall<Given>,
   given: Given,
   defaultData: (given: Given) => object,
   sign: Signer | undefined,
@@ -41,6 +44,7 @@ export async function prepareCall<Given>(
     method: signed.method,
     headers: signed.headers,
     body: JSON.stringify(signed.data ?? plain.data),
+    ...(credentials && { credentials }),
   }
 }
 
@@ -68,10 +72,13 @@ function isAt(href: string, { origin, pathname }: URL): boolean {
   }
 }
 
+const CALL_OPTIONS = 'url method headers data credentials'.split(' ')
+
 /** @throws LingpaiError `invalid_config` */
 export function checkCall(name: string, call: unknown): void {
   if (!isRecord(call)) throw invalid(`${name} must be an object {url}`)
-  const { url: href, method, headers, data } = call
+  checkOptionNames(call, CALL_OPTIONS, invalid, `${name}.`)
+  const { url: href, method, headers, data, credentials } = call
   let url: URL
   try {
     url = new URL(href as string)
@@ -87,4 +94,6 @@ export function checkCall(name: string, call: unknown): void {
   if (headers !== undefined && typeof headers !== 'function' && !isHeaders)
     throw invalid(`${name}.headers must be an object of strings, or a function that returns one`)
   if (data !== undefined && typeof data !== 'function') throw invalid(`${name}.data must be a function`)
+  if (credentials !== undefined && credentials !== 'omit' && credentials !== 'include')
+    throw invalid(`${name}.credentials must be "omit" or "include"`)
 }

@@ -13,8 +13,11 @@ export interface EnvelopeGrantOptions<Input = Record<string, unknown>> {
    * by `session.adopt` only.
    */
   readonly signIn?: EnvelopeCall<Input>
-  /** The call that gets new tokens. Default data: `{refreshToken}`. */
-  readonly refresh: EnvelopeCall<TokenSet>
+  /**
+   * The call that gets new tokens. Default data: `{refreshToken}`. With `credentials: 'include'`, the refresh token may be a
+   * cookie that only the server reads. Without this call, the session ends when its token expires.
+   */
+  readonly refresh?: EnvelopeCall<TokenSet>
   /** The call that ends the session at the server. Default data: `{refreshToken}`. Without it, a sign-out sends nothing. */
   readonly signOut?: EnvelopeCall<TokenSet>
   /**
@@ -45,7 +48,8 @@ export function checkOptions<Input>(options: EnvelopeGrantOptions<Input>): void 
   if (!isRecord(options)) throw invalid('pass {signIn, refresh}')
   checkOptionNames(options, OPTION_NAMES, invalid)
   const { signIn, refresh, signOut, envelope, tokens = {}, sign, silentSignIn, rejected = [] } = options
-  checkCall('refresh', refresh)
+  if (refresh === undefined && signIn === undefined) throw invalid('pass {signIn, refresh}')
+  if (refresh !== undefined) checkCall('refresh', refresh)
   if (signIn !== undefined) checkCall('signIn', signIn)
   if (signOut !== undefined) checkCall('signOut', signOut)
   if (envelope !== undefined && envelope !== false && !isEnvelope(envelope))

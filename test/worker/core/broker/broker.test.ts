@@ -1455,3 +1455,29 @@ test('the body of a 401 is released if a replay replaces it, and if no token can
   expect(refusedCall).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
   expect(discarded).toBe(2)
 })
+
+test('without a refresh, a token is used until it expires, and then the session ends', async () => {
+  const { broker, platform, call, signIn } = createHarness({
+    grant: { refresh: undefined as never },
+    rules: { margin: 0 },
+  })
+  await signIn('ann')
+  await platform.advance(899_000)
+  expect(await call()).toMatchObject({ tokens: { accessToken: 'access-of-ann' } })
+  await platform.advance(2000)
+  const outcome = watch(call())
+  await platform.settle()
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-out', reason: 'refresh_rejected' })
+  expect(broker.explain()).toContainEqual(expect.objectContaining({ verdict: 'rejected', reason: 'token_expired' }))
+})
+
+test('without a refresh, an API that refuses the token ends the session', async () => {
+  const { broker, openCall, signIn } = createHarness({ grant: { refresh: undefined as never } })
+  await signIn('ann')
+  const call = await openCall()
+  const outcome = watch(broker.authorize(call).then((permit) => broker.reauthorize(call, permit)))
+  await new Promise((resolve) => setTimeout(resolve))
+  expect(outcome).toMatchObject({ settled: 1, error: { code: 'sign_in_required' } })
+  expect(broker.snapshot().status).toBe('signed-out')
+})
