@@ -3,7 +3,7 @@ import { type Envelope, isEnvelope } from '../../src/protocol/envelope.ts'
 import { invalidConfigOf, isLingpaiError } from '../../src/protocol/errors.ts'
 import { isObject, isRecord } from '../../src/protocol/records.ts'
 import type { Grant, RefreshOptions, Signer, Store } from '../core/adapter.ts'
-import { isLoopbackHost } from '../core/loopback.ts'
+import { isSecure } from '../core/loopback.ts'
 import type { SessionRules } from '../core/session/events.ts'
 import { type Attach, bearer } from '../transport/attach.ts'
 
@@ -124,7 +124,7 @@ function parseApi(api: ApiOptions, index: number): Api {
     throw invalidOption(`${at}.origin must be just ${JSON.stringify(url.origin)}; to limit the path, use pathPrefix`)
   }
   if (url.hostname.includes('*')) throw invalidOption(`${at}.origin must be one origin: wildcards do not work`)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
+  if (!isSecure(url)) {
     throw invalidOption(`${at}.origin must be https, except on a loopback host`)
   }
   if (typeof pathPrefix !== 'string' || !pathPrefix.startsWith('/'))

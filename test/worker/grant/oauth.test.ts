@@ -299,6 +299,126 @@ test('an issuer without an authorization endpoint is sign_in_failed, and the mes
   expect(error.message).toContain(server.issuer)
 })
 
+const endpointNames = [
+  'authorization_endpoint',
+  'token_endpoint',
+  'revocation_endpoint',
+  'end_session_endpoint',
+  'userinfo_endpoint',
+  'pushed_authorization_request_endpoint',
+  'device_authorization_endpoint',
+  'introspection_endpoint',
+  'registration_endpoint',
+  'backchannel_authentication_endpoint',
+]
+
+/** URLs that no endpoint may have, and what the error says about each. It must not quote the rest of the URL. */
+const unsafeUrls: [string, unknown, string][] = [
+  ['javascript:', 'javascript:alert("secret")', 'javascript:'],
+  ['javascript: after spaces and line breaks', ' \n java\nscript:alert("secret")', 'javascript:'],
+  ['JAVASCRIPT: in capitals', 'JAVASCRIPT:alert("secret")', 'javascript:'],
+  ['data:', 'data:text/html,secret', 'data:'],
+  ['blob:', 'blob:https://app.example.com/secret', 'blob:'],
+  ['file:', 'file:///secret', 'file:'],
+  ['the scheme of an app', 'com.example.app:/secret', 'com.example.app:'],
+  ['http on another host', 'http://id.example.com/secret', 'http:'],
+  ['http on a host whose name only begins with localhost', 'http://localhost.example/secret', 'http:'],
+  ['ws on this machine', 'ws://localhost/secret', 'ws:'],
+  ['a path without a host', '/secret', 'not an absolute URL'],
+  ['a host without a scheme', '//id.example.com/secret', 'not an absolute URL'],
+  ['a number', 7, 'not an absolute URL'],
+  ['an object', { href: 'https://id.example.com/secret' }, 'not an absolute URL'],
+]
+
+test.each(endpointNames)('a sign-in is refused if the %s of the metadata is a javascript: URL', async (name) => {
+  const server = await startScripted({ [name]: 'javascript:alert("secret")' })
+  const error = await errorOf(authorize(server))
+  expect(error).toMatchObject({ code: 'sign_in_failed' })
+  for (const part of [server.issuer, name, 'javascript:', 'https']) expect(error.message).toContain(part)
+  expect(error.message).not.toContain('secret')
+})
+
+test.each(unsafeUrls)('an authorization endpoint with %s is refused', async (_what, url, problem) => {
+  const error = await errorOf(authorize(await startScripted({ authorization_endpoint: url })))
+  expect(error).toMatchObject({ code: 'sign_in_failed' })
+  for (const part of ['authorization_endpoint', problem]) expect(error.message).toContain(part)
+  expect(error.message).not.toContain('secret')
+})
+
+test.each(unsafeUrls)('an end_session_endpoint with %s is never given to a page', async (_what, url) => {
+  const server = await startScripted({ end_session_endpoint: url })
+  const error = await errorOf(createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true }) as never)
+  expect(error.message).toContain('end_session_endpoint')
+  expect(error.message).not.toContain('secret')
+  expect(server.requestsTo('/revoke')).toHaveLength(1)
+})
+
+test.each(unsafeUrls)('a revocation endpoint with %s gets no token, and the sign-out says so', async (_what, url) => {
+  const server = await startScripted({ revocation_endpoint: url })
+  const io = createIO()
+  const error = await errorOf(createGrant(server).signOut(tokenSet(), { ...io, everywhere: false }) as never)
+  expect(error.message).toContain('revocation_endpoint')
+  expect(io.sent.map((request) => request.url)).toEqual([server.issuer + discoveryPath])
+})
+
+test('a sign-out everywhere works although the revocation endpoint is unsafe', async () => {
+  const server = await startScripted({ revocation_endpoint: 'http://id.example.com/revoke' })
+  const { url } = (await createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })) ?? {}
+  expect(url).toContain(`${server.issuer}/end?`)
+})
+
+test.each(unsafeUrls)(
+  'a token endpoint with %s gets no refresh token, and the session works again with good metadata (I4, I7, I12)',
+  async (_what, url) => {
+    const server = await startScripted({ token_endpoint: url })
+    server.answer('/token', { body: goodTokens })
+    const { broker, platform } = await startRefresh(server, { rules: { onUnknownOutcome: 'sign-in' } })
+    const outcome = await refreshOutcome(broker)
+    expect(outcome).toMatchObject({ verdict: 'refused', reason: 'discovery_failed' })
+    expect(broker.snapshot().status).toBe('signed-in')
+    server.metadata.token_endpoint = `${server.issuer}/token`
+    await platform.advance(outcome.delay)
+    expect(await refreshOutcome(broker, 2)).toMatchObject({ event: 'refresh-succeeded' })
+  },
+)
+
+test('an unsafe endpoint that a refresh does not need does not stop it, and the next sign-in reads the metadata anew (I12)', async () => {
+  const server = await startScripted({ registration_endpoint: 'http://id.example.com/register' })
+  server.answer('/token', { body: goodTokens })
+  const grant = createGrant(server)
+  expect(await grant.refresh(tokenSet(), createIO())).toMatchObject({ accessToken: secretAccess })
+  expect((await errorOf(grant.authorize(viaRedirect, createIO()))).message).toContain('registration_endpoint')
+  server.metadata.registration_endpoint = `${server.issuer}/register`
+  expect((await grant.authorize(viaRedirect, createIO())).url).toContain(`${server.issuer}/auth`)
+})
+
+test.each(endpointNames.slice(2))('a %s of null or without a value counts as absent', async (name) => {
+  for (const value of [null, '']) {
+    const server = await startScripted({ [name]: value })
+    expect((await authorize(server)).url.href).toContain(`${server.issuer}/auth`)
+    const tokens = createGrant(server).signOut(tokenSet(), { ...createIO(), everywhere: true })
+    await expect(tokens).resolves.toBeDefined()
+  }
+})
+
+test.each(['http://127.0.0.1:1/secret', 'http://[::1]:1/x', 'http://id.localhost/x', 'HTTPS://id.example.com/x'])(
+  'an endpoint may be %s',
+  async (url) => {
+    expect((await authorize(await startScripted({ authorization_endpoint: url }))).url.host).toBe(new URL(url).host)
+  },
+)
+
+test('other URLs in the metadata may have any scheme', async () => {
+  const server = await startScripted({ op_policy_uri: 'http://id.example.com/', service_documentation: 'about:blank' })
+  expect((await authorize(server)).url.href).toContain(`${server.issuer}/auth`)
+})
+
+test('the endpoints of the real provider are all accepted', async () => {
+  const metadata = await (await fetch(provider.issuer + discoveryPath)).json()
+  expect(Object.keys(metadata).filter((name) => name.endsWith('_endpoint')).length).toBeGreaterThan(5)
+  expect((await authorize(provider)).url.origin).toBe(provider.issuer)
+})
+
 test('the metadata are read once for all calls', async () => {
   const server = await startScripted()
   const grant = createGrant(server)

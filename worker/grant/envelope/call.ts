@@ -2,7 +2,7 @@ import { invalidConfigOf, isLingpaiError } from '../../../src/protocol/errors.ts
 import { checkOptionNames } from '../../../src/protocol/option-names.ts'
 import { isRecord } from '../../../src/protocol/records.ts'
 import type { GrantRequest, Signer } from '../../core/adapter.ts'
-import { isLoopbackHost } from '../../core/loopback.ts'
+import { isSecure } from '../../core/loopback.ts'
 
 export const invalid = /* @__PURE__ */ invalidConfigOf('envelopeGrant()')
 
@@ -85,8 +85,7 @@ export function checkCall(name: string, call: unknown): void {
   } catch {
     throw invalid(`${name}.url must be an absolute URL, such as "https://api.example.com/login"`)
   }
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname)))
-    throw invalid(`${name}.url must be https, except on localhost`)
+  if (!isSecure(url)) throw invalid(`${name}.url must be https, except on localhost`)
   // A GET has no body, and a token in a URL ends up in logs (RFC 6750 §5.3).
   if (method !== undefined && !(typeof method === 'string' && /^[A-Z]+$/.test(method) && !/^(GET|HEAD)$/.test(method)))
     throw invalid(`${name}.method must be POST, or another method with a body, in capitals`)

@@ -1,5 +1,5 @@
 import { invalidConfigOf } from '../../../src/protocol/errors.ts'
-import { isLoopbackHost } from '../../core/loopback.ts'
+import { isSecure } from '../../core/loopback.ts'
 
 const invalid = /* @__PURE__ */ invalidConfigOf('oauth()')
 
@@ -35,9 +35,7 @@ export function checkOptions(options: OAuthOptions): void {
   } catch {
     throw invalid(`issuer must be an absolute URL, such as "https://id.example.com"`)
   }
-  if (issuer.protocol !== 'https:' && !(issuer.protocol === 'http:' && isLoopbackHost(issuer.hostname))) {
-    throw invalid('issuer must be https, except on localhost')
-  }
+  if (!isSecure(issuer)) throw invalid('issuer must be https, except on localhost')
   for (const name of ['redirectUri', 'scope', 'postLogoutRedirectUri']) {
     if (given[name] !== undefined && typeof given[name] !== 'string') throw invalid(`${name} must be a string`)
   }

@@ -1,5 +1,4 @@
 import {
-  type AuthorizationServer,
   allowInsecureRequests,
   type Client,
   clockTolerance,
@@ -7,9 +6,9 @@ import {
   discoveryRequest,
   processDiscoveryResponse,
 } from 'oauth4webapi'
-import { LingpaiError } from '../../../src/protocol/errors.ts'
 import { NULL_BODY_STATUSES } from '../../../src/protocol/http.ts'
 import type { GrantIO } from '../../core/adapter.ts'
+import { type Metadata, removeUnsafeEndpoints, unusableMetadata } from './endpoints.ts'
 import type { OAuthOptions } from './options.ts'
 
 /**
@@ -27,12 +26,13 @@ export type Provider = ReturnType<typeof createProvider>
 
 export function createProvider(options: OAuthOptions) {
   const client: Client = { client_id: options?.clientId, [clockTolerance]: CLOCK_TOLERANCE }
-  let metadata: Promise<AuthorizationServer> | undefined
+  let metadata: Promise<Metadata> | undefined
 
   /** The options of an oauth4webapi call that make it send its request by the host's transport. */
   function http(io: GrantIO, isReadOnly = false) {
     return {
-      [allowInsecureRequests]: new URL(options.issuer).protocol === 'http:',
+      // The issuer and its endpoints are checked: if one has http, its host is this machine.
+      [allowInsecureRequests]: true,
       [customFetch]: async (
         url: string,
         { method, headers, body }: { method: string; headers: Record<string, string>; body?: unknown },
@@ -54,12 +54,14 @@ export function createProvider(options: OAuthOptions) {
     }
   }
 
-  async function fetchMetadata(io: GrantIO): Promise<AuthorizationServer> {
+  async function fetchMetadata(io: GrantIO): Promise<Metadata> {
     const issuer = new URL(options.issuer)
-    const server = await processDiscoveryResponse(issuer, await discoveryRequest(issuer, http(io, true)))
-    // If metadata without a token endpoint were kept, every refresh would fail until the worker ends (I12).
-    if (typeof server.token_endpoint === 'string') return server
-    throw new LingpaiError('sign_in_failed', `${options.issuer} has no token endpoint.`)
+    const response = await discoveryRequest(issuer, http(io, true))
+    const server = removeUnsafeEndpoints(await processDiscoveryResponse(issuer, response))
+    if (server.token_endpoint === undefined) throw unusableMetadata(server, 'token_endpoint')
+    // If metadata that lack an endpoint were kept, calls would fail until the worker ends (I12).
+    if (server.problem !== undefined) metadata = undefined
+    return server
   }
 
   return {
@@ -71,14 +73,14 @@ export function createProvider(options: OAuthOptions) {
      * Reads the metadata once. A caller that waits for another caller's request does not fail with it: it sends its own
      * (I8).
      */
-    async discover(io: GrantIO): Promise<AuthorizationServer> {
+    async discover(io: GrantIO): Promise<Metadata> {
       const shared = metadata
       if (shared) {
         const server = await shared.catch(() => undefined)
         if (server) return server
       }
       if (metadata === shared) metadata = fetchMetadata(io)
-      return metadata as Promise<AuthorizationServer>
+      return metadata as Promise<Metadata>
     },
   }
 }

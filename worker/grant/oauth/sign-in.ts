@@ -12,6 +12,7 @@ import {
 } from 'oauth4webapi'
 import { LingpaiError } from '../../../src/protocol/errors.ts'
 import type { GrantIO, ReceivedTokens, Transaction } from '../../core/adapter.ts'
+import { unusableMetadata } from './endpoints.ts'
 import type { OAuthOptions } from './options.ts'
 import type { Provider } from './provider.ts'
 import { toReadable, toReceivedTokens } from './token-response.ts'
@@ -25,8 +26,8 @@ interface OAuthTransaction extends Transaction {
 /** Makes the URL of the authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3). */
 export async function createAuthorizationUrl(provider: Provider, io: GrantIO) {
   const server = await provider.discover(io)
-  if (server.authorization_endpoint === undefined)
-    throw new LingpaiError('sign_in_failed', `${provider.options.issuer} has no authorization endpoint.`)
+  if (server.authorization_endpoint === undefined || server.problem !== undefined)
+    throw unusableMetadata(server, 'authorization_endpoint')
   const transaction: OAuthTransaction = {
     state: generateRandomState(),
     nonce: generateRandomNonce(),

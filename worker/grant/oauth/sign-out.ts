@@ -1,5 +1,6 @@
 import { None, revocationRequest } from 'oauth4webapi'
 import type { GrantIO, TokenSet } from '../../core/adapter.ts'
+import { unusableMetadata } from './endpoints.ts'
 import type { Provider } from './provider.ts'
 
 /** Revokes the tokens (RFC 7009). With `everywhere`, returns the URL that ends the provider's own session. */
@@ -18,13 +19,15 @@ export async function signOut(
       tokens.refreshToken ?? tokens.accessToken,
       provider.http(io),
     )
-      .then(({ ok, status }) => {
-        if (!ok) throw new Error(`The revocation endpoint answered ${status}.`)
+      .then(({ ok }) => {
+        if (!ok) throw new Error('refused')
       })
       .catch((error) => {
         if (!everywhere) throw error
       })
   }
+  const needed = everywhere ? 'end_session_endpoint' : 'revocation_endpoint'
+  if (server[needed] === undefined && server.problem !== undefined) throw unusableMetadata(server, needed)
   if (!everywhere || server.end_session_endpoint === undefined) return {}
   // By client_id: an id_token_hint would carry the raw ID token through the page.
   const url = new URL(server.end_session_endpoint)

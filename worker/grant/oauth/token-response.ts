@@ -39,8 +39,8 @@ export async function readUser(response: Response): Promise<{ readonly subject?:
   try {
     const { id_token } = await response.clone().json()
     const payload = atob(id_token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))
-    const text = new TextDecoder().decode(Uint8Array.from(payload, (byte) => byte.charCodeAt(0)))
-    return optional({ subject: toText(JSON.parse(text).sub) })
+    const { sub } = await new Response(Uint8Array.from(payload, (byte) => byte.charCodeAt(0))).json()
+    return optional({ subject: toText(sub) })
   } catch {
     return {}
   }
@@ -51,8 +51,8 @@ export function toReceivedTokens(response: TokenEndpointResponse, clientId: stri
   if (response.token_type !== 'bearer') throw new Error(`tokens of type ${response.token_type} are not supported`)
   const claims = getValidatedIdTokenClaims(response)
   // oauth4webapi accepts an empty `sub`, and checks `azp` only beside several audiences (OpenID Connect Core §3.1.3.7).
-  if (claims?.sub === '') throw new Error('the ID token names no user (sub)')
-  if ((claims?.azp ?? clientId) !== clientId) throw new Error('the ID token is for another client (azp)')
+  if (claims?.sub === '' || (claims?.azp ?? clientId) !== clientId)
+    throw new Error('the ID token names no user (sub), or another client (azp)')
   const received = {
     accessToken: response.access_token,
     tokenType: response.token_type,
