@@ -87,13 +87,8 @@ export function connect<B extends Broker<never> | Broker = Broker>(
 ): WechatSession<SignInInputOf<B>> {
   const { wechat, inline } = options ?? {}
   if (typeof wechat !== 'object' || wechat === null) throw invalidConfig('pass {wechat: {worker}}')
-  checkOptionNames(options, ['wechat', 'inline'], invalidConfig)
-  checkOptionNames(
-    wechat,
-    ['worker', 'useExperimentalWorker', 'signInPage', 'onSignInRequired'],
-    invalidConfig,
-    'wechat.',
-  )
+  checkOptionNames(options, 'wechat inline', invalidConfig)
+  checkOptionNames(wechat, 'worker useExperimentalWorker signInPage onSignInRequired', invalidConfig, 'wechat.')
   const { worker, useExperimentalWorker = false, signInPage, onSignInRequired } = wechat
   if (worker === undefined && inline === undefined) throw invalidConfig('wechat.worker is missing')
   const isPath = typeof worker === 'string' && /^[^./]/.test(worker)

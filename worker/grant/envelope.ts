@@ -31,7 +31,7 @@ export interface EnvelopeOptions {
   readonly meaning?: (status: number, body: never) => StatedMeaning | undefined
 }
 
-const OPTION_NAMES = 'code message data success expired signInRequired meaning'.split(' ')
+const OPTION_NAMES = 'code message data success expired signInRequired meaning'
 
 /**
  * Describes an API's envelope, for the `envelope` option of an API: `session.request` then resolves with the payload,

@@ -32,6 +32,8 @@ export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 
    * function is called. Absent if the broker is in a page.
    */
   watchPolicy?(onMissing: () => void): () => Promise<void>
+  /** The name of an option of `serve` that only this host has, with a space before it. */
+  readonly furtherOption?: string
   /** Adapts the app's options to this host. */
   prepare?(options: ParsedOptions): ParsedOptions
   /** Selects the fields of an API that pages receive. */

@@ -22,7 +22,7 @@ export function createBrokerServer(options: ServeOptions<never>, host: BrokerHos
   encodeThrownErrors()
   const instance = host.instance ?? host.createId()
   try {
-    const parsed = parseOptions(options)
+    const parsed = parseOptions(options, host.furtherOption)
     return createWorkingServer(host.prepare?.(parsed) ?? parsed, host, instance)
   } catch (error) {
     console.error(error)

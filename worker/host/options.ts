@@ -1,6 +1,7 @@
 import type { ApiRules } from '../../src/protocol/apis.ts'
 import { type Envelope, isEnvelope } from '../../src/protocol/envelope.ts'
 import { invalidConfigOf, isLingpaiError } from '../../src/protocol/errors.ts'
+import { checkOptionNames } from '../../src/protocol/option-names.ts'
 import { isObject, isRecord } from '../../src/protocol/records.ts'
 import type { Grant, RefreshOptions, Signer, Store } from '../core/adapter.ts'
 import { isSecure } from '../core/loopback.ts'
@@ -60,9 +61,15 @@ export interface ParsedOptions {
   readonly adopt: boolean
 }
 
-/** Checks what the app passed to `serve`. @throws LingpaiError `invalid_config` */
-export function parseOptions(options: ServeOptions<never>): ParsedOptions {
+/**
+ * Checks what the app passed to `serve`. `furtherName`, with a space before it, is an option of one host.
+ *
+ * @throws LingpaiError `invalid_config`
+ */
+export function parseOptions(options: ServeOptions<never>, furtherName = ''): ParsedOptions {
   if (!isRecord(options)) throw invalidOption('pass {grant, apis, store}')
+  const names = `grant apis store refresh maxSessionAge exposeAccessToken adopt${furtherName}`
+  checkOptionNames(options, names, invalidOption)
   const { grant, apis, store, refresh = {}, maxSessionAge, exposeAccessToken = false, adopt = false } = options
   if (!isRecord(grant)) throw invalidOption('grant is missing: pass oauth(), envelopeGrant() or one of your own')
   for (const name of ['refresh', 'signIn', 'authorize', 'callback', 'signOut', 'validate'] as const) {
@@ -78,6 +85,7 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
   if (!Array.isArray(apis) || apis.length === 0) throw invalidOption('apis must list at least one {origin}')
   checkDurations({ maxSessionAge })
   if (!isObject(refresh)) throw invalidOption('refresh must be an object')
+  checkOptionNames(refresh, 'margin timeout retry onUnknownOutcome', invalidOption, 'refresh.')
   if (typeof exposeAccessToken !== 'boolean' || typeof adopt !== 'boolean')
     throw invalidOption('exposeAccessToken and adopt must be true or false')
   checkDurations({
@@ -112,6 +120,7 @@ export function parseOptions(options: ServeOptions<never>): ParsedOptions {
 function parseApi(api: ApiOptions, index: number): Api {
   const at = `apis[${index}]`
   if (!isRecord(api)) throw invalidOption(`${at} must be an object {origin}`)
+  checkOptionNames(api, 'origin pathPrefix attach envelope sign signInRequired', invalidOption, `${at}.`)
   const { origin, pathPrefix = '/', attach = bearer(), envelope, sign, signInRequired = [] } = api
   let url: URL
   try {

@@ -14,7 +14,7 @@ import { pauseLogins } from './login-pause.ts'
 import type { ParsedOptions, ServeOptions } from './options.ts'
 import { type AppThreadProxy, createAppThreadProxy } from './wechat-app-thread.ts'
 import { taskChecks } from './wechat-checks.ts'
-import { checkOptions } from './wechat-options.ts'
+import { checkLimits } from './wechat-limits.ts'
 import { createUniqueId, wechatPlatform } from './wechat-platform.ts'
 import { createTaskCalls } from './wechat-tasks.ts'
 
@@ -35,23 +35,19 @@ export function createWechatServer(
   return createWorkerChannel(post, instance, (channel) => {
     services.connect(channel.services)
     // Only once the app thread listens: the broker starts by reading the app's storage.
-    server ??= createBrokerServer(options, createWechatHost(options, mode, instance, services))
+    server ??= createBrokerServer(options, createWechatHost(mode, instance, services))
     server.attach(channel.calls)
   })
 }
 
-function createWechatHost(
-  given: ServeOptions<never>,
-  mode: Mode,
-  instance: string,
-  services: AppThreadProxy,
-): BrokerHost {
+function createWechatHost(mode: Mode, instance: string, services: AppThreadProxy): BrokerHost {
   let storage: WechatStorage | undefined
   return {
     mode,
     // WeChat sends it as Referer. The grants of mini programs do not redirect.
     origin: 'https://servicewechat.com',
     platform: wechatPlatform,
+    furtherOption: ' ownDispatcher',
     checks: { ...controlChecks, ...taskChecks },
     instance,
     createId: createUniqueId,
@@ -68,7 +64,7 @@ function createWechatHost(
       status === 'signed-in' && storage?.isEncrypted() === false ? 'stored-unencrypted' : undefined,
 
     prepare(options: ParsedOptions): ParsedOptions {
-      checkOptions(given)
+      checkLimits(options)
       if (isWechatStore(options.store)) storage = openWechatStore(options.store, services)
       const grant = pauseLogins(nameExchanges(options.grant), wechatPlatform.now)
       return { ...options, grant, store: storage ?? options.store }

@@ -951,6 +951,13 @@ test.each<[string, unknown, string]>([
   ['a sign that is not a function', api({ sign: 'md5' }), 'apis[0].sign'],
   ['signInRequired as a number', api({ signInRequired: 403 }), 'apis[0].signInRequired'],
   ['signInRequired of strings', api({ signInRequired: ['403'] }), 'apis[0].signInRequired'],
+  ['an unknown option', { ...options, exposeToken: true }, 'exposeToken is not an option; the options are grant, apis'],
+  ['an option of mini programs', { ...options, ownDispatcher: true }, 'ownDispatcher is not an option'],
+  ['an option of the prototype of all objects', { ...options, constructor: 1 }, 'constructor is not an option'],
+  // Without the prefix, the token would go to the whole origin.
+  ['a misspelt pathPrefix', api({ pathprefix: '/v1' }), 'apis[0].pathprefix is not an option; the options are origin,'],
+  ['a misspelt margin', { ...options, refresh: { margins: 1 } }, 'refresh.margins is not an option'],
+  ['oauth with a misspelt scope', provider({ scopes: 'openid' }), 'scopes is not an option; the options are issuer,'],
   ['refresh as a string', { ...options, refresh: 'fast' }, 'refresh'],
   ['a margin that is negative', { ...options, refresh: { margin: -1 } }, 'refresh.margin'],
   ['a margin that is not a number', { ...options, refresh: { margin: '60' } }, 'refresh.margin'],

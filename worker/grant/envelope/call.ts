@@ -72,7 +72,7 @@ function isAt(href: string, { origin, pathname }: URL): boolean {
   }
 }
 
-const CALL_OPTIONS = 'url method headers data credentials'.split(' ')
+const CALL_OPTIONS = 'url method headers data credentials'
 
 /** @throws LingpaiError `invalid_config` */
 export function checkCall(name: string, call: unknown): void {

@@ -41,12 +41,10 @@ export interface EnvelopeGrantOptions<Input = Record<string, unknown>> {
   readonly silentSignIn?: boolean
 }
 
-const OPTION_NAMES = 'signIn refresh signOut envelope tokens rejected sign silentSignIn'.split(' ')
-
 /** @throws LingpaiError `invalid_config` */
 export function checkOptions<Input>(options: EnvelopeGrantOptions<Input>): void {
   if (!isRecord(options)) throw invalid('pass {signIn, refresh}')
-  checkOptionNames(options, OPTION_NAMES, invalid)
+  checkOptionNames(options, 'signIn refresh signOut envelope tokens rejected sign silentSignIn', invalid)
   const { signIn, refresh, signOut, envelope, tokens = {}, sign, silentSignIn, rejected = [] } = options
   if (refresh === undefined && signIn === undefined) throw invalid('pass {signIn, refresh}')
   if (refresh !== undefined) checkCall('refresh', refresh)

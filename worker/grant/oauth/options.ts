@@ -1,4 +1,5 @@
 import { invalidConfigOf } from '../../../src/protocol/errors.ts'
+import { checkOptionNames } from '../../../src/protocol/option-names.ts'
 import { isSecure } from '../../core/loopback.ts'
 
 const invalid = /* @__PURE__ */ invalidConfigOf('oauth()')
@@ -28,6 +29,7 @@ export function checkOptions(options: OAuthOptions): void {
       'a browser app cannot keep a secret. Remove client_secret, and register a public client (RFC 6749 §2.1)',
     )
   }
+  checkOptionNames(given, 'issuer clientId redirectUri scope parameters postLogoutRedirectUri', invalid)
   if (typeof given.clientId !== 'string' || given.clientId === '') throw invalid('clientId is missing')
   let issuer: URL
   try {
