@@ -792,6 +792,25 @@ test.each(oddAnswers)(
   },
 )
 
+// RFC 6749 §5.1 says 200. Some frameworks answer every POST with 201.
+test.each([201, 202, 203])('the tokens of a refresh answered with %s are kept (I2, I9)', async (status) => {
+  const server = await startScripted()
+  server.answer('/token', { status, body: { ...goodTokens, refresh_token: 'next-refresh-token' } })
+  const { broker, store } = await startRefresh(server)
+  expect(await refreshOutcome(broker)).toMatchObject({ event: 'refresh-succeeded' })
+  expect(store.kept?.tokens).toMatchObject({ accessToken: secretAccess, refreshToken: 'next-refresh-token' })
+  expect(server.requestsTo('/token')).toHaveLength(1)
+})
+
+test('a sign-in answered with 201 succeeds', async () => {
+  const server = await startScripted()
+  const answer = ({ nonce }: { readonly nonce?: string }) => ({
+    status: 201,
+    body: { ...goodTokens, id_token: idToken(server, { nonce }) },
+  })
+  expect(await signInAt(server, answer)).toMatchObject({ accessToken: secretAccess, subject: 'ann' })
+})
+
 test('a list of scopes is read as a string of scopes', async () => {
   const server = await startScripted()
   server.answer('/token', { body: { ...goodTokens, scope: ['openid', 'orders'] } })
@@ -819,6 +838,8 @@ test('an expires_in beyond every number does not cost the tokens of a refresh', 
 
 test.each<[string, (server: ScriptedServer) => unknown]>([
   ['is encrypted', () => 'a.b.c.d.e'],
+  ['is encrypted with the key itself', () => 'a..c.d.e'],
+  ['has no signature', (server) => idToken(server, { name: 'Ann Lee' }).split('.', 2).join('.')],
   ['is malformed', () => 'not an ID token'],
   ['is an object', () => ({ sub: 'bob' })],
   ['is of another issuer', () => idToken({ issuer: 'https://elsewhere.example' }, { name: 'Ann Lee' })],

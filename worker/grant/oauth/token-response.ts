@@ -27,7 +27,11 @@ export async function toReadable(response: Response, withoutIdToken = false): Pr
     scope: toText(Array.isArray(scope) && scope.every(toText) ? scope.join(' ') : scope),
     id_token: withoutIdToken ? undefined : toText(id_token),
   }
-  return new Response(JSON.stringify(readable), response)
+  // RFC 6749 §5.1 says 200. Some frameworks answer every POST with 201.
+  return new Response(JSON.stringify(readable), {
+    status: response.ok ? 200 : response.status,
+    headers: response.headers,
+  })
 }
 
 function toText(value: unknown): string | undefined {
