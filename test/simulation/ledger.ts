@@ -304,6 +304,8 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
 
     /** The session of such a refresh has ended, unless another worker has stored newer tokens. */
     checkMixUps(tabs: readonly TabFacts[]): void {
+      // Without hints, another worker finds it at its next refresh.
+      if (!plan.hasHints) return
       for (const { family, token, thread } of mixUps) {
         if (hasStoreTrouble || thread.state !== 'running' || factsOf(family.id).stored > token) continue
         const tab = tabs.find(({ shown }) => shown.session === family.id)
