@@ -2,8 +2,8 @@ import { transfer } from 'comlink'
 import type { Client } from '../client/client.ts'
 import { isIdempotent } from '../client/repeat.ts'
 import type { Connection } from '../connect/connection.ts'
-import { findApi } from '../protocol/apis.ts'
-import { isLingpaiError, LingpaiError, toFetchError } from '../protocol/errors.ts'
+import { findApi, notListed } from '../protocol/apis.ts'
+import { isLingpaiError, toFetchError } from '../protocol/errors.ts'
 import type { UploadProgress } from '../protocol/wire.ts'
 import { toResponse } from './from-wire.ts'
 import { toWireRequest } from './to-wire.ts'
@@ -52,12 +52,7 @@ export function createFetch(client: Client, { pageFetch = fetch, referrerPolicy 
     try {
       const url = new URL(request.url)
       if (findApi(await client.apis(signal), url) === undefined) {
-        if (init?.auth === true) {
-          throw new LingpaiError(
-            'origin_not_allowed',
-            `No token goes to ${url.origin}: it is not among the apis of serve().`,
-          )
-        }
+        if (init?.auth === true) throw notListed(url)
         return await pageFetch(request)
       }
       const [wire, transferred] = await toWireRequest(request, init, form, isDrawnAgain, referrerPolicy)

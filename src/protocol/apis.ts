@@ -1,4 +1,5 @@
 import type { Envelope } from './envelope.ts'
+import { LingpaiError } from './errors.ts'
 
 /** An API that tokens may be sent to: the part that the page needs. */
 export interface ApiRules {
@@ -20,5 +21,13 @@ export function findApi<Api extends ApiRules>(
       url.origin === origin &&
       (url.pathname === pathPrefix ||
         url.pathname.startsWith(pathPrefix.endsWith('/') ? pathPrefix : `${pathPrefix}/`)),
+  )
+}
+
+/** The error about a URL that no token goes to, and the worker sends nothing to. */
+export function notListed({ origin }: { readonly origin: string }): LingpaiError {
+  return new LingpaiError(
+    'origin_not_allowed',
+    `Not sent to ${origin}: it is not among the apis of serve(), or the path hides "..".`,
   )
 }

@@ -1,12 +1,13 @@
-import { findApi } from '../../src/protocol/apis.ts'
+import { notListed } from '../../src/protocol/apis.ts'
 import { isLingpaiError, LingpaiError } from '../../src/protocol/errors.ts'
 import type { SignableRequest } from '../core/adapter.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
 import { bearer } from '../transport/attach.ts'
 import { type Api, invalidOption } from './options.ts'
+import { findCheckedApi } from './path-prefix.ts'
 
-/** Stands for every server that is not listed: it gets no token and has no envelope. */
+/** Stands for every server that is not listed: in a mini program, it gets no token and has no envelope. */
 export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [] }
 
 function nameOf({ origin, pathPrefix }: Api): string {
@@ -23,14 +24,14 @@ export function receiveCall(broker: SessionBroker, call: Call, api: Api, method:
     event: 'call-received',
     call: call.id,
     method: method.slice(0, MAX_METHOD_LENGTH),
-    ...(api !== NO_API && { api: call.api }),
+    ...(call.api && { api: call.api }),
   })
 }
 
 function findListedApi(apis: readonly Api[], href: string): Api | undefined {
   const url = parseUrl(href)
   // URLs with a user name can imitate another host, and `fetch` rejects them too.
-  return url.username === '' && url.password === '' ? findApi(apis, url) : undefined
+  return url.username === '' && url.password === '' ? findCheckedApi(apis, url) : undefined
 }
 
 function parseUrl(href: string): URL {
@@ -44,13 +45,10 @@ function parseUrl(href: string): URL {
 export function findAllowedApi(apis: readonly Api[], href: string): Api {
   const api = findListedApi(apis, href)
   if (api !== undefined) return api
-  throw new LingpaiError(
-    'origin_not_allowed',
-    `No token goes to ${new URL(href).origin}: it is not among the apis of serve().`,
-  )
+  throw notListed(new URL(href))
 }
 
-/** Finds the API of a call. With `auth: true` it must be a listed one. */
+/** Finds the API of a call of a mini program. With `auth: true` it must be a listed one. */
 export function chooseApi(apis: readonly Api[], href: string, auth: boolean | undefined): Api {
   return auth === true ? findAllowedApi(apis, href) : (findListedApi(apis, href) ?? NO_API)
 }
@@ -82,7 +80,7 @@ export async function signRequest(api: Api, { url, method, headers }: Signable, 
   }
   if (signed === undefined || signed === null) throw invalidOption('sign must return the request')
   // A signer may add parameters, but the token goes only to the configured API (I4).
-  if (!URL.canParse(signed.url) || findApi([api], new URL(signed.url)) === undefined) {
+  if (!URL.canParse(signed.url) || findCheckedApi([api], new URL(signed.url)) === undefined) {
     throw new LingpaiError('origin_not_allowed', 'serve(): sign moved the request out of its API.')
   }
   if (signed.data !== undefined && isWithoutBody(signed.method)) {

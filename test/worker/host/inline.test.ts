@@ -542,6 +542,24 @@ test('a path outside the prefix does not get a token (I4)', async () => {
   ])
 })
 
+test.each([undefined, true])(
+  'a path that hides a way out of the prefix is refused, with auth %s (I4)',
+  async (auth) => {
+    const session = await openSignedIn({ apis: [legacyApi({ pathPrefix: '/list' })] })
+    const options = auth === undefined ? {} : { auth }
+    const requests = await requestsDuring(legacy, async () => {
+      for (const path of ['/list/..%2fnull', '/list/..;/null', '/list/%252e%252e/null']) {
+        const url = legacy.origin + path
+        const error = await errorOf(session.fetch(url, options))
+        expect(error).toBeInstanceOf(TypeError)
+        expect(error).toMatchObject({ code: 'origin_not_allowed' })
+        expect(await errorOf(session.request({ url, ...options }))).toMatchObject({ code: 'origin_not_allowed' })
+      }
+    })
+    expect(requests).toEqual([])
+  },
+)
+
 test('a request rejects with timeout at its timeout', async () => {
   const session = await openAtProvider()
   const started = Date.now()
@@ -678,6 +696,11 @@ test.each<[string, (request: SignableRequest) => SignableRequest, string]>([
   [
     'moves the request out of its path prefix',
     (request) => ({ ...request, url: `${legacy.origin}/null` }),
+    'origin_not_allowed',
+  ],
+  [
+    'moves the request out of its path prefix by an escaped dot segment',
+    (request) => ({ ...request, url: `${legacy.origin}/list/..%2fnull` }),
     'origin_not_allowed',
   ],
   ['returns nothing', () => undefined as never, 'invalid_config'],

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import type { TaskAnswer, TaskOrder } from '../../../src/protocol/app-thread.ts'
 import type { SentRequest, WireTask } from '../../../src/protocol/tasks.ts'
+import type { SignableRequest } from '../../../worker/core/adapter.ts'
 import { envelope } from '../../../worker/grant/envelope.ts'
 import type { Api } from '../../../worker/host/options.ts'
 import { createTaskCalls } from '../../../worker/host/wechat-tasks.ts'
@@ -302,6 +303,25 @@ test.each([undefined, false])('a task that is aborted while it is signed is not 
 test('if a signer moves the request out of its API, the request is not sent (I4)', async () => {
   const { run, orders } = await open([], { sign: async (request) => ({ ...request, url: 'https://evil.example/' }) })
   expect(await run()).toMatchObject({ error: { code: 'origin_not_allowed' } })
+  expect(orders).toEqual([])
+})
+
+test.each([undefined, true, false])(
+  'a task whose path may lead out of the pathPrefix is rejected and not sent, with auth %s (I4)',
+  async (auth) => {
+    const { run, orders } = await open([], { pathPrefix: '/v2' })
+    const url = 'https://api.example/v2/..%2fadmin'
+    expect(await run({ url, ...(auth !== undefined && { auth }) })).toMatchObject({
+      error: { code: 'origin_not_allowed' },
+    })
+    expect(orders).toEqual([])
+  },
+)
+
+test('if a signer hides a way out of the pathPrefix in the path, the request is not sent (I4)', async () => {
+  const sign = async (request: SignableRequest) => ({ ...request, url: `${request.url}/%252e%252e/admin` })
+  const { run, orders } = await open([], { pathPrefix: '/v2', sign })
+  expect(await run({ url: 'https://api.example/v2' })).toMatchObject({ error: { code: 'origin_not_allowed' } })
   expect(orders).toEqual([])
 })
 
