@@ -41,7 +41,7 @@ export function createSession<SignInInput>(client: Client, fetchOptions?: FetchO
   const options = { deadline: CONTROL_DEADLINE }
   return Object.freeze({
     fetch: createFetch(client, fetchOptions),
-    request: createRequest(client),
+    request: createRequest(client, fetchOptions?.pageFetch),
     ...createSignIn(client),
     async signOut(choice) {
       const { url } = await client.call('signOut', [choice?.everywhere === true], options)

@@ -40,6 +40,8 @@ export interface Client {
    * lost, a call that is safe to repeat is repeated.
    */
   readonly call: Connection['call']
+  /** Does work with a deadline and a signal. If the work does not end by then, its own signal is aborted. */
+  within<T>(work: (signal: CancelSignal) => Promise<T>, options: ControlOptions): Promise<T>
   /**
    * Does work over a connection for the given user, by default the current one. If the worker is lost, the work is repeated,
    * by default as often as a call that is safe to repeat.
@@ -193,20 +195,21 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
 
   const repeat = createRepeat(connected, currentCaller)
 
+  function within<T>(work: (signal: CancelSignal) => Promise<T>, { deadline, signal }: ControlOptions): Promise<T> {
+    const cancellation = createCancellation()
+    return waitFor(work(cancellation.signal), { deadline, signal, timers, onGiveUp: cancellation.cancel })
+  }
+
   function call<Name extends Method>(
     name: Name,
     given: Arguments<Name>,
-    { deadline, signal }: ControlOptions = {},
+    options: ControlOptions = {},
   ): Promise<Result<Name>> {
-    const cancellation = createCancellation()
-    const run = (connection: Connection, caller?: Caller) =>
-      connection.call(name, given, { signal: cancellation.signal, caller })
-    const repeats = repeatsOf(name, given)
-    const answer =
-      repeats === undefined
-        ? connected().then((connection) => run(connection))
-        : repeat(run, cancellation.signal, repeats)
-    return waitFor(answer, { deadline, signal, timers, onGiveUp: cancellation.cancel })
+    return within((signal) => {
+      const run = (connection: Connection, caller?: Caller) => connection.call(name, given, { signal, caller })
+      const repeats = repeatsOf(name, given)
+      return repeats === undefined ? connected().then((connection) => run(connection)) : repeat(run, signal, repeats)
+    }, options)
   }
 
   connect()
@@ -218,6 +221,7 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
       return (lastWelcome ?? (await connected(signal)).welcome).apis
     },
     call,
+    within,
     repeat,
     caller: currentCaller,
     resume,

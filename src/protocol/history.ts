@@ -29,7 +29,7 @@ export type CallEntry =
       /** Absent if a page called `getAccessToken`. */
       readonly method?: string
       /**
-       * Origin and path prefix of the configured API; absent if the call goes to another server. Never the request's own
+       * Origin and path prefix of the configured API; absent if a mini program calls another server. Never the request's own
        * URL: paths and queries may hold secrets.
        */
       readonly api?: string

@@ -291,7 +291,8 @@ test('close leaves no listener on the page', async () => {
 })
 
 async function sentBy(options: RequestOptions): Promise<WireApiRequest> {
-  const { session, peer } = await open({ request: () => undefined })
+  const apis = ['https://api.example', location.origin].map((origin) => ({ origin, pathPrefix: '/' }))
+  const { session, peer } = await open({ hello: () => welcomeOf({ apis }), request: () => undefined })
   await session.request(options)
   return peer.callsOf('request')[0]?.[1] as WireApiRequest
 }

@@ -11,7 +11,7 @@ import { refuseReflection } from '../transport/reflection.ts'
 import { isStream } from '../transport/request-body.ts'
 import { type ResponseBody, readResponseBody } from '../transport/response-body.ts'
 import { canWatchUpload, watchUpload } from '../transport/upload.ts'
-import { chooseApi, findAllowedApi, NO_API, receiveCall, requireSignIn, signRequest } from './apis.ts'
+import { findAllowedApi, receiveCall, requireSignIn, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
 import { createRequestSemaphore } from './request-semaphore.ts'
 
@@ -21,7 +21,10 @@ export interface FetchedResponse {
   readonly body: ResponseBody
 }
 
-/** The API calls of the pages. A token goes only to a listed API (I4). */
+/**
+ * The API calls of the pages. The worker sends only to listed APIs, also without a token: other URLs are for the page, whose
+ * Content Security Policy does not hold for the worker.
+ */
 export function createApiCalls(
   apis: readonly Api[],
   broker: SessionBroker,
@@ -86,7 +89,7 @@ export function createApiCalls(
 
     /** `session.request`: the API's envelope decides what the response means, even an expired token with status 200. */
     async request(call: Call, { body, auth, timeout, ...head }: WireApiRequest, signal: AbortSignal): Promise<unknown> {
-      const api = chooseApi(apis, head.url, auth)
+      const api = findAllowedApi(apis, head.url)
       receiveCall(broker, call, api, head.method)
       // Ends before the page's own deadline, so that the error can name what the call waited for.
       if (timeout !== undefined) call.timeout = timeout - Math.min(1000, timeout / 10)
@@ -102,7 +105,7 @@ export function createApiCalls(
           throw toNetworkError(error, signal)
         }
       }
-      const hasToken = auth !== false && api !== NO_API
+      const hasToken = auth !== false
       if (!hasToken) broker.record({ event: 'call-sent', call: call.id })
       const { response, text, meaning, token } = hasToken
         ? await runRequest(broker, call, send)

@@ -699,7 +699,12 @@ test.skipIf(isQuick)('the 10,001st unanswered call rejects with busy, and the ot
   expect(await page.call('ping')).toMatchObject({ type: 'RAW' })
 })
 
-test('a request to an origin that is not listed sends nothing (I4)', async () => {
+test.each([
+  ['fetch', {}],
+  ['request', {}],
+  ['request', { auth: true }],
+  ['request', { auth: false }],
+] as const)('%s with %j to an origin that is not listed sends nothing (I4)', async (method, options) => {
   const urls: string[] = []
   await open({ apis: [{ origin: apiOrigin, pathPrefix: '/v1' }] }, async (url) => {
     urls.push(url)
@@ -716,12 +721,20 @@ test('a request to an origin that is not listed sends nothing (I4)', async () =>
     'https://api.example/v10',
     'https://api.example/v1/../v2',
     'https://api.example/v1/%2e%2e/v2',
+    'https://api.example/v1/..%2fv2',
+    'https://api.example/v1/..%5cv2',
+    'https://api.example/v1/..;/v2',
+    'https://api.example/v1/%252e%252e/v2',
     'https://api.example\\@evil.example/v1',
+    'https://evil.example\t/v1',
+    'https://api.example./v1',
+    'blob:https://api.example/v1',
     'data:,x',
   ]) {
-    expect([url, codeOf(await page.call('fetch', 'c', { ...good, url }))]).toEqual([url, 'origin_not_allowed'])
+    const answer = await page.call(method, 'c', { ...good, ...options, url })
+    expect([url, codeOf(answer)]).toEqual([url, 'origin_not_allowed'])
   }
-  expect(codeOf(await page.call('fetch', 'c', { ...good, url: 'nonsense' }))).toBe('invalid_call')
+  expect(codeOf(await page.call(method, 'c', { ...good, ...options, url: 'nonsense' }))).toBe('invalid_call')
   expect(urls).toEqual([])
 })
 
