@@ -6,10 +6,11 @@ import type { SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
 import { runRequest } from '../core/broker/request-loop.ts'
 import type { Permit } from '../core/session/events.ts'
+import { createCacheModes } from '../transport/cache-mode.ts'
 import { sendApiRequest, toWireHead } from '../transport/fetch.ts'
-import { refuseReflection } from '../transport/reflection.ts'
 import { isStream } from '../transport/request-body.ts'
 import { type ResponseBody, readResponseBody } from '../transport/response-body.ts'
+import { createSentTokens, type TokenSearch, tokenReflected } from '../transport/token-search.ts'
 import { canWatchUpload, watchUpload } from '../transport/upload.ts'
 import { findAllowedApi, receiveCall, requireSignIn, signRequest } from './apis.ts'
 import type { Api } from './options.ts'
@@ -32,6 +33,8 @@ export function createApiCalls(
   timers: Timers,
 ) {
   const semaphore = createRequestSemaphore()
+  const sentTokens = createSentTokens()
+  const chooseCacheMode = createCacheModes()
 
   /** Sends once a slot is free. The token must be there already: a call that waits for one must not hold a slot. */
   async function sendInSlot(
@@ -45,8 +48,10 @@ export function createApiCalls(
     const page = call.id.slice(0, call.id.indexOf('.'))
     const slot = semaphore.acquire(page, signal)
     if (slot) await slot
+    if (permit) sentTokens.add(permit.tokens.accessToken)
+    const cache = permit && chooseCacheMode(api.cache, request, permit)
     try {
-      const answer = await sendApiRequest(send, request, api.attach, permit, signal)
+      const answer = await sendApiRequest(send, cache ? { ...request, cache } : request, api.attach, permit, signal)
       call.status = answer.status
       return answer
     } finally {
@@ -62,9 +67,7 @@ export function createApiCalls(
       // XMLHttpRequest follows every redirect, so an upload is not watched if its token is in a custom header (I4).
       const isWatched = progress !== undefined && api.attach.kind === 'bearer' && canWatchUpload(request)
       const send = isWatched ? watchUpload((sent) => (progress as MessagePort).postMessage(sent)) : fetch
-      let token: string | undefined
       const response = await runRequest(broker, call, async (permit) => {
-        token = permit.tokens.accessToken
         const { data: _none, ...signed } = await signRequest(api, request, undefined)
         const answer = await sendInSlot(call, { ...request, ...signed }, api, permit, signal, send)
         return {
@@ -79,8 +82,9 @@ export function createApiCalls(
         requireSignIn(broker, call, response.status)
       }
       try {
-        const head = toWireHead(response, token)
-        return { head, body: await readResponseBody(response, token, timers) }
+        const search = sentTokens.search()
+        const head = toWireHead(response, search)
+        return { head, body: await readResponseBody(response, search, timers) }
       } catch (error) {
         discard(response)
         throw error
@@ -100,21 +104,23 @@ export function createApiCalls(
           const text = await response.text()
           const meaning = readAnswer(api.envelope, response.status, text)
           const isExpired = response.status === 401 ? isDenial(api, response) : meaning.kind === 'expired'
-          return { answer: { response, text, meaning, token: permit?.tokens.accessToken }, isTokenDenied: isExpired }
+          return { answer: { response, text, meaning }, isTokenDenied: isExpired }
         } catch (error) {
           throw toNetworkError(error, signal)
         }
       }
       const hasToken = auth !== false
       if (!hasToken) broker.record({ event: 'call-sent', call: call.id })
-      const { response, text, meaning, token } = hasToken
+      const { response, text, meaning } = hasToken
         ? await runRequest(broker, call, send)
         : (await send(undefined)).answer
-      refuseReflection(response, text, token)
+      // Judged first: an API that repeats the token in its message may still ask for a sign-in.
       if (meaning.kind === 'signInRequired' || (hasToken && api.signInRequired.includes(response.status))) {
         requireSignIn(broker, call, response.status, hasToken)
       }
-      if (meaning.kind === 'payload') return meaning.payload
+      const given = meaning.kind === 'payload' ? meaning.payload : { ...meaning.error }
+      if (containsToken(sentTokens.search(), text, given)) throw tokenReflected(response.status)
+      if (meaning.kind === 'payload') return given
       throw meaning.error
     },
   }
@@ -123,6 +129,12 @@ export function createApiCalls(
 /** After a redirect to another origin, a 401 says nothing about the token: that server did not get it. */
 function isDenial(api: Api, { status, redirected, url }: Response): boolean {
   return status === 401 && (!redirected || new URL(url).origin === api.origin)
+}
+
+/** Searches what the page gets. Only the text may have escapes, so it is enough unless it has some or has a token elsewhere. */
+function containsToken(search: TokenSearch, text: string, given: unknown): boolean {
+  if (!text.includes('\\') && !search.isIn(text)) return false
+  return search.isIn(JSON.stringify(given) ?? '')
 }
 
 function discard({ body }: Response): void {

@@ -8,7 +8,7 @@ import { type Api, invalidOption } from './options.ts'
 import { findCheckedApi } from './path-prefix.ts'
 
 /** Stands for every server that is not listed: in a mini program, it gets no token and has no envelope. */
-export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [] }
+export const NO_API: Api = { origin: '', pathPrefix: '', attach: bearer(), signInRequired: [], cache: 'no-store' }
 
 function nameOf({ origin, pathPrefix }: Api): string {
   return origin + pathPrefix

@@ -7,6 +7,7 @@ import type { Grant, RefreshOptions, Signer, Store } from '../core/adapter.ts'
 import { isSecure } from '../core/loopback.ts'
 import type { SessionRules } from '../core/session/events.ts'
 import { type Attach, bearer } from '../transport/attach.ts'
+import type { CacheRule } from '../transport/cache-mode.ts'
 
 export const invalidOption = /* @__PURE__ */ invalidConfigOf('serve()')
 
@@ -22,6 +23,11 @@ export interface ApiOptions {
   readonly envelope?: Envelope
   /** Signs a request. The worker calls it before each send, so that timestamp and nonce are fresh. */
   readonly sign?: Signer
+  /**
+   * How the browser's HTTP cache may be used for requests with a token: `no-store`, `revalidate` or `default`. A script of the
+   * page can read what is stored. Default `no-store`.
+   */
+  readonly cache?: CacheRule
   /** If the API answers with one of these HTTP statuses, the call rejects with `sign_in_required`. Default none. */
   readonly signInRequired?: readonly number[]
 }
@@ -49,6 +55,7 @@ export interface Api extends ApiRules {
   readonly envelope?: Envelope
   readonly sign?: Signer | undefined
   readonly signInRequired: readonly number[]
+  readonly cache: CacheRule
 }
 
 /** The checked form of {@link ServeOptions}. */
@@ -120,8 +127,8 @@ export function parseOptions(options: ServeOptions<never>, furtherName = ''): Pa
 function parseApi(api: ApiOptions, index: number): Api {
   const at = `apis[${index}]`
   if (!isRecord(api)) throw invalidOption(`${at} must be an object {origin}`)
-  checkOptionNames(api, 'origin pathPrefix attach envelope sign signInRequired', invalidOption, `${at}.`)
-  const { origin, pathPrefix = '/', attach = bearer(), envelope, sign, signInRequired = [] } = api
+  checkOptionNames(api, 'origin pathPrefix attach envelope sign signInRequired cache', invalidOption, `${at}.`)
+  const { origin, pathPrefix = '/', attach = bearer(), envelope, sign, signInRequired = [], cache = 'no-store' } = api
   let url: URL
   try {
     url = new URL(origin)
@@ -145,12 +152,15 @@ function parseApi(api: ApiOptions, index: number): Api {
   if (!Array.isArray(signInRequired) || !signInRequired.every((status) => Number.isInteger(status))) {
     throw invalidOption(`${at}.signInRequired must be an array of HTTP statuses`)
   }
+  if (!['no-store', 'revalidate', 'default'].includes(cache))
+    throw invalidOption(`${at}.cache must be "no-store", "revalidate" or "default"`)
   return {
     origin: url.origin,
     pathPrefix,
     attach,
     sign,
     signInRequired,
+    cache,
     ...(envelope && { envelope }),
   }
 }

@@ -4,8 +4,8 @@ import type { WireRequest, WireResponse } from '../../src/protocol/wire.ts'
 import type { CancelSignal, GrantRequest, GrantResponse } from '../core/adapter.ts'
 import type { Permit } from '../core/session/events.ts'
 import { type Attach, redirectRefused, toHeader } from './attach.ts'
-import { refuseReflection } from './reflection.ts'
 import { toRequestBody } from './request-body.ts'
+import { type TokenSearch, tokenReflected } from './token-search.ts'
 
 type Fetch = typeof globalThis.fetch
 
@@ -69,12 +69,12 @@ export async function sendApiRequest(
   return response
 }
 
-/** Everything but the body of a response, for the page. Throws if it contains the token that was sent (I11). */
-export function toWireHead(response: Response, token: string | undefined): Omit<WireResponse, 'body'> {
-  const { url, status, statusText, type, redirected, headers } = response
-  const head = { url, status, statusText, type, redirected, headers: [...headers] }
-  refuseReflection(head, '', token)
-  return head
+/** Everything but the body of a response, for the page. Throws if it contains a token (I11). */
+export function toWireHead(response: Response, search: TokenSearch | undefined): Omit<WireResponse, 'body'> {
+  const { url, status, statusText, type, redirected } = response
+  const headers = [...response.headers]
+  if (search?.isIn([url, statusText, ...headers.flat()].join('\n'))) throw tokenReflected(status)
+  return { url, status, statusText, type, redirected, headers }
 }
 
 // With `redirect: 'manual'`, Node resolves with the redirect itself, and browsers with an opaque one (Fetch §2.2.6).

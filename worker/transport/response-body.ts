@@ -1,7 +1,8 @@
 import type { Timers } from '../../src/protocol/awake-timers.ts'
+import { isLingpaiError } from '../../src/protocol/errors.ts'
 import { NULL_BODY_STATUSES } from '../../src/protocol/http.ts'
 import type { BodyReader } from './outgoing-body.ts'
-import { createReflectionCheck } from './reflection.ts'
+import type { TokenFilter, TokenSearch } from './token-search.ts'
 
 /** In bytes. A body up to this size goes to the page in one message. */
 const SMALL = 1 << 16
@@ -13,25 +14,24 @@ export type ResponseBody = ArrayBuffer | BodyReader | null
 
 /**
  * Reads a body whole if it is small and arrives with its headers. For any other body, the page decides how fast it is read.
- * If a chunk contains the access token, reading it rejects with `token_reflected` (I11).
+ * If the body contains an access token, reading it rejects with `token_reflected` before a byte of it is passed on (I11).
  */
 export async function readResponseBody(
   response: Response,
-  token: string | undefined,
+  search: TokenSearch | undefined,
   timers: Timers,
 ): Promise<ResponseBody> {
   const { body, status, headers } = response
   // In Chromium, the body of a 204 is an empty stream.
   if (body === null || status === 0 || NULL_BODY_STATUSES.includes(status)) return null
-  const reader: BodyReader = body.getReader()
-  const check = token === undefined ? () => {} : createReflectionCheck(status, token)
+  const reader = filterChunks(body.getReader(), search?.createFilter(status))
   const isLong = Number(headers.get('content-length')) > SMALL
   const isEventStream = headers.get('content-type')?.startsWith('text/event-stream') === true
-  return isLong || isEventStream ? checkChunks(reader, check) : readSmallBody(reader, check, timers)
+  return isLong || isEventStream ? reader : readSmallBody(reader, timers)
 }
 
 /** Resolves with a reader if the body is long, late or broken off: the headers have arrived, so its reader gets the error. */
-function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promise<ArrayBuffer | BodyReader> {
+function readSmallBody(reader: BodyReader, timers: Timers): Promise<ArrayBuffer | BodyReader> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = []
     let size = 0
@@ -43,13 +43,14 @@ function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promis
       timers.clearTimeout(timer)
       settle()
     }
-    const giveUp = () => end(() => resolve(prepend(chunks, checkChunks(reader, check), checkChunk(reading, check))))
+    const giveUp = () => end(() => resolve(prepend(chunks, reader, reading)))
     const timer = timers.setTimeout(giveUp, LATE_BODY_TIMEOUT)
-    const refuse = (error: unknown) => {
+    const onError = (error: unknown) => {
+      if (!isLingpaiError(error)) return giveUp()
       end(() => reject(error))
       reader.cancel().catch(() => {})
     }
-    const wait = () => void reading.then(onRead, giveUp).catch(refuse)
+    const wait = () => void reading.then(onRead, onError)
     const onRead = ({ done, value }: Awaited<typeof reading>) => {
       if (isOver) return
       if (done) {
@@ -57,7 +58,6 @@ function readSmallBody(reader: BodyReader, check: Check, timers: Timers): Promis
         return
       }
       if (value !== undefined) {
-        check(value)
         chunks.push(value)
         size += value.byteLength
       }
@@ -99,17 +99,19 @@ function join(chunks: readonly Uint8Array[], size: number): ArrayBuffer {
   return whole.buffer
 }
 
-type Check = (chunk: Uint8Array) => void
-
-function checkChunks(reader: BodyReader, check: Check): BodyReader {
+/** A reader of the same bytes, without a token. */
+function filterChunks(reader: BodyReader, filter: TokenFilter | undefined): BodyReader {
+  if (filter === undefined) return reader
   return {
-    read: () => checkChunk(reader.read(), check),
+    async read() {
+      for (;;) {
+        const { done, value } = await reader.read()
+        const bytes = done ? filter.end() : value && filter.push(value)
+        // While all bytes are held back, the page has nothing to read.
+        if (bytes?.length) return { done: false, value: bytes }
+        if (done) return { done }
+      }
+    },
     cancel: (reason) => reader.cancel(reason),
   }
-}
-
-async function checkChunk(reading: ReturnType<BodyReader['read']>, check: Check): ReturnType<BodyReader['read']> {
-  const result = await reading
-  if (result.value !== undefined) check(result.value)
-  return result
 }

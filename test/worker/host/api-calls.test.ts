@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { connect, type Session } from '../../../src/index.ts'
+import { envelope } from '../../../worker/envelope.ts'
 import { serveInline } from '../../../worker/host/inline.ts'
 import type { ApiOptions } from '../../../worker/host/options.ts'
 import { MAX_PER_PAGE } from '../../../worker/host/request-semaphore.ts'
@@ -82,12 +83,52 @@ test('request refreshes even if the 401 quotes the expired token, and returns on
 test.each<[string, (response: ServerResponse, token: unknown) => void]>([
   ['a header', (response, token) => response.writeHead(200, { 'X-Debug': `got ${token}` }).end('{}')],
   ['its status text', (response, token) => response.writeHead(200, `got ${token}`).end('{}')],
-])('fetch and request reject a response that contains the token in %s (I11)', async (_part, write) => {
-  answer = ({ headers }, response) => write(response, headers['x-token'])
+])(
+  'fetch rejects a response that contains the token in %s, which request does not hand over (I11)',
+  async (_part, write) => {
+    answer = ({ headers }, response) => write(response, headers['x-token'])
+    await open()
+    const expected = { code: 'token_reflected', status: 200 }
+    expect(await errorOf(session.fetch(`${origin}/a`))).toMatchObject(expected)
+    expect(await session.request({ url: `${origin}/a` })).toEqual({})
+  },
+)
+
+test.each<[string, (token: string) => string]>([
+  ['as it is', (token) => JSON.stringify({ echo: token })],
+  ['as a key', (token) => JSON.stringify({ [token]: 1 })],
+  ['with an escaped letter', (token) => `{"echo":"${token.replace('o', '\\u006f')}"}`],
+  ['with an escaped dash, deep inside', (token) => `{"a":[{"b":"got ${token.replace('-', '\\u002D')}"}]}`],
+  ['in base64', (token) => JSON.stringify({ echo: btoa(`Bearer ${token}`) })],
+])('request does not hand over a payload with the token %s (I11)', async (_how, write) => {
+  answer = ({ headers }, response) => response.writeHead(200).end(write(String(headers['x-token'])))
   await open()
-  const expected = { code: 'token_reflected', status: 200 }
-  expect(await errorOf(session.fetch(`${origin}/a`))).toMatchObject(expected)
-  expect(await errorOf(session.request({ url: `${origin}/a` }))).toMatchObject(expected)
+  expect(await errorOf(session.request({ url: `${origin}/a` }))).toMatchObject({ code: 'token_reflected', status: 200 })
+})
+
+test('an error whose message quotes the token is not handed over (I11)', async () => {
+  answer = ({ headers }, response) =>
+    response.writeHead(500).end(JSON.stringify({ message: `no: ${headers['x-token']}` }))
+  await open()
+  expect(await errorOf(session.request({ url: `${origin}/a` }))).toMatchObject({ code: 'token_reflected', status: 500 })
+})
+
+test('a token in a part of the answer that the page does not get hides nothing', async () => {
+  answer = ({ headers }, response) =>
+    response.writeHead(200).end(JSON.stringify({ code: 0, message: `for ${headers['x-token']}`, data: { tea: '\\' } }))
+  await open({ envelope: envelope() })
+  expect(await session.request({ url: `${origin}/a` })).toEqual({ tea: '\\' })
+})
+
+test('an API that quotes the token and asks for a sign-in gets it', async () => {
+  answer = ({ headers }, response) =>
+    response.writeHead(200).end(JSON.stringify({ code: 11012, message: `token 无效：${headers['x-token']}` }))
+  await open({ envelope: envelope({ success: 200, signInRequired: 11012 }) })
+  expect(await errorOf(session.request({ url: `${origin}/a` }))).toMatchObject({
+    code: 'sign_in_required',
+    status: 200,
+  })
+  expect(session.getSnapshot()).toMatchObject({ reason: 'sign_in_required' })
 })
 
 test('the page does not get the text of an engine error that quotes the token (I11)', async () => {

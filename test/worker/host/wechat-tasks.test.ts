@@ -12,7 +12,13 @@ const ok: TaskAnswer = { status: 200, isReadable: true }
 const unauthorized: TaskAnswer = { status: 401, isReadable: true }
 const hasWaited: TaskAnswer = { hasWaited: true }
 
-const api: Api = { origin: 'https://api.example', pathPrefix: '/', attach: header('X-TOKEN'), signInRequired: [403] }
+const api: Api = {
+  origin: 'https://api.example',
+  pathPrefix: '/',
+  attach: header('X-TOKEN'),
+  signInRequired: [403],
+  cache: 'no-store',
+}
 const task: WireTask = { name: 'task1', url: 'https://api.example/orders', method: 'POST', headers: [['x-a', '1']] }
 
 type Answers = readonly (TaskAnswer | (() => TaskAnswer | Promise<TaskAnswer>))[]

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import type { BodyReader } from '../../../worker/transport/outgoing-body.ts'
 import { type ResponseBody, readResponseBody } from '../../../worker/transport/response-body.ts'
+import { createTokenSearch } from '../../../worker/transport/token-search.ts'
 
 const TOKEN = 'the-access-token'
 const unhandled = vi.fn()
@@ -26,7 +27,8 @@ function open(init: ResponseInit = {}, token?: string) {
     setTimeout: vi.fn((work: () => void, _delay: number) => due.push(work)),
     clearTimeout: vi.fn(() => void due.splice(0)),
   }
-  const body = readResponseBody(new Response(stream, init), token, timers as never)
+  const search = token === undefined ? undefined : createTokenSearch([token])
+  const body = readResponseBody(new Response(stream, init), search, timers as never)
   return { body, source, pull, cancel, due, timers, pass: () => void due.splice(0).map((work) => work()) }
 }
 
@@ -167,12 +169,12 @@ test.each<[string, ResponseInit]>([
 test.each([204, 205, 304])('an empty stream with status %i is not a body', async (status) => {
   const response = new Response('')
   Object.defineProperty(response, 'status', { value: status })
-  expect(await readResponseBody(response, TOKEN, globalThis as never)).toBeNull()
+  expect(await readResponseBody(response, createTokenSearch([TOKEN]), globalThis as never)).toBeNull()
 })
 
 test('an opaque response has no body, even if the platform has one', async () => {
   const response = new Response('hidden')
   Object.defineProperty(response, 'status', { value: 0 })
-  expect(await readResponseBody(response, TOKEN, globalThis as never)).toBeNull()
-  expect(await readResponseBody(new Response(null), TOKEN, globalThis as never)).toBeNull()
+  expect(await readResponseBody(response, createTokenSearch([TOKEN]), globalThis as never)).toBeNull()
+  expect(await readResponseBody(new Response(null), createTokenSearch([TOKEN]), globalThis as never)).toBeNull()
 })
