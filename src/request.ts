@@ -52,20 +52,21 @@ async function sendUnlisted(
   const abort = () => controller.abort()
   if (cancelled.aborted) abort()
   cancelled.addEventListener('abort', abort)
-  let status = 0
+  let status: number | undefined
+  let text: string | undefined
   try {
     const response = await pageFetch(request.url, { ...request, signal: controller.signal } as object)
     status = response.status
-    const text = await response.text()
+    text = await response.text()
     if (response.ok) return text ? JSON.parse(text) : undefined
   } catch (cause) {
     if (isLingpaiError(cause)) throw cause
-    if (!(cause instanceof SyntaxError))
-      throw new LingpaiError('network_error', "No response. Check the network, CORS and the page's connect-src.", {
-        cause,
-      })
   }
-  throw new LingpaiError('api_error', `The server answered with status ${status}, or not with JSON.`, { status })
+  throw text === undefined
+    ? new LingpaiError('network_error', "No response. Check the network, CORS and the page's connect-src.")
+    : new LingpaiError('api_error', `The server answered with status ${status}, or not with JSON.`, {
+        status: status as number,
+      })
 }
 
 /** Uses the platform's constructor, so that a request that the platform rejects is rejected here. */

@@ -14,11 +14,13 @@ export interface ApiRules {
 /** Finds the API that a URL belongs to. Origins are compared whole, path prefixes at a segment's end (RFC 6454 §5). */
 export function findApi<Api extends ApiRules>(
   apis: readonly Api[],
-  url: { readonly origin: string; readonly pathname: string },
+  url: { readonly origin: string; readonly protocol: string; readonly pathname: string },
 ): Api | undefined {
   return apis.find(
     ({ origin, pathPrefix }) =>
       url.origin === origin &&
+      // In Chromium, a `filesystem:` URL has the origin of the URL in it.
+      origin.startsWith(url.protocol) &&
       (url.pathname === pathPrefix ||
         url.pathname.startsWith(pathPrefix.endsWith('/') ? pathPrefix : `${pathPrefix}/`)),
   )

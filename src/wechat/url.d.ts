@@ -5,5 +5,6 @@ declare class URL {
   readonly href: string
   readonly origin: string
   readonly pathname: string
+  readonly protocol: string
   readonly searchParams: { set(name: string, value: string): void }
 }

@@ -31,7 +31,7 @@ export function receiveCall(broker: SessionBroker, call: Call, api: Api, method:
 function findListedApi(apis: readonly Api[], href: string): Api | undefined {
   const url = parseUrl(href)
   // URLs with a user name can imitate another host, and `fetch` rejects them too.
-  return url.username === '' && url.password === '' ? findCheckedApi(apis, url) : undefined
+  return url.username + url.password === '' ? findCheckedApi(apis, url) : undefined
 }
 
 function parseUrl(href: string): URL {

@@ -357,6 +357,11 @@ test('userinfo is not part of an origin: the code that sends tokens rejects it t
   expect([url.username, url.password]).toEqual(['user', 'password'])
 })
 
+test('a URL of another scheme that has the origin of an API does not belong to it, as in Chromium', () => {
+  const url = { origin: 'https://api.example.com', protocol: 'filesystem:', pathname: '/api' }
+  expect(findApi(apis, url)).toBeUndefined()
+})
+
 test('an opaque origin does not belong to any API, not even to one with the origin null', () => {
   expect(findApi([{ origin: 'null', pathPrefix: '/' }], new URL('data:text/plain,x'))).toBeUndefined()
 })

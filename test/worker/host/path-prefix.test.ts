@@ -10,7 +10,7 @@ const apis = [
 ]
 
 /** `listed`, `unlisted`, or the code of the error. */
-function verdictOn(url: { origin: string; pathname: string }, listed = apis): string {
+function verdictOn(url: { origin: string; protocol: string; pathname: string }, listed = apis): string {
   try {
     return findCheckedApi(listed, url as URL) ? 'listed' : 'unlisted'
   } catch (error) {
