@@ -29,6 +29,9 @@ export const CONTROL_DEADLINE = DEFAULT_TIMEOUT + 5000
  */
 const RESTART_PAUSE = 500
 
+/** The pause before the page tries again to start a SharedWorker that runs with other options. In milliseconds. */
+const TAKEN_PAUSE = 2000
+
 /** Keeps a page connected to its broker, and its snapshot current. */
 export interface Client {
   /** The connection, as soon as there is one. Rejects at the deadline of a control call, or with the signal's reason. */
@@ -65,6 +68,8 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
   let current: OpenConnection | undefined
   let connecting: Promise<OpenConnection> | undefined
   let fatal: LingpaiError | undefined = candidates[0] ? undefined : noHost()
+  /** Why the last host could not be started. */
+  let failure: unknown
   /** Whether the last attempt to connect ended because the page was hidden. */
   let isHiding = false
 
@@ -118,12 +123,14 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
         // The port was closed because the page was hidden: the host is not at fault.
         if (isHiding) continue
         if (isLingpaiError(error)) {
-          // A wrong configuration or version stays wrong. A lost worker is started again by the next call.
-          if (!isWorkerLost(error)) {
-            if (!fatal) console.error(error)
-            fatal = error as LingpaiError
-          }
-          publishConnecting(error.code)
+          if (isWorkerLost(error) || fatal) publishConnecting(error.code)
+          else publishFailure(error, error.code)
+          // A wrong configuration or version stays wrong. A lost worker is started again by the next call. A host that is taken
+          // may be free later.
+          if (error === failure) {
+            connecting = undefined
+            connect(pause(TAKEN_PAUSE, timers))
+          } else if (!isWorkerLost(error)) fatal = error as LingpaiError
           throw error
         }
         position += 1
@@ -132,16 +139,23 @@ export function createClient(candidates: readonly HostCandidate[], timers: Timer
     }
     position = 0
     const error = new LingpaiError('worker_lost', `No worker could be started: ${cause}.`)
-    // Each call tries again, and says so by its own error.
-    if (getSnapshot().reason !== 'worker_failed') console.error(error)
-    publishConnecting('worker_failed')
+    publishFailure(error, 'worker_failed')
     throw error
+  }
+
+  /** Says it once: each call tries again, and rejects with its own error. */
+  function publishFailure(error: unknown, reason: string): void {
+    if (getSnapshot().reason !== reason) console.error(error)
+    publishConnecting(reason)
   }
 
   async function startHost({ onSilence, open }: HostCandidate): Promise<OpenConnection> {
     for (;;) {
       throwIfEnded()
       const port = open()
+      port.failure.catch((error) => {
+        failure = error
+      })
       const onLost = () => {
         connection.close(workerLost())
         // The platform may report a loss late, or twice: that does not concern the next worker.

@@ -5,7 +5,10 @@ import type { Mode } from '../protocol/snapshot.ts'
 export interface HostPort {
   /** Its `close` ends the worker, or this page's connection to it. */
   readonly endpoint: Endpoint
-  /** Rejects if the worker's script cannot be loaded or run. */
+  /**
+   * Rejects if the worker's script cannot be loaded or run. A LingpaiError says that the host is not at fault, and may be free
+   * later.
+   */
   readonly failure: Promise<never>
   /** If the start is delayed: resolves when the worker is started. Until then, no answer is expected. */
   readonly started?: Promise<void>

@@ -20,9 +20,16 @@ export function listHosts({ shared, dedicated, inline }: Hosts): HostCandidate[]
   const add = (mode: Mode, open: () => HostPort) =>
     candidates.push({ mode, onSilence: mode === 'shared' ? 'reconnect' : 'wait', open })
   if (shared) {
+    let isTaken = false
+    // The last search counts, too: the other worker may end between the browser's refusal and this search.
+    const isTakenByOther = async () => {
+      const wasTaken = isTaken
+      isTaken = await findWorker(shared)
+      return isTaken || wasTaken
+    }
     add('shared', () => {
       const worker = shared()
-      return toHostPort(worker, worker.port, () => findWorker(shared))
+      return toHostPort(worker, worker.port, isTakenByOther)
     })
   }
   if (dedicated) {
@@ -52,7 +59,7 @@ function toHostPort(
         reject(
           new LingpaiError(
             'protocol_mismatch',
-            "The worker of another build runs with other options (see extendedLifetime): close this site's other tabs, then reload.",
+            "The worker runs with other options (see extendedLifetime). Close this site's other tabs.",
           ),
         )
     })

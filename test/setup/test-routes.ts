@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { ApiRoute } from '../../servers/api/api-route.ts'
 import { apiRoutes, findApiRoute } from '../../servers/api/api-routes.ts'
@@ -18,6 +18,15 @@ export const testRoutes: Readonly<Record<string, ApiRoute>> = {
       const cookie = /(?:^|; )refresh=([\w-]+)/.exec(request.headers.cookie ?? '')?.[1]
       if (cookie !== undefined && refreshCookies.delete(cookie)) answerWithCookie(response)
       else answerJson(response, 401, { message: cookie === undefined ? 'no cookie' : 'used cookie' })
+    },
+  },
+  /** May be cached for all users, and differs by user: a mistake of a server. */
+  '/vary-by-user': {
+    answer({ request, response, credentials = '' }) {
+      const tag = `"${createHash('sha256').update(credentials).digest('hex').slice(0, 8)}"`
+      const isKnown = request.headers['if-none-match'] === tag
+      const headers = { ETag: tag, 'Cache-Control': 'max-age=600', 'Content-Type': 'text/plain', Vary: '' }
+      response.writeHead(isKnown ? 304 : 200, headers).end(isKnown ? undefined : `${tag} ${Math.random()}`)
     },
   },
   /** Sets a cookie with the given name and attributes. */
