@@ -7,7 +7,7 @@ const sessions = {} as Record<string, Session>
 
 beforeAll(async () => {
   for (const host of HOSTS) {
-    const session = connect(hostOf(host, settingsOf({ apiOrigin: api }))) as Session
+    const session = connect(hostOf(host, settingsOf({ apiOrigin: api, cache: 'default' }))) as Session
     await session.signIn({ account: 'alice' })
     sessions[host] = session
   }
@@ -23,7 +23,7 @@ async function read(host: string, url: string, cache: RequestCache): Promise<str
   return (await response?.text()) ?? ''
 }
 
-test.each(HOSTS)('cache modes work as with fetch, on %s', async (host) => {
+test.each(HOSTS)('with the cache rule default, cache modes work as with fetch, on %s', async (host) => {
   const url = `${api}/cached?${crypto.randomUUID()}`
   const first = await read(host, url, 'default')
   expect(await read(host, url, 'default')).toBe(first)

@@ -1,6 +1,7 @@
 import { beforeAll, expect, inject, test } from 'vitest'
 import { connect, type Session, type SessionRequestInit } from '../../src/index.ts'
 import { openSessions } from '../fixtures/host-sessions.ts'
+import { withoutCache } from '../fixtures/own-fetch.ts'
 import { HOSTS, hostOf, settingsOf } from '../fixtures/workers.ts'
 
 const api = inject('steadyOrigin')
@@ -34,7 +35,10 @@ async function sightingOf(answer: Promise<Response>): Promise<unknown> {
 async function compare(session: Session, url: string, init: SessionRequestInit): Promise<[unknown, unknown]> {
   const pairs = init.headers instanceof Headers ? [...init.headers] : Object.entries(init.headers ?? {})
   const headers = Object.fromEntries([...pairs, ['Authorization', 'Bearer any']])
-  return [await sightingOf(fetch(url, { ...init, headers })), await sightingOf(session.fetch(url, init))]
+  return [
+    await sightingOf(fetch(url, { ...init, headers, ...withoutCache(init) })),
+    await sightingOf(session.fetch(url, init)),
+  ]
 }
 
 const post = { method: 'POST', body: 'text' }
@@ -87,7 +91,7 @@ test.each(HOSTS)("connect's referrer policy applies to a request without one (%s
     await session.signIn({ account: 'alice' })
     const url = `${api}/echo?${crypto.randomUUID()}`
     const headers = { Authorization: 'Bearer any' }
-    const own = async (init: RequestInit) => sightingOf(fetch(url, { ...init, headers }))
+    const own = async (init: RequestInit) => sightingOf(fetch(url, { ...init, headers, ...withoutCache(init) }))
     const ours = async (init: RequestInit) => sightingOf(session.fetch(url, init))
     expect(await ours({})).toEqual(await own({ referrerPolicy }))
     expect(await ours({ referrerPolicy: 'same-origin' })).toEqual(await own({ referrerPolicy: 'same-origin' }))

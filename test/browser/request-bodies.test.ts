@@ -1,6 +1,7 @@
 import { expect, inject, test } from 'vitest'
 import { isLingpaiError } from '../../src/index.ts'
 import { openSessions } from '../fixtures/host-sessions.ts'
+import { withoutCache } from '../fixtures/own-fetch.ts'
 import { createStream, delay, errorOf, sha256 } from '../fixtures/streams.ts'
 import { HOSTS } from '../fixtures/workers.ts'
 
@@ -242,7 +243,7 @@ async function compare(
 ): Promise<[unknown, unknown]> {
   const url = `${origin}/echo`
   const headers = Object.fromEntries(new Headers(init.headers))
-  const own = await (await fetch(url, { ...init, headers: { ...headers, ...ANY } })).json()
+  const own = await (await fetch(url, { ...init, headers: { ...headers, ...ANY }, ...withoutCache(init) })).json()
   const { fetch: send } = sessions[host]
   const ours = await (await (isRequest ? send(new Request(url, init)) : send(url, init))).json()
   return [own, ours].map(({ method, bodyText, headers }) => ({

@@ -49,7 +49,9 @@ export function createApiCalls(
     const slot = semaphore.acquire(page, signal)
     if (slot) await slot
     if (permit) sentTokens.add(permit.tokens.accessToken)
-    const cache = permit && chooseCacheMode(api.cache, request, permit)
+    // Browsers store only what they get for these methods.
+    const isStored = permit && ['GET', 'HEAD'].includes(request.method)
+    const cache = isStored && chooseCacheMode(api.cache, request, permit)
     try {
       const answer = await sendApiRequest(send, cache ? { ...request, cache } : request, api.attach, permit, signal)
       call.status = answer.status

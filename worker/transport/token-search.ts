@@ -5,8 +5,10 @@ import { listPatterns } from './token-patterns.ts'
 const MAX_TOKENS = 4
 /** In bytes. A longer window would skip further, but most windows would hold a part of a pattern. */
 const MAX_WINDOW = 32
+/** In bytes. Fewer are passed on at once: a letter at the end of a chunk is usually not the beginning of a token. */
+const MIN_HELD = 4
 
-/** Holds back what may be the beginning of a token, and throws if the token is complete. */
+/** Holds back what may be the beginning of a token, but for its first {@link MIN_HELD} bytes, and throws if it is complete. */
 export interface TokenFilter {
   /** The bytes that may go to the page now. */
   push(chunk: Uint8Array): Uint8Array
@@ -49,19 +51,26 @@ export function createTokenSearch(tokens: readonly string[]): TokenSearch {
 }
 
 function createFilter({ find, keep }: Scanner, status: number): TokenFilter {
-  let held = EMPTY
+  /** What may be the beginning of a token. */
+  let carry = EMPTY
+  /** How many bytes of it have been passed on. */
+  let passed = 0
   return {
     push(chunk) {
-      const bytes = held.length === 0 ? chunk : concat(held, chunk)
+      const bytes = carry.length === 0 ? chunk : concat(carry, chunk)
       if (find(bytes)) throw tokenReflected(status)
       const length = keep(bytes)
+      const start = bytes.length - length
+      const end = length < MIN_HELD ? bytes.length : Math.max(start, passed)
+      const next = end === bytes.length && passed === 0 ? bytes : bytes.subarray(passed, end)
       // A copy: the chunk itself is transferred.
-      held = length === 0 ? EMPTY : bytes.slice(bytes.length - length)
-      return length === 0 ? bytes : bytes.subarray(0, bytes.length - length)
+      carry = length === 0 ? EMPTY : bytes.slice(start)
+      passed = end - start
+      return next
     },
     end() {
-      const rest = held
-      held = EMPTY
+      const rest = carry.subarray(passed)
+      carry = EMPTY
       return rest
     },
   }
