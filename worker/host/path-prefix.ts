@@ -14,7 +14,7 @@ export function findCheckedApi<Api extends ApiRules>(apis: readonly Api[], url: 
 }
 
 /**
- * Whether a path has dot segments for a server that decodes it, perhaps repeatedly. Some servers also take `\\` for `/`, ignore
+ * Whether a path has dot segments for a server that decodes it, perhaps repeatedly. Some servers also take `\` for `/`, ignore
  * a segment's parameters (`..;x`), drop spaces and control characters, and read UTF-8 that is too long, or full-width forms.
  * A path that is still escaped after so many decodings counts as one of these.
  */

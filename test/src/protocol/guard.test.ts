@@ -738,6 +738,57 @@ test.each([
   expect(urls).toEqual([])
 })
 
+/** URLs of pieces that have misled parsers and servers. */
+function anyUrl(): fc.Arbitrary<string> {
+  const piece = fc.constantFrom(
+    ...['https:', 'http:', 'filesystem:', 'blob:', '//', '/', '\\', '@', ':', ':443', '#', '?', ' ', '\t', '\n', '.'],
+    ...['api.example', 'evil.example', 'API.EXAMPLE', 'ａｐｉ', '%2e', '..', '%', '25', '2f', '5c', ';', '%c0%ae'],
+  )
+  const hiding = fc.constantFrom('/..%2f', '/..%5C', '/..;', '/%252e%252e/', '/.%25%32%65', '%2f..', '/%c0%ae%c0%ae/')
+  const some = fc.oneof({ weight: 4, arbitrary: piece }, hiding, fc.string({ maxLength: 3 }))
+  const tail = fc.array(some, { maxLength: 6 }).map((pieces) => pieces.join(''))
+  return fc
+    .tuple(fc.constantFrom('', apiOrigin, `${apiOrigin}/v1`, `${apiOrigin}/v1/`, 'https://'), tail)
+    .map((parts) => parts.join(''))
+}
+
+test.skipIf(isQuick)(
+  'whatever the URL of a call, the worker sends only to the listed origin and prefix (I4)',
+  {
+    timeout: 60_000,
+  },
+  async () => {
+    const sent: string[] = []
+    await open({ apis: [{ origin: apiOrigin, pathPrefix: '/v1' }] }, async (url) => {
+      sent.push(url)
+      return new Response('1')
+    })
+    const call = fc.record({
+      method: fc.constantFrom('fetch', 'request'),
+      auth: fc.constantFrom(undefined, true, false),
+      url: anyUrl(),
+    })
+    await fc.assert(
+      fc.asyncProperty(call, async ({ method, auth, url }) => {
+        const answer = await page.call(method, 'c', { ...good, url, ...(method === 'request' && { auth }) })
+        const [href] = sent.splice(0)
+        if (href === undefined) {
+          expect(['origin_not_allowed', 'invalid_call']).toContain(codeOf(answer))
+          return
+        }
+        const { origin, username, pathname } = new URL(href)
+        expect([origin, username]).toEqual([apiOrigin, ''])
+        let path = pathname
+        for (let time = 0; time < 8; time += 1) {
+          path = path.replace(/%([\da-f]{2})/gi, (_escape, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+          expect(path).toMatch(/^\/v1(?:$|\/(?!(?:.*[/\\])?\.\.(?:[/\\;]|$)))/s)
+        }
+      }),
+      { numRuns: 5000 },
+    )
+  },
+)
+
 test.each<[string, (token: string) => Response, string?]>([
   ['body', (token) => new Response(`you sent ${token}`)],
   ['JSON body', (token) => Response.json({ headers: { authorization: token } })],
