@@ -382,6 +382,19 @@ test.each(unsafeUrls)(
   },
 )
 
+test('if the metadata name unsafe endpoints, the user can sign out, and nothing else is lost', async () => {
+  const server = await startScripted({ end_session_endpoint: 'javascript:alert(1)' })
+  server.answer('/token', { body: goodTokens })
+  const { broker, ask } = await startRefresh(server)
+  await ask()
+  const begun = broker.beginSignIn(viaRedirect, new AbortController().signal)
+  expect((await errorOf(begun)).message).toContain('end_session_endpoint')
+  expect(broker.snapshot()).toMatchObject({ status: 'signed-in', user: { subject: 'ann' } })
+  expect(await errorOf(broker.signOut(true))).toMatchObject({ code: 'network_error' })
+  expect(broker.snapshot().status).toBe('signed-out')
+  expect(server.requestsTo('/revoke')).toHaveLength(1)
+})
+
 test('an unsafe endpoint that a refresh does not need does not stop it, and the next sign-in reads the metadata anew (I12)', async () => {
   const server = await startScripted({ registration_endpoint: 'http://id.example.com/register' })
   server.answer('/token', { body: goodTokens })

@@ -12,8 +12,10 @@ import { createScriptedStore, type Outcome, watch } from '../../../fixtures/brok
 
 const TOKEN_LIFE = 60_000
 const DEADLINE = 30_000
+/** A user who never signs in here: the server may answer a refresh with their tokens. */
+const STRANGER = 'stranger'
 
-type RefreshMode = 'succeed' | 'lose' | 'refuse' | 'break' | 'hang' | 'ignore-signal' | 'misconfigured'
+type RefreshMode = 'succeed' | 'lose' | 'refuse' | 'break' | 'hang' | 'ignore-signal' | 'misconfigured' | 'mix-up'
 type Api = 'orders' | 'stock'
 type Step =
   | { readonly do: 'call'; readonly latency: number; readonly api: Api }
@@ -49,6 +51,10 @@ interface Lineage {
   inProgress: number
   /** Starts of the attempts since the last one that succeeded. */
   failing: number[]
+}
+
+function createLineage(user: string): Lineage {
+  return { user, current: '', successors: new Map(), isRevoked: false, inProgress: 0, failing: [] }
 }
 
 /** An authorization server with rotation and reuse detection, and an API that checks its tokens. */
@@ -130,6 +136,8 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
       case 'ignore-signal':
         await sleep(45_000)
         return rotate(sessionId, refreshToken)
+      case 'mix-up':
+        return issue(createLineage(STRANGER))
     }
   }
 
@@ -154,6 +162,7 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
         if (!io.signal.aborted) {
           dead.add(refreshToken)
           sessionId.failing = []
+          if (tokens.subject !== sessionId.user) end(sessionId)
         }
         return tokens
       } catch (error) {
@@ -173,7 +182,7 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
       await sleep(latency)
       if (ending === 'fail') throw new Error('wrong password')
       if (ending === 'hang') await new Promise((_resolve, reject) => io.signal.addEventListener('abort', reject))
-      const sessionId = { user, current: '', successors: new Map(), isRevoked: false, inProgress: 0, failing: [] }
+      const sessionId = createLineage(user)
       begunBy.set(input, sessionId)
       return issue(sessionId)
     },
@@ -186,6 +195,7 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
     userOf: (accessToken: string) => accessTokens.get(accessToken)?.sessionId.user,
     accepts(accessToken: string, api: Api): boolean {
       const entry = accessTokens.get(accessToken)
+      if (entry?.sessionId.user === STRANGER) violations.push("I6: another user's token was used")
       const isGood = entry !== undefined && entry.expires > platform.elapsed() && !entry.sessionId.isRevoked
       return isGood && !behaviour.refusing.has(api)
     },
@@ -393,6 +403,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
           'hang',
           'ignore-signal',
           'misconfigured',
+          'mix-up',
         ),
         latency,
         retryAfter: fc.constantFrom(0, 1000, 20_000),
