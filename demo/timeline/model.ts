@@ -218,6 +218,8 @@ export function createModel() {
       })
       return
     }
+    // The answer that follows ends the call.
+    if (entry.event === 'call-not-replayed') return
     const kind = PHASES[entry.event]
     if (known === undefined) beginCall(id, entry, kind)
     else if (known.end === undefined && kind !== 'received') {

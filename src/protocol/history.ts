@@ -36,6 +36,12 @@ export type CallEntry =
     })
   /** `call-replayed`: sent a second time, since the API rejected the first token. */
   | (CallFacts & { readonly event: 'call-waiting' | 'call-sent' | 'call-replayed' })
+  /** The API's 401 goes to the caller: after refreshes that did not help, its API may not cause another one yet. */
+  | (CallFacts & {
+      readonly event: 'call-not-replayed'
+      /** Milliseconds until a 401 of this API may cause a refresh again. */
+      readonly delay: number
+    })
   | (CallFacts & {
       readonly event: 'call-answered'
       /** The API's HTTP status, if the call sent a request. */

@@ -15,6 +15,22 @@ export function shortestPause(failures: number): number {
   return Math.min(FIRST_PAUSE * 2 ** Math.min(failures - 1, 10), MAX_FLOOR)
 }
 
+export const LONGEST_FRUITLESS_PAUSE = 300_000
+
+/**
+ * When a 401 of an API may begin a refresh again, after refreshes whose new token did not help: 1, 1.5, 2.25 ... seconds
+ * after the last of them began, and at most five minutes. The pauses of several such APIs are longer, so that all together
+ * stay below thirty refreshes in five minutes (I10). A token that has just arrived is not replaced within a second.
+ */
+export function fruitlessPauseEnd(
+  { count, at }: { readonly count: number; readonly at: number },
+  others: number,
+  receivedAt = 0,
+): number {
+  const pause = Math.min(FIRST_PAUSE * 1.5 ** (count - 1 + 4 * others), LONGEST_FRUITLESS_PAUSE)
+  return Math.max(at + Math.round(pause), receivedAt + FIRST_PAUSE)
+}
+
 /** Whether a pause that ends at `until` still lasts. If more than the longest pause is left, the clock was set back. */
 export function isPausing(until: number, now: number, longest = MAX_FLOOR): boolean {
   return now < until && until - now <= longest

@@ -295,6 +295,21 @@ test('session.request at an API that always answers 401 rejects with api_error 4
   expect(servers.authorizationServer.counters.tokenRequests.refresh_token).toBe(before + 1)
 })
 
+test.each(['fetch', 'request'] as const)(
+  'if one path of an API always answers 401 and another 200, calls of session.%s in turns do not refresh each time (I10)',
+  async (method) => {
+    const session = await openAtProvider()
+    const call = (url: string): Promise<unknown> => (method === 'fetch' ? session.fetch(url) : session.request({ url }))
+    const { tokenRequests } = servers.authorizationServer.counters
+    const before = tokenRequests.refresh_token
+    for (let turn = 0; turn < 20; turn++) {
+      await call(`${servers.api.origin}/always-401`).catch(() => {})
+      await call(`${servers.api.origin}/orders`)
+    }
+    expect(tokenRequests.refresh_token - before).toBeLessThan(10)
+  },
+)
+
 test('a token in a custom header does not follow a redirect (I4)', async () => {
   const session = await openSignedIn()
   const to = `${other.origin}/list`

@@ -10,6 +10,7 @@ import { createHarness, type HarnessOptions, storedSession, watch } from '../../
 
 const ok: TaskAnswer = { status: 200, isReadable: true }
 const unauthorized: TaskAnswer = { status: 401, isReadable: true }
+const success: TaskAnswer = { status: 200, isReadable: true, apiCode: 'OK' }
 const hasWaited: TaskAnswer = { hasWaited: true }
 
 const api: Api = {
@@ -99,6 +100,28 @@ test('a 401 leads to one refresh and one replay, and the response to the replay 
     [true, true],
   ])
 })
+
+test.each<[string, TaskAnswer]>([
+  ['a 401', unauthorized],
+  ["the envelope's code for an expired token", { status: 200, isReadable: true, apiCode: 'EXPIRED' }],
+])(
+  'if one path of an API always answers with %s, and another with success, not every call causes a refresh (I10)',
+  async (_what, refusal) => {
+    const answers = (turn: number) => (turn === 0 ? [refusal, refusal, success] : [refusal, success])
+    const script = Array.from({ length: 10 }, (_, turn) => answers(turn)).flat()
+    const { run, refreshes, platform } = await open(script, {
+      envelope: envelope({ success: 'OK', expired: 'EXPIRED' }),
+    })
+    for (let turn = 0; turn < 10; turn++) {
+      const refused = await run()
+      if (turn === 0) refreshes[0]?.succeed()
+      await platform.settle()
+      expect(refused).toMatchObject({ settled: 1, error: { code: 'api_error' } })
+      expect(await run()).toMatchObject({ settled: 1, value: undefined })
+    }
+    expect(refreshes).toHaveLength(1)
+  },
+)
 
 test('a task that had to wait for a slot gets the current token and a new signature', async () => {
   let signed = 0

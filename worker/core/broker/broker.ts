@@ -4,7 +4,7 @@ import type { Caller } from '../../../src/protocol/snapshot.ts'
 import type { CancelSignal, Grant, HistoryNote, HistoryRecord, Peers, Store, TransactionStore } from '../adapter.ts'
 import { optional } from '../optional-fields.ts'
 import { type Effect, type Permit, type SessionEvent, type SessionRules, timeoutOf } from '../session/events.ts'
-import { apiRefreshesOf, LATER_BUILD, type SessionState, startSession } from '../session/state.ts'
+import { LATER_BUILD, type SessionState, startSession } from '../session/state.ts'
 import { transition } from '../session/transition.ts'
 import type { Call } from './call.ts'
 import type { GrantRunHost } from './grant-run.ts'
@@ -216,9 +216,9 @@ export function createBroker(options: BrokerOptions) {
     /** A permit to send a request again after the API has refused its token; undefined if its answer is final. */
     reauthorize: (call: Call, denied: Permit): Promise<Permit | undefined> => waiters.want(call, denied),
 
-    /** The call's API has accepted its token, so a later 401 of that API may refresh again. */
-    accept({ api }: Call, { version }: Permit): void {
-      if (apiRefreshesOf(session, api) !== undefined) dispatch({ type: 'tokenAccepted', version, api })
+    /** The API has accepted the replay of a call, so a later 401 of that API may refresh again. */
+    acceptReplay({ id, api }: Call): void {
+      dispatch({ type: 'replayAccepted', call: id, api })
     },
 
     /** An API requires the user to sign in. The snapshot says so, so that a sign-in page does not lead back to that API. */

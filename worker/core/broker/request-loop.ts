@@ -37,7 +37,6 @@ export async function runRequest<Answer>(
   broker.record({ event: earlier?.isReplay ? 'call-replayed' : 'call-sent', call: call.id })
   const first = await (earlier?.result ?? send(asked, false))
   const permit = first.permit ?? asked
-  if (!first.isTokenDenied) broker.accept(call, permit)
   if (!first.isTokenDenied || first.isFinal || earlier?.isReplay) return first.answer
   const next = await broker.reauthorize(call, permit).catch((error) => {
     first.discard?.()
@@ -47,6 +46,6 @@ export async function runRequest<Answer>(
   first.discard?.()
   broker.record({ event: 'call-replayed', call: call.id })
   const second = await send(next, true)
-  if (!second.isTokenDenied) broker.accept(call, second.permit ?? next)
+  if (!second.isTokenDenied) broker.acceptReplay(call)
   return second.answer
 }

@@ -1,11 +1,12 @@
 import type { LingpaiErrorCode } from '../../../src/protocol/errors.ts'
 import type { TokenSet } from '../adapter.ts'
-import { isPausing, shortestPause } from '../retry.ts'
+import { isPausing } from '../retry.ts'
 import { isExpired, isSameUser, refreshTime } from '../token-set.ts'
 import { endIfTooOld } from './ending.ts'
 import { type Effect, type EventOf, type SessionRules, type Step, withoutRetry } from './events.ts'
+import { countApiRefresh, keepDuringPause } from './fruitless.ts'
 import { startRefresh } from './refresh.ts'
-import { apiRefreshesOf, isSettling, LATER_BUILD, type SessionState } from './state.ts'
+import { isSettling, LATER_BUILD, type SessionState } from './state.ts'
 
 /** Answers a call that asks for a token: with a permit, a refusal, or nothing if the call has to wait. */
 export function onTokenWanted(
@@ -13,7 +14,7 @@ export function onTokenWanted(
   { request, now }: EventOf<'tokenWanted'>,
   rules: SessionRules,
 ): Step {
-  const { call, api, deniedVersion } = request
+  const { call, deniedVersion } = request
   const { held, refresh } = session
   if (held === undefined && session.reason === LATER_BUILD) {
     return refuse(session, call, 'protocol_mismatch', session.reason)
@@ -46,7 +47,8 @@ export function onTokenWanted(
     const [started, effects] = withoutRetry(startRefresh(session, 'retry', refresh.outcomeLost, rules))
     return [started, [...effects, ...permitted]]
   }
-  if (!isDenied && (isNewer || now < refreshTime(held, rules.margin))) {
+  const isDue = now >= refreshTime(held, rules.margin)
+  if (!isDenied && (isNewer || !isDue)) {
     return [session, [permit(session, call, held)]]
   }
   if (refresh.kind === 'failed' && isPausing(refresh.until, now)) {
@@ -56,18 +58,10 @@ export function onTokenWanted(
   }
   const outcomeLost = refresh.kind === 'failed' && refresh.outcomeLost
   if (!isDenied) return startRefresh(session, 'expired', outcomeLost, rules)
-  // An API that refuses every token must not cause one refresh after another (I10).
-  const before = apiRefreshesOf(session, api)
-  const isStorm = before !== undefined && isPausing(before.at + shortestPause(before.count), now)
-  if (!request.mayRefresh || isStorm) return keepAnswer(session, call)
-  const apiRefreshes = { ...session.apiRefreshes, [api]: { count: (before?.count ?? 0) + 1, at: now } }
-  return startRefresh({ ...session, apiRefreshes }, 'denied', outcomeLost, rules)
-}
-
-export function onTokenAccepted(session: SessionState, { version, api }: EventOf<'tokenAccepted'>): Step {
-  if (version !== session.version || apiRefreshesOf(session, api) === undefined) return [session, []]
-  const { [api]: _accepted, ...apiRefreshes } = session.apiRefreshes
-  return [{ ...session, apiRefreshes }, []]
+  if (!request.mayRefresh) return keepAnswer(session, call)
+  // The pause of an API stops neither a refresh that the token's own expiry asks for, nor a new attempt after a failed one.
+  const kept = isDue || refresh.kind === 'failed' ? undefined : keepDuringPause(session, request, now)
+  return kept ?? startRefresh(countApiRefresh(session, request, now), 'denied', outcomeLost, rules)
 }
 
 function permit(

@@ -44,7 +44,7 @@ export type WriteOutcome = 'done' | 'failed' | 'conflict'
 
 export type SessionEvent =
   | { readonly type: 'tokenWanted'; readonly now: number; readonly request: TokenRequest }
-  | { readonly type: 'tokenAccepted'; readonly version: number; readonly api: string }
+  | { readonly type: 'replayAccepted'; readonly call: string; readonly api: string }
   | { readonly type: 'refreshSucceeded'; readonly flight: number; readonly tokens: TokenSet }
   | {
       readonly type: 'refreshEnded'

@@ -34,15 +34,16 @@ export interface SessionState {
   readonly flights: number
   /** Refreshes in a row that ended without a token. */
   readonly failures: number
-  /** By API. If one API refuses every token, it must not cause a refresh at every call while others accept them. */
+  /** By API. If one path of an API refuses every token, it must not cause a refresh at every call. */
   readonly apiRefreshes: Readonly<Record<string, ApiRefreshes>>
 }
 
-/** Refreshes in a row that followed a 401 of one API, and whose token this API has not accepted since. */
+/** Refreshes in a row that followed a 401 of one API, and whose new token did not help. See `fruitless.ts`. */
 export interface ApiRefreshes {
   readonly count: number
-  /** When the last of them began. */
+  /** When the last of them began, and for which call. */
   readonly at: number
+  readonly call: string
 }
 
 export type RefreshCause = 'expired' | 'denied' | 'retry'

@@ -24,11 +24,12 @@
  * Who moves it: calls that want a token (authorize.ts), the grant, the store, timers, and the user. Each moves it by one
  * event. The broker performs the effects and turns their outcomes into events.
  */
-import { onTokenAccepted, onTokenWanted } from './authorize.ts'
+import { onTokenWanted } from './authorize.ts'
 import { onClaimWritten } from './claim.ts'
 import { endIfTooOld, onSignedOut } from './ending.ts'
 import { note, type SessionEvent, type SessionRules, type Step } from './events.ts'
 import { onLoadedLate } from './follow.ts'
+import { onReplayAccepted } from './fruitless.ts'
 import { onRefreshEnded, onRefreshSucceeded, onResumed, onRetryDue, onStoreRead } from './refresh.ts'
 import { onRejectionSettled } from './rejection.ts'
 import { onSaved } from './saving.ts'
@@ -39,7 +40,7 @@ type Handler<Type> = (session: SessionState, event: Extract<SessionEvent, { type
 
 const handlers: { readonly [Type in SessionEvent['type']]: Handler<Type> } = {
   tokenWanted: onTokenWanted,
-  tokenAccepted: onTokenAccepted,
+  replayAccepted: onReplayAccepted,
   refreshSucceeded: onRefreshSucceeded,
   refreshEnded: onRefreshEnded,
   retryDue: onRetryDue,

@@ -237,12 +237,12 @@ test('a store that fails is reported over a refresh that has failed before: that
   expect(decide(session, { type: 'storeFailed' })).toEqual([{ ...session, reason: 'store_failed' }, []])
 })
 
-test('an accepted token changes nothing if its API has refused none, for any name of the API', () => {
+test('an accepted replay changes nothing if its API has caused no refresh, for any name of the API', () => {
   const session = signedIn()
   for (const api of ['https://api.example.com/', '', 'constructor', '__proto__'])
-    expect(decide(session, { type: 'tokenAccepted', version: 7, api })).toEqual([session, []])
-  const denied = signedIn({ apiRefreshes: { '': { count: 1, at: now } } })
-  expect(decide(denied, { type: 'tokenAccepted', version: 7, api: '' })).toEqual([session, []])
+    expect(decide(session, { type: 'replayAccepted', call: 'call', api })).toEqual([session, []])
+  const denied = signedIn({ apiRefreshes: { '': { count: 1, at: now, call: 'call' } } })
+  expect(decide(denied, { type: 'replayAccepted', call: 'call', api: '' })).toEqual([session, []])
 })
 
 test('a first sign-in replaces no other sign-in', () => {

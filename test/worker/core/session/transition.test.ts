@@ -166,42 +166,91 @@ test('a request that has had its refresh is still replayed with a newer token', 
 const orders = 'https://api.example.com/'
 const stock = 'https://stock.example.com/'
 
-test('a second refusal in a row without an accepted token in between keeps its 401 for a second (I10)', () => {
-  const once = signedIn({ apiRefreshes: { [orders]: { count: 1, at: now } } })
+/** The row of refreshes that followed 401s of one API. */
+const row = (count: number, at = now) => ({ [orders]: { count, at, call: 'earlier' } })
+
+test('a second refusal in a row without an accepted replay in between keeps its 401 for a second (I10)', () => {
+  const once = signedIn({ apiRefreshes: row(1) })
   expect(decisions(once, want({ deniedVersion: 7 }, now + 999))).toEqual(['keepAnswer'])
   expect(decisions(once, want({ deniedVersion: 7 }, now + 1000))).toEqual(['refresh'])
 })
 
-test('apiRefreshes in a row are answered by refreshes further and further apart (I10)', () => {
-  const often = signedIn({ apiRefreshes: { [orders]: { count: 5, at: now } } })
-  expect(decisions(often, want({ deniedVersion: 7 }, now + 11_999))).toEqual(['keepAnswer'])
-  const [next, effects] = decide(often, want({ deniedVersion: 7 }, now + 12_000))
+test.each([
+  [2, 1500],
+  [5, 5063],
+  [14, 194_620],
+  [15, 291_929],
+  [16, 300_000],
+  [5000, 300_000],
+])('after %i refreshes in a row, the next one begins after %i ms at the earliest (I10)', (count, pause) => {
+  const session = signedIn({ apiRefreshes: row(count), held: { ...tokens, expiresAt: now + 60 * minute } })
+  expect(decisions(session, want({ deniedVersion: 7 }, now + pause - 1))).toEqual(['keepAnswer'])
+  const [next, effects] = decide(session, want({ deniedVersion: 7 }, now + pause))
   expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
-  expect(next.apiRefreshes).toEqual({ [orders]: { count: 6, at: now + 12_000 } })
+  expect(next.apiRefreshes).toEqual({ [orders]: { count: count + 1, at: now + pause, call: 'call' } })
 })
 
-test('an accepted token ends the row of apiRefreshes', () => {
-  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
-  const accepted = follow(session, { type: 'tokenAccepted', version: 7, api: orders })
+test('a token that has just arrived is not replaced for an API that refused the one before, however long ago (I10)', () => {
+  const session = signedIn({ apiRefreshes: row(1, now - minute) })
+  expect(decisions(session, want({ deniedVersion: 7 }, now + 999))).toEqual(['keepAnswer'])
+  expect(decisions(session, want({ deniedVersion: 7 }, now + 1000))).toEqual(['refresh'])
+})
+
+test('a 401 that is kept because of the pause is in the history, with the rest of the pause', () => {
+  const [session, effects] = transition(signedIn({ apiRefreshes: row(2) }), want({ deniedVersion: 7 }, now + 500), {})
+  expect(effects).toEqual([
+    { do: 'note', note: { event: 'call-not-replayed', call: 'call', delay: 1000 } },
+    { do: 'keepAnswer', call: 'call' },
+  ])
+  expect(session.apiRefreshes).toEqual(row(2))
+})
+
+test('an accepted replay ends the row if the last refresh of its API began for its call', () => {
+  const session = signedIn({ apiRefreshes: row(3) })
+  const accepted = follow(session, { type: 'replayAccepted', call: 'earlier', api: orders })
   expect(accepted.apiRefreshes).toEqual({})
   expect(decisions(accepted, want({ deniedVersion: 7 }))).toEqual(['refresh'])
 })
 
-test('an accepted token of an older version does not end the row of apiRefreshes', () => {
-  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
-  expect(follow(session, { type: 'tokenAccepted', version: 6, api: orders })).toBe(session)
+test('an accepted replay of a call that joined the refresh does not end the row: its 401 may come of that refresh', () => {
+  const session = signedIn({ apiRefreshes: row(3) })
+  expect(follow(session, { type: 'replayAccepted', call: 'joined', api: orders })).toBe(session)
 })
 
-test('a token that one API accepts does not end the row of apiRefreshes of another (I10)', () => {
-  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
-  expect(follow(session, { type: 'tokenAccepted', version: 7, api: stock })).toBe(session)
+test('a replay that one API accepts does not end the row of another (I10)', () => {
+  const session = signedIn({ apiRefreshes: row(3) })
+  expect(follow(session, { type: 'replayAccepted', call: 'earlier', api: stock })).toBe(session)
 })
 
 test('a pause of refreshes after 401s of one API does not stop a refresh after a 401 of another API', () => {
-  const session = signedIn({ apiRefreshes: { [orders]: { count: 3, at: now } } })
+  const session = signedIn({ apiRefreshes: row(3) })
   const [next, effects] = decide(session, want({ deniedVersion: 7, api: stock }, now + 1))
   expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
-  expect(next.apiRefreshes).toEqual({ [orders]: { count: 3, at: now }, [stock]: { count: 1, at: now + 1 } })
+  expect(next.apiRefreshes).toEqual({ ...row(3), [stock]: { count: 1, at: now + 1, call: 'call' } })
+})
+
+test('if several APIs refuse every token, the pause of each is longer (I10)', () => {
+  const session = signedIn({ apiRefreshes: { ...row(1), [stock]: { count: 9, at: now - minute, call: 'other' } } })
+  expect(decisions(session, want({ deniedVersion: 7 }, now + 5062))).toEqual(['keepAnswer'])
+  expect(decisions(session, want({ deniedVersion: 7 }, now + 5063))).toEqual(['refresh'])
+})
+
+test('the pause of an API does not stop a refresh of a token that has come to its own expiry', () => {
+  const session = signedIn({
+    apiRefreshes: row(16, now - 2 * minute),
+    held: { ...tokens, receivedAt: now - 14 * minute, expiresAt: now + minute },
+  })
+  expect(decisions(session, want({}, now))).toEqual(['refresh'])
+  expect(decisions(session, want({ deniedVersion: 7 }, now))).toEqual(['refresh'])
+  expect(decisions(session, want({ deniedVersion: 7 }, now - minute))).toEqual(['keepAnswer'])
+})
+
+test('a 401 after a failed refresh may try again when the pause of failures is over, and is not counted (I12)', () => {
+  const refresh: Refresh = { kind: 'failed', until: now, reason: 'invalid_client', outcomeLost: false }
+  const session = signedIn({ apiRefreshes: row(16), refresh, failures: 3 })
+  const [next, effects] = decide(session, want({ deniedVersion: 7 }))
+  expect(effects.map((effect) => effect.do)).toEqual(['refresh'])
+  expect(next.apiRefreshes).toEqual({ [orders]: { count: 16, at: now, call: 'call' } })
 })
 
 test.each(['', '__proto__', 'constructor', 'toString'])('an API may have any name: %j', (api) => {
@@ -214,18 +263,18 @@ test.each(['', '__proto__', 'constructor', 'toString'])('an API may have any nam
     { type: 'saved', flight: 5, stored: true },
   )
   expect(decisions(renewed, want({ deniedVersion: 8, api }))).toEqual(['keepAnswer'])
-  expect(follow(renewed, { type: 'tokenAccepted', version: 8, api }).apiRefreshes).toEqual({})
+  expect(follow(renewed, { type: 'replayAccepted', call: 'call', api }).apiRefreshes).toEqual({})
 })
 
-test('a sign-in begins without apiRefreshes', () => {
-  const session = signedIn({ signIn: 1, apiRefreshes: { [orders]: { count: 3, at: now } } })
+test('a sign-in begins without a row of refreshes', () => {
+  const session = signedIn({ signIn: 1, apiRefreshes: row(3) })
   expect(
     follow(session, { type: 'signInSucceeded', signIn: 1, tokens: newTokens, sessionId: 'session-2' }).apiRefreshes,
   ).toEqual({})
 })
 
-test('a clock that is set back a day does not make apiRefreshes wait for a day (I12)', () => {
-  const session = signedIn({ apiRefreshes: { [orders]: { count: 1, at: now + 86_400_000 } } })
+test('a clock that is set back a day does not make an API wait for a day (I12)', () => {
+  const session = signedIn({ apiRefreshes: row(1, now + 86_400_000) })
   expect(decisions(session, want({ deniedVersion: 7 }))).toEqual(['refresh'])
 })
 

@@ -101,6 +101,8 @@ export function replayStory(text: string): string {
     switch (type) {
       case 'tokenWanted':
         return { type, now, request: toRequest(worker, fields) }
+      case 'replayAccepted':
+        return { type, call: fields.call ?? '', api: 'api' }
       case 'refreshSucceeded':
         return { type, flight, tokens: receive(tokens, subject) }
       case 'refreshEnded': {
