@@ -18,7 +18,7 @@ const STRANGER = 'stranger'
 type RefreshMode = 'succeed' | 'lose' | 'refuse' | 'break' | 'hang' | 'ignore-signal' | 'misconfigured' | 'mix-up'
 type Api = 'orders' | 'stock'
 type Step =
-  | { readonly do: 'call'; readonly latency: number; readonly api: Api }
+  | { readonly do: 'call'; readonly latency: number; readonly api: Api; readonly isClosed?: boolean }
   | { readonly do: 'abort'; readonly index: number }
   | { readonly do: 'refreshes'; readonly mode: RefreshMode; readonly latency: number; readonly retryAfter?: number }
   | { readonly do: 'api'; readonly api: Api; readonly refusesAll: boolean }
@@ -51,10 +51,23 @@ interface Lineage {
   inProgress: number
   /** Starts of the attempts since the last one that succeeded. */
   failing: number[]
+  /** When its newest tokens were issued. */
+  issuedAt: number
+  /** Attempts to replace tokens that were new, when nothing had happened to them. */
+  needless: number[]
 }
 
 function createLineage(user: string): Lineage {
-  return { user, current: '', successors: new Map(), isRevoked: false, inProgress: 0, failing: [] }
+  return {
+    user,
+    current: '',
+    successors: new Map(),
+    isRevoked: false,
+    inProgress: 0,
+    failing: [],
+    issuedAt: 0,
+    needless: [],
+  }
 }
 
 /** An authorization server with rotation and reuse detection, and an API that checks its tokens. */
@@ -65,6 +78,7 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
   const begunBy = new Map<unknown, Lineage>()
   let issued = 0
   let lastJump = Number.NEGATIVE_INFINITY
+  let lastCause = Number.NEGATIVE_INFINITY
   let current: Lineage | undefined
   const behaviour = {
     mode: 'succeed' as RefreshMode,
@@ -80,6 +94,7 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
     const accessToken = `secret-access-${number}`
     const refreshToken = `secret-refresh-${number}`
     sessionId.current = refreshToken
+    sessionId.issuedAt = platform.elapsed()
     lineageOf.set(refreshToken, sessionId)
     accessTokens.set(accessToken, { sessionId, expires: platform.elapsed() + TOKEN_LIFE })
     const { expiresIn } = rules
@@ -114,6 +129,12 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
     sessionId.failing.push(now)
     const recent = sessionId.failing.filter((time) => now - time < 300_000)
     if (recent.length > 30) violations.push('I10: more than 30 failing attempts in 5 minutes')
+    if (now - lastCause < 60_000 || now - sessionId.issuedAt >= TOKEN_LIFE * 0.8) return
+    sessionId.needless.push(now)
+    const count = (span: number) => sessionId.needless.filter((time) => now - time < span).length
+    // The first 401 of each of the two APIs may refresh at once.
+    if (count(1000) > 2) violations.push('I10: more than one needless attempt per API within a second')
+    if (count(300_000) > 30) violations.push('I10: more than 30 needless attempts in 5 minutes')
   }
 
   async function answer(sessionId: Lineage, refreshToken: string, { signal }: GrantIO): Promise<ReceivedTokens> {
@@ -204,6 +225,10 @@ function createServer(platform: VirtualPlatform, rules: Rules, violations: strin
     begin(signIn: Step | undefined): void {
       current = signIn && begunBy.get(signIn)
     },
+    /** Something has happened that may need new tokens, now or when its calls end. */
+    noteCause(): void {
+      lastCause = platform.elapsed()
+    },
     /** A pause that is judged by the clock may end early where that jumps: this cannot be distinguished from a sleep. */
     noteJump(): void {
       lastJump = platform.elapsed()
@@ -224,6 +249,7 @@ class World {
   readonly #calls: { outcome: Outcome; controller: AbortController }[] = []
   readonly #signIns: { outcome: Outcome; controller: AbortController }[] = []
   #saveLatency = 0
+  #hasRefusals = false
 
   constructor(rules: Rules, seed: number) {
     this.platform = createVirtualPlatform(seed)
@@ -243,9 +269,11 @@ class World {
   }
 
   async take(step: Step): Promise<void> {
+    if (['api', 'signIn', 'signOut', 'expire', 'revoke', 'jump'].includes(step.do)) this.server.noteCause()
+    if (step.do === 'api' || (step.do === 'call' && step.isClosed)) this.#hasRefusals = true
     switch (step.do) {
       case 'call':
-        this.call(step.latency, step.api)
+        this.call(step.latency, step.api, step.isClosed)
         break
       case 'abort':
         this.#calls[step.index % Math.max(this.#calls.length, 1)]?.controller.abort()
@@ -291,7 +319,8 @@ class World {
     this.check()
   }
 
-  call(latency: number, api: Api): Outcome {
+  /** `isClosed`: at a path of the API that refuses every token. */
+  call(latency: number, api: Api, isClosed = false): Outcome {
     const { server, broker, violations } = this
     const controller = new AbortController()
     const { signal } = controller
@@ -303,7 +332,7 @@ class World {
       if (visible !== undefined && user !== visible) violations.push(`I6: a token of ${user} on a call for ${visible}`)
       await server.sleep(latency)
       if (signal.aborted) throw signal.reason
-      const isAccepted = server.accepts(accessToken, api)
+      const isAccepted = server.accepts(accessToken, api) && !isClosed
       return { answer: isAccepted ? 200 : 401, isTokenDenied: !isAccepted }
     }
     const run = async () => {
@@ -353,7 +382,8 @@ class World {
     for (const { controller } of this.#signIns) controller.abort()
     this.#saveLatency = 0
     Object.assign(this.server.behaviour, { mode: 'succeed', latency: 0, retryAfter: undefined, refusing: new Set() })
-    await this.platform.advance(DEADLINE + 120_000)
+    // An API that has refused every token for some time may have a pause of up to five minutes.
+    await this.platform.advance(DEADLINE + 120_000 + (this.#hasRefusals ? 180_000 : 0))
     this.check()
     for (const { outcome } of [...this.#calls, ...this.#signIns]) expect(outcome.settled, 'I3').toBe(1)
 
@@ -388,6 +418,7 @@ const api = fc.constantFrom<Api>('orders', 'stock')
 const latency = fc.constantFrom(0, 0, 200, 5000)
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant('call' as const), latency, api }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('call' as const), latency, api, isClosed: fc.constant(true) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('abort' as const), index: fc.nat(20) }) },
   {
     weight: 4,
@@ -461,6 +492,16 @@ const outage: fc.Arbitrary<Step[]> = fc
     { do: 'resume' },
   ])
 
+/** Calls of an open and a closed path in turns. */
+const turns: fc.Arbitrary<Step[]> = fc
+  .record({ api, milliseconds: fc.constantFrom(1, 300, 1000, 3000), count: fc.integer({ min: 4, max: 40 }) })
+  .map(({ api, milliseconds, count }) =>
+    Array.from({ length: count }, (_, index) => index).flatMap((index): Step[] => [
+      { do: 'call', latency: 0, api, isClosed: index % 2 === 0 },
+      { do: 'pass', milliseconds },
+    ]),
+  )
+
 const rules: fc.Arbitrary<Rules> = fc.record({
   onUnknownOutcome: fc.constantFrom('resend', 'resend', 'sign-in'),
   hasGrace: fc.boolean(),
@@ -476,10 +517,17 @@ test('whatever happens in whatever order, the invariants I1 to I3, I5 to I7, I10
     fc.asyncProperty(
       rules,
       fc.nat(),
-      fc.array(fc.oneof({ weight: 20, arbitrary: step.map((one) => [one]) }, { weight: 1, arbitrary: outage }), {
-        maxLength: 60,
-        size: 'max',
-      }),
+      fc.array(
+        fc.oneof(
+          { weight: 20, arbitrary: step.map((one) => [one]) },
+          { weight: 1, arbitrary: outage },
+          { weight: 2, arbitrary: turns },
+        ),
+        {
+          maxLength: 60,
+          size: 'max',
+        },
+      ),
       async (rulesOfRun, seed, steps) => {
         const world = new World(rulesOfRun, seed)
         for (const next of [signInOfA, ...steps.flat()]) await world.take(next)
