@@ -90,6 +90,14 @@ interface Facts {
   latest: { readonly at: number; readonly clockChanges: number; isDenied: boolean } | undefined
   /** The time until which the server wants no refresh. */
   notBefore: number
+  readonly rows: Map<Thread, Row>
+}
+
+/** Refreshes of one worker, in a row, that replaced a token before its time, and of which no replay shows a use. */
+interface Row {
+  attempts: readonly RefreshExchange[]
+  /** Calls that got a 401. */
+  readonly denied: Set<number>
 }
 
 /** Records the events of the servers, the store, the channels and the pages, and checks the invariants against them. */
@@ -121,6 +129,7 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   let clockChanges = 0
   let nextDeadline = Number.POSITIVE_INFINITY
   let lastCall = 0
+  let longestRow = 0
   const isInMemory = plan.hosts === 'shared, in memory'
 
   function violate(invariant: string, text: string): void {
@@ -132,7 +141,15 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
   function factsOf(session: number): Facts {
     let facts = sessions.get(session)
     if (facts === undefined) {
-      facts = { exchanges: [], causes: new Set(), markedBy: new Set(), stored: 0, latest: undefined, notBefore: 0 }
+      facts = {
+        exchanges: [],
+        causes: new Set(),
+        markedBy: new Set(),
+        stored: 0,
+        latest: undefined,
+        notBefore: 0,
+        rows: new Map(),
+      }
       sessions.set(session, facts)
     }
     return facts
@@ -177,18 +194,42 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
     const recent = failures.filter(({ at }) => exchange.at - at < FAILURE_WINDOW)
     if (recent.length > MAX_FAILURES && !hasStoreTrouble)
       violate('I10', `${recent.length} failed refreshes of session ${exchange.family.id} in five minutes`)
-    const { latest, notBefore } = factsOf(exchange.family.id)
+    const facts = factsOf(exchange.family.id)
+    const { latest, notBefore } = facts
     const isClockSteady = last?.clockChanges === clockChanges
     if (exchange.at < notBefore && isClockSteady && !hasStoreTrouble)
       violate(
         'I10',
         `a refresh of session ${exchange.family.id} comes ${Math.round(notBefore - exchange.at)} ms before its Retry-After`,
       )
-    if (latest === undefined || latest.isDenied || latest.clockChanges !== clockChanges || hasStoreTrouble) return
+    if (latest === undefined || latest.clockChanges !== clockChanges || hasStoreTrouble) return
     const life = plan.life === undefined ? Number.POSITIVE_INFINITY : plan.life * 1000
     const freshFor = life - Math.min(60_000, life * 0.2) - SLACK
-    if (exchange.at - latest.at < freshFor)
+    if (exchange.at - latest.at >= freshFor) return
+    if (!latest.isDenied)
       violate('I10', `session ${exchange.family.id} is refreshed, though its token is new and no API has rejected it`)
+    checkRow(exchange)
+  }
+
+  /** The API has refused a new token. Its worker must not replace one after the other, whether that succeeds or not. */
+  function checkRow(exchange: RefreshExchange): void {
+    const { thread, family, at } = exchange
+    const row = rowOf(thread, family.id)
+    const last = row.attempts.at(-1)
+    row.attempts = [...row.attempts, exchange]
+    longestRow = Math.max(longestRow, row.attempts.length)
+    if (last?.clockChanges === clockChanges && at - last.at < 1000 - 2)
+      violate('I10', `${thread.name} replaces a new token ${Math.round(at - last.at)} ms after the last one`)
+    const recent = row.attempts.filter((one) => at - one.at < FAILURE_WINDOW)
+    if (recent.length > MAX_FAILURES)
+      violate('I10', `${thread.name} replaces ${recent.length} new tokens in five minutes`)
+  }
+
+  function rowOf(thread: Thread, session: number): Row {
+    const { rows } = factsOf(session)
+    const row = rows.get(thread) ?? { attempts: [], denied: new Set() }
+    rows.set(thread, row)
+    return row
   }
 
   function checkStranger(session: number, what: string): void {
@@ -323,6 +364,17 @@ export function createLedger({ plan, scheduler, story }: { plan: Plan; scheduler
       const { latest } = factsOf(session)
       if (latest) latest.isDenied = true
     },
+
+    /** The worker has received the answer of the API. */
+    onApiAnswer(thread: Thread, family: Family, callId: number, status: number): void {
+      const row = rowOf(thread, family.id)
+      if (status === 401) row.denied.add(callId)
+      // A replay that is not refused: the new token was of use.
+      else if (row.denied.has(callId)) row.attempts = []
+    },
+
+    /** How long the API may be paused because it has refused every token. Pauses of a minute come after ten refreshes. */
+    longestPause: () => (longestRow > 10 ? FAILURE_WINDOW + SLACK : 0),
 
     onRejection(family: Family): void {
       addCause('rejected', family.id)

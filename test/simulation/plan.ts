@@ -63,13 +63,15 @@ export interface Plan {
   readonly laterBuild: { readonly from: number; readonly to: number } | undefined
   /** Which refresh, counted from 1, the server answers with the tokens of another user. */
   readonly mixUp: number | undefined
+  /** Calls of two paths of the API in turns, of which one refuses every token. */
+  readonly turns: { readonly from: number; readonly pause: number; readonly count: number } | undefined
 }
 
 export function drawPlan(seed: number): Plan {
   const random = createRandom(seed)
   const isCalm = random.chance(0.04)
   const faults = isCalm ? [] : FAULTS.filter(() => random.chance(0.25))
-  const plan: Omit<Plan, 'laterBuild' | 'hasHints' | 'mixUp'> = {
+  const plan: Omit<Plan, 'laterBuild' | 'hasHints' | 'mixUp' | 'turns'> = {
     seed,
     random,
     hosts: random.pick(['shared', 'shared', 'shared, two builds', 'dedicated', 'dedicated', 'shared, in memory']),
@@ -86,12 +88,16 @@ export function drawPlan(seed: number): Plan {
     length: random.pick([200, 3000, 20_000, 90_000]),
   }
   // A separate random source, so that every other seed draws the same values as before this feature.
-  const { next, chance, below } = createRandom(~seed)
+  const { next, chance, pick, below } = createRandom(~seed)
   const hasLaterBuild = plan.hosts !== 'shared, in memory' && chance(0.04)
   const from = next() * plan.length
   const laterBuild = hasLaterBuild ? { from, to: from + next() * plan.length } : undefined
   const hasHints = hasLaterBuild || !chance(0.04)
-  return { ...plan, laterBuild, hasHints, mixUp: chance(0.04) ? 1 + below(3) : undefined }
+  const mixUp = chance(0.04) ? 1 + below(3) : undefined
+  const turns = chance(0.1)
+    ? { from: next() * plan.length, pause: pick([20, 150, 400, 2000]), count: 5 + below(40) }
+    : undefined
+  return { ...plan, laterBuild, hasHints, mixUp, turns }
 }
 
 export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan }: Plan): string {
@@ -100,5 +106,6 @@ export function describePlan({ seed, hosts, tabs, life, rotates, grace, ...plan 
     rotates ? `rotated with a grace of ${grace / 1000} s` : 'not rotated',
     `unknown outcomes: ${plan.onUnknownOutcome}; ${plan.hasLocks ? 'with' : 'without'} Web Locks${plan.hasHints ? '' : ', without BroadcastChannel'}`,
     `faults: ${[...plan.faults, ...(plan.laterBuild ? ['later build'] : []), ...(plan.mixUp ? ['mix-up of users'] : [])].join(', ') || 'none'}`,
+    ...(plan.turns ? ['one path of the API refuses every token'] : []),
   ].join('; ')
 }

@@ -15,6 +15,9 @@ import { createStory } from './story.ts'
 const TOKEN_URL = 'https://id.example.com/token'
 const SIGN_IN_URL = 'https://id.example.com/sign-in'
 const REVOKE_URL = 'https://id.example.com/revoke'
+const ORDERS_URL = `${API_ORIGIN}/orders`
+/** A path that answers 401 whatever the token. */
+const CLOSED_URL = `${API_ORIGIN}/closed`
 const START = 1_800_000_000_000
 const HOUR = 3_600_000
 const SLACK = 5
@@ -176,13 +179,17 @@ export async function simulate(seed: number): Promise<Outcome> {
         if (family !== undefined) ledger.onApiRequest(callId, family, accessToken, expiresAt)
         const serve = (): ServerAnswer => {
           const { isGood } = server.introspect(accessToken)
-          const status = isGood && !deniesAll ? 200 : 401
+          const isClosed = url === CLOSED_URL
+          const status = isGood && !deniesAll && !isClosed ? 200 : 401
           if (status === 401 && family !== undefined) ledger.onAccessDenied(family.id)
           story.tell(`the API answers call ${callId} of session ${family?.id} with ${status}`)
           return { status, body: JSON.stringify({ user: family?.user, session: family?.id }) }
         }
         story.tell(`${thread.name} sends call ${callId} with a token of session ${family?.id}${suffix}`)
-        return { fate, exchange: { serve: () => garble(serve()) } }
+        const onAnswer = ({ status }: ServerAnswer) => {
+          if (family !== undefined) ledger.onApiAnswer(thread, family, callId, status)
+        }
+        return { fate, exchange: { serve: () => garble(serve()), onAnswer } }
       }
       const data = JSON.parse(body) as { refreshToken?: string; user?: UserName; call?: number }
       const found = data.refreshToken === undefined ? undefined : server.read(data.refreshToken)
@@ -293,10 +300,10 @@ export async function simulate(seed: number): Promise<Outcome> {
   }
   let onRejected: (call: PageCall, code: string) => void = () => {}
 
-  function request(tab: Tab, onFulfilled?: (value: unknown) => void, timeout = 30_000): PageCall {
+  function request(tab: Tab, onFulfilled?: (value: unknown) => void, timeout = 30_000, url = ORDERS_URL): PageCall {
     const call = ledger.onCall(tab, 'request', timeout)
     story.tell(`${tab.name} makes call ${call.id} in session ${call.sessionAtStart}`)
-    const wire = { url: `${API_ORIGIN}/orders`, method: 'GET', headers: [['x-call', String(call.id)] as const] }
+    const wire = { url, method: 'GET', headers: [['x-call', String(call.id)] as const] }
     track(call, tab.client.call('request', [wire], { deadline: timeout }), onFulfilled)
     return call
   }
@@ -318,7 +325,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     const patience = random.pick([5, 500, 5000, 40_000])
     const call = ledger.onCall(tab, 'fetch', patience + 50)
     story.tell(`${tab.name} makes call ${call.id} with fetch in session ${call.sessionAtStart}`)
-    const wire = { url: `${API_ORIGIN}/orders`, method: 'GET', headers: [['x-call', String(call.id)] as const] }
+    const wire = { url: ORDERS_URL, method: 'GET', headers: [['x-call', String(call.id)] as const] }
     const options = { signal: controller.signal }
     track(
       call,
@@ -381,6 +388,16 @@ export async function simulate(seed: number): Promise<Outcome> {
     else if (kind === 14 && random.chance(0.5)) inTab(tab, () => askForForbidden(tab))
     else if (kind === 13 && browser.tabs.length < 3) browser.openTab()
     else breakSomething(tab)
+  }
+
+  /** One call of the closed path and one of another; then the next turn. */
+  function takeTurns(pause: number, count: number): void {
+    for (const url of [CLOSED_URL, ORDERS_URL]) {
+      const tab = browser.tabs.length === 0 ? undefined : random.pick(browser.tabs)
+      const delay = url === CLOSED_URL ? 0 : pause / 2
+      if (tab) scheduler.schedule(delay, tab.thread, () => void request(tab, undefined, 30_000, url))
+    }
+    if (count > 1 && hasFaults) scheduler.schedule(pause, undefined, () => takeTurns(pause, count - 1))
   }
 
   function breakSomething(tab: Tab): void {
@@ -630,6 +647,10 @@ export async function simulate(seed: number): Promise<Outcome> {
     for (let index = 0; index < plan.actions; index++) {
       scheduler.schedule(20 + random.next() * plan.length, undefined, act)
     }
+    if (plan.turns) {
+      const { from, pause, count } = plan.turns
+      scheduler.schedule(20 + from, undefined, () => takeTurns(pause, count))
+    }
     if (plan.laterBuild) {
       const { from, to } = plan.laterBuild
       scheduler.schedule(20 + from, undefined, () => setLaterBuild(true))
@@ -638,7 +659,8 @@ export async function simulate(seed: number): Promise<Outcome> {
     if (!(await run(plan.length + 20))) return
     recover()
     // A call may wait for 30 s, a sign-in a little longer. The next attempt may be 60 s later, or when the server asks for it.
-    if (!(await run(Math.max(75_000, retryAfterUntil - scheduler.now() + 12_000)))) return
+    const quiet = Math.max(75_000, retryAfterUntil - scheduler.now() + 12_000, ledger.longestPause())
+    if (!(await run(quiet))) return
     ledger.checkMixUps(browser.tabs)
     await probe()
     if (ledger.violation() === undefined) await probeSignIn()

@@ -185,6 +185,18 @@ export const bugs = [
     replace: '  if (next) return runRequest(broker, call, send)\n  const second = await send(next, true)\n',
   },
   {
+    name: 'an API that refuses every token causes a refresh at each call',
+    file: `${session}/authorize.ts`,
+    search: "const kept = isDue || refresh.kind === 'failed' ? undefined : keepDuringPause(session, request, now)",
+    replace: 'const kept = undefined',
+  },
+  {
+    name: 'a replay that is refused again ends the pause of its API',
+    file: 'worker/core/broker/request-loop.ts',
+    search: 'if (!second.isTokenDenied) broker.acceptReplay(call)',
+    replace: 'broker.acceptReplay(call)',
+  },
+  {
     name: 'a 401 for an old token causes a refresh',
     file: `${session}/authorize.ts`,
     search: 'const isDenied = deniedVersion === session.version && request.generation === session.generation',
