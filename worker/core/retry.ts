@@ -18,17 +18,12 @@ export function shortestPause(failures: number): number {
 export const LONGEST_FRUITLESS_PAUSE = 300_000
 
 /**
- * When a 401 of an API may begin a refresh again, after refreshes whose new token did not help: 1, 1.5, 2.25 ... seconds
- * after the last of them began, and at most five minutes. The pauses of several such APIs are longer, so that all together
- * stay below thirty refreshes in five minutes (I10). A token that has just arrived is not replaced within a second.
+ * How long a new token is kept although an API refuses it, after so many refreshes whose new token did not help that API:
+ * 1, 1.5, 2.25 ... seconds, and at most five minutes. If other APIs do the same, it is longer, so that all together stay
+ * below thirty refreshes in five minutes (I10).
  */
-export function fruitlessPauseEnd(
-  { count, at }: { readonly count: number; readonly at: number },
-  others: number,
-  receivedAt = 0,
-): number {
-  const pause = Math.min(FIRST_PAUSE * 1.5 ** (count - 1 + 4 * others), LONGEST_FRUITLESS_PAUSE)
-  return Math.max(at + Math.round(pause), receivedAt + FIRST_PAUSE)
+export function fruitlessPause(refreshes: number, others: number): number {
+  return Math.round(Math.min(FIRST_PAUSE * 1.5 ** (refreshes - 1 + 3 * others), LONGEST_FRUITLESS_PAUSE))
 }
 
 /** Whether a pause that ends at `until` still lasts. If more than the longest pause is left, the clock was set back. */

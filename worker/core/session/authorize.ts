@@ -60,8 +60,8 @@ export function onTokenWanted(
   if (!isDenied) return startRefresh(session, 'expired', outcomeLost, rules)
   if (!request.mayRefresh) return keepAnswer(session, call)
   // The pause of an API stops neither a refresh that the token's own expiry asks for, nor a new attempt after a failed one.
-  const kept = isDue || refresh.kind === 'failed' ? undefined : keepDuringPause(session, request, now)
-  return kept ?? startRefresh(countApiRefresh(session, request, now), 'denied', outcomeLost, rules)
+  const kept = isDue || refresh.kind === 'failed' ? undefined : keepDuringPause(session, held, request, now)
+  return kept ?? startRefresh(countApiRefresh(session, request), 'denied', outcomeLost, rules)
 }
 
 function permit(

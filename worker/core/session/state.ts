@@ -41,8 +41,7 @@ export interface SessionState {
 /** Refreshes in a row that followed a 401 of one API, and whose new token did not help. See `fruitless.ts`. */
 export interface ApiRefreshes {
   readonly count: number
-  /** When the last of them began, and for which call. */
-  readonly at: number
+  /** The call that the last of them began for. */
   readonly call: string
 }
 

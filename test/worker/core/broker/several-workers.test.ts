@@ -441,6 +441,28 @@ test('ten workers of a failing server try together no more often than one would 
   for (const [index, time] of begun.entries()) expect(time - (begun[index - 1] ?? -1000)).toBeGreaterThanOrEqual(1000)
 })
 
+test('two workers whose API refuses every token send together at most 30 token requests in 5 minutes (I10)', async () => {
+  const { platform, workers, refreshes } = await open({ stored: storedSession({ isFresh: true }) })
+  const begun: number[] = []
+  for (let turn = 0; turn < 3000; turn++) {
+    for (const { broker } of workers) {
+      const call = await broker.openCall(`call-${turn}`, new AbortController().signal)
+      watch(runRequest(broker, call, async () => ({ answer: 401, isTokenDenied: true })))
+    }
+    await platform.settle()
+    for (; begun.length < refreshes.length; begun.push(platform.elapsed())) {
+      refreshes[begun.length]?.succeed({ accessToken: `access-${turn}` })
+      await platform.settle()
+    }
+    await platform.advance(100)
+  }
+  expect(begun.length).toBeGreaterThan(10)
+  expect(begun.length).toBeLessThanOrEqual(30)
+  // The first refresh of each worker is not delayed: its API may have refused the token for a good reason.
+  for (const [index, time] of begun.entries())
+    if (index > 1) expect(time - (begun[index - 1] ?? 0)).toBeGreaterThanOrEqual(1000)
+})
+
 test('while attempts fail, the lock is free: it is not held over a pause', async () => {
   const { platform, one, refresh, lock } = await open()
   watch(one.call())

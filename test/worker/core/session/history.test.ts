@@ -241,7 +241,7 @@ test('an accepted replay changes nothing if its API has caused no refresh, for a
   const session = signedIn()
   for (const api of ['https://api.example.com/', '', 'constructor', '__proto__'])
     expect(decide(session, { type: 'replayAccepted', call: 'call', api })).toEqual([session, []])
-  const denied = signedIn({ apiRefreshes: { '': { count: 1, at: now, call: 'call' } } })
+  const denied = signedIn({ apiRefreshes: { '': { count: 1, call: 'call' } } })
   expect(decide(denied, { type: 'replayAccepted', call: 'call', api: '' })).toEqual([session, []])
 })
 
