@@ -32,6 +32,7 @@ function anyHistory(isWild: boolean): fc.Arbitrary<HistoryEntry[]> {
       'call-waiting',
       'call-sent',
       'call-replayed',
+      'call-not-replayed',
       'call-answered',
       'call-failed',
     ),
