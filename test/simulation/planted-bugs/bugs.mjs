@@ -187,7 +187,8 @@ export const bugs = [
   {
     name: 'an API that refuses every token causes a refresh at each call',
     file: `${session}/authorize.ts`,
-    search: "const kept = isDue || refresh.kind === 'failed' ? undefined : keepDuringPause(session, held, request, now)",
+    search:
+      "const kept = isDue || refresh.kind === 'failed' ? undefined : keepDuringPause(session, held, request, now)",
     replace: 'const kept = undefined',
   },
   {
