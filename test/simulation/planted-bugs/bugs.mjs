@@ -173,7 +173,7 @@ export const bugs = [
   },
   {
     name: 'the timeout of a refresh starts after the wait for the lock',
-    from: 24020,
+    from: 32550,
     file: `${broker}/store-access.ts`,
     search: 'const left = exclusive ? exclusive.until - platform.now() : refreshTimeout',
     replace: 'const left = refreshTimeout',
