@@ -29,7 +29,7 @@ function open() {
   }
   const grant = pauseLogins(plain, () => now)
   const fail = (work: unknown) => Promise.resolve(work).catch((error: unknown) => error)
-  return { refresh: () => fail(grant.refresh(tokens, io)), signIn: () => fail(grant.signIn?.({}, io)) }
+  return { refresh: () => fail(grant.refresh?.(tokens, io)), signIn: () => fail(grant.signIn?.({}, io)) }
 }
 
 const paused = (retryAfter: number) => ({ verdict: 'refused', message: 'login_paused', retryAfter })

@@ -184,7 +184,7 @@ test('every method of a grant that is a class instance can use its private field
 })
 
 test('a method that the grant does not have rejects', async () => {
-  const { client } = open({ refresh: refreshing().refresh })
+  const { client } = open({ refresh: (refreshing() as Required<Grant>).refresh })
   await expect(client.call('signIn', [{}])).rejects.toMatchObject({ code: 'invalid_call' })
   await expect(client.call('authorize', [{ via: 'redirect' }])).rejects.toMatchObject({ code: 'invalid_call' })
   expect(await client.call('signOut', [false])).toEqual({})
