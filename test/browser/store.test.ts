@@ -5,9 +5,10 @@ import { indexedDBStore } from '../../worker/store/indexed-db.ts'
 import { memoryStore } from '../../worker/store/memory.ts'
 import {
   indexedDBTransactions,
+  MAX_TRANSACTIONS,
   memoryTransactions,
   TRANSACTION_LIFE,
-  withFallback,
+  withMemory,
 } from '../../worker/store/transactions.ts'
 import { openVault } from '../../worker/store/vault.ts'
 
@@ -215,7 +216,7 @@ test('the database contains no state, nonce or verifier in the clear (I4)', asyn
 
 test.each([
   ['IndexedDB', () => indexedDBTransactions(freshName())],
-  ['memory', memoryTransactions],
+  ['memory', () => memoryTransactions()],
 ])('clear removes unused transactions from %s, and keeps used states', async (_storage, create) => {
   const transactions = create()
   await transactions.put(transaction, now)
@@ -229,7 +230,7 @@ test.each([
 test('if IndexedDB fails, a sign-in continues in memory', async () => {
   const broken = () => Promise.reject(new DOMException('no storage', 'InvalidStateError'))
   const kept = indexedDBTransactions(freshName())
-  const transactions = withFallback({ put: broken, take: broken, clear: broken }, kept)
+  const transactions = withMemory({ put: broken, take: broken, clear: broken }, kept)
   await transactions.put(transaction, now)
   expect(await transactions.take('secret-state', now)).toEqual(transaction)
   await transactions.clear()
@@ -237,12 +238,89 @@ test('if IndexedDB fails, a sign-in continues in memory', async () => {
 
 test('if only the write to IndexedDB failed, the sign-in is read from memory and cleared there', async () => {
   const full = () => Promise.reject(new DOMException('no space', 'QuotaExceededError'))
-  const transactions = withFallback({ ...indexedDBTransactions(freshName()), put: full }, memoryTransactions())
+  const transactions = withMemory({ ...indexedDBTransactions(freshName()), put: full }, memoryTransactions())
   await transactions.put(transaction, now)
   await transactions.put({ ...transaction, state: 'second' }, now)
   expect(await transactions.take('second', now)).toMatchObject({ state: 'second' })
   await transactions.clear()
   expect(await transactions.take('secret-state', now)).toBeUndefined()
+})
+
+/** The transactions of two sessions of one origin, whose providers differ. */
+function twoSessions(database = freshName()) {
+  return [indexedDBTransactions(database, '["a"]'), indexedDBTransactions(database, '["b"]')] as const
+}
+
+test('a transaction of another session is neither taken nor deleted (RFC 9700 §4.4)', async () => {
+  const [own, other] = twoSessions()
+  await own.put(transaction, now)
+  expect(await other.take('secret-state', now)).toBeUndefined()
+  expect(await own.take('secret-state', now)).toEqual(transaction)
+  expect(await other.take('secret-state', now)).toBeUndefined()
+})
+
+test('a sign-out clears only the transactions of its own session', async () => {
+  const [own, other] = twoSessions()
+  await own.put(transaction, now)
+  await other.clear()
+  expect(await own.take('secret-state', now)).toEqual(transaction)
+})
+
+test('a transaction that a script moves to another session cannot be opened there', async () => {
+  const database = freshName()
+  const [own, other] = twoSessions(database)
+  await own.put(transaction, now)
+  const store = open(database)
+  const [name, entry] = (await entries<string, unknown>(store)).find(([key]) => key.startsWith('transaction:')) ?? []
+  await set(name?.replace('["a"]', '["b"]') ?? '', entry, store)
+  expect(await other.take('secret-state', now)).toBeUndefined()
+})
+
+test.each([
+  ['IndexedDB', () => indexedDBTransactions(freshName())],
+  ['memory', () => memoryTransactions()],
+])('of more than eight open sign-ins in %s, the oldest is dropped', async (_storage, create) => {
+  const transactions = create()
+  const states = Array.from({ length: MAX_TRANSACTIONS + 2 }, (_, index) => `state-${index}`)
+  for (const [index, state] of states.entries()) await transactions.put({ ...transaction, state }, now + index)
+  const taken = await Promise.all(states.map((state) => transactions.take(state, now + 1000)))
+  expect(taken.map((entry) => typeof entry)).toEqual(['undefined', 'undefined', ...Array(8).fill('object')])
+})
+
+test('a session with many open sign-ins drops none of another session', async () => {
+  const [own, other] = twoSessions()
+  await own.put(transaction, now)
+  for (let index = 0; index < 20; index++) await other.put({ ...transaction, state: `state-${index}` }, now + index)
+  expect(await own.take('secret-state', now + 1000)).toEqual(transaction)
+})
+
+test('used states do not accumulate either', async () => {
+  const database = freshName()
+  const transactions = indexedDBTransactions(database)
+  for (let index = 0; index < 20; index++) {
+    await transactions.put({ ...transaction, state: `state-${index}` }, now + index)
+    await transactions.take(`state-${index}`, now + index)
+  }
+  const names = (await entries<string, unknown>(open(database))).map(([key]) => key)
+  expect(names.filter((key) => key.startsWith('transaction:'))).toHaveLength(MAX_TRANSACTIONS)
+})
+
+test("a popup's transaction is kept in memory only, and is taken once", async () => {
+  const database = freshName()
+  const transactions = withMemory(indexedDBTransactions(database), memoryTransactions())
+  const popup = { ...transaction, via: 'popup' }
+  await transactions.put(popup, now)
+  expect(await entries(open(database))).toEqual([])
+  expect(await transactions.take('secret-state', now)).toEqual(popup)
+  expect(await transactions.take('secret-state', now)).toBe('used')
+})
+
+test("a popup's transaction is taken even if IndexedDB does not answer", async () => {
+  const silent = () => new Promise<never>(() => {})
+  const transactions = withMemory({ put: silent, take: silent, clear: silent }, memoryTransactions())
+  const popup = { ...transaction, via: 'popup' }
+  await transactions.put(popup, now)
+  expect(await transactions.take('secret-state', now)).toEqual(popup)
 })
 
 /** Opens the database as another script does. */

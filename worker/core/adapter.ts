@@ -90,6 +90,8 @@ export interface Transaction {
 
 /** Keeps sign-in transactions while the user is at the provider, at most ten minutes. Each is taken once. */
 export interface TransactionStore {
+  /** If the transactions end with the worker: names its session, and itself by a random id. */
+  readonly owner?: { readonly session: string; readonly worker: string } | undefined
   put(transaction: Transaction, now: number): Promise<void>
   /** Removes a transaction and returns it. Until it would have expired, its state counts as used. */
   take(state: string, now: number): Promise<Transaction | 'used' | undefined>
@@ -137,6 +139,8 @@ export interface GrantIO {
 
 /** How a session begins, is refreshed, and ends. Only `refresh` is required. */
 export interface Grant<SignInInput = unknown> {
+  /** Names the server and the client. A callback is completed only by a worker whose grant has the same name. */
+  readonly name?: string
   /** Signs in with the page's input of `session.signIn`, for example a form's fields or a code from `wx.login`. */
   signIn?(input: SignInInput, io: GrantIO): Promise<ReceivedTokens>
   /** Begins a sign-in that the user completes at the provider. */

@@ -18,6 +18,7 @@ export type { OAuthOptions }
 export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
   const provider = createProvider(options)
   return {
+    name: `${options?.issuer} ${options?.clientId}`,
     validate: () => checkOptions(options),
     authorize: (_input, io) => createAuthorizationUrl(provider, io),
     callback: (url, transaction, io) => exchangeCode(provider, url, transaction, io),

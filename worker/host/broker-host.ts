@@ -2,13 +2,13 @@ import type { ApiRules } from '../../src/protocol/apis.ts'
 import type { GuardOptions } from '../../src/protocol/guard.ts'
 import type { BrokerTable, ControlTable } from '../../src/protocol/methods.ts'
 import type { BrokerSnapshot, Caller, Mode } from '../../src/protocol/snapshot.ts'
-import type { Peers } from '../core/adapter.ts'
+import type { Peers, TransactionStore } from '../core/adapter.ts'
 import type { BrokerOptions, SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
 import type { Api, ParsedOptions } from './options.ts'
 
 /** What the broker needs from its platform: the app's origin, clock, network, locks, and the methods that only it has. */
-export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 'send' | 'login' | 'transactions'> {
+export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 'send' | 'login'> {
   readonly mode: Mode
   /** Checks the arguments of each method of this host. */
   readonly checks: GuardOptions['checks']
@@ -34,6 +34,8 @@ export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 
   watchPolicy?(onMissing: () => void): () => Promise<void>
   /** The name of an option of `serve` that only this host has, with a space before it. */
   readonly furtherOption?: string
+  /** Keeps the sign-ins in progress. `instance` is the random id of this worker. */
+  openTransactions(options: ParsedOptions, instance: string): TransactionStore
   /** Adapts the app's options to this host. */
   prepare?(options: ParsedOptions): ParsedOptions
   /** Selects the fields of an API that pages receive. */

@@ -42,6 +42,7 @@ function createWorkingServer(options: ParsedOptions, host: BrokerHost, instance:
   const broker = createBroker({
     ...host,
     ...options,
+    transactions: host.openTransactions(options, instance),
     ...(sharedName !== undefined && host.openPeers && { peers: host.openPeers(sharedName) }),
   })
   const attach = createPageConnections(broker, options, host, instance)

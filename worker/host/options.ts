@@ -47,6 +47,12 @@ export interface ServeOptions<SignInInput = unknown> {
   readonly exposeAccessToken?: boolean
   /** Lets pages bring their own tokens with `session.adopt()`. Default false. */
   readonly adopt?: boolean
+  /**
+   * Where a SharedWorker keeps the verifier and the nonce of a sign-in by redirect. `stored` (the default): encrypted in
+   * IndexedDB, which a script of the origin can read. `memory`: in the worker only. If the worker ends while the user is at
+   * the provider, the sign-in then starts anew, once.
+   */
+  readonly redirectTransactions?: 'stored' | 'memory'
 }
 
 /** The checked form of {@link ApiOptions}. */
@@ -66,6 +72,7 @@ export interface ParsedOptions {
   readonly rules: SessionRules
   readonly exposeAccessToken: boolean
   readonly adopt: boolean
+  readonly redirectTransactions: 'stored' | 'memory'
 }
 
 /**
@@ -75,9 +82,10 @@ export interface ParsedOptions {
  */
 export function parseOptions(options: ServeOptions<never>, furtherName = ''): ParsedOptions {
   if (!isRecord(options)) throw invalidOption('pass {grant, apis, store}')
-  const names = `grant apis store refresh maxSessionAge exposeAccessToken adopt${furtherName}`
+  const names = `grant apis store refresh maxSessionAge exposeAccessToken adopt redirectTransactions${furtherName}`
   checkOptionNames(options, names, invalidOption)
   const { grant, apis, store, refresh = {}, maxSessionAge, exposeAccessToken = false, adopt = false } = options
+  const { redirectTransactions = 'stored' } = options
   if (!isRecord(grant)) throw invalidOption('grant is missing: pass oauth(), envelopeGrant() or one of your own')
   for (const name of ['refresh', 'signIn', 'authorize', 'callback', 'signOut', 'validate'] as const) {
     if (grant[name] !== undefined && typeof grant[name] !== 'function')
@@ -95,6 +103,8 @@ export function parseOptions(options: ServeOptions<never>, furtherName = ''): Pa
   checkOptionNames(refresh, 'margin timeout retry onUnknownOutcome', invalidOption, 'refresh.')
   if (typeof exposeAccessToken !== 'boolean' || typeof adopt !== 'boolean')
     throw invalidOption('exposeAccessToken and adopt must be true or false')
+  if (!['stored', 'memory'].includes(redirectTransactions))
+    throw invalidOption('redirectTransactions must be "stored" or "memory"')
   checkDurations({
     'refresh.margin': refresh.margin,
     'refresh.timeout': refresh.timeout,
@@ -121,6 +131,7 @@ export function parseOptions(options: ServeOptions<never>, furtherName = ''): Pa
     },
     exposeAccessToken,
     adopt,
+    redirectTransactions,
   }
 }
 

@@ -4,7 +4,7 @@ import { holdLifeLock } from '../../src/protocol/life-lock.ts'
 import type { Mode } from '../../src/protocol/snapshot.ts'
 import type { Platform } from '../core/adapter.ts'
 import { traceCall } from '../core/broker/call-trace.ts'
-import { indexedDBTransactions, memoryTransactions, withFallback } from '../store/transactions.ts'
+import { indexedDBTransactions, memoryTransactions, withMemory } from '../store/transactions.ts'
 import { sendGrantRequest } from '../transport/fetch.ts'
 import { sendBody } from '../transport/outgoing-body.ts'
 import { createApiCalls } from './api-calls.ts'
@@ -38,10 +38,15 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     watchNetwork: (onOnline) => void (globalThis as Partial<EventTarget>).addEventListener?.('online', onOnline),
     ...(mode !== 'inline' && { watchPolicy: (onMissing) => watchPolicy(fetch, origin, onMissing) }),
     openPeers: (name) => openPeers(name, platform),
-    transactions:
-      typeof indexedDB === 'undefined'
-        ? memoryTransactions()
-        : withFallback(indexedDBTransactions(), memoryTransactions()),
+    openTransactions({ grant, store, redirectTransactions }, instance) {
+      const isStored = redirectTransactions === 'stored'
+      if (isStored && typeof indexedDB === 'undefined') return memoryTransactions()
+      // A session in memory is that of its worker, which browsers distinguish by name and URL. An inline one is its page's.
+      const session = JSON.stringify([grant.name, store.sharedName ?? (mode === 'inline' ? '' : readWorkerKey())])
+      return isStored
+        ? withMemory(indexedDBTransactions(undefined, session), memoryTransactions())
+        : memoryTransactions({ session, worker: instance })
+    },
     send: (request, signal) => sendGrantRequest(fetch, request, signal),
     describeApi: ({ origin, pathPrefix }) => ({ origin, pathPrefix }),
 
@@ -85,16 +90,16 @@ function endAfter(work: Promise<unknown>, port: MessagePort): void {
   work.then(end, end)
 }
 
-function createSharedLockName(instance: string): string {
+function readWorkerKey(): string {
   const { name, location } = globalThis as unknown as { name: string; location: { href: string } }
-  return SHARED_WORKER_LOCK + instance + toWorkerKey(name, location.href)
+  return toWorkerKey(name, location.href)
 }
 
 /** Holds a lock for as long as the worker lives. A page that gets this lock pings the worker. */
 function holdLock(isShared: boolean, instance: string): () => Promise<string | undefined> {
   let name: string | undefined
   const createName = (left: number) =>
-    isShared ? createSharedLockName(`${instance}.${left}`) : `lingpai:worker:${instance}.${left}`
+    isShared ? `${SHARED_WORKER_LOCK}${instance}.${left}${readWorkerKey()}` : `lingpai:worker:${instance}.${left}`
   const settled = new Promise<void>((resolve) => {
     holdLifeLock(findLocks(), createName, (held) => {
       name = held

@@ -51,7 +51,7 @@ function createWechatHost(mode: Mode, instance: string, services: AppThreadProxy
     checks: { ...controlChecks, ...taskChecks },
     instance,
     createId: createUniqueId,
-    transactions: memoryTransactions(),
+    openTransactions: () => memoryTransactions(),
     send: (request, signal) => sendGrantRequest(services, request, signal),
     login: (signal) => services.login(signal),
     describeApi: ({ origin, pathPrefix, envelope, sign }) => ({

@@ -70,7 +70,7 @@ export interface TestSession<SignInInput = unknown> {
 }
 
 const OPTIONS = [
-  'grant apis store refresh maxSessionAge exposeAccessToken adopt',
+  'grant apis store refresh maxSessionAge exposeAccessToken adopt redirectTransactions',
   'authorizationServer latency fetch origin seed',
 ].flatMap((names) => names.split(' '))
 
@@ -124,7 +124,7 @@ export function startTestSession<SignInInput = unknown>(
     } as ServeOptions<never>,
     {
       ...host,
-      transactions: memoryTransactions(),
+      openTransactions: () => memoryTransactions(),
       createId: () => `test-${++lastId}`,
       // An error of the test's own configuration must reach the test as itself, and not as an outage.
       send: (request, signal) =>

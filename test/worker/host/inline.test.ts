@@ -1005,6 +1005,8 @@ test.each<[string, unknown, string]>([
   ['an unknown onUnknownOutcome', { ...options, refresh: { onUnknownOutcome: 'ask' } }, 'refresh.onUnknownOutcome'],
   ['a maxSessionAge that is not a number', { ...options, maxSessionAge: '1d' }, 'maxSessionAge'],
   ['exposeAccessToken as a string', { ...options, exposeAccessToken: 'true' }, 'exposeAccessToken'],
+  ['an unknown redirectTransactions', { ...options, redirectTransactions: 'session' }, 'redirectTransactions'],
+  ['redirectTransactions as null', { ...options, redirectTransactions: null }, 'redirectTransactions'],
   ['adopt as a string', { ...options, adopt: 'true' }, 'adopt'],
   ['oauth without options', { ...options, grant: oauth(undefined as never) }, 'issuer'],
   ['oauth without clientId', provider({ clientId: undefined }), 'clientId'],

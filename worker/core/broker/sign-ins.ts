@@ -100,7 +100,7 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
     async begin(
       input: { readonly via: string; readonly returnTo?: string },
       signal: CancelSignal,
-    ): Promise<{ url: string }> {
+    ): Promise<{ url: string; state: string; session?: string; worker?: string }> {
       await ready
       const grantRun = startGrantRun(host, { timeout: DEFAULT_TIMEOUT })
       if (signal.aborted) throw cancelled()
@@ -112,10 +112,10 @@ export function createSignIns(machine: Machine, options: SignInOptions) {
           }
           return grant.authorize(input, io)
         })
-        const kept = { ...transaction, ...optional({ returnTo: input.returnTo }) }
+        const kept = { ...transaction, via: input.via, ...optional({ returnTo: input.returnTo }) }
         await waitFor(platform, () => transactions.put(kept, platform.now()), { timeout: DEFAULT_TIMEOUT })
         record({ event: 'sign-in-begun' })
-        return { url }
+        return { url, state: kept.state, ...transactions.owner }
       } catch (thrown) {
         throw toSignInError(thrown)
       }

@@ -1069,6 +1069,7 @@ test('a sign-in by redirect is completed once, and returns its returnTo', async 
   const url = 'https://app.example.com/?state=state'
   expect(await broker.beginSignIn({ via: 'redirect', returnTo: '/orders' }, signal)).toEqual({
     url: 'https://id.example.com/',
+    state: 'state',
   })
   expect(await broker.completeSignIn(url, 'state', signal)).toEqual({ returnTo: '/orders' })
   expect(broker.snapshot().user).toEqual({ subject: 'state' })
