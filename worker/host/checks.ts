@@ -62,6 +62,8 @@ function toExplainOptions(value: unknown): ExplainOptions {
 }
 
 const MAX_FIELDS = 10_000
+/** The worker keeps it while the user is at the provider. Servers rarely accept longer addresses. In characters. */
+const MAX_RETURN_TO = 8192
 
 const CHOICES = {
   credentials: ['omit', 'same-origin', 'include'],
@@ -171,5 +173,15 @@ function toAuthorizeInput(value: unknown): AuthorizeInput {
   const via = getOwn(record, 'via')
   if (via !== 'redirect' && via !== 'popup') throw invalid('input.via must be "redirect" or "popup"')
   const returnTo = getOwn(record, 'returnTo')
-  return { via, ...(returnTo !== undefined && { returnTo: toText(returnTo, 'input.returnTo', MAX_URL) }) }
+  if (returnTo === undefined) return { via }
+  if (!isAppPath(returnTo)) throw invalid('input.returnTo is not a path of this app, or too long')
+  return { via, returnTo }
+}
+
+/**
+ * An absolute path as browsers serialize it: on every page of the app, it names a place of the app. Any other URL would make
+ * the callback page an open redirector (RFC 9700 §4.11.1), and a `javascript:` URL would run there.
+ */
+export function isAppPath(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_RETURN_TO && /^\/(?![/\\])[!-~]*$/.test(value)
 }

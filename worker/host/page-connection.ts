@@ -12,6 +12,7 @@ import type { HistoryRecord } from '../core/adapter.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import { traceCall } from '../core/broker/call-trace.ts'
 import type { BrokerHost, RunAbortable } from './broker-host.ts'
+import { isAppPath } from './checks.ts'
 import type { ParsedOptions } from './options.ts'
 
 /**
@@ -132,7 +133,12 @@ export function createPageConnections(
       ping: async () => readLock?.(),
       signIn: (id, input) => runAbortable(id, (_call, signal) => broker.signIn(input, signal)),
       authorize: (id, input) => runAbortable(id, (_call, signal) => broker.beginSignIn(input, signal)),
-      callback: (id, url) => runAbortable(id, (_call, signal) => broker.completeSignIn(url, readState(url), signal)),
+      callback: (id, url) =>
+        runAbortable(id, async (_call, signal) => {
+          const { returnTo } = await broker.completeSignIn(url, readState(url), signal)
+          // A script of the origin can change a stored transaction.
+          return isAppPath(returnTo) ? { returnTo } : {}
+        }),
       signOut: (everywhere) => broker.signOut(everywhere),
       async adopt(tokens) {
         if (options.adopt) return broker.adopt(tokens)

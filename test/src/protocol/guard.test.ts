@@ -653,7 +653,16 @@ test.each<[string, unknown]>([
   ['via is unknown', { via: 'iframe' }],
   ['via is absent', {}],
   ['returnTo is not a string', { via: 'redirect', returnTo: 1 }],
-  ['returnTo is too long', { via: 'redirect', returnTo: 'a'.repeat(65_537) }],
+  ['returnTo is too long', { via: 'redirect', returnTo: `/${'a'.repeat(8192)}` }],
+  ['returnTo is a script', { via: 'redirect', returnTo: 'javascript:alert(1)' }],
+  ['returnTo is another origin', { via: 'redirect', returnTo: 'https://evil.example/' }],
+  ['returnTo is another host', { via: 'popup', returnTo: '//evil.example/' }],
+  ['returnTo is another host with a backslash', { via: 'redirect', returnTo: '/\\evil.example/' }],
+  ['returnTo is another host after a tab', { via: 'redirect', returnTo: '/\t/evil.example/' }],
+  ['returnTo is another host after a line break', { via: 'redirect', returnTo: '\n//evil.example/' }],
+  ['returnTo is a relative path', { via: 'redirect', returnTo: 'orders' }],
+  ['returnTo is a blob', { via: 'redirect', returnTo: 'blob:https://app.example/1' }],
+  ['returnTo is empty', { via: 'redirect', returnTo: '' }],
 ])('authorize is rejected if its input is wrong: %s', async (_what, input) => {
   await expectRefused(callFrame('authorize', 'c', input))
 })
