@@ -1,4 +1,5 @@
 import { type Client, CONTROL_DEADLINE } from './client/client.ts'
+import type { Timers } from './connect/timers.ts'
 import { createFetch, type FetchOptions, type SessionFetch } from './fetch/fetch.ts'
 import type { AuthorizeInput } from './protocol/methods.ts'
 import { createRequest, type SessionRequest } from './request.ts'
@@ -37,12 +38,16 @@ export interface Session<SignInInput = unknown> extends SessionBase {
 }
 
 /** The session over a connected client. */
-export function createSession<SignInInput>(client: Client, fetchOptions?: FetchOptions): Session<SignInInput> {
+export function createSession<SignInInput>(
+  client: Client,
+  fetchOptions?: FetchOptions,
+  timers?: Timers,
+): Session<SignInInput> {
   const options = { deadline: CONTROL_DEADLINE }
   return Object.freeze({
     fetch: createFetch(client, fetchOptions),
     request: createRequest(client, fetchOptions?.pageFetch),
-    ...createSignIn(client),
+    ...createSignIn(client, timers),
     async signOut(choice) {
       const { url } = await client.call('signOut', [choice?.everywhere === true], options)
       if (url !== undefined) window.location.assign(url)

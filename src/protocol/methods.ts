@@ -4,6 +4,17 @@ import type { Caller } from './snapshot.ts'
 import type { WireTask } from './tasks.ts'
 import type { WireApiRequest, WireRequest, WireResponse } from './wire.ts'
 
+/** A sign-in that the worker has begun, and the user completes at the provider. */
+export interface BegunSignIn {
+  /** The provider's page. */
+  readonly url: string
+  /** The `state` parameter of the callback. */
+  readonly state: string
+  /** If the sign-in ends with the worker: the names of the session and of this worker. */
+  readonly session?: string
+  readonly worker?: string
+}
+
 /** How an interactive sign-in begins. */
 export interface AuthorizeInput {
   readonly via: 'redirect' | 'popup'
@@ -23,7 +34,7 @@ export interface ControlTable {
   /** Resolves with the name of the lock that the worker holds now: another one after the first was stolen. */
   ping(): Promise<string | undefined>
   signIn(call: string, input: unknown): Promise<void>
-  authorize(call: string, input: AuthorizeInput): Promise<{ url: string }>
+  authorize(call: string, input: AuthorizeInput): Promise<BegunSignIn>
   callback(call: string, url: string): Promise<{ returnTo?: string }>
   signOut(everywhere: boolean): Promise<{ url?: string }>
   adopt(tokens: unknown): Promise<void>

@@ -512,7 +512,7 @@ async function completeOpenedBy(opener: unknown) {
 test("a popup gives its callback to the page that opened it, only at the app's origin, and closes", async () => {
   const opener = fakeOpener()
   const { url, close, peer, outcome } = await completeOpenedBy(opener)
-  expect(opener.postMessage).toHaveBeenCalledExactlyOnceWith({ lingpai: 'callback', url }, location.origin)
+  expect(opener.postMessage).toHaveBeenCalledExactlyOnceWith({ lingpai: 'callback', url, state: 's' }, location.origin)
   sendMessage({}, location.origin, { lingpai: 'callback-taken' })
   sendMessage(opener, 'https://evil.example', { lingpai: 'callback-taken' })
   await settled()
