@@ -27,6 +27,8 @@ export interface AuthorizationServerOptions {
   readonly rotation?: boolean
   /** The grace period after the first use, in which a used refresh token is rotated again. Default 0. */
   readonly reuseGraceSeconds?: number
+  /** The `Cross-Origin-Opener-Policy` of the pages. Default: none. */
+  readonly openerPolicy?: string
   /** Shows a consent page. Default false: every request is granted. */
   readonly confirmConsent?: boolean
 }
@@ -211,6 +213,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
 
     return async (request, response) => {
       log.record(request, response)
+      if (options.openerPolicy) response.setHeader('Cross-Origin-Opener-Policy', options.openerPolicy)
       const { pathname } = new URL(request.url ?? '/', issuer)
       if (pathname.startsWith(`${interactionPath}/`)) await interact(request, response)
       else if (pathname === tokenPath && request.method === 'POST') await handleToken(request, response)
