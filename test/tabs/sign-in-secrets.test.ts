@@ -158,6 +158,8 @@ it('a redirect whose worker was lost begins anew, once, and the user types the p
   const options = { issuer: authorizationServer.issuer, redirectTransactions: 'memory' } as const
   const page = await openSession(options)
   const before = structuredClone(authorizationServer.counters)
+  const countBegun = () => authorizationServer.requests.filter(({ path }) => path === '/auth').length
+  const begunBefore = countBegun()
   await leave(page, options)
   // The first worker has no page any more. The second one lives with another tab.
   await page.waitForTimeout(500)
@@ -166,6 +168,7 @@ it('a redirect whose worker was lost begins anew, once, and the user types the p
   await fillSignInForm(page)
   await waitForStatus(page, 'signed-in')
   expect(page.url()).toBe(app.origin + pathOf(options))
+  expect(countBegun() - begunBefore).toBe(2)
   const { signIns, tokenRequests } = authorizationServer.counters
   expect(signIns - before.signIns).toBe(1)
   expect(tokenRequests.authorization_code - before.tokenRequests.authorization_code).toBe(1)
