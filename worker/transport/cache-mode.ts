@@ -16,18 +16,24 @@ const STRICT: readonly unknown[] = ['no-store', 'reload', 'no-cache']
 /** If more URLs are known than this, all count as new again. */
 const MAX_URLS = 1000
 
+type CacheMode = 'default' | 'no-store' | 'reload' | 'no-cache' | 'force-cache' | 'only-if-cached'
+
 /** Chooses the cache mode of each request. A response of one user must never reach the next (I6). */
 export function createCacheModes() {
   let user: string | undefined
   let known = new Set<string>()
-  return (rule: CacheRule, { url, cache }: { readonly url: string; readonly cache?: unknown }, permit: Permit) => {
+  return (
+    rule: CacheRule,
+    { url, cache }: { readonly url: string; readonly cache?: unknown },
+    permit: Permit,
+  ): CacheMode | undefined => {
     if (rule === 'no-store') return 'no-store'
     const owner = permit.tokens.subject ?? permit.sessionId
     if (owner !== user || known.size >= MAX_URLS) known = new Set()
     user = owner
     const isKnown = known.has(url)
     known.add(url)
-    if (STRICT.includes(cache) || (rule === 'default' && isKnown)) return cache as RequestCache | undefined
+    if (STRICT.includes(cache) || (rule === 'default' && isKnown)) return cache as CacheMode | undefined
     return 'no-cache'
   }
 }

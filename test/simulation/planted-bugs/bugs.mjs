@@ -146,7 +146,7 @@ export const bugs = [
   },
   {
     name: "the wait for another worker's refresh depends only on the clock",
-    from: 27440,
+    from: 6130,
     file: `${session}/claim.ts`,
     search: 'const left = Math.min(until - now, known)',
     replace: 'const left = until - now',
