@@ -11,6 +11,7 @@ const entries = {
   index: 'src/index.ts',
   worker: 'worker/index.ts',
   oauth: 'worker/grant/oauth.ts',
+  'oauth/dpop': 'worker/grant/oauth/dpop.ts',
   envelope: 'worker/envelope.ts',
   inline: 'worker/host/inline.ts',
   testing: 'worker/testing/index.ts',

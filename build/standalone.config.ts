@@ -18,7 +18,7 @@ export default defineConfig({
       resolveId: (id) => (id === entry ? id : undefined),
       load: (id) =>
         id === entry
-          ? ['worker/index.ts', 'worker/grant/oauth.ts', 'worker/envelope.ts']
+          ? ['worker/index.ts', 'worker/grant/oauth.ts', 'worker/grant/oauth/dpop.ts', 'worker/envelope.ts']
               .map((module) => `export * from '${pathOf(module)}'`)
               .join('\n')
           : undefined,

@@ -6,9 +6,13 @@ import { answerJson } from '../http/json.ts'
 import { createRequestLog, type LoggedRequest } from '../http/request-log.ts'
 import type { ApiRoute } from './api-route.ts'
 import { apiRoutes, findApiRoute } from './api-routes.ts'
+import type { DpopCheck } from './dpop-check.ts'
 
 export interface ApiServerOptions {
-  verify(token: string): Promise<{ subject: string } | undefined>
+  /** `thumbprint`: of the key that the token is bound to. */
+  verify(token: string): Promise<{ subject: string; thumbprint?: string | undefined } | undefined>
+  /** Checks the proofs of bound tokens. Default: the API accepts no bound token. */
+  readonly dpop?: DpopCheck
   readonly port?: number
   /** Default `localhost`. */
   readonly hostname?: string
@@ -58,7 +62,7 @@ interface HoldPoints {
 }
 
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { verify, tokenHeader, control } = options
+  const { verify, tokenHeader, control, dpop } = options
   const routes = { ...apiRoutes, ...options.routes }
   const log = createRequestLog()
   const counters = { received: 0, answered: 0, unauthorized: 0 }
@@ -78,11 +82,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     return Array.isArray(value) ? value[0] : value
   }
 
-  const judge = async (request: IncomingMessage): Promise<string | undefined> => {
+  const judge = async (request: IncomingMessage): Promise<{ readonly subject?: string; readonly error?: string }> => {
     const credentials = credentialsOf(request)
-    if (credentials === undefined) return undefined
-    const token = tokenHeader === undefined ? /^Bearer +(\S+)$/i.exec(credentials)?.[1] : credentials
-    return token === undefined ? undefined : (await verify(token))?.subject
+    if (credentials === undefined) return {}
+    const token = tokenHeader === undefined ? /^(?:Bearer|DPoP) +(\S+)$/i.exec(credentials)?.[1] : credentials
+    const found = token === undefined ? undefined : await verify(token)
+    if (token === undefined || found === undefined) return {}
+    const { subject, thumbprint } = found
+    const isBound = tokenHeader === undefined && credentials.startsWith('DPoP ')
+    if (isBound !== (thumbprint !== undefined)) return {}
+    const error = thumbprint === undefined ? undefined : dpop?.judge(request, token, thumbprint)
+    return error === undefined ? { subject } : { error }
   }
 
   const server = await startHttpServer(options, async () => async (request, response) => {
@@ -99,11 +109,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     })
     counters.received += 1
     response.setHeader('X-Request-Id', String(counters.received))
+    if (dpop?.nonce) response.setHeader('DPoP-Nonce', dpop.nonce)
 
     const url = new URL(request.url ?? '/', 'http://localhost')
     const holdPoints = holdPointsByPath.get(url.pathname)
     await holdPoints?.beforeVerdict.pass()
-    const subject = isDenying ? undefined : await judge(request)
+    const { subject, error = 'invalid_token' } = isDenying ? {} : await judge(request)
     await holdPoints?.afterVerdict.pass()
 
     const found = findApiRoute(routes, url.pathname)
@@ -113,7 +124,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     }
     const { route, argument } = found
     if (!route.public && subject === undefined) {
-      answerJson(response, 401, { error: 'invalid_token' }, { 'WWW-Authenticate': 'Bearer error="invalid_token"' })
+      const scheme = dpop ? 'DPoP' : 'Bearer'
+      answerJson(response, 401, { error }, { 'WWW-Authenticate': `${scheme} error="${error}"` })
       return
     }
     if (!route.anyMethod && request.method !== 'GET' && request.method !== 'HEAD') {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-const exposedHeaders = 'X-Request-Id, WWW-Authenticate, Retry-After, X-Exposed'
+const exposedHeaders = 'X-Request-Id, WWW-Authenticate, Retry-After, X-Exposed, DPoP-Nonce, Date'
 
 /** Lets every origin read the response. */
 export function allowOrigin(request: IncomingMessage, response: ServerResponse): void {

@@ -31,6 +31,8 @@ export interface AuthorizationServerOptions {
   readonly openerPolicy?: string
   /** Shows a consent page. Default false: every request is granted. */
   readonly confirmConsent?: boolean
+  /** Issues only tokens that are bound to a key, and accepts only proofs with its nonce (RFC 9449). Default false. */
+  readonly dpop?: boolean
 }
 
 export interface AuthorizationServerCounters {
@@ -89,14 +91,14 @@ export interface AuthorizationServer {
   expireAccessTokens(): void
   /** Revokes every token issued so far. Refreshes get `invalid_grant`. */
   revokeEverything(): Promise<void>
-  verifyAccessToken(token: string): Promise<{ subject: string } | undefined>
+  verifyAccessToken(token: string): Promise<{ subject: string; thumbprint?: string | undefined } | undefined>
   close(): Promise<void>
 }
 
 const longestDelay = 600_000
 
 export async function startAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
-  const { clientId = 'web', redirectUris, postLogoutRedirectUris = [], confirmConsent = false } = options
+  const { clientId = 'web', redirectUris, postLogoutRedirectUris = [], confirmConsent = false, dpop = false } = options
   const { Provider: OidcProvider, errors } = await loadOidcProvider()
   const settings: { -readonly [Key in keyof AuthorizationServerSettings]: AuthorizationServerSettings[Key] } = {
     accessTokenSeconds: checkAccessTokenSeconds(options.accessTokenSeconds ?? 10),
@@ -150,6 +152,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
         redirectUris,
         postLogoutRedirectUris,
         confirmConsent,
+        dpop,
         rotation: () => settings.rotation,
         accessTokenSeconds: () => settings.accessTokenSeconds,
       }),
@@ -262,7 +265,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     async verifyAccessToken(token) {
       // The provider counts whole seconds and may expire a token up to one second early; the storage expires it on time.
       const found = await provider?.AccessToken.find(token, { ignoreExpiration: true })
-      return found && { subject: found.accountId }
+      return found && { subject: found.accountId, thumbprint: found.jkt }
     },
     async close() {
       await server.close()

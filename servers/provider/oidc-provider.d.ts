@@ -78,7 +78,10 @@ declare module 'oidc-provider' {
     constructor(issuer: string, configuration: Readonly<Record<string, unknown>>)
     readonly Grant: GrantModel
     readonly AccessToken: {
-      find(value: string, options: { ignoreExpiration: boolean }): Promise<{ readonly accountId: string } | undefined>
+      find(
+        value: string,
+        options: { ignoreExpiration: boolean },
+      ): Promise<{ readonly accountId: string; readonly jkt?: string } | undefined>
     }
     use(middleware: (context: Context, next: () => Promise<void>) => Promise<void>): this
     on(event: 'server_error', listener: (context: Context, error: Error) => void): this

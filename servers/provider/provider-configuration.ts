@@ -16,6 +16,7 @@ export interface ProviderSettings {
   readonly redirectUris: readonly string[]
   readonly postLogoutRedirectUris: readonly string[]
   readonly confirmConsent: boolean
+  readonly dpop: boolean
   rotation(): boolean
   accessTokenSeconds(): number
 }
@@ -24,7 +25,7 @@ const twoWeeks = 14 * 24 * 60 * 60
 const oneHour = 60 * 60
 
 export function providerConfiguration(settings: ProviderSettings): Readonly<Record<string, unknown>> {
-  const { issuer, storage, clientId, redirectUris, postLogoutRedirectUris, rotation, confirmConsent } = settings
+  const { issuer, storage, clientId, redirectUris, postLogoutRedirectUris, rotation, confirmConsent, dpop } = settings
   return {
     adapter: (model: string) => storage.adapter(model),
     clients: [
@@ -38,6 +39,7 @@ export function providerConfiguration(settings: ProviderSettings): Readonly<Reco
         redirect_uris: redirectUris,
         post_logout_redirect_uris: postLogoutRedirectUris,
         id_token_signed_response_alg: 'ES256',
+        dpop_bound_access_tokens: dpop,
       },
     ],
     responseTypes: ['code'],
@@ -76,6 +78,7 @@ export function providerConfiguration(settings: ProviderSettings): Readonly<Reco
     interactions: { url: (_context: Context, interaction: { uid: string }) => `${interactionPath}/${interaction.uid}` },
     features: {
       devInteractions: { enabled: false },
+      ...(dpop && { dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true } }),
       revocation: { enabled: true, allowedPolicy: () => true },
       rpInitiatedLogout: {
         enabled: true,

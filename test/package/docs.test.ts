@@ -72,6 +72,7 @@ const compilerOptions = {
     lingpai: [join(root, 'src/index.ts')],
     'lingpai/worker': [join(root, 'worker/index.ts')],
     'lingpai/oauth': [join(root, 'worker/grant/oauth.ts')],
+    'lingpai/oauth/dpop': [join(root, 'worker/grant/oauth/dpop.ts')],
     'lingpai/envelope': [join(root, 'worker/envelope.ts')],
     'lingpai/inline': [join(root, 'worker/host/inline.ts')],
     'lingpai/testing': [join(root, 'worker/testing/index.ts')],

@@ -17,6 +17,8 @@ export interface TokenSet {
   readonly scope?: string
   readonly subject?: string
   readonly profile?: Readonly<Record<string, unknown>>
+  /** The key that the tokens are bound to, for {@link Grant.prove}. A store keeps it as it is (structured clone), or not at all. */
+  readonly key?: object
 }
 
 /** The record that a store keeps. */
@@ -137,6 +139,13 @@ export interface GrantIO {
   readonly origin: string
 }
 
+/** The part of an API's response that a grant reads to judge its proof. */
+export interface ProvenAnswer {
+  readonly status: number
+  readonly headers: { get(name: string): string | null }
+  readonly body: { cancel(): Promise<void> } | null
+}
+
 /** How a session begins, is refreshed, and ends. Only `refresh` is required. */
 export interface Grant<SignInInput = unknown> {
   /** Names the server and the client. A callback is completed only by a worker whose grant has the same name. */
@@ -169,6 +178,15 @@ export interface Grant<SignInInput = unknown> {
     tokens: TokenSet | undefined,
     io: GrantIO & { readonly everywhere: boolean },
   ): Promise<{ url?: string }> | Promise<void>
+  /**
+   * Sends one attempt of an API request with a proof that its sender holds the key of the tokens. `send` takes the name and
+   * value of the proof's header. If the API refused only the proof, the grant may call `send` again, unless the body is a stream.
+   */
+  prove?<Answer extends ProvenAnswer>(
+    tokens: { readonly accessToken: string; readonly key?: object | undefined },
+    request: { readonly url: string; readonly method: string; readonly body?: unknown },
+    send: (proof?: [string, string]) => Promise<Answer>,
+  ): Promise<Answer>
   /** The methods of the grant's requests, if they are known. A mini program has no PATCH, so `serve` rejects it at the start. */
   readonly methods?: readonly string[]
   /** Checks the grant's configuration, once, when `serve` starts. Throws a LingpaiError `invalid_config`. */

@@ -41,6 +41,7 @@ export function toTokenSet(received: unknown, now: number, previous?: TokenSet):
       scope: isText(scope) ? scope : previous?.scope,
       subject: subject ?? previous?.subject,
       profile: isRecord(profile) && isData(profile) ? profile : previous?.profile,
+      key: isRecord(rest.key) ? rest.key : previous?.key,
     }),
   }
 }

@@ -24,5 +24,6 @@ export function oauth(options: OAuthOptions): Grant<AuthorizeInput> {
     callback: (url, transaction, io) => exchangeCode(provider, url, transaction, io),
     refresh: (tokens, io) => refreshTokens(provider, tokens, io),
     signOut: (tokens, io) => signOut(provider, tokens, io),
+    ...(options?.dpop && { prove: options.dpop.prove }),
   }
 }

@@ -2,6 +2,7 @@ import type { Timers } from '../../src/protocol/awake-timers.ts'
 import { readAnswer } from '../../src/protocol/envelope.ts'
 import { LingpaiError } from '../../src/protocol/errors.ts'
 import type { WireApiRequest, WireRequest, WireResponse } from '../../src/protocol/wire.ts'
+import type { Grant } from '../core/adapter.ts'
 import type { SessionBroker } from '../core/broker/broker.ts'
 import type { Call } from '../core/broker/call.ts'
 import { runRequest } from '../core/broker/request-loop.ts'
@@ -31,6 +32,7 @@ export function createApiCalls(
   broker: SessionBroker,
   fetch: typeof globalThis.fetch,
   timers: Timers,
+  prove?: Grant['prove'],
 ) {
   const semaphore = createRequestSemaphore()
   const sentTokens = createSentTokens()
@@ -53,7 +55,9 @@ export function createApiCalls(
     const isStored = permit && ['GET', 'HEAD'].includes(request.method)
     const cache = isStored && chooseCacheMode(api.cache, request, permit)
     try {
-      const answer = await sendApiRequest(send, cache ? { ...request, cache } : request, api.attach, permit, signal)
+      const sent = cache ? { ...request, cache } : request
+      const attempt = (proof?: [string, string]) => sendApiRequest(send, sent, api.attach, permit, signal, proof)
+      const answer = await (prove && permit ? prove(permit.tokens, request, attempt) : attempt())
       call.status = answer.status
       return answer
     } finally {
@@ -66,8 +70,8 @@ export function createApiCalls(
     async fetch(call: Call, { progress, ...request }: WireRequest, signal: AbortSignal): Promise<FetchedResponse> {
       const api = findAllowedApi(apis, request.url)
       receiveCall(broker, call, api, request.method)
-      // XMLHttpRequest follows every redirect, so an upload is not watched if its token is in a custom header (I4).
-      const isWatched = progress !== undefined && api.attach.kind === 'bearer' && canWatchUpload(request)
+      // XMLHttpRequest follows every redirect, so an upload is not watched if its token or proof is in a custom header (I4).
+      const isWatched = progress !== undefined && !prove && api.attach.kind === 'bearer' && canWatchUpload(request)
       const send = isWatched ? watchUpload((sent) => (progress as MessagePort).postMessage(sent)) : fetch
       const response = await runRequest(broker, call, async (permit) => {
         const { data: _none, ...signed } = await signRequest(api, request, undefined)

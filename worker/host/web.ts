@@ -53,8 +53,8 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     // With a worker and a memory for each tab, the tabs do not share a session.
     remark: ({ store }) => (mode === 'dedicated' && store.isVolatile === true ? 'not-shared' : undefined),
 
-    createApiMethods({ apis }, broker) {
-      const calls = createApiCalls(apis, broker, fetch, platform)
+    createApiMethods({ apis, grant }, broker) {
+      const calls = createApiCalls(apis, broker, fetch, platform, grant.prove)
       return (runAbortable) => ({
         fetch: (id, request, caller) =>
           runAbortable(

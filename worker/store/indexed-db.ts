@@ -10,6 +10,8 @@ const SESSION = 'session'
 interface Entry extends SealedEntry {
   readonly format: number
   readonly state: Required<StoredState>
+  /** The key that the tokens are bound to: it cannot be exported, and so not be encrypted. */
+  readonly key?: object
 }
 
 /**
@@ -34,7 +36,12 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
       const reading = entries.get(SESSION)
       reading.onsuccess = () => {
         isDone = isWanted(reading.result)
-        if (isDone) write(entries)
+        try {
+          if (isDone) write(entries)
+        } catch {
+          // A SharedWorker of WebKit cannot store a CryptoKey. Then the session stays in memory.
+          entries.transaction.abort()
+        }
       }
       return promisifyRequest(entries.transaction).then(() => isDone)
     })
@@ -42,8 +49,10 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
 
   async function seal(session: StoredSession): Promise<Entry> {
     const { sessionId, version, marker } = session
+    const { key, ...tokens } = session.tokens
     const state = { sessionId, version, marker: marker?.id ?? null }
-    return { ...(await vault().seal(nameOf(FORMAT, state), session)), format: FORMAT, state }
+    const sealed = await vault().seal(nameOf(FORMAT, state), { ...session, tokens })
+    return { ...sealed, format: FORMAT, state, ...(key && { key }) }
   }
 
   return {
@@ -54,7 +63,9 @@ export function indexedDBStore({ name = 'lingpai' }: { readonly name?: string } 
       const entry = await get<Partial<Entry>>(SESSION, entries)
       if (entry === undefined) return undefined
       if (isOfLaterFormat(entry)) return entry as unknown as StoredSession
-      return entry?.state ? readStoredSession(await open(nameOf(entry.format, entry.state), entry)) : undefined
+      if (!entry?.state) return undefined
+      const session = readStoredSession(await open(nameOf(entry.format, entry.state), entry))
+      return session && entry.key ? { ...session, tokens: { ...session.tokens, key: entry.key } } : session
     },
 
     async save(session, replaces) {

@@ -39,20 +39,21 @@ export async function sendGrantRequest(
   return { status: response.status, headers: Object.fromEntries(response.headers), body: text }
 }
 
-/** Sends one attempt of an API request, with the permit's token if there is a permit. */
+/** Sends one attempt of an API request, with the permit's token if there is a permit, and a proof if there is one. */
 export async function sendApiRequest(
   fetch: Fetch,
   request: WireRequest,
   attach: Attach,
   permit: Permit | undefined,
   signal: AbortSignal,
+  proof?: [string, string],
 ): Promise<Response> {
   const { url, headers: pairs, body, redirect, ...rest } = request
-  const token = permit && toHeader(attach, permit)
+  const own = [permit && toHeader(attach, permit), proof].filter((header) => header !== undefined)
+  const isOwn = (name: string) => own.some(([other]) => other.toLowerCase() === name.toLowerCase())
   // As pairs: a `Headers` would change every name to lower case.
-  const headers = pairs.filter(([name]) => name.toLowerCase() !== token?.[0].toLowerCase()) as [string, string][]
-  if (token) headers.push(token)
-  const isGuarded = permit !== undefined && attach.kind === 'header' && redirect !== 'error'
+  const headers = [...pairs.filter(([name]) => !isOwn(name)), ...own] as [string, string][]
+  const isGuarded = permit !== undefined && (attach.kind === 'header' || proof !== undefined) && redirect !== 'error'
   const guarded = isGuarded ? 'manual' : redirect
   const response = await fetch(url, {
     ...(rest as RequestInit),
@@ -65,7 +66,7 @@ export async function sendApiRequest(
     throw permit && String(error).includes(permit.tokens.accessToken) ? new TypeError('Failed to fetch') : error
   })
   if (isGuarded && redirect !== 'manual' && isRedirected(response))
-    throw redirectRefused(url, 'a request with a token in a header of its own')
+    throw redirectRefused(url, 'a request with a token or proof in a header of its own')
   return response
 }
 

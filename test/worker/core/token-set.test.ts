@@ -15,6 +15,7 @@ const previous: TokenSet = {
   scope: 'orders',
   subject: 'ann',
   profile: { name: 'Ann' },
+  key: { of: 'these tokens' },
 }
 
 const stored: StoredSession = {
@@ -222,6 +223,7 @@ test('a field that a refresh leaves out keeps its previous value', () => {
     scope: 'orders',
     subject: 'ann',
     profile: { name: 'Ann' },
+    key: { of: 'these tokens' },
   })
 })
 
@@ -233,6 +235,7 @@ test('a value of a refresh replaces the previous value', () => {
     scope: 'nothing',
     subject: 'bob',
     profile: {},
+    key: { of: 'new tokens' },
   }
   expect(toTokenSet(received, now, previous)).toEqual({ ...received, receivedAt: now })
 })

@@ -67,10 +67,14 @@ export function onTokenWanted(
 function permit(
   { generation, version, sessionId }: SessionState,
   call: string,
-  { accessToken, tokenType, subject }: TokenSet,
+  { accessToken, tokenType, subject, key }: TokenSet,
 ): Effect {
   // Only what a request needs: the refresh token stays in the broker (I4).
-  return { do: 'permit', call, permit: { generation, version, sessionId, tokens: { accessToken, tokenType, subject } } }
+  return {
+    do: 'permit',
+    call,
+    permit: { generation, version, sessionId, tokens: { accessToken, tokenType, subject, key } },
+  }
 }
 
 function keepAnswer(session: SessionState, call: string): Step {

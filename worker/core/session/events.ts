@@ -36,7 +36,10 @@ export interface Permit {
   readonly generation: number
   readonly sessionId: string | undefined
   readonly version: number
-  readonly tokens: Pick<TokenSet, 'accessToken' | 'tokenType'> & { readonly subject?: string | undefined }
+  readonly tokens: Pick<TokenSet, 'accessToken' | 'tokenType'> & {
+    readonly subject?: string | undefined
+    readonly key?: object | undefined
+  }
 }
 
 /** How a conditional write ended. `conflict`: the store held something else, and still does. */

@@ -1,6 +1,7 @@
 import { invalidConfigOf } from '../../../src/protocol/errors.ts'
 import { checkOptionNames } from '../../../src/protocol/option-names.ts'
 import { isSecure } from '../../core/loopback.ts'
+import type { Dpop } from './dpop.ts'
 
 const invalid = /* @__PURE__ */ invalidConfigOf('oauth()')
 
@@ -18,6 +19,8 @@ export interface OAuthOptions {
   readonly parameters?: Readonly<Record<string, string>>
   /** The page that the user returns to after `signOut({everywhere: true})`; resolved against the app's origin. Default `/`. */
   readonly postLogoutRedirectUri?: string
+  /** Binds the tokens to a key of the worker (RFC 9449): `dpop()` of `lingpai/oauth/dpop`. Default: Bearer tokens. */
+  readonly dpop?: Dpop
 }
 
 /** @throws LingpaiError `invalid_config` */
@@ -29,8 +32,9 @@ export function checkOptions(options: OAuthOptions): void {
       'a browser app cannot keep a secret. Remove client_secret, and register a public client (RFC 6749 §2.1)',
     )
   }
-  checkOptionNames(given, 'issuer clientId redirectUri scope parameters postLogoutRedirectUri', invalid)
+  checkOptionNames(given, 'issuer clientId redirectUri scope parameters postLogoutRedirectUri dpop', invalid)
   if (typeof given.clientId !== 'string' || given.clientId === '') throw invalid('clientId is missing')
+  if (given.dpop !== undefined && typeof given.dpop?.begin !== 'function') throw invalid('dpop must be dpop()')
   let issuer: URL
   try {
     issuer = new URL(given.issuer)

@@ -63,6 +63,7 @@ export async function exchangeCode(
   const server = await provider.discover(io)
   try {
     const parameters = validateAuthResponse(server, provider.client, new URL(href), state)
+    const bound = await provider.options.dpop?.begin(io)
     const response = await authorizationCodeGrantRequest(
       server,
       provider.client,
@@ -70,7 +71,7 @@ export async function exchangeCode(
       parameters,
       redirectUri,
       verifier,
-      provider.http(io),
+      provider.http(bound?.io ?? io),
     )
     return toReceivedTokens(
       await processAuthorizationCodeResponse(
@@ -80,6 +81,7 @@ export async function exchangeCode(
         isOpenId(provider.options) ? { expectedNonce: nonce, requireIdToken: true } : {},
       ),
       provider.client.client_id,
+      bound?.bind,
     )
   } catch (error) {
     throw toSignInError(error)

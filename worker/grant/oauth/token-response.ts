@@ -1,6 +1,7 @@
 import { getValidatedIdTokenClaims, type TokenEndpointResponse } from 'oauth4webapi'
 import type { ReceivedTokens } from '../../core/adapter.ts'
 import { optional } from '../../core/optional-fields.ts'
+import type { BoundRequest } from './dpop.ts'
 
 /** The claims of an ID token that describe the token and not the user (OpenID Connect Core §2). */
 const PROTOCOL_CLAIMS = 'iss sub aud exp iat nbf auth_time nonce acr amr azp at_hash c_hash s_hash sid jti'.split(' ')
@@ -10,7 +11,7 @@ const PROTOCOL_CLAIMS = 'iss sub aud exp iat nbf auth_time nonce acr amr azp at_
  * its tokens are good, and the tokens before them may be spent. So a member that is null, empty or of a wrong type counts
  * as absent (I2, I9).
  */
-export async function toReadable(response: Response, withoutIdToken = false): Promise<Response> {
+export async function toReadable(response: Response, withoutIdToken = false, tokenType = 'bearer'): Promise<Response> {
   const body: unknown = await response
     .clone()
     .json()
@@ -21,7 +22,7 @@ export async function toReadable(response: Response, withoutIdToken = false): Pr
   // JSON.stringify leaves out members that are undefined.
   const readable = {
     ...rest,
-    token_type: toText(token_type) ?? 'bearer',
+    token_type: toText(token_type) ?? tokenType,
     expires_in: life >= 0 && Number.isFinite(life) ? life : undefined,
     refresh_token: toText(refresh_token),
     scope: toText(Array.isArray(scope) && scope.every(toText) ? scope.join(' ') : scope),
@@ -50,9 +51,14 @@ export async function readUser(response: Response): Promise<{ readonly subject?:
   }
 }
 
-export function toReceivedTokens(response: TokenEndpointResponse, clientId: string): ReceivedTokens {
-  // oauth4webapi also accepts DPoP tokens, but the worker cannot make their proofs.
-  if (response.token_type !== 'bearer') throw new Error(`tokens of type ${response.token_type} are not supported`)
+export function toReceivedTokens(
+  response: TokenEndpointResponse,
+  clientId: string,
+  bind?: BoundRequest['bind'],
+): ReceivedTokens {
+  // oauth4webapi also accepts DPoP tokens, but without the option dpop the worker cannot make their proofs.
+  if (!bind && response.token_type !== 'bearer')
+    throw new Error(`tokens of type ${response.token_type} are not supported`)
   const claims = getValidatedIdTokenClaims(response)
   // oauth4webapi accepts an empty `sub`, and checks `azp` only beside several audiences (OpenID Connect Core §3.1.3.7).
   if (claims?.sub === '' || (claims?.azp ?? clientId) !== clientId)
@@ -67,5 +73,6 @@ export function toReceivedTokens(response: TokenEndpointResponse, clientId: stri
     profile: claims && Object.fromEntries(Object.entries(claims).filter(([name]) => !PROTOCOL_CLAIMS.includes(name))),
   }
   // Leaves out members that are undefined.
-  return JSON.parse(JSON.stringify(received))
+  const tokens = JSON.parse(JSON.stringify(received))
+  return bind ? bind(tokens) : tokens
 }
