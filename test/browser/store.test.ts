@@ -55,6 +55,41 @@ test('a session is read back as it was written, by another store too', async () 
   expect(await store.load()).toBeUndefined()
 })
 
+test('a key that the tokens are bound to is read back by another store, and still cannot be exported', async () => {
+  const name = freshName()
+  const key = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+  const bound = { ...stored, tokens: { ...stored.tokens, key } }
+  expect(await indexedDBStore({ name }).save(bound)).toBe(true)
+  const read = await indexedDBStore({ name }).load()
+  expect(read?.tokens).toMatchObject({ ...stored.tokens })
+  const readKey = read?.tokens.key as unknown as typeof key
+  const { privateKey } = readKey
+  expect(privateKey).toBeInstanceOf(CryptoKey)
+  expect(privateKey.extractable).toBe(false)
+  expect(await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, privateKey, new Uint8Array(1))).toBeDefined()
+})
+
+test('tokens without a key replace a record with one, key and all', async () => {
+  const name = freshName()
+  const store = indexedDBStore({ name })
+  await store.save({ ...stored, tokens: { ...stored.tokens, key: { of: 'these tokens' } } })
+  await store.save(stored)
+  expect(await store.load()).toEqual(stored)
+})
+
+test('a key that cannot be stored fails the save, without an error of the worker, and leaves the record before it', async () => {
+  const errors: unknown[] = []
+  const onError = (event: Event) => errors.push(event)
+  addEventListener('error', onError)
+  const store = indexedDBStore({ name: freshName() })
+  await store.save(stored)
+  const key = { cannotBeCloned() {} }
+  await expect(store.save({ ...stored, tokens: { ...stored.tokens, key } })).rejects.toBe(null)
+  expect(await store.load()).toEqual(stored)
+  removeEventListener('error', onError)
+  expect(errors).toEqual([])
+})
+
 test('the next worker reads a session that was saved after a sign-out', async () => {
   const name = freshName()
   const store = indexedDBStore({ name })

@@ -1,10 +1,12 @@
 import { expect, inject, test } from 'vitest'
 import { connect, type SessionRequestInit, type UploadProgress } from '../../src/index.ts'
+import { serveInline } from '../../worker/host/inline.ts'
 import { watchUpload } from '../../worker/transport/upload.ts'
 import { openSessions } from '../fixtures/host-sessions.ts'
 import { createPeer, never } from '../fixtures/scripted-peer.ts'
 import { createStream, delay, errorOf, sha256 } from '../fixtures/streams.ts'
-import { HOSTS } from '../fixtures/workers.ts'
+import { optionsOf } from '../fixtures/token-options.ts'
+import { HOSTS, settingsOf } from '../fixtures/workers.ts'
 
 const api = inject('steadyOrigin')
 const secure = inject('secureOrigin')
@@ -192,6 +194,31 @@ test('the progress port is closed if a call fails', async () => {
   const { progress } = request as { progress: MessagePort }
   progress.postMessage({ loaded: 1, total: 2 })
   await delay(100)
+  expect(seen).toEqual([])
+  session.close()
+})
+
+test('an upload of a grant that proves its requests is sent by fetch, with its proof, and reports nothing', async () => {
+  const options = optionsOf(settingsOf({ apiOrigin: api }))
+  const proofs: string[] = []
+  const session = connect({
+    inline: () =>
+      serveInline({
+        ...options,
+        grant: {
+          ...options.grant,
+          prove(_tokens, { method }, send) {
+            proofs.push(method)
+            return send(['DPoP', 'proof'])
+          },
+        },
+      }),
+  })
+  await session.signIn({ account: 'alice' })
+  const { seen, init } = watch({ body: 'text' })
+  const response = await session.fetch(`${api}/echo`, init)
+  expect((await response.json()).headers.dpop).toBe('proof')
+  expect(proofs).toEqual(['POST'])
   expect(seen).toEqual([])
   session.close()
 })

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, inject } from 'vitest'
 import { tokensOf } from '../fixtures/provider.ts'
 import type { Outcome } from '../fixtures/tabs.ts'
-import { startTestApp, type TestApp } from '../fixtures/test-app.ts'
+import { startTestApp, type TestApp, type TestAppSettings } from '../fixtures/test-app.ts'
 import { type EngineBrowser, engines, type RemotePage, type Tab, waitUntil } from './driver.ts'
 
 export const engineName = inject('engine')
@@ -18,14 +18,14 @@ export interface Scene {
   forget(): void
 }
 
-export function useScene(): Scene {
+export function useScene(settings: TestAppSettings = {}): Scene {
   let app: TestApp
   let browser: EngineBrowser
   let tabs: Tab[] = []
   let before = { refreshes: 0, reuses: 0 }
 
   beforeAll(async () => {
-    app = await startTestApp()
+    app = await startTestApp(settings)
     browser = await engine.launch()
   })
   afterAll(async () => {
