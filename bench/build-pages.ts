@@ -16,6 +16,8 @@ const shared = {
   resolve: {
     alias: {
       'lingpai/worker': join(root, 'dist/worker.js'),
+      // A longer name comes before its beginning.
+      'lingpai/oauth/dpop': join(root, 'dist/oauth/dpop.js'),
       'lingpai/oauth': join(root, 'dist/oauth.js'),
       lingpai: join(root, 'dist/index.js'),
     },

@@ -55,6 +55,12 @@ export const benchCases: readonly BenchCase[] = [
       }),
   },
   {
+    name: 'proofs',
+    title: 'a DPoP proof for each call',
+    launches: (isQuick) =>
+      repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 8 : 30, calls: 10, contestants: ['shared', 'proofs'] } }),
+  },
+  {
     name: 'bodies',
     title: '16 MB, at one gigabit per second and as fast as it goes',
     launches: (isQuick) => repeat(isQuick ? 1 : 2, { options: { rounds: isQuick ? 2 : 9, size: bodySize } }),

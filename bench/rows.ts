@@ -46,6 +46,7 @@ const names: Readonly<Record<string, string>> = {
   fetch: 'own fetch',
   shared: 'lingpai, SharedWorker',
   dedicated: 'lingpai, dedicated worker',
+  proofs: 'lingpai, SharedWorker, with DPoP',
   'bare-shared': 'bare SharedWorker',
   'bare-dedicated': 'bare dedicated worker',
   'lean-shared': 'lean SharedWorker',
@@ -82,6 +83,16 @@ function planGroups(isQuick: boolean): GroupPlan[] {
         toOwnFetch('latency', 'dedicated', '100 at once', 1.15),
         ...[...floors, ...peers].map((other) => toOwnFetch('latency', other, '100 at once')),
       ],
+    },
+    {
+      title: 'With a DPoP proof ÷ without',
+      note: '1 kB of JSON, in a SharedWorker. The proof is a signature by ES256 and a digest, for each request. The API does not check it.',
+      rows: ['one call', '100 at once'].map((metric) => ({
+        title: metric,
+        unit: '×',
+        of: source('proofs', 'proofs', metric),
+        to: source('proofs', 'shared', metric),
+      })),
     },
     {
       title: '16 MB ÷ own fetch, until the last byte',

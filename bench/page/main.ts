@@ -10,6 +10,7 @@ import type { PageCase } from './page-case.ts'
 
 const cases: Readonly<Record<string, PageCase>> = {
   latency,
+  proofs: latency,
   bodies,
   stages,
   memory,

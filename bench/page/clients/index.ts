@@ -1,7 +1,7 @@
 import type { Client } from './client.ts'
 
 export type Floor = 'bare-shared' | 'bare-dedicated' | 'lean-shared' | 'lean-dedicated'
-export type Contestant = 'fetch' | Floor | 'shared' | 'dedicated' | 'auth0' | 'axios' | 'alova'
+export type Contestant = 'fetch' | Floor | 'shared' | 'dedicated' | 'proofs' | 'auth0' | 'axios' | 'alova'
 
 /** Loads a peer only if the case uses it. */
 export async function createClient(contestant: Contestant, tab: number): Promise<Client> {
@@ -19,6 +19,8 @@ export async function createClient(contestant: Contestant, tab: number): Promise
     case 'shared':
     case 'dedicated':
       return (await import('./lingpai.ts')).createLingpai(contestant, tab)
+    case 'proofs':
+      return (await import('./proofs.ts')).createProofs(tab)
     case 'auth0':
       return (await import('./auth0.ts')).createAuth0()
     case 'axios':
