@@ -14,6 +14,7 @@ import { type ResponseBody, readResponseBody } from '../transport/response-body.
 import { createSentTokens, type TokenSearch, tokenReflected } from '../transport/token-search.ts'
 import { canWatchUpload, watchUpload } from '../transport/upload.ts'
 import { findAllowedApi, receiveCall, requireSignIn, signRequest } from './apis.ts'
+import type { OwnerOf } from './broker-host.ts'
 import type { Api } from './options.ts'
 import { createRequestSemaphore } from './request-semaphore.ts'
 
@@ -32,6 +33,7 @@ export function createApiCalls(
   broker: SessionBroker,
   fetch: typeof globalThis.fetch,
   timers: Timers,
+  ownerOf: OwnerOf,
   prove?: Grant['prove'],
 ) {
   const semaphore = createRequestSemaphore()
@@ -47,8 +49,9 @@ export function createApiCalls(
     signal: AbortSignal,
     send = fetch,
   ): Promise<Response> {
-    const page = call.id.slice(0, call.id.indexOf('.'))
-    const slot = semaphore.acquire(page, signal)
+    const found = ownerOf(call)
+    const owner = typeof found === 'string' ? found : await found
+    const slot = semaphore.acquire(owner, signal)
     if (slot) await slot
     if (permit) sentTokens.add(permit.tokens.accessToken)
     // Browsers store only what they get for these methods.
@@ -61,7 +64,7 @@ export function createApiCalls(
       call.status = answer.status
       return answer
     } finally {
-      semaphore.release(page)
+      semaphore.release(owner)
     }
   }
 

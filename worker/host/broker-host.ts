@@ -1,4 +1,5 @@
 import type { ApiRules } from '../../src/protocol/apis.ts'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import type { GuardOptions } from '../../src/protocol/guard.ts'
 import type { BrokerTable, ControlTable } from '../../src/protocol/methods.ts'
 import type { BrokerSnapshot, Caller, Mode } from '../../src/protocol/snapshot.ts'
@@ -25,6 +26,13 @@ export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 
   holdLock?(instance: string): () => Promise<string | undefined>
   /** Waits for a lock that a page holds. When this worker gets the lock, the page may be gone. */
   awaitLock?(name: string, signal: AbortSignal, onAcquired: () => void): void
+  /**
+   * Finds the client that holds a page's lock; undefined if it holds none. Absent if the host cannot find out, or has only one
+   * page.
+   */
+  findOwner?(lock: string | undefined): Promise<string | undefined>
+  /** Calls `onClosed` when the other end of a port is gone, if the platform reports that. */
+  watchPort?(port: Endpoint, onClosed: () => void): void
   /** Calls `onOnline` when the network is back, if the platform reports that. */
   watchNetwork?(onOnline: () => void): void
   /**
@@ -43,8 +51,15 @@ export interface BrokerHost extends Pick<BrokerOptions, 'origin' | 'platform' | 
   /** The reason to put on a snapshot that has none. */
   remark(options: ParsedOptions, snapshot: BrokerSnapshot): string | undefined
   /** The methods besides {@link ControlTable}, made anew for each page's connection. */
-  createApiMethods(options: ParsedOptions, broker: SessionBroker): (runAbortable: RunAbortable) => ApiMethods
+  createApiMethods(
+    options: ParsedOptions,
+    broker: SessionBroker,
+    ownerOf: OwnerOf,
+  ): (runAbortable: RunAbortable) => ApiMethods
 }
+
+/** The page that pays for a call. A promise only while its lock is checked. */
+export type OwnerOf = (call: Call) => string | Promise<string>
 
 type ApiMethods = Partial<Omit<BrokerTable, keyof ControlTable>>
 

@@ -14,6 +14,7 @@ import { traceCall } from '../core/broker/call-trace.ts'
 import type { BrokerHost, RunAbortable } from './broker-host.ts'
 import { isAppPath } from './checks.ts'
 import type { ParsedOptions } from './options.ts'
+import { createPagePorts } from './page-ports.ts'
 
 /**
  * Connects pages to the broker. Each page has its calls, the bodies still on their way to it, and the lock that shows that it
@@ -25,7 +26,8 @@ export function createPageConnections(
   host: BrokerHost,
   instance: string,
 ): (port: Endpoint) => void {
-  const createApiMethods = host.createApiMethods(options, broker)
+  const ports = createPagePorts(host.findOwner)
+  const createApiMethods = host.createApiMethods(options, broker, ({ id }) => ports.ownerOf(Number.parseInt(id, 10)))
   const readLock = host.holdLock?.(instance)
   const checkPolicy = host.watchPolicy?.(() => broker.record({ event: 'policy-missing' }))
   let pages = 0
@@ -42,6 +44,7 @@ export function createPageConnections(
     const lasting = new Set<string>()
     /** Stops a body that is on its way to the page, by the id of its call. */
     const bodies = new Map<string, () => void>()
+    let hasSaidHello = false
     let isConnected = false
     let hasLeft = false
     let lockWatch = new AbortController()
@@ -64,11 +67,18 @@ export function createPageConnections(
       if (hasLeft) return
       hasLeft = true
       lockWatch.abort()
-      broker.record({ event: 'page-left', page })
+      ports.remove(page)
+      if (isConnected) broker.record({ event: 'page-left', page })
       unsubscribe()
       for (const [id, controller] of calls) if (!lasting.has(id)) controller.abort()
       for (const stop of bodies.values()) stop()
       port.close?.()
+    }
+
+    /** If the page still lives, it must not wait for answers that will not come. */
+    function close(): void {
+      endpoint.notify({ lingpai: 'goodbye' })
+      leave()
     }
 
     /** Called at each hello: a live page whose lock was stolen says hello again, with another lock. */
@@ -83,13 +93,13 @@ export function createPageConnections(
       host.platform.setTimeout(() => {
         if (signal.aborted) return
         if (times > 1) return awaitHello(signal, times - 1)
-        // If the page still lives, it must not wait for answers that will not come.
-        endpoint.notify({ lingpai: 'goodbye' })
-        leave()
+        close()
       }, DOUBT.interval)
     }
 
-    const unsubscribe = broker.subscribe(() => endpoint.notify({ lingpai: 'snapshot', instance, ...describeSession() }))
+    let unsubscribe = () => {}
+    ports.add(page, close)
+    host.watchPort?.(port, leave)
 
     /** Each page chooses its own ids, so the broker gets them with the number of the page in front. */
     const runAbortable: RunAbortable = async (id, work, { isLasting = false, caller } = {}) => {
@@ -115,11 +125,16 @@ export function createPageConnections(
         if (hello.newest < OLDEST_PROTOCOL_VERSION || hello.oldest > PROTOCOL_VERSION) {
           throw mismatch(hello, { oldest: OLDEST_PROTOCOL_VERSION, newest: PROTOCOL_VERSION, build: BUILD })
         }
+        hasSaidHello = true
+        ports.prove(page, hello.lock)
         watchLock(hello.lock)
         const [lock] = await Promise.all([readLock?.(), broker.ready])
         broker.checkStore()
-        if (!isConnected) broker.record({ event: 'page-connected', page })
-        isConnected = true
+        if (!isConnected && !hasLeft) {
+          isConnected = true
+          broker.record({ event: 'page-connected', page })
+          unsubscribe = broker.subscribe(() => endpoint.notify({ lingpai: 'snapshot', instance, ...describeSession() }))
+        }
         const welcome: Welcome = {
           protocol: Math.min(hello.newest, PROTOCOL_VERSION),
           instance,
@@ -166,6 +181,12 @@ export function createPageConnections(
     }
 
     const table = Object.assign(Object.create(null), control, createApiMethods(runAbortable))
+    for (const [name, method] of Object.entries(table) as [string, (...given: unknown[]) => Promise<unknown>][]) {
+      if (name === 'hello') continue
+      // Any script can open a port. One that is not a page of lingpai gets nothing.
+      table[name] = (...given: unknown[]) =>
+        hasSaidHello ? method(...given) : Promise.reject(invalid('its page has not said hello'))
+    }
     expose(Object.freeze(table), endpoint as never)
   }
 }

@@ -3,6 +3,9 @@ import type { Peers, Platform } from '../core/adapter.ts'
 /** The only message between workers. Any message on the channel means the same: read the store. */
 const HINT = 'lingpai:1'
 
+/** After a wait for the lock that ended by its timeout, the lock is ignored for this long. In milliseconds. */
+const DISTRUST = 300_000
+
 interface Channel {
   postMessage(message: string): void
   addEventListener(type: 'message', listener: () => void): void
@@ -17,9 +20,13 @@ interface Channel {
 export function openPeers(name: string, platform: Platform): Peers {
   const locks = findLocks()
   const channel = openChannel(`lingpai:${name}`)
+  /** Until then, the lock is not waited for. */
+  let distrustedUntil = Number.NEGATIVE_INFINITY
   return {
     async exclusive(work, timeout) {
-      if (locks === undefined) return work()
+      // A clock that was set back must not make it longer.
+      const left = distrustedUntil - platform.now()
+      if (locks === undefined || (left > 0 && left <= DISTRUST)) return work()
       const lock = `lingpai:refresh:${name}`
       const { signal, abort } = platform.createAbort()
       let hasBegun = false
@@ -34,7 +41,9 @@ export function openPeers(name: string, platform: Platform): Peers {
       } catch (error) {
         platform.clearTimeout(timer)
         if (hasBegun || !signal.aborted) throw error
-        // The lock holder is frozen, perhaps for ever. If it resumes, its conditional write fails (w3c/web-locks#81).
+        // The lock holder is frozen, perhaps for ever, or it is a script that is not a worker of this store. If a worker
+        // resumes, its conditional write fails (w3c/web-locks#81). Do not wait again: the marker in the store decides alone.
+        distrustedUntil = platform.now() + DISTRUST
         await locks.request(lock, { steal: true }, begin)
       }
     },

@@ -1,11 +1,19 @@
+import { UNPROVEN } from './page-ports.ts'
+
 /** The requests of one page that may be in flight at once: as many as one HTTP/2 connection usually carries. */
 export const MAX_PER_PAGE = 100
 /** The requests of all pages that may be in flight at once. Chromium fails with ERR_INSUFFICIENT_RESOURCES at a few thousand. */
 export const MAX_TOGETHER = 500
 
+/** The requests of all ports without a proven page. */
+export const MAX_UNPROVEN = 10
+
 /** Limits the requests in flight. A page acquires a slot for each request, and releases it afterwards. */
 export interface RequestSemaphore {
-  /** Returns undefined if a slot was free, and a promise otherwise. The promise rejects with the reason of an abort. */
+  /**
+   * Returns undefined if a slot was free, and a promise otherwise. The promise rejects with the reason of an abort.
+   * {@link UNPROVEN} is the page of all ports without a proven page.
+   */
   acquire(page: string, signal: AbortSignal): Promise<void> | undefined
   release(page: string): void
 }
@@ -24,6 +32,7 @@ export function createRequestSemaphore(maxPerPage = MAX_PER_PAGE, maxTogether = 
   // In the order in which pages get the next slots: a page that got one moves to the end.
   const pages = new Map<string, Page>()
   let inFlight = 0
+  const isFull = (name: string, page: Page) => page.inFlight >= (name === UNPROVEN ? MAX_UNPROVEN : maxPerPage)
 
   function take(name: string, page: Page): void {
     page.inFlight += 1
@@ -36,7 +45,7 @@ export function createRequestSemaphore(maxPerPage = MAX_PER_PAGE, maxTogether = 
     if (inFlight >= maxTogether) return
     for (const [name, page] of pages) {
       const [admit] = page.waiting
-      if (admit === undefined || page.inFlight >= maxPerPage) continue
+      if (admit === undefined || isFull(name, page)) continue
       page.waiting.delete(admit)
       take(name, page)
       admit()
@@ -51,7 +60,7 @@ export function createRequestSemaphore(maxPerPage = MAX_PER_PAGE, maxTogether = 
   return {
     acquire(name, signal) {
       const page = pages.get(name) ?? { inFlight: 0, waiting: new Set() }
-      if (inFlight < maxTogether && page.inFlight < maxPerPage) {
+      if (inFlight < maxTogether && !isFull(name, page)) {
         take(name, page)
         return undefined
       }

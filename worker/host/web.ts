@@ -1,4 +1,5 @@
 import { transfer } from 'comlink'
+import type { Endpoint } from '../../src/protocol/endpoint.ts'
 import { SHARED_WORKER_LOCK, toWorkerKey } from '../../src/protocol/handshake.ts'
 import { holdLifeLock } from '../../src/protocol/life-lock.ts'
 import type { Mode } from '../../src/protocol/snapshot.ts'
@@ -35,6 +36,8 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     createId: createSecureId,
     holdLock: (instance) => holdLock(mode === 'shared', instance),
     awaitLock,
+    ...(mode === 'shared' && findLocks() && { findOwner }),
+    watchPort,
     watchNetwork: (onOnline) => void (globalThis as Partial<EventTarget>).addEventListener?.('online', onOnline),
     ...(mode !== 'inline' && { watchPolicy: (onMissing) => watchPolicy(fetch, origin, onMissing) }),
     openPeers: (name) => openPeers(name, platform),
@@ -53,8 +56,8 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     // With a worker and a memory for each tab, the tabs do not share a session.
     remark: ({ store }) => (mode === 'dedicated' && store.isVolatile === true ? 'not-shared' : undefined),
 
-    createApiMethods({ apis, grant }, broker) {
-      const calls = createApiCalls(apis, broker, fetch, platform, grant.prove)
+    createApiMethods({ apis, grant }, broker, ownerOf) {
+      const calls = createApiCalls(apis, broker, fetch, platform, ownerOf, grant.prove)
       return (runAbortable) => ({
         fetch: (id, request, caller) =>
           runAbortable(
@@ -113,6 +116,21 @@ function awaitLock(name: string, signal: AbortSignal, onAcquired: () => void): v
   findLocks()
     ?.request(name, { signal }, onAcquired)
     .catch(() => {})
+}
+
+/** The browser's id of the page that holds a lock. */
+async function findOwner(lock: string | undefined): Promise<string | undefined> {
+  if (lock === undefined) return undefined
+  const { held } =
+    (await findLocks()
+      ?.query()
+      .catch(() => undefined)) ?? {}
+  return held?.find(({ name }) => name === lock)?.clientId
+}
+
+/** Newer browsers fire `close` when the other end is gone without a message. */
+function watchPort(port: Endpoint, onClosed: () => void): void {
+  if (port instanceof MessagePort) port.addEventListener('close', onClosed)
 }
 
 /** A random id from the secure source. Mini programs lack it: see `createUniqueId` in wechat-platform.ts. */
