@@ -19,6 +19,9 @@ interface LockOptions {
   readonly steal?: boolean
 }
 
+/** In milliseconds. */
+const QUERY_TIME = 0.5
+
 /** The Web Locks of an origin: granted in the order of the requests, and released when their holder dies. */
 export function createLocks(scheduler: Scheduler, latency: () => number) {
   const locks = new Map<string, Lock>()
@@ -71,6 +74,18 @@ export function createLocks(scheduler: Scheduler, latency: () => number) {
       }
     })
     return {
+      /** After a fixed time, so that it does not change what the seed draws. */
+      query(): Promise<{ held: { name: string; clientId: string }[] }> {
+        return new Promise((resolve) => {
+          scheduler.schedule(QUERY_TIME, thread, () => {
+            const held = [...locks].flatMap(([name, lock]) =>
+              [...lock.held].map((request) => ({ name, clientId: request.thread.name })),
+            )
+            resolve({ held })
+          })
+        })
+      },
+
       request(name: string, ...rest: [() => unknown] | [LockOptions, () => unknown]): Promise<unknown> {
         const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest
         const { mode = 'exclusive', signal, steal = false } = options

@@ -240,7 +240,9 @@ export interface Peers {
    * Runs work that no other worker runs at the same time, if the host has locks. After the timeout in milliseconds, it
    * starts although the lock holder has not finished. May reject at any time; the work goes on.
    */
-  exclusive(work: () => Promise<void>, timeout: number): Promise<void>
+  exclusive(work: (hasTimedOut?: boolean) => Promise<void>, timeout: number): Promise<void>
+  /** No worker was at work while the lock was held: the lock is not waited for in the next minutes. */
+  distrust?(): void
   /** Sends the other workers a hint that the store has changed. */
   announce(): void
   /** Calls the listener at each hint. Any script of the origin can send hints, so the listener must only read the store. */

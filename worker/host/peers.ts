@@ -3,7 +3,7 @@ import type { Peers, Platform } from '../core/adapter.ts'
 /** The only message between workers. Any message on the channel means the same: read the store. */
 const HINT = 'lingpai:1'
 
-/** After a wait for the lock that ended by its timeout, the lock is ignored for this long. In milliseconds. */
+/** For this long, a lock that another script has held is not waited for: the marker in the store decides alone. In milliseconds. */
 const DISTRUST = 300_000
 
 interface Channel {
@@ -30,22 +30,32 @@ export function openPeers(name: string, platform: Platform): Peers {
       const lock = `lingpai:refresh:${name}`
       const { signal, abort } = platform.createAbort()
       let hasBegun = false
-      const timer = platform.setTimeout(abort, timeout)
-      const begin = () => {
+      const begin = (hasTimedOut = false) => {
         hasBegun = true
         platform.clearTimeout(timer)
-        return work()
+        return work(hasTimedOut)
       }
+      const holderAtStart = findHolder(lock)
+      // The next holder gets its time, too: its refresh may have begun only now.
+      const onTimeout = async () => {
+        const [before, holder] = await Promise.all([holderAtStart, findHolder(lock)])
+        if (hasBegun) return
+        if (before === holder) abort()
+        else timer = platform.setTimeout(abort, timeout)
+      }
+      let timer = platform.setTimeout(onTimeout, timeout)
       try {
-        await locks.request(lock, { signal: signal as AbortSignal }, begin)
+        await locks.request(lock, { signal: signal as AbortSignal }, () => begin())
       } catch (error) {
         platform.clearTimeout(timer)
         if (hasBegun || !signal.aborted) throw error
-        // The lock holder is frozen, perhaps for ever, or it is a script that is not a worker of this store. If a worker
-        // resumes, its conditional write fails (w3c/web-locks#81). Do not wait again: the marker in the store decides alone.
-        distrustedUntil = platform.now() + DISTRUST
-        await locks.request(lock, { steal: true }, begin)
+        // The lock holder is frozen, perhaps for ever. If it resumes, its conditional write fails (w3c/web-locks#81).
+        await locks.request(lock, { steal: true }, () => begin(true))
       }
+    },
+
+    distrust() {
+      distrustedUntil = platform.now() + DISTRUST
     },
 
     announce() {
@@ -60,6 +70,15 @@ export function openPeers(name: string, platform: Platform): Peers {
       channel?.addEventListener('message', () => listener())
     },
   }
+}
+
+/** The browser's id of the page or worker that holds a lock. */
+export async function findHolder(lock: string): Promise<string | undefined> {
+  const { held } =
+    (await findLocks()
+      ?.query()
+      .catch(() => undefined)) ?? {}
+  return held?.find(({ name }) => name === lock)?.clientId
 }
 
 /** The browser's Web Locks. Undefined outside a secure context. */

@@ -11,7 +11,7 @@ import { sendBody } from '../transport/outgoing-body.ts'
 import { createApiCalls } from './api-calls.ts'
 import type { BrokerHost } from './broker-host.ts'
 import { controlChecks, fetchChecks } from './checks.ts'
-import { findLocks, openPeers } from './peers.ts'
+import { findHolder, findLocks, openPeers } from './peers.ts'
 import { platform as globalPlatform } from './platform.ts'
 import { watchPolicy } from './policy-watch.ts'
 
@@ -36,7 +36,7 @@ export function createWebHost(options: WebHostOptions): BrokerHost {
     createId: createSecureId,
     holdLock: (instance) => holdLock(mode === 'shared', instance),
     awaitLock,
-    ...(mode === 'shared' && findLocks() && { findOwner }),
+    ...(mode === 'shared' && findLocks() && { findOwner: async (lock) => lock && findHolder(lock) }),
     watchPort,
     watchNetwork: (onOnline) => void (globalThis as Partial<EventTarget>).addEventListener?.('online', onOnline),
     ...(mode !== 'inline' && { watchPolicy: (onMissing) => watchPolicy(fetch, origin, onMissing) }),
@@ -116,16 +116,6 @@ function awaitLock(name: string, signal: AbortSignal, onAcquired: () => void): v
   findLocks()
     ?.request(name, { signal }, onAcquired)
     .catch(() => {})
-}
-
-/** The browser's id of the page that holds a lock. */
-async function findOwner(lock: string | undefined): Promise<string | undefined> {
-  if (lock === undefined) return undefined
-  const { held } =
-    (await findLocks()
-      ?.query()
-      .catch(() => undefined)) ?? {}
-  return held?.find(({ name }) => name === lock)?.clientId
 }
 
 /** Newer browsers fire `close` when the other end is gone without a message. */

@@ -18,8 +18,10 @@ async function open(isHeld: boolean) {
   const waitOf = async () => {
     const started = platform.now()
     let began: number | undefined
-    const work = async () => {
+    const work = async (hasTimedOut?: boolean) => {
       began = platform.now()
+      // The store shows no marker of another worker.
+      if (hasTimedOut) peers.distrust?.()
     }
     const running = peers.exclusive(work, 10_000)
     await platform.settle()

@@ -65,7 +65,7 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
     return inTime(load).catch(() => ({ kind: 'unreadable' }))
   }
 
-  async function syncWithStore(flight?: number): Promise<void> {
+  async function syncWithStore(flight?: number): Promise<StoreRead> {
     let before: number
     let begun: number
     let read: StoreRead
@@ -79,6 +79,7 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
     // A hint is sent only once, so the read is repeated until the store answers.
     if (read.kind === 'unreadable') readTimer = startTimer(platform, 5 * STORE_TIMEOUT, onHint)
     dispatch({ type: 'storeRead', flight, read, now: platform.now() })
+    return read
   }
 
   /** Any script of the origin can send hints: they only cause reads, which by themselves change nothing. */
@@ -150,12 +151,15 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
 
     /** Reads the store while no other worker does, and keeps the lock until this flight has ended. */
     async readClaim(flight: number): Promise<void> {
-      if (exclusive?.flight === flight) return syncWithStore(flight)
-      const work = async () => {
+      if (exclusive?.flight === flight) return void (await syncWithStore(flight))
+      const work = async (hasTimedOut?: boolean) => {
         if (!isExclusive(state(), flight)) return
         await new Promise<void>((resolve) => {
           exclusive = { flight, until: platform.now() + refreshTimeout * REQUEST_SHARE, end: resolve }
-          void syncWithStore(flight)
+          void syncWithStore(flight).then((read) => {
+            // A worker that refreshes for so long has its marker in the store. Whoever held the lock was another script.
+            if (hasTimedOut && read.kind === 'session' && read.session.marker === undefined) peers.distrust?.()
+          })
         })
         await unfinished
       }
