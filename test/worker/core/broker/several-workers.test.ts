@@ -753,6 +753,23 @@ test('a read that ends while the record of a later build is being deleted does n
   expect(one.broker.snapshot()).toMatchObject({ status: 'signed-in' })
 })
 
+test("a worker whose own late write has deleted the later build's record works again (seed 99327)", async () => {
+  const { platform, one, store } = await open({ stored: ofLaterBuild, hasHints: false }, 1)
+  let clear = () => {}
+  store.fault = (name) => (name === 'clear' ? new Promise((resolve) => (clear = resolve)) : Promise.resolve())
+  const signOut = watch(one.broker.signOut(false))
+  await platform.advance(60_000)
+  expect(signOut.settled).toBe(1)
+  expect(one.broker.snapshot()).toMatchObject({ reason: 'later_build' })
+  store.fault = undefined
+  clear()
+  await platform.advance(1000)
+  expect(store.kept).toBeUndefined()
+  expect(one.broker.snapshot().reason).toBeUndefined()
+  await one.signIn('bob')
+  expect(one.broker.snapshot()).toMatchObject({ status: 'signed-in' })
+})
+
 test('a sign-in that cannot be stored does not delete the record that a later build has stored meanwhile', async () => {
   const { platform, one, store } = await open({ stored: undefined as never, hasHints: false }, 1)
   store.kept = ofLaterBuild
