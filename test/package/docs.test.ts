@@ -257,3 +257,19 @@ it('docs/wechat.md names only checks that are in the checklist of the mini progr
   expect(english.filter((id) => !checks.includes(id))).toEqual([])
   expect(named('docs/wechat.zh-CN.md', '尚未在真机上验证')).toEqual(english)
 })
+
+it('each threat of the threat model names the file of attacks that shows it, and each such file is named', () => {
+  const sections = read('docs/threat-model.md')
+    .split(/^### (?=T\d+:)/m)
+    .slice(1)
+  const shown = sections.map((section) => {
+    const number = /^T(\d+)/.exec(section)?.[1] ?? ''
+    const file = /^\*Shown by:\* `test\/attacks\/(t\d+-[\w-]+\.test\.ts)`\.$/m.exec(section)?.[1] ?? ''
+    expect(file.slice(1, 3)).toBe(number.padStart(2, '0'))
+    // A test names its threat, so that a reader finds the way back.
+    expect(read(`test/attacks/${file}`)).toContain(`T${number}`)
+    return file
+  })
+  expect(shown).toHaveLength(17)
+  expect(shown.sort()).toEqual(readdirSync(join(root, 'test/attacks')).sort())
+})

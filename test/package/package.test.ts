@@ -85,7 +85,7 @@ it('packs the build, the licence and the documents, and no sources or tests', ()
 })
 
 // `npm run size`, rounded up to the next 10 bytes. If a change needs more, the changelog or its pull request says why.
-const limits = { page: 8060, worker: 31_880 }
+const limits = { page: 8890, worker: 35_290 }
 
 it('is not larger than its size limits', async () => {
   const { page, worker } = await measureSizes()
