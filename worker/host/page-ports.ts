@@ -41,7 +41,10 @@ export function createPagePorts(findOwner?: (lock: string | undefined) => Promis
     prove(number: number, lock: string | undefined): void {
       const port = ports.get(number)
       if (port === undefined) return
-      if (findOwner === undefined) return setOwner(number, port, `${number}`)
+      if (findOwner === undefined) {
+        setOwner(number, port, `${number}`)
+        return
+      }
       const proof = findOwner(lock).then((client) => {
         if (port.proof === proof) {
           port.proof = undefined

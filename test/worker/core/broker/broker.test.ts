@@ -713,6 +713,7 @@ test('tokens of a replaced sign-in are not revoked if a user is signed in: that 
   await harness.platform.settle()
   expect(second.settled).toBe(1)
   expect(harness.revoked).toEqual([])
+  expect(count(harness, 'late-sign-in-dropped')).toBe(1)
   expect(await harness.call()).toMatchObject({ tokens: { accessToken: 'access-of-bob' } })
 })
 

@@ -225,6 +225,17 @@ test('a wait for another worker is not ended by the timer of an earlier flight (
   expect(decide(session, { type: 'retryDue', flight: 4, now }, rules)).toEqual([session, []])
 })
 
+test.each<[string, () => SessionState]>([
+  ['reads the record', () => reading()],
+  ['writes its marker', () => writing()],
+  ['sends the refresh', () => sending()],
+  ['stores the tokens', () => saving()],
+])('a timer, or the network, changes nothing while the worker %s', (_what, session) => {
+  const given = session()
+  expect(decide(given, { type: 'retryDue', flight: 5, now }, rules)).toEqual([given, []])
+  expect(decide(given, { type: 'resumed', now }, rules)).toEqual([given, []])
+})
+
 test('resumed, a wait for another worker ends at once: its time has passed while the machine slept', () => {
   const [next, effects] = decide(waitingForOther(), { type: 'resumed', now }, rules)
   expect(effects).toEqual([{ do: 'cancelRetry' }, { do: 'readClaim', flight: 5 }])
