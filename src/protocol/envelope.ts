@@ -46,7 +46,7 @@ export interface AnswerSummary {
   readonly meaning?: StatedMeaning
 }
 
-/** Where APIs without an envelope usually say what is wrong. */
+/** The usual places of the message in an answer without an envelope. */
 export const USUAL_MESSAGES: readonly string[] = ['message', 'error.message', 'detail', 'error_description', 'error']
 
 /**

@@ -155,6 +155,11 @@ export const acts: readonly Act[] = [
     },
   },
   {
+    name: 'locks stolen',
+    weight: 2,
+    run: onTab((_scene, tab) => stealLocks(tab.page)),
+  },
+  {
     name: 'sign-out',
     weight: 1,
     run: onTab((scene, tab) => scene.signOut(tab)),
@@ -166,6 +171,18 @@ export const acts: readonly Act[] = [
     run: onTab((scene, tab) => scene.signIn(tab, scene.account() === 'alice' ? 'bob' : 'alice')),
   },
 ]
+
+/** Takes each lock of lingpai from its holder, and releases it at once. */
+async function stealLocks(page: Page): Promise<void> {
+  const theft = page.evaluate(async () => {
+    const { held = [] } = await navigator.locks.query()
+    for (const { name = '' } of held) {
+      if (name.startsWith('lingpai:')) await navigator.locks.request(name, { steal: true }, () => {})
+    }
+  })
+  // A page that is leaving does not answer.
+  await Promise.race([theft.catch(() => {}), pause(500)])
+}
 
 export async function loadAgain(page: Page): Promise<void> {
   await page.reload({ waitUntil: 'load' })

@@ -151,7 +151,7 @@ async function toSignInData(input: unknown, io: GrantIO): Promise<unknown> {
   return { ...rest, code: await io.login() }
 }
 
-/** Where the access token of a sign-in was expected. */
+/** The path at which the access token of a sign-in was expected. */
 function toPlace(envelope: Envelope | undefined, { accessToken = 'accessToken' }: TokenFields): string {
   const data = typeof envelope?.data === 'string' ? envelope.data : ''
   return data === '' ? accessToken : `${data}.${accessToken}`

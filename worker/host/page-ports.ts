@@ -14,7 +14,7 @@ interface PagePort {
 
 /**
  * Knows which page is behind each port. Any script can open any number of ports, and each would otherwise count as a page of its
- * own. A page is proven by the Web Lock that it names: the browser tells which client holds it. If there are too many ports
+ * own. A page is proven by the Web Lock that it names: the browser reports which client holds it. If there are too many ports
  * without a proven page, or of one page, the oldest of them are closed.
  *
  * Without `findOwner`, as in a browser without Web Locks, each port counts as a page once it has said hello.

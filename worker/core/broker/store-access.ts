@@ -157,7 +157,7 @@ export function createStoreAccess(machine: Machine, { store, peers, refreshTimeo
         await new Promise<void>((resolve) => {
           exclusive = { flight, until: platform.now() + refreshTimeout * REQUEST_SHARE, end: resolve }
           void syncWithStore(flight).then((read) => {
-            // A worker that refreshes for so long has its marker in the store. Whoever held the lock was another script.
+            // A worker that refreshes for so long has its marker in the store. Without one, another script held the lock.
             if (hasTimedOut && read.kind === 'session' && read.session.marker === undefined) peers.distrust?.()
           })
         })
