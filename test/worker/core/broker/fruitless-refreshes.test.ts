@@ -233,3 +233,40 @@ test('whatever several APIs refuse, at any pace, there are at most 30 token requ
     { numRuns: 60 },
   )
 })
+
+/** A call whose first request is refused, and whose replay ends in the given way. */
+async function callAndReplay(
+  { broker, openCall, platform }: ReturnType<typeof createApis>,
+  replay: (controller: AbortController) => unknown,
+) {
+  const controller = new AbortController()
+  const opened = await openCall(controller.signal)
+  opened.api = orders
+  const outcome = watch(
+    runRequest(broker, opened, async (_permit, isReplay) => {
+      if (isReplay) await replay(controller)
+      return { answer: isReplay ? 200 : 401, isTokenDenied: !isReplay }
+    }),
+  )
+  await platform.settle()
+  return outcome
+}
+
+test('a replay that breaks off says nothing about the token: the next 401 may refresh', async () => {
+  const apis = createApis()
+  const breakOff = () => Promise.reject(new TypeError('Failed to fetch'))
+  expect(await callAndReplay(apis, breakOff)).toMatchObject({ settled: 1, error: { name: 'TypeError' } })
+  expect(await callAndReplay(apis, () => {})).toMatchObject({ settled: 1, value: 200 })
+  expect(apis.times).toHaveLength(2)
+})
+
+test('a page gets no more refreshes by aborting its replays (I10)', async () => {
+  const apis = createApis()
+  const abort = (controller: AbortController) => {
+    controller.abort()
+    return Promise.reject(controller.signal.reason)
+  }
+  await callAndReplay(apis, abort)
+  expect(await callAndReplay(apis, abort)).toMatchObject({ settled: 1, value: 401 })
+  expect(apis.times).toHaveLength(1)
+})
