@@ -45,16 +45,7 @@ export async function runRequest<Answer>(
   if (next === undefined) return first.answer
   first.discard?.()
   broker.record({ event: 'call-replayed', call: call.id })
-  let isDenied = false
-  try {
-    const second = await send(next, true)
-    isDenied = second.isTokenDenied
-    return second.answer
-  } catch (error) {
-    // A request that breaks off says nothing about the token, but a page must not get more refreshes by aborting it.
-    isDenied = call.signal.aborted
-    throw error
-  } finally {
-    if (!isDenied) broker.acceptReplay(call)
-  }
+  const second = await send(next, true)
+  if (!second.isTokenDenied) broker.acceptReplay(call)
+  return second.answer
 }
