@@ -146,7 +146,7 @@ export const bugs = [
   },
   {
     name: "the wait for another worker's refresh depends only on the clock",
-    from: 6130,
+    from: 15_900,
     file: `${session}/claim.ts`,
     search: 'const left = Math.min(until - now, known)',
     replace: 'const left = until - now',
@@ -173,7 +173,7 @@ export const bugs = [
   },
   {
     name: 'the timeout of a refresh starts after the wait for the lock',
-    from: 32550,
+    from: 81_800,
     file: `${broker}/store-access.ts`,
     search: 'const left = exclusive ? exclusive.until - platform.now() : refreshTimeout',
     replace: 'const left = refreshTimeout',
