@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
-import { callApi } from '../fixtures/tabs.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { callApi, findTokens } from '../fixtures/tabs.ts'
 
 test('a message cannot choose the server of a refresh or a sign-in (T3)', async ({
   app,

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { findTokens } from '../fixtures/tabs.ts'
 
 test('no spelling of a URL sends the token to a server that is not listed (T4)', async ({
   app,
@@ -58,7 +59,7 @@ test('no spelling of a URL sends the token to a server that is not listed (T4)',
   await expectUnharmed()
 })
 
-test('a script cannot set or read the header of the token (T4)', async ({ app, attacker, expectUnharmed }) => {
+test('a script cannot replace the token in its header (T4)', async ({ app, attacker, expectUnharmed }) => {
   const outcomes = await attacker.evaluate(
     ([api]) =>
       Promise.all(

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { findTokens } from '../fixtures/tabs.ts'
 
 const statuses = [301, 302, 303, 307, 308]
 

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
-import { callApi } from '../fixtures/tabs.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { callApi, findTokens } from '../fixtures/tabs.ts'
 
 test('no error, stack, history entry or console line has a token, whatever fails (T7)', async ({
   app,

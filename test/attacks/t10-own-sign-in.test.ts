@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { findTokens } from '../fixtures/tabs.ts'
 
 test('a sign-in that a script begins in a hidden frame does not touch the session (T10)', async ({
   app,

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
-import { callApi, readStorages, signIn } from '../fixtures/tabs.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { callApi, findTokens, readStorages, signIn } from '../fixtures/tabs.ts'
 
 test('with memoryStore, nothing that a script can read or decrypt has a token (T11)', async ({
   app,

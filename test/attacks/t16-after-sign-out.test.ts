@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
-import { waitForStatus } from '../fixtures/tabs.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { findTokens, waitForStatus } from '../fixtures/tabs.ts'
 
 test('after a sign-out, no call has a token and the provider accepts none of them (T16)', async ({
   app,

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { findTokens, test } from '../fixtures/attack-test.ts'
-import { callApi, signIn, waitForStatus } from '../fixtures/tabs.ts'
+import { test } from '../fixtures/attack-test.ts'
+import { callApi, findTokens, signIn, waitForStatus } from '../fixtures/tabs.ts'
 
 test('a page whose built-ins are replaced before lingpai loads sees no token (T17)', async ({ app, context }) => {
   const page = await context.newPage()

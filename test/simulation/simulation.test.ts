@@ -67,7 +67,7 @@ test('a planted bug is found, and a bug whose text is not in the sources is an e
     threads: 1,
     chunk: 5,
   })
-  expect(findings).toMatchObject([{ violation: { invariant: expect.stringMatching(/^I[12]$/) }, isSame: true }])
+  expect(findings).toMatchObject([{ violation: { invariant: 'I2' }, isSame: true }])
   await expect(bundle('test-gone', { patches: [{ ...bug, search: 'nothing like this' }] })).rejects.toThrow(
     /holds 0 times/,
   )

@@ -1,47 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Page } from 'playwright'
 import { expect } from 'vitest'
 import { test as it } from '../fixtures/tab-test.ts'
-import { callApi, launchProfile, openTab as openTabIn, signIn, waitForStatus } from '../fixtures/tabs.ts'
-import type { TestApp } from '../fixtures/test-app.ts'
-
-/** All that scripts of the app's origin can read from its storage, as one text. Bytes become latin1. */
-function dumpStorages(page: Page): Promise<string> {
-  return page.evaluate(async () => {
-    const texts: unknown[] = [{ ...localStorage }, { ...sessionStorage }, document.cookie]
-    const finished = <T>(request: IDBRequest<T>) =>
-      new Promise<T>((resolve, reject) => {
-        request.onsuccess = () => resolve(request.result)
-        request.onerror = () => reject(request.error)
-      })
-    for (const { name } of await indexedDB.databases()) {
-      const database = await finished(indexedDB.open(name as string))
-      for (const store of database.objectStoreNames) {
-        const objects = database.transaction(store).objectStore(store)
-        texts.push(name, await finished(objects.getAllKeys()))
-        for (const value of await finished(objects.getAll())) {
-          for (const field of Object.values(value ?? {})) {
-            const isBytes = field instanceof ArrayBuffer || ArrayBuffer.isView(field)
-            texts.push(isBytes ? new TextDecoder('latin1').decode(field as ArrayBuffer) : field)
-          }
-          if (value instanceof CryptoKey) texts.push(`extractable: ${value.extractable}`)
-        }
-      }
-      database.close()
-    }
-    for (const name of await caches.keys()) {
-      const cache = await caches.open(name)
-      for (const request of await cache.keys()) texts.push(request.url, await (await cache.match(request))?.text())
-    }
-    return texts.map((text) => (typeof text === 'string' ? text : JSON.stringify(text))).join('\n')
-  })
-}
-
-function findTokens(app: TestApp, text: string): string[] {
-  return app.authorizationServer.issuedTokens.filter((token) => text.includes(token))
-}
+import {
+  callApi,
+  findTokens,
+  launchProfile,
+  openTab as openTabIn,
+  readStorages,
+  signIn,
+  waitForStatus,
+} from '../fixtures/tabs.ts'
 
 it('keeps the session of memoryStore over a reload of the only tab, with extendedLifetime, and stores no token (I11)', async ({
   app,
@@ -53,7 +23,7 @@ it('keeps the session of memoryStore over a reload of the only tab, with extende
   await waitForStatus(tab, 'signed-in')
   expect(await callApi(tab, 1)).toEqual([200])
   expect(app.authorizationServer.issuedTokens.length).toBeGreaterThan(2)
-  expect(findTokens(app, await dumpStorages(tab))).toEqual([])
+  expect(findTokens(app, await readStorages(tab, { opens: false }))).toEqual([])
 })
 
 it('keeps the session of indexedDBStore over a reload, and stores no token in the clear', async ({ app, openTab }) => {
@@ -62,7 +32,7 @@ it('keeps the session of indexedDBStore over a reload, and stores no token in th
   await tab.reload()
   await waitForStatus(tab, 'signed-in')
   expect(await callApi(tab, 1)).toEqual([200])
-  const dump = await dumpStorages(tab)
+  const dump = await readStorages(tab, { opens: false })
   expect(dump).toContain('lingpai')
   expect(dump).toContain('extractable: false')
   expect(dump).not.toContain('extractable: true')

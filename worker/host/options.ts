@@ -48,7 +48,7 @@ export interface ServeOptions<SignInInput = unknown> {
   /** Lets pages bring their own tokens with `session.adopt()`. Default false. */
   readonly adopt?: boolean
   /**
-   * Where a SharedWorker keeps the verifier and the nonce of a sign-in by redirect. `stored` (the default): encrypted in
+   * The place in which a SharedWorker keeps the verifier and the nonce of a sign-in by redirect. `stored` (the default): encrypted in
    * IndexedDB, which a script of the origin can read. `memory`: in the worker only. If the worker ends while the user is at
    * the provider, the sign-in then starts anew, once.
    */

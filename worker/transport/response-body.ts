@@ -14,7 +14,7 @@ export type ResponseBody = ArrayBuffer | BodyReader | null
 
 /**
  * Reads a body whole if it is small and arrives with its headers. For any other body, the page decides how fast it is read.
- * If the body contains an access token, reading it rejects with `token_reflected` before a byte of it is passed on (I11).
+ * If the body contains an access token, reading it rejects with `token_reflected` before four bytes of it are passed on (I11).
  */
 export async function readResponseBody(
   response: Response,

@@ -8,7 +8,7 @@ const MAX_WINDOW = 32
 /** In bytes. Fewer are passed on at once: a letter at the end of a chunk is usually not the beginning of a token. */
 const MIN_HELD = 4
 
-/** Holds back what may be the beginning of a token, but for its first {@link MIN_HELD} bytes, and throws if it is complete. */
+/** Holds back what may be the beginning of a token, from {@link MIN_HELD} bytes on, and throws if the token is complete. */
 export interface TokenFilter {
   /** The bytes that may go to the page now. */
   push(chunk: Uint8Array): Uint8Array
